@@ -1,0 +1,115 @@
+"""A turn's releases as the bytes of OpenAI's chunks, each in its place.
+
+Source: https://platform.openai.com/docs/api-reference/chat/create-chat-completion (streaming)
+A place is `<turn>-<characters>-<frames>`: how much text was released up to and with this chunk, and how many
+frames that are no text. It depends on the log alone, not on how the text was cut into chunks.
+"""
+
+from typing import Any
+
+import orjson
+
+from api.live import LiveTurn
+from common.fold import Called, Ending, Passed, Release, Said
+
+_FINISH = {"interrupted": "stop", "superseded": "stop", "error": "stop"}
+DONE = b"data: [DONE]\n\n"
+
+
+class ChunkWriter:
+    """Writes the chunks of one answer for one client."""
+
+    def __init__(self, live: LiveTurn, *, include_usage: bool, lanes: bool) -> None:
+        self._live = live
+        self._include_usage = include_usage
+        self._lanes = lanes
+        self._chars = 0
+        self._frames = 0
+        self._role = b'"role":"assistant",'  # goes with the first chunk
+        self._head = orjson.dumps(completion_head(live, "chat.completion.chunk"))[:-1]
+
+    def write(self, releases: list[Release]) -> bytes:
+        """The events of these releases, one after the other."""
+        return b"".join(map(self._one, releases))
+
+    def _one(self, release: Release) -> bytes:
+        if isinstance(release, Said):
+            self._chars += len(release.text)
+            # By hand: this is the one place that runs for every token.
+            delta = b'{"index":0,"delta":{%b"content":%b},"logprobs":null,"finish_reason":null}' % (
+                self._take_role(),
+                orjson.dumps(release.text),
+            )
+            return self._event(delta, self._mark(release.lane, release.at_ms))
+        self._frames += 1
+        if isinstance(release, Called):
+            return self._event(self._choice(call_delta(release)), self._mark("full", release.at_ms))
+        if isinstance(release, Passed):
+            choice = {"index": 0, "delta": {}, "finish_reason": None, **release.choice}
+            return self._event(orjson.dumps(choice), self._mark("full", release.at_ms))
+        return self._close(release)
+
+    def _close(self, ending: Ending) -> bytes:
+        frames = []
+        if ending.error:
+            frames.append(self._line(orjson.dumps({"error": ending.error})))
+            self._frames += 1
+        mark = (
+            {"ended": ending.reason, "ms": ending.at_ms, "degraded": ending.degraded} if self._lanes else None
+        )
+        frames.append(self._event(self._choice({}, finish_reason(ending)), mark))
+        if self._include_usage:
+            self._frames += 1
+            usage = orjson.dumps(self._live.fold.usage()["sum"])
+            frames.append(self._line(b'%b,"choices":[],"usage":%b}' % (self._head, usage)))
+        self._frames += 1
+        return b"".join([*frames, b"id: %b\n%b" % (self._place(), DONE)])
+
+    def _choice(self, delta: dict[str, Any], finish: str | None = None) -> bytes:
+        role = {"role": "assistant"} if self._take_role() else {}
+        return orjson.dumps(
+            {"index": 0, "delta": {**role, **delta}, "logprobs": None, "finish_reason": finish}
+        )
+
+    def _take_role(self) -> bytes:
+        role, self._role = self._role, b""
+        return role
+
+    def _mark(self, lane: str, at_ms: int) -> dict[str, Any] | None:
+        return {"lane": lane, "ms": at_ms} if self._lanes else None
+
+    def _event(self, choice: bytes, mark: dict[str, Any] | None) -> bytes:
+        tail = b',"fast_reply":%b}' % orjson.dumps(mark) if mark else b"}"
+        usage = b',"usage":null' if self._include_usage else b""
+        return self._line(b'%b,"choices":[%b]%b%b' % (self._head, choice, usage, tail))
+
+    def _line(self, data: bytes) -> bytes:
+        return b"id: %b\ndata: %b\n\n" % (self._place(), data)
+
+    def _place(self) -> bytes:
+        return f"{self._live.turn.turn}-{self._chars}-{self._frames}".encode()
+
+
+def completion_head(live: LiveTurn, kind: str) -> dict[str, Any]:
+    """What every chunk, and the whole answer, begins with."""
+    return {
+        "id": f"chatcmpl-{live.turn.turn}",
+        "object": kind,
+        "created": live.created_s,
+        "model": live.started.lanes["full"]["model"],
+    }
+
+
+def finish_reason(ending: Ending) -> str:
+    """OpenAI's word for an ending."""
+    return _FINISH.get(ending.reason, ending.reason)
+
+
+def call_delta(called: Called) -> dict[str, Any]:
+    """One whole tool call in the streaming form."""
+    function = {"name": called.call.name, "arguments": called.call.arguments}
+    return {
+        "tool_calls": [
+            {"index": called.index, "id": called.call.id, "type": "function", "function": function}
+        ]
+    }

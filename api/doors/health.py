@@ -1,0 +1,31 @@
+"""The operator's door: is the process alive, can it work."""
+
+import asyncio
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse
+
+from api.services import Services
+from common import queue
+from common.stores import STORE_ERRORS
+
+router = APIRouter()
+
+
+@router.get("/healthz")
+async def healthz() -> dict[str, str]:
+    """The process answers."""
+    return {"status": "alive"}
+
+
+@router.get("/readyz")
+async def readyz(request: Request) -> Response:
+    """The stores answer; which workers have beaten lately. 503 where a store is away."""
+    services: Services = request.app.state.services
+    try:
+        async with asyncio.timeout(services.settings.redis_timeout_s):
+            await services.stores.ping()
+            workers = await queue.count_workers(services.stores)
+    except STORE_ERRORS:
+        return JSONResponse({"status": "store unavailable", "workers": {}}, 503, {"Retry-After": "1"})
+    return JSONResponse({"status": "ready", "workers": workers})

@@ -1,0 +1,160 @@
+"""A live turn on this replica: folds its events, drives what the fold asks for, and keeps what was released.
+
+Folding and driving never wait for a client; clients read from `releases` at their own pace.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+from common import driver
+from common.events import Entry, TurnEnded, TurnStarted
+from common.fold import Fold, Release
+from common.keys import TurnRef
+from common.stores import STORE_ERRORS, Stores
+
+logger = logging.getLogger(__name__)
+
+_RETRY_S = 0.5
+
+
+class LiveTurn:
+    """One turn that goes on now. Call `begin` with its first entry, then `take` with what follows."""
+
+    def __init__(self, stores: Stores, turn: TurnRef, started: TurnStarted) -> None:
+        self.turn = turn
+        self.started = started
+        self.releases: list[Release] = []
+        self.fold = Fold(started)
+        self.closed = asyncio.Event()  # the ending stands in the log: nothing is left to do
+        self.followers = 0
+        self._stores = stores
+        self._start_ms = 0
+        self._last_id = (0, 0)
+        self._early: list[Entry] = []
+        self._bells: set[asyncio.Event] = set()
+        self._told: set[tuple[str, int]] = set()
+        self._acts: set[asyncio.Task[None]] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._due_number = -1
+        self._ending_written = False
+
+    def begin(self, entry: Entry) -> None:
+        """The turn's first entry is in the log."""
+        self._start_ms, self._last_id = entry.ms, _place(entry)
+        early, self._early = self._early, []
+        self.take(early)
+        self._watch_clock()
+
+    def take(self, entries: list[Entry]) -> None:
+        """Fold what came after the turn's start; earlier and repeated entries are passed over."""
+        if not self._start_ms:
+            self._early += entries
+            return
+        count = len(self.releases)
+        for entry in entries:
+            place = _place(entry)
+            if place <= self._last_id:
+                continue
+            self._last_id = place
+            self.releases += self.fold.feed(entry.event, entry.ms - self._start_ms)
+            if isinstance(entry.event, TurnEnded) and entry.event.turn == self.turn.turn:
+                self._close()
+        if len(self.releases) > count:
+            for bell in self._bells:
+                bell.set()
+        self._drive()
+
+    async def follow(self) -> AsyncIterator[list[Release]]:
+        """What has been released, from the first, in batches as large as the reader is slow."""
+        bell = asyncio.Event()
+        self._bells.add(bell)
+        self.followers += 1
+        done = 0
+        try:
+            while True:
+                bell.clear()
+                batch = self.releases[done:]
+                if batch:
+                    done += len(batch)
+                    yield batch
+                elif self.fold.ending:
+                    return
+                else:
+                    await bell.wait()
+        finally:
+            self._bells.discard(bell)
+            self.followers -= 1
+
+    async def interrupt(self, by: str) -> None:
+        """Stop the turn, if it hasn't ended. Raises STORE_ERRORS."""
+        if self.fold.ending is None:
+            await driver.interrupt(self._stores, self.turn, by)
+
+    def stop(self) -> None:
+        """Leave the turn to others: no more timers or acts."""
+        if self._timer:
+            self._timer.cancel()
+        for task in self._acts:
+            task.cancel()
+
+    @property
+    def created_s(self) -> int:
+        """When the turn started, in seconds on the log server's clock."""
+        return self._start_ms // 1000
+
+    # Driving.
+
+    def _drive(self) -> None:
+        """Set going what the fold asks for and hasn't been told of."""
+        # A lane whose attempt begins after it was told to stop is told again, now by its worker's name.
+        unwanted = {(lane.lane, lane.attempt): lane for lane in self.fold.unwanted()}
+        untold = [lane for key, lane in unwanted.items() if key not in self._told]
+        if untold:
+            self._told.update(unwanted)
+            self._act(lambda: driver.stop_lanes(self._stores, self.turn, untold))
+        if self.fold.ending and not self._ending_written:
+            self._ending_written = True
+            self._act(self._end)
+
+    async def _end(self) -> None:
+        await driver.end_turn(self._stores, self.turn, self.fold)
+        self._close()
+
+    def _close(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+        self.closed.set()
+
+    def _act(self, act: Callable[[], Awaitable[None]]) -> None:
+        task = asyncio.create_task(self._until_done(act))
+        self._acts.add(task)
+        task.add_done_callback(self._acts.discard)
+
+    async def _until_done(self, act: Callable[[], Awaitable[None]]) -> None:
+        """Acts are idempotent, so a store that is away only delays them."""
+        while True:
+            try:
+                return await act()
+            except STORE_ERRORS as error:
+                logger.warning(
+                    "could not drive a turn", extra={"turn": self.turn.turn, "error": type(error).__name__}
+                )
+                await asyncio.sleep(_RETRY_S)
+
+    def _watch_clock(self) -> None:
+        due = self.fold.next_due
+        if due is None or due.number == self._due_number:
+            return
+        loop = asyncio.get_running_loop()
+        elapsed_ms = self._stores.log_clock.now_ms() - self._start_ms
+        self._due_number = due.number
+        self._timer = loop.call_later(
+            max(0.0, (due.at_ms - elapsed_ms) / 1000),
+            lambda: self._act(lambda: driver.fire_timer(self._stores, self.turn, due)),
+        )
+
+
+def _place(entry: Entry) -> tuple[int, int]:
+    millis, _, number = entry.id.partition("-")
+    return int(millis), int(number)

@@ -1,0 +1,67 @@
+"""The API process."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import uvicorn
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from api.doors import chat, health, models
+from api.services import open_services
+from common.errors import FastReplyError
+from common.logs import set_up_logs
+from common.settings import Settings
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The application; its services live from start-up to shutdown."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with open_services(settings) as services:
+            app.state.services = services
+            yield
+
+    app = FastAPI(title="Fast Reply", version="0.1.0", lifespan=lifespan)
+    for door in (chat, models, health):
+        app.include_router(door.router)
+    app.add_exception_handler(FastReplyError, _told)
+    app.add_exception_handler(HTTPException, _no_such_route)
+    app.add_exception_handler(Exception, _bug)
+    return app
+
+
+async def _told(request: Request, error: Exception) -> Response:
+    assert isinstance(error, FastReplyError)
+    headers = dict(error.headers)
+    if error.retry_after_s is not None:
+        headers["Retry-After"] = str(error.retry_after_s)
+    return JSONResponse(error.body(), error.status, headers)
+
+
+async def _no_such_route(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    body = {"message": str(error.detail), "type": "invalid_request_error", "param": None, "code": None}
+    return JSONResponse({"error": body}, error.status_code, error.headers)
+
+
+async def _bug(request: Request, error: Exception) -> Response:
+    body = {"message": "internal error", "type": "server_error", "param": None, "code": "internal_error"}
+    return JSONResponse({"error": body}, 500)
+
+
+def serve(settings: Settings) -> None:
+    """Serve until stopped; on SIGTERM streams get `drain_s` to end, then clients resume elsewhere."""
+    set_up_logs(settings.log_level)
+    uvicorn.run(
+        create_app(settings),
+        host=settings.host,
+        port=settings.port,
+        http="httptools",
+        log_config=None,
+        access_log=False,
+        backlog=4096,
+        timeout_graceful_shutdown=int(settings.drain_s),
+    )

@@ -1,0 +1,140 @@
+"""What a chat request may hold, and the one form that every door reads its dialect into."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from common.errors import BadRequest
+from common.policy import Policy
+
+
+class _Loose(BaseModel):
+    # What we don't know is the full model's to judge; what we do know must have the right type.
+    model_config = ConfigDict(strict=True, extra="allow", frozen=True)
+
+
+class Message(_Loose):
+    """One message of a conversation."""
+
+    role: Literal["system", "developer", "user", "assistant", "tool", "function"]
+    content: str | list[dict[str, Any]] | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> "Message":
+        if self.content is None and self.role not in ("assistant", "function"):
+            raise ValueError("content may not be empty")
+        return self
+
+
+class StreamOptions(_Loose):
+    """How the stream is to be."""
+
+    include_usage: bool = False
+
+
+class Options(BaseModel):
+    """Our own part of a request, in `fast_reply`."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    lanes: bool = False
+    policy: dict[str, Any] = {}
+
+
+class ChatRequest(_Loose):
+    """The body of a Chat Completions request, with CloudBase's fields.
+
+    Source: https://platform.openai.com/docs/api-reference/chat/create
+    """
+
+    messages: list[Message] = Field(min_length=1)
+    model: str | None = None
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    n: int | None = Field(None, ge=1, le=128)
+    temperature: float | None = Field(None, ge=0, le=2)
+    top_p: float | None = Field(None, ge=0, le=1)
+    max_tokens: int | None = Field(None, ge=1)
+    max_completion_tokens: int | None = Field(None, ge=1)
+    stop: str | list[str] | None = None
+    tools: list[dict[str, Any]] | None = None
+    tool_choice: str | dict[str, Any] | None = None
+    response_format: dict[str, Any] | None = None
+    logprobs: bool | None = None
+    session_id: str | None = None
+    taskId: str | None = None
+    useProgressiveResponse: bool | None = None
+    fast_reply: Options = Options()
+
+
+_OURS = ("model", "stream", "stream_options", "session_id", "taskId", "useProgressiveResponse", "fast_reply")
+
+
+@dataclass(frozen=True, slots=True)
+class TurnRequest:
+    """One turn as asked for, whatever the door. `body`: all that the full model is to be given."""
+
+    session: str | None
+    model: str | None
+    body: dict[str, Any]
+    stream: bool
+    include_usage: bool
+    drafting: bool | None
+    lanes: bool
+    policy: dict[str, Any]
+
+
+def read_chat(raw: bytes, *, session: str | None, stream: bool, lanes: bool) -> TurnRequest:
+    """Read a Chat Completions body; the arguments are what the headers say. Raises BadRequest."""
+    try:
+        body = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise BadRequest(f"the body is not valid JSON: {error}", code="invalid_json") from None
+    if not isinstance(body, dict):
+        raise BadRequest("the body must be a JSON object", code="invalid_json")
+    try:
+        asked = ChatRequest.model_validate(body)
+    except ValidationError as error:
+        raise first_error(error) from None
+    return TurnRequest(
+        session=session or asked.session_id or asked.taskId,
+        model=asked.model,
+        body={key: value for key, value in body.items() if key not in _OURS},
+        stream=stream if asked.stream is None else asked.stream,
+        include_usage=asked.stream_options is not None and asked.stream_options.include_usage,
+        drafting=asked.useProgressiveResponse,
+        lanes=lanes or asked.fast_reply.lanes,
+        policy=asked.fast_reply.policy,
+    )
+
+
+def merge_policy(policy: Policy, wanted: dict[str, Any]) -> Policy:
+    """The profile's policy with the request's own wishes over it. Raises BadRequest."""
+    if not wanted:
+        return policy
+    merged = policy.model_dump()
+    for name, value in wanted.items():
+        part = merged.get(name)
+        merged[name] = {**part, **value} if isinstance(part, dict) and isinstance(value, dict) else value
+    try:
+        return Policy.model_validate(merged)
+    except ValidationError as error:
+        raise first_error(error, "fast_reply.policy.") from None
+
+
+def first_error(error: ValidationError, prefix: str = "") -> BadRequest:
+    """The first thing wrong, as a client can act on it: never with the value, which may be private."""
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    # Pydantic names the tried type of a union as a step of its own; a client knows no such field.
+    steps = [
+        step
+        for step in first["loc"]
+        if not (isinstance(step, str) and ("[" in step or step in ("str", "list")))
+    ]
+    param = prefix + ".".join(map(str, steps))
+    code = "missing_required_parameter" if first["type"] == "missing" else "invalid_value"
+    return BadRequest(
+        f"{param or 'body'}: {first['msg'].removeprefix('Value error, ')}", code=code, param=param or None
+    )

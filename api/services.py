@@ -1,0 +1,57 @@
+"""What the API process is made of, opened and closed as one."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+
+from api.start import TurnStarter
+from api.turns import Turns
+from common.profiles import Profiles
+from common.reader import LogReader
+from common.settings import Settings
+from common.stores import STORE_ERRORS, Stores, open_stores
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """One process's parts."""
+
+    settings: Settings
+    stores: Stores
+    profiles: Profiles
+    turns: Turns
+
+
+@asynccontextmanager
+async def open_services(settings: Settings) -> AsyncIterator[Services]:
+    """Everything the doors need, with its background work going. The stores need not be up yet."""
+    profiles = Profiles(settings)
+    async with open_stores(settings) as stores:
+        reader = LogReader(stores, settings.reread_s)
+        turns = Turns(settings, stores, reader, TurnStarter(settings, stores, profiles))
+        with suppress(*STORE_ERRORS):
+            await stores.sync_clocks()
+        background = [asyncio.create_task(reader.run()), asyncio.create_task(turns.run())]
+        for task in background:
+            task.add_done_callback(_stop_process)
+        try:
+            yield Services(settings, stores, profiles, turns)
+        finally:
+            turns.close()
+            for task in background:
+                task.remove_done_callback(_stop_process)
+                task.cancel()
+            await asyncio.gather(*background, return_exceptions=True)
+
+
+def _stop_process(task: "asyncio.Task[None]") -> None:
+    """Background work never ends by itself: without it the process is deaf and must not look alive."""
+    if not task.cancelled() and (error := task.exception()):
+        asyncio.get_running_loop().call_exception_handler(
+            {"message": "background work died", "exception": error}
+        )
+        import os
+        import signal
+
+        os.kill(os.getpid(), signal.SIGTERM)

@@ -1,0 +1,104 @@
+"""The start of a turn: a lease, `turn.started`, and a job for each lane."""
+
+import secrets
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from api.drafting import why_no_draft
+from api.requests import TurnRequest, merge_policy
+from common import keys, log, queue
+from common.errors import BadRequest
+from common.events import WIRE_VERSION, Entry, TurnStarted
+from common.fold import FOLD_VERSION
+from common.keys import DEFAULT_TENANT, JobRef, Lane, SessionRef, TurnRef
+from common.profiles import Profile, Profiles
+from common.settings import Settings
+from common.stores import Pipe, Stores
+
+
+class TurnStarter:
+    """Writes what makes a turn exist; from then on it ends, whatever becomes of this process."""
+
+    def __init__(self, settings: Settings, stores: Stores, profiles: Profiles) -> None:
+        self._settings = settings
+        self._stores = stores
+        self._profiles = profiles
+
+    def plan(self, request: TurnRequest) -> tuple[TurnRef, TurnStarted]:
+        """Name the turn and decide who is asked what. Raises BadRequest."""
+        name = request.session or "s" + secrets.token_hex(10)
+        if not keys.valid_session(name):
+            raise BadRequest(
+                f"a session's id has 1 to {keys.MAX_SESSION_CHARS} printable characters", param="session_id"
+            )
+        profile, model = self._profiles.pick(request.model)
+        reason = why_no_draft(profile, request)
+        turn = TurnRef(SessionRef(DEFAULT_TENANT, name), secrets.token_hex(6))
+        return turn, TurnStarted(
+            turn=turn.turn,
+            profile=profile.name,
+            request=request.body,
+            policy=merge_policy(profile.policy, request.policy).model_dump(),
+            lanes=_lanes(profile, model, drafted=not reason),
+            drafting=reason or "on",
+            wire=WIRE_VERSION,
+            fold=FOLD_VERSION,
+        )
+
+    async def write(self, turn: TurnRef, started: TurnStarted) -> Entry:
+        """Make the turn exist, in one round trip where log and queue share a server. Raises STORE_ERRORS.
+
+        Where they don't, the order lets the sweep mend a death in between: a lease without a turn is dropped,
+        a turn without jobs is ended, or given them.
+        """
+        steps = (self._lease, self._log, self._jobs)
+        if self._stores.shared:
+            pipe = self._stores.log.pipeline(transaction=True)
+            for step in steps:
+                step(pipe, turn, started)
+            replies = await pipe.execute()
+            entry_id = replies[1]
+        else:
+            await self._run(self._stores.queue.pipeline(transaction=True), self._lease, turn, started)
+            (entry_id, *_) = await self._run(
+                self._stores.log.pipeline(transaction=True), self._log, turn, started
+            )
+            await self._run(self._stores.queue.pipeline(transaction=True), self._jobs, turn, started)
+        return Entry(entry_id.decode(), started)
+
+    async def _run(
+        self,
+        pipe: Pipe,
+        step: Callable[[Pipe, TurnRef, TurnStarted], None],
+        turn: TurnRef,
+        started: TurnStarted,
+    ) -> list[Any]:
+        step(pipe, turn, started)
+        replies: Awaitable[list[Any]] = pipe.execute()
+        return await replies
+
+    def _lease(self, pipe: Pipe, turn: TurnRef, started: TurnStarted) -> None:
+        lease_ms = self._settings.turn_lease_ms
+        queue.hold_turns(pipe, [turn], self._stores.queue_clock.now_ms() + lease_ms)
+
+    def _log(self, pipe: Pipe, turn: TurnRef, started: TurnStarted) -> None:
+        log.append(pipe, turn.session, started, create=True)
+        pipe.expire(keys.log(turn.session), self._settings.retention_s)
+
+    def _jobs(self, pipe: Pipe, turn: TurnRef, started: TurnStarted) -> None:
+        now_ms, lease_ms = self._stores.queue_clock.now_ms(), self._settings.lane_lease_ms
+        for lane in started.lanes:
+            queue.put(pipe, JobRef(turn, _lane(lane), 1), now_ms, lease_ms)
+
+
+def _lane(name: str) -> Lane:
+    return "draft" if name == "draft" else "full"
+
+
+def _lanes(profile: Profile, model: str, *, drafted: bool) -> dict[str, dict[str, Any]]:
+    """What each lane is asked beside the request itself. Never a credential: those stay with the workers."""
+    lanes: dict[str, dict[str, Any]] = {"full": {"model": model, "prompt": profile.full_prompt}}
+    if drafted and profile.draft:
+        draft = {"model": profile.draft.model, "prompt": profile.draft_prompt, "params": profile.draft_params}
+        lanes = {"draft": draft, **lanes}
+    return lanes

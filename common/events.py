@@ -1,0 +1,181 @@
+"""The events of a session's log and their bytes. `docs/wire-format.md` is the source of truth."""
+
+from dataclasses import dataclass, fields
+from typing import Any, Literal
+
+import orjson
+
+from common.keys import Lane
+
+WIRE_VERSION = 1
+
+FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "cancelled", "handed_over", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class TurnStarted:
+    """A turn begins: what was asked, how the lanes are to share it, who is asked on which lane."""
+
+    turn: str
+    profile: str
+    request: dict[str, Any]
+    policy: dict[str, Any]
+    lanes: dict[str, dict[str, Any]]
+    drafting: str
+    wire: int
+    fold: int
+
+
+@dataclass(frozen=True, slots=True)
+class LaneStarted:
+    """An attempt begins; from here on lower attempts of the lane are void."""
+
+    turn: str
+    lane: Lane
+    attempt: int
+    model: str
+    worker: str
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """Text of a lane: `at` is its offset there, in characters; `ms` counts from the turn's start."""
+
+    turn: str
+    lane: Lane
+    attempt: int
+    at: int
+    text: str
+    ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class ToolPart:
+    """A part of a tool call: `index` says which call, `at` the offset in its arguments."""
+
+    turn: str
+    lane: Lane
+    attempt: int
+    index: int
+    at: int
+    id: str
+    name: str
+    arguments: str
+    ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Extra:
+    """What a chunk held besides text and tool calls (logprobs, reasoning, other choices), as it came.
+
+    `number` counts the lane's extras from 0.
+    """
+
+    turn: str
+    lane: Lane
+    attempt: int
+    number: int
+    choice: dict[str, Any]
+    ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class LaneFinished:
+    """An attempt ends. `handed_over` asks for the next attempt; every other reason ends the lane."""
+
+    turn: str
+    lane: Lane
+    attempt: int
+    reason: FinishReason
+    usage: dict[str, Any] | None
+    error: dict[str, Any] | None
+    ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class TimerFired:
+    """A time that the fold had named has come."""
+
+    turn: str
+    number: int
+    due: str
+    phrase: str
+
+
+@dataclass(frozen=True, slots=True)
+class TurnInterrupted:
+    """Somebody stopped the turn: `by` client, disconnect or sweep; `heard` in characters, -1 unknown."""
+
+    turn: str
+    by: str
+    heard: int
+
+
+@dataclass(frozen=True, slots=True)
+class TurnEnded:
+    """The ending, as the fold saw it; the first one of a turn counts."""
+
+    turn: str
+    reason: str
+    released: int
+    usage: dict[str, Any]
+    hash: str
+    degraded: bool
+    error: dict[str, Any] | None
+
+
+Event = (
+    TurnStarted
+    | LaneStarted
+    | Delta
+    | ToolPart
+    | Extra
+    | LaneFinished
+    | TimerFired
+    | TurnInterrupted
+    | TurnEnded
+)
+
+KINDS: dict[str, type[Event]] = {
+    "turn.started": TurnStarted,
+    "lane.started": LaneStarted,
+    "delta": Delta,
+    "tool": ToolPart,
+    "extra": Extra,
+    "lane.finished": LaneFinished,
+    "timer.fired": TimerFired,
+    "turn.interrupted": TurnInterrupted,
+    "turn.ended": TurnEnded,
+}
+_NAMES = {kind: name for name, kind in KINDS.items()}
+_FIELDS = {name: frozenset(f.name for f in fields(kind)) for name, kind in KINDS.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An event in its place: the stream's id of it, and that id's time, ms on the log server's clock."""
+
+    id: str
+    event: Event
+
+    @property
+    def ms(self) -> int:
+        return int(self.id.partition("-")[0])
+
+
+def encode(event: Event) -> dict[str, bytes]:
+    """The fields of an event's stream entry: one, named by the kind, holding JSON."""
+    return {_NAMES[type(event)]: orjson.dumps(event)}
+
+
+def decode(entry_id: bytes, fields_: dict[bytes, bytes]) -> Entry | None:
+    """The entry's event; None for a kind that this version doesn't know. Raises ValueError on broken JSON."""
+    ((name, body),) = fields_.items()
+    kind = name.decode()
+    known = _FIELDS.get(kind)
+    if known is None:
+        return None
+    values = orjson.loads(body)
+    if len(values) > len(known):  # a later version may add fields
+        values = {key: value for key, value in values.items() if key in known}
+    return Entry(entry_id.decode(), KINDS[kind](**values))

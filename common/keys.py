@@ -1,0 +1,130 @@
+"""Names in Redis: the references that all sides share, and every key with type, content, lifetime."""
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import quote, unquote
+
+Lane = Literal["filler", "draft", "full"]
+LANES_OF_WORKERS: tuple[Lane, ...] = ("draft", "full")
+
+DEFAULT_TENANT = "default"
+MAX_SESSION_CHARS = 128
+_TURN = re.compile(r"[0-9a-z]{8,40}\Z")
+
+
+def valid_session(name: str) -> bool:
+    """Whether a client may call a session so: 1 to 128 printable characters, no space at either end."""
+    return 0 < len(name) <= MAX_SESSION_CHARS and name.isprintable() and name == name.strip()
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRef:
+    """One call or chat of one tenant."""
+
+    tenant: str
+    session: str
+
+    @property
+    def quoted(self) -> str:
+        """The session's name as it may stand in a key, a path or a header."""
+        # A client's ":" or "}" can neither end a part nor leave the cluster slot.
+        return quote(self.session, safe="")
+
+    def __str__(self) -> str:
+        return f"{self.tenant}:{self.quoted}"
+
+    @staticmethod
+    def parse(text: str) -> "SessionRef":
+        tenant, session = text.split(":")
+        return SessionRef(tenant, unquote(session))
+
+
+@dataclass(frozen=True, slots=True)
+class TurnRef:
+    """One request of a session and its answer."""
+
+    session: SessionRef
+    turn: str
+
+    def __str__(self) -> str:
+        return f"{self.session}:{self.turn}"
+
+
+@dataclass(frozen=True, slots=True)
+class JobRef:
+    """One attempt of one lane of one turn; its text is the arq job's id and the lane's lease."""
+
+    turn: TurnRef
+    lane: Lane
+    attempt: int
+
+    def __str__(self) -> str:
+        return f"{self.turn}:{self.lane}:{self.attempt}"
+
+
+def parse_lease(member: str) -> TurnRef | JobRef:
+    """What a lease is held on: three parts name a turn, five a job. Raises ValueError."""
+    parts = member.split(":")
+    turn = TurnRef(SessionRef(parts[0], unquote(parts[1])), parts[2])
+    if len(parts) == 3:
+        return turn
+    lane, attempt = parts[3:]
+    if lane not in LANES_OF_WORKERS:
+        raise ValueError(f"no such lane: {lane}")
+    return JobRef(turn, lane, int(attempt))
+
+
+def valid_turn(name: str) -> bool:
+    """Whether this can be the id of a turn."""
+    return bool(_TURN.match(name))
+
+
+# On the log server.
+
+
+def log(session: SessionRef) -> str:
+    """Stream: one entry an event. Expires `retention_s` after the last turn's start."""
+    return f"fr:{{{session}}}:log"  # braces: one cluster slot a session
+
+
+# On the queue server.
+
+LEASES = "fr:leases"
+"""Sorted set: live turns and jobs by the deadline of their lease, ms. Members go when they end."""
+
+SWEEPING = "fr:sweeping"
+"""String: held by the worker that sweeps now. Expires after one sweep's period."""
+
+
+def queue(lane: Lane) -> str:
+    """Sorted set, arq's: ids of queued and running jobs. A job goes when it ends."""
+    return f"fr:queue:{lane}"
+
+
+def ready(lane: Lane) -> str:
+    """List: ids of jobs to be picked up now; a hint, popped by the runner. An id is popped once."""
+    return f"fr:queue:{lane}:ready"
+
+
+def cancelled(job: JobRef) -> str:
+    """String: says that this job is to stop. Expires after the longest turn."""
+    return f"fr:cancelled:{job}"
+
+
+def workers(lane: Lane) -> str:
+    """Sorted set: worker ids by the time of their last beat, ms. Old members are dropped by the beat."""
+    return f"fr:workers:{lane}"
+
+
+# Channels, on the queue server.
+
+
+def wake(session: SessionRef) -> str:
+    """Channel: something was appended to the session's log."""
+    return f"fr:wake:{session}"
+
+
+def orders(worker: str) -> str:
+    """Channel: ids of jobs that this worker is to stop."""
+    return f"fr:orders:{worker}"

@@ -1,0 +1,90 @@
+"""What a lane has said so far, as the log tells it: attempts, offsets, the end that counts."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from common.events import Delta, Extra, LaneFinished, LaneStarted, ToolPart
+from common.keys import Lane
+from common.sentences import Sentences
+
+
+@dataclass(slots=True)
+class ToolCall:
+    """One tool call as it grows."""
+
+    id: str = ""
+    name: str = ""
+    arguments: str = ""
+
+
+@dataclass(slots=True)
+class LaneState:
+    """One lane of one turn. Whatever is void, repeated or late changes nothing here."""
+
+    lane: Lane
+    attempt: int = 0
+    worker: str = ""
+    text: str = ""
+    sentences: Sentences = field(default_factory=Sentences)
+    calls: dict[int, ToolCall] = field(default_factory=dict)
+    extras: list[dict[str, Any]] = field(default_factory=list)
+    finished: LaneFinished | None = None
+    handed_over: set[int] = field(default_factory=set)  # attempts that ended by asking for the next
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more will come of this lane."""
+        return self.finished is not None
+
+    @property
+    def failed(self) -> bool:
+        """Whether the lane ended without an answer of its own accord."""
+        return self.finished is not None and self.finished.reason in ("error", "cancelled")
+
+    @property
+    def speaks(self) -> bool:
+        """Whether there is anything in it to hear: text that is not blank, or a tool call."""
+        return bool(self.calls) or (bool(self.text) and not self.text.isspace())
+
+    def take(self, event: LaneStarted | Delta | ToolPart | Extra | LaneFinished) -> None:
+        """Let one event of this lane count, if it does."""
+        if self.finished is not None:
+            return
+        if isinstance(event, LaneStarted):
+            self._start(event)
+        elif event.attempt != self.attempt:
+            return  # a zombie's, or of an attempt that has not begun
+        elif isinstance(event, Delta):
+            self._add(event)
+        elif isinstance(event, ToolPart):
+            self._add_tool_part(event)
+        elif isinstance(event, Extra):
+            if event.number == len(self.extras):
+                self.extras.append(event.choice)
+        elif event.reason == "handed_over":
+            self.handed_over.add(event.attempt)
+        else:
+            self.finished = event
+            self.sentences.close()
+
+    def _start(self, event: LaneStarted) -> None:
+        if event.attempt > self.attempt:
+            self.attempt, self.worker = event.attempt, event.worker
+            # Calls are released whole, at the end: those of a broken attempt were never heard.
+            self.calls = {}
+
+    def _add(self, event: Delta) -> None:
+        known = len(self.text) - event.at
+        # A gap (known < 0) is left to the writer, who puts back what its server lost.
+        if 0 <= known < len(event.text):
+            new = event.text[known:]
+            self.text += new
+            self.sentences.feed(new)
+
+    def _add_tool_part(self, event: ToolPart) -> None:
+        call = self.calls.setdefault(event.index, ToolCall())
+        call.id = call.id or event.id
+        call.name = call.name or event.name
+        known = len(call.arguments) - event.at
+        if 0 <= known < len(event.arguments):
+            call.arguments += event.arguments[known:]

@@ -1,0 +1,47 @@
+"""The session log: appending to it and reading it back."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from common.events import Entry, Event, TurnStarted, decode, encode
+from common.keys import SessionRef, TurnRef, log
+from common.stores import Pipe, Stores
+
+_PAGE = 256
+
+
+def append(pipe: Pipe, session: SessionRef, event: Event, *, create: bool = False) -> None:
+    """Queue an append. Only a turn's start creates the log, so that a deleted session stays deleted."""
+    pipe.xadd(log(session), encode(event), nomkstream=not create)  # type: ignore[arg-type]
+
+
+def decode_entries(raw: Sequence[tuple[bytes, dict[bytes, bytes]]]) -> list[Entry]:
+    """The entries of an XRANGE reply, without the kinds that this version doesn't know."""
+    return [entry for item in raw if (entry := decode(*item))]
+
+
+async def append_now(stores: Stores, session: SessionRef, *events: Event) -> None:
+    """Append at once, in one round trip. A deleted session's log stays away. Raises STORE_ERRORS."""
+    pipe = stores.log.pipeline(transaction=len(events) > 1)
+    for event in events:
+        append(pipe, session, event)
+    await pipe.execute()
+
+
+async def read_turn(stores: Stores, turn: TurnRef) -> list[Entry]:
+    """The log from this turn's start to its end today; empty if it has no such turn. Raises STORE_ERRORS.
+
+    Read backwards by pages: a live turn is at the tail, however long its session has grown.
+    """
+    key, before = log(turn.session), "+"
+    pages: list[list[Entry]] = []
+    while True:
+        raw: list[Any] = await stores.log.xrevrange(key, max=before, min="-", count=_PAGE)
+        entries = decode_entries(raw[::-1])
+        for place, entry in enumerate(entries):
+            if isinstance(entry.event, TurnStarted) and entry.event.turn == turn.turn:
+                return [*entries[place:], *(e for page in reversed(pages) for e in page)]
+        if len(raw) < _PAGE:
+            return []
+        pages.append(entries)
+        before = f"({raw[-1][0].decode()}"

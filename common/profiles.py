@@ -1,0 +1,76 @@
+"""Profiles: which models a turn is put to, with which prompts and policy. Looked up by name on both sides."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import SecretStr
+
+from common.policy import Policy
+from common.settings import Settings
+
+DEFAULT_PROFILE = "fast-reply"
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """One model at one server that speaks OpenAI's dialect."""
+
+    base_url: str
+    api_key: SecretStr
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A tenant's named setting. `draft` is None where only the full speaks."""
+
+    name: str
+    policy: Policy
+    full: Upstream
+    full_prompt: str
+    draft: Upstream | None
+    draft_prompt: str
+    draft_params: dict[str, Any]
+
+    def upstream(self, lane: str) -> Upstream | None:
+        """Who is asked on a lane."""
+        return self.draft if lane == "draft" else self.full
+
+
+class Profiles:
+    """The profiles of the one default tenant, from the settings."""
+
+    def __init__(self, settings: Settings) -> None:
+        small = settings.small_model_base_url or settings.llm_base_url
+        # A key goes only to the server it was given for.
+        small_key = settings.small_model_api_key if settings.small_model_base_url else settings.llm_api_key
+        draft = Upstream(small, settings.small_model_api_key or small_key, settings.small_model)
+        default = Profile(
+            name=DEFAULT_PROFILE,
+            policy=Policy.of(settings),
+            full=Upstream(settings.llm_base_url, settings.llm_api_key, settings.llm_model),
+            full_prompt=settings.llm_default_prompt,
+            draft=draft if settings.drafting else None,
+            draft_prompt=settings.small_model_prompt,
+            draft_params={
+                "max_tokens": settings.small_model_max_tokens,
+                "temperature": settings.small_model_temperature,
+            },
+        )
+        self._by_name = {default.name: default}
+
+    def names(self) -> list[str]:
+        """What a client may ask for by `model`."""
+        return list(self._by_name)
+
+    def get(self, name: str) -> Profile | None:
+        """The profile of this name."""
+        return self._by_name.get(name)
+
+    def pick(self, model: str | None) -> tuple[Profile, str]:
+        """The profile that a request's `model` means, and the full's model with it."""
+        profile = self._by_name.get(model or DEFAULT_PROFILE)
+        if profile:
+            return profile, profile.full.model
+        default = self._by_name[DEFAULT_PROFILE]
+        return default, model or default.full.model

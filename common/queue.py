@@ -1,0 +1,83 @@
+"""The queue: jobs for arq, the leases that watch over them, and the marks that stop them."""
+
+from collections.abc import Iterable
+
+from arq.constants import in_progress_key_prefix, job_key_prefix, retry_key_prefix
+from arq.jobs import serialize_job
+
+from common import keys
+from common.keys import JobRef, Lane, TurnRef
+from common.stores import Pipe, Stores, encode_job
+
+RUN_LANE = "run_lane"
+"""The one function that workers run."""
+
+# arq leaves a job alone until its score: a clock ahead of the worker's would make it wait.
+_BACKDATE_MS = 60_000
+MARK_TTL_MS = 3_600_000
+
+
+def put(pipe: Pipe, job: JobRef, now_ms: int, lease_ms: int) -> None:
+    """Queue one attempt: arq's own entry, our lease, and the hint that wakes a worker.
+
+    Safe to repeat: the job's entry is written once (NX), and a second hint finds it taken.
+    """
+    args = (job.turn.session.tenant, job.turn.session.session, job.turn.turn, job.lane, job.attempt)
+    body = serialize_job(RUN_LANE, args, {}, None, now_ms, serializer=encode_job)
+    pipe.zadd(keys.LEASES, {str(job): now_ms + lease_ms}, nx=True)
+    pipe.set(job_key_prefix + str(job), body, nx=True, px=MARK_TTL_MS)
+    pipe.zadd(keys.queue(job.lane), {str(job): now_ms - _BACKDATE_MS})
+    pipe.rpush(keys.ready(job.lane), str(job))
+
+
+def wake_again(pipe: Pipe, job: JobRef, deadline_ms: int) -> None:
+    """Hint once more at a job that nobody took; its place in the line is kept."""
+    pipe.lrem(keys.ready(job.lane), 0, str(job))
+    pipe.lpush(keys.ready(job.lane), str(job))
+    pipe.zadd(keys.LEASES, {str(job): deadline_ms}, xx=True)
+
+
+def forget(pipe: Pipe, job: JobRef) -> None:
+    """Drop all that an attempt left on the queue server: it is over, or another takes its place."""
+    pipe.zrem(keys.LEASES, str(job))
+    pipe.zrem(keys.queue(job.lane), str(job))
+    pipe.lrem(keys.ready(job.lane), 0, str(job))
+    pipe.delete(*(prefix + str(job) for prefix in (job_key_prefix, in_progress_key_prefix, retry_key_prefix)))
+
+
+async def replace(stores: Stores, job: JobRef, lease_ms: int) -> None:
+    """Queue the next attempt in this one's place. Raises STORE_ERRORS."""
+    pipe = stores.queue.pipeline(transaction=True)
+    put(pipe, JobRef(job.turn, job.lane, job.attempt + 1), stores.queue_clock.now_ms(), lease_ms)
+    forget(pipe, job)
+    await pipe.execute()
+
+
+def hold_turns(pipe: Pipe, turns: Iterable[TurnRef], deadline_ms: int) -> None:
+    """Say that these turns have a driver until the deadline."""
+    pipe.zadd(keys.LEASES, {str(turn): deadline_ms for turn in turns})
+
+
+def stop(pipe: Pipe, job: JobRef, worker: str) -> None:
+    """Tell a job to stop: a mark for whoever looks, and an order to its worker where one is known."""
+    pipe.set(keys.cancelled(job), b"1", px=MARK_TTL_MS)
+    if worker:
+        pipe.publish(keys.orders(worker), str(job))
+
+
+async def taken(stores: Stores, job: JobRef) -> bool:
+    """Whether a worker has picked the job up, or it is gone from the queue. Raises STORE_ERRORS."""
+    pipe = stores.queue.pipeline(transaction=False)
+    pipe.exists(in_progress_key_prefix + str(job))
+    pipe.zscore(keys.queue(job.lane), str(job))
+    running, queued = await pipe.execute()
+    return bool(running) or queued is None
+
+
+async def count_workers(stores: Stores, within_ms: int = 3_000) -> dict[Lane, int]:
+    """How many workers of each lane have beaten lately. Raises STORE_ERRORS."""
+    since = stores.queue_clock.now_ms() - within_ms
+    pipe = stores.queue.pipeline(transaction=False)
+    for lane in keys.LANES_OF_WORKERS:
+        pipe.zcount(keys.workers(lane), since, "+inf")
+    return dict(zip(keys.LANES_OF_WORKERS, await pipe.execute(), strict=True))

@@ -1,0 +1,90 @@
+"""What a process is told by its environment, read once into one frozen value."""
+
+from functools import cached_property
+
+from pydantic import AliasChoices, Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+DEFAULT_DRAFT_PROMPT = (
+    "You speak first on a phone call while a colleague works out the full answer. "
+    "In the language of the user's last message, say one or two short, natural sentences that show you "
+    "have understood and are getting to it. State no facts, figures, dates, promises, yes or no. "
+    "No lists, no Markdown."
+)
+
+
+def _own(name: str) -> AliasChoices:
+    """The environment variable and the argument of one of CloudBase's settings."""
+    return AliasChoices(name, name.lower())
+
+
+class Settings(BaseSettings):
+    """Every setting, its unit in its name. `docs/settings.md` explains each; a test keeps the two equal."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="FAST_REPLY_", frozen=True, populate_by_name=True, extra="ignore"
+    )
+
+    redis_url: str = Field("redis://127.0.0.1:6379/0", validation_alias=_own("REDIS_URL"))
+    queue_url: str | None = None
+
+    llm_base_url: str = Field("http://127.0.0.1:8100/v1", validation_alias=_own("LLM_BASE_URL"))
+    llm_api_key: SecretStr = Field(SecretStr(""), validation_alias=_own("LLM_API_KEY"))
+    llm_model: str = Field("full", validation_alias=_own("LLM_MODEL"))
+    llm_default_prompt: str = Field("", validation_alias=_own("LLM_DEFAULT_PROMPT"))
+    use_progressive_response: bool | None = Field(None, validation_alias=_own("USE_PROGRESSIVE_RESPONSE"))
+    small_model: str = Field("", validation_alias=_own("SMALL_MODEL"))
+    small_model_base_url: str = Field("", validation_alias=_own("SMALL_MODEL_BASE_URL"))
+    small_model_api_key: SecretStr = Field(SecretStr(""), validation_alias=_own("SMALL_MODEL_API_KEY"))
+    small_model_prompt: str = Field(DEFAULT_DRAFT_PROMPT, validation_alias=_own("SMALL_MODEL_PROMPT"))
+    small_model_max_tokens: int = Field(100, ge=1, validation_alias=_own("SMALL_MODEL_MAX_TOKENS"))
+    small_model_temperature: float = Field(0.4, ge=0, le=2, validation_alias=_own("SMALL_MODEL_TEMPERATURE"))
+
+    handoff_when: str = "sentence"
+    handoff_cut: str = "sentence"
+    handoff_min_chars: int = 120
+    handoff_overrun_chars: int = 120
+    draft_release: str = "token"
+    turn_deadline_s: float = 120.0
+    turn_max_chars: int = 64_000
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    max_body_bytes: int = 1_048_576
+    heartbeat_s: float = 15.0
+    send_timeout_s: float = 30.0
+    resume_grace_s: float = 5.0
+    turn_lease_s: float = 5.0
+
+    connect_timeout_s: float = 3.0
+    first_token_timeout_s: float = 20.0
+    next_token_timeout_s: float = 15.0
+    worker_slots: int = 250
+    max_attempts: int = 3
+    lane_lease_s: float = 2.0
+    renew_s: float = 0.5
+    sweep_s: float = 0.25
+    drain_s: float = 8.0
+
+    reread_s: float = 2.0
+    retention_s: int = 36_000
+    redis_timeout_s: float = 1.5
+    log_level: str = "INFO"
+
+    @cached_property
+    def drafting(self) -> bool:
+        """Whether the default profile drafts: a small model is set and nobody said no."""
+        return bool(self.small_model) and self.use_progressive_response is not False
+
+    @cached_property
+    def shared_server(self) -> bool:
+        """Whether log and queue live on one server, so that one round trip can write both."""
+        return self.queue_url in (None, self.redis_url)
+
+    @property
+    def lane_lease_ms(self) -> int:
+        return int(self.lane_lease_s * 1000)
+
+    @property
+    def turn_lease_ms(self) -> int:
+        return int(self.turn_lease_s * 1000)

@@ -1,0 +1,105 @@
+"""A worker process: takes one lane's jobs, renews their leases, writes for them, sweeps for everybody."""
+
+import asyncio
+import contextlib
+import os
+import secrets
+import signal
+import socket
+from collections.abc import Coroutine
+from typing import Any, cast
+
+import httpx
+import uvloop
+from arq.connections import ArqRedis
+from httpx_aiohttp import AiohttpTransport
+
+from common.keys import Lane
+from common.logs import set_up_logs
+from common.profiles import Profiles
+from common.settings import Settings
+from common.stores import STORE_ERRORS, Stores, open_stores
+from workers.lane import LaneRunner
+from workers.providers.openai import OpenAIProvider
+from workers.publisher import Publisher
+from workers.runner import JobRunner
+from workers.running import RunningLanes
+from workers.sweep import Sweep
+
+_HAND_OVER_S = 3.0
+_WARM_S = 300.0
+
+
+def worker_id() -> str:
+    """A name that no other worker has: host, process, and chance."""
+    return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
+
+
+def open_client(settings: Settings) -> httpx.AsyncClient:
+    """The HTTP client to the models: connections are kept warm; silence is the lane's to judge."""
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=_WARM_S)
+    timeout = httpx.Timeout(None, connect=settings.connect_timeout_s)
+    return httpx.AsyncClient(transport=AiohttpTransport(limits=limits), timeout=timeout)
+
+
+async def work(settings: Settings, lane: Lane) -> None:
+    """Work until SIGTERM or SIGINT: then take no more jobs, let those that run end, hand the rest over."""
+    stopping = asyncio.Event()
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(signum, stopping.set)
+    async with open_stores(settings) as stores, open_client(settings) as client:
+        await _first_contact(stores, stopping)
+        worker = worker_id()
+        publisher = Publisher(stores)
+        running = RunningLanes(settings, stores, lane, worker)
+        lanes = LaneRunner(settings, stores, Profiles(settings), OpenAIProvider(client), publisher, running)
+        runner = JobRunner(
+            lane,
+            cast(ArqRedis, stores.queue),
+            lanes.run_lane,
+            slots=settings.worker_slots,
+            timeout_s=settings.turn_deadline_s * 2,
+        )
+        sweep = Sweep(settings, stores, worker)
+        background = [publisher.run(), running.run(), sweep.run(), runner.main()]
+        await _until_stopped(background, stopping, lambda: _drain(settings, runner, running))
+
+
+async def _until_stopped(
+    background: list[Coroutine[Any, Any, None]], stopping: asyncio.Event, drain: Any
+) -> None:
+    """Run side tasks until told to stop; one that dies takes the process with it, to be seen."""
+    tasks = [asyncio.create_task(work) for work in background]
+    stop = asyncio.create_task(stopping.wait())
+    done, _ = await asyncio.wait((*tasks, stop), return_when=asyncio.FIRST_COMPLETED)
+    try:
+        for task in done - {stop}:
+            await cast("asyncio.Task[None]", task)
+        await drain()
+    finally:
+        for task in (*tasks, stop):
+            task.cancel()
+        await asyncio.gather(*tasks, stop, return_exceptions=True)
+
+
+async def _drain(settings: Settings, runner: JobRunner, running: RunningLanes) -> None:
+    with contextlib.suppress(*STORE_ERRORS):
+        await running.say_goodbye()
+    await runner.stop_taking(settings.drain_s)
+    running.drain()
+    await runner.stop_taking(_HAND_OVER_S)
+
+
+async def _first_contact(stores: Stores, stopping: asyncio.Event) -> None:
+    while not stopping.is_set():
+        try:
+            await stores.sync_clocks()
+            return
+        except STORE_ERRORS:
+            await asyncio.sleep(0.2)
+
+
+def serve(settings: Settings, lane: Lane) -> None:
+    """Run one worker until it is stopped."""
+    set_up_logs(settings.log_level)
+    uvloop.run(work(settings, lane))

@@ -1,0 +1,60 @@
+"""What every provider gives: the pieces of an answer as they come, or one kind of error."""
+
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from common.errors import turn_error
+from common.profiles import Upstream
+
+
+@dataclass(frozen=True, slots=True)
+class ToolPiece:
+    """A part of a tool call; `index` says which call of the answer."""
+
+    index: int
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class Other:
+    """Whatever else a chunk held, in the form of one OpenAI choice."""
+
+    choice: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """The model has ended its answer; `usage` may still follow."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """The tokens that the answer cost, as the server counts them."""
+
+    tokens: dict[str, Any]
+
+
+Piece = str | ToolPiece | Other | Finish | Usage
+
+
+class UpstreamError(Exception):
+    """A model's server failed. `code` says how; its own words are not repeated, they may hold a key."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code, self.message = code, message
+
+    def as_event(self) -> dict[str, Any]:
+        """The error object for the log and the client."""
+        return turn_error(self.code, self.message)
+
+
+class Provider(Protocol):
+    """Speaks one dialect. `body` is an OpenAI Chat Completions request; errors are UpstreamError."""
+
+    def stream(self, upstream: Upstream, body: dict[str, Any]) -> AsyncGenerator[Piece, None]: ...

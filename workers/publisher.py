@@ -1,0 +1,205 @@
+"""The publisher: one per worker process, through which all its lanes append to their logs.
+
+It commits in groups: what has come while the last pipeline was in flight goes into the next, merged to one
+entry a lane. At low load that is a token an entry, under load it is many, with no timer in the way.
+"""
+
+import asyncio
+import logging
+from dataclasses import replace
+from typing import Any
+
+from common import keys
+from common.events import Delta, Event, Extra, LaneFinished, LaneStarted, ToolPart
+from common.keys import JobRef
+from common.lane_state import LaneState
+from common.log import append, read_turn
+from common.stores import STORE_ERRORS, Stores
+
+logger = logging.getLogger(__name__)
+
+_RETRY_S = 0.2
+
+
+class LaneWriter:
+    """One attempt's pen: keeps what it wrote until the attempt is over, in case the server loses it."""
+
+    def __init__(self, publisher: "Publisher", started: LaneStarted, job: JobRef, start_ms: int) -> None:
+        self.job = job
+        self.started = started
+        self.state = LaneState(job.lane)
+        self.gone = asyncio.Event()  # the session was deleted, or a later attempt owns the lane
+        self.pending: list[Event] = []
+        self.kept: list[ToolPart | Extra] = []
+        self.pieces = 0
+        self._publisher = publisher
+        self._start_ms = start_ms
+        self._committed: asyncio.Future[None] | None = None
+
+    def _here(self) -> dict[str, Any]:
+        """The fields that each of this attempt's events has."""
+        turn, job = self.job.turn.turn, self.job
+        return {
+            "turn": turn,
+            "lane": job.lane,
+            "attempt": job.attempt,
+            "ms": self._publisher.ms_since(self._start_ms),
+        }
+
+    def say(self, text: str) -> None:
+        """Append text to the lane."""
+        self.pieces += 1
+        last = self.pending[-1] if self.pending else None
+        if isinstance(last, Delta):
+            self.pending[-1] = replace(last, text=last.text + text)
+        else:
+            self.pending.append(Delta(at=len(self.state.text), text=text, **self._here()))
+        self.state.text += text
+        self._publisher.wake(self)
+
+    def call(self, index: int, call_id: str, name: str, arguments: str) -> None:
+        """Append a part of a tool call."""
+        known = self.state.calls.get(index)
+        at = len(known.arguments) if known else 0
+        part = ToolPart(index=index, at=at, id=call_id, name=name, arguments=arguments, **self._here())
+        self.state.take(part)
+        self._keep(part)
+
+    def add(self, choice: dict[str, Any]) -> None:
+        """Append whatever else a chunk held."""
+        extra = Extra(number=len(self.state.extras), choice=choice, **self._here())
+        self.state.take(extra)
+        self._keep(extra)
+
+    async def finish(
+        self, reason: Any, usage: dict[str, Any] | None, error: dict[str, Any] | None = None
+    ) -> None:
+        """Append the attempt's end and wait until it stands in the log, or the log is gone."""
+        self._committed = asyncio.get_running_loop().create_future()
+        self.pending.append(LaneFinished(reason=reason, usage=usage, error=error, **self._here()))
+        self._publisher.wake(self)
+        gone = asyncio.ensure_future(self.gone.wait())
+        await asyncio.wait((self._committed, gone), return_when=asyncio.FIRST_COMPLETED)
+        gone.cancel()
+
+    def take_pending(self) -> list[Event]:
+        """What is to be committed next."""
+        events, self.pending = self.pending, []
+        return events
+
+    def committed(self) -> None:
+        """All that was taken stands in the log."""
+        if self._committed and not self.pending and not self._committed.done():
+            self._committed.set_result(None)
+
+    def missing(self, known: LaneState) -> list[Event]:
+        """What of this attempt's events a log lacks that says `known` of the lane."""
+        events: list[Event] = []
+        if known.attempt < self.job.attempt:
+            events.append(self.started)
+        at = len(known.text)
+        if at < len(self.state.text):
+            events.append(Delta(at=at, text=self.state.text[at:], **self._here()))
+        return [*events, *self.kept]
+
+    def _keep(self, part: ToolPart | Extra) -> None:
+        self.kept.append(part)
+        self.pending.append(part)
+        self._publisher.wake(self)
+
+
+class Publisher:
+    """Appends for every writer of this process, in groups."""
+
+    def __init__(self, stores: Stores) -> None:
+        self._stores = stores
+        self._waiting: dict[LaneWriter, None] = {}
+        self._open: set[LaneWriter] = set()
+        self._bell = asyncio.Event()
+
+    def open(self, started: LaneStarted, job: JobRef, start_ms: int, known: LaneState) -> LaneWriter:
+        """A writer for an attempt whose `lane.started` stands in the log, which says `known` of the lane."""
+        writer = LaneWriter(self, started, job, start_ms)
+        writer.state.text = known.text
+        writer.state.attempt = job.attempt
+        writer.state.extras = list(known.extras)
+        self._open.add(writer)
+        return writer
+
+    def close(self, writer: LaneWriter) -> None:
+        """The attempt is over; what it kept is let go."""
+        self._open.discard(writer)
+        self._waiting.pop(writer, None)
+
+    def wake(self, writer: LaneWriter) -> None:
+        """This writer has something to commit."""
+        self._waiting[writer] = None
+        self._bell.set()
+
+    def ms_since(self, start_ms: int) -> int:
+        """Milliseconds since a turn's start, on the log server's clock."""
+        return max(0, self._stores.log_clock.now_ms() - start_ms)
+
+    async def run(self) -> None:
+        """Commit until cancelled; a store that is away delays and loses nothing."""
+        while True:
+            await self._bell.wait()
+            self._bell.clear()
+            waiting, self._waiting = self._waiting, {}
+            batch = [(writer, events) for writer in waiting if (events := writer.take_pending())]
+            try:
+                await self._commit(batch)
+            except STORE_ERRORS as error:
+                logger.warning("could not append; trying on", extra={"error": type(error).__name__})
+                await self._recover(batch)
+
+    async def _recover(self, batch: list[tuple[LaneWriter, list[Event]]]) -> None:
+        """Append the batch again once the store is back, and what it may have lost of any open lane."""
+        while True:
+            await asyncio.sleep(_RETRY_S)
+            try:
+                lost = [(writer, await self._find_missing(writer)) for writer in tuple(self._open)]
+                await self._commit([*lost, *batch])
+                return
+            except STORE_ERRORS:
+                continue
+
+    async def _find_missing(self, writer: LaneWriter) -> list[Event]:
+        known = LaneState(writer.job.lane)
+        entries = await read_turn(self._stores, writer.job.turn)
+        for entry in entries:
+            event = entry.event
+            if isinstance(event, LaneStarted | Delta | LaneFinished) and (event.turn, event.lane) == (
+                writer.job.turn.turn,
+                writer.job.lane,
+            ):
+                known.take(event)
+        if not entries or known.attempt > writer.job.attempt:
+            writer.gone.set()
+            return []
+        return [] if known.over else writer.missing(known)
+
+    async def _commit(self, batch: list[tuple[LaneWriter, list[Event]]]) -> None:
+        """One round trip: the appends and the wake-ups. A second one where the queue has its own server."""
+        if not batch:
+            return
+        pipe = self._stores.log.pipeline(transaction=False)
+        for writer, events in batch:
+            for event in events:
+                append(pipe, writer.job.turn.session, event)
+        channels = dict.fromkeys(keys.wake(writer.job.turn.session) for writer, _ in batch)
+        if self._stores.shared:
+            for channel in channels:
+                pipe.publish(channel, b"")
+        replies = await pipe.execute()
+        place = 0
+        for writer, events in batch:
+            if None in replies[place : place + len(events)]:
+                writer.gone.set()
+            place += len(events)
+            writer.committed()
+        if not self._stores.shared:
+            wakes = self._stores.queue.pipeline(transaction=False)
+            for channel in channels:
+                wakes.publish(channel, b"")
+            await wakes.execute()

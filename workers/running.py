@@ -1,0 +1,113 @@
+"""The lanes that run in this worker: held by leases, renewed as one, stopped by order, mark or loss."""
+
+import asyncio
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+from common import keys
+from common.channels import Channels
+from common.keys import JobRef, Lane
+from common.settings import Settings
+from common.stores import STORE_ERRORS, Stores
+
+logger = logging.getLogger(__name__)
+
+Stop = Literal["cancelled", "lost", "drain"]
+_FORGET_WORKER_MS = 60_000
+
+
+@dataclass(slots=True)
+class Held:
+    """A lane that runs here. `work` is what to cancel; `stop` says why it was."""
+
+    job: JobRef
+    work: "asyncio.Task[None] | None" = None
+    stop: Stop | None = None
+
+    def end(self, why: Stop) -> None:
+        """Stop the lane's work; the first reason counts."""
+        if self.stop is None:
+            self.stop = why
+            if self.work:
+                self.work.cancel()
+
+
+class RunningLanes:
+    """All lanes of this process."""
+
+    def __init__(self, settings: Settings, stores: Stores, lane: Lane, worker: str) -> None:
+        self.worker = worker
+        self._settings = settings
+        self._stores = stores
+        self._lane = lane
+        self._held: dict[str, Held] = {}
+        self._channels = Channels(stores, self._order, lambda _: None)
+        self._channels.add(keys.orders(worker))
+
+    @contextmanager
+    def hold(self, job: JobRef) -> Iterator[Held]:
+        """Renew the job's lease for as long as the context lasts."""
+        held = self._held[str(job)] = Held(job)
+        try:
+            yield held
+        finally:
+            self._held.pop(str(job), None)
+
+    def drain(self) -> None:
+        """Hand every lane over to another worker."""
+        for held in tuple(self._held.values()):
+            held.end("drain")
+
+    @property
+    def count(self) -> int:
+        return len(self._held)
+
+    async def run(self) -> None:
+        """Renew and listen for orders until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._channels.run())
+            tasks.create_task(self._renew_on())
+
+    def _order(self, channel: str, data: bytes) -> None:
+        held = self._held.get(data.decode())
+        if held:
+            held.end("cancelled")
+
+    async def _renew_on(self) -> None:
+        while True:
+            try:
+                await self._renew()
+            except STORE_ERRORS as error:
+                logger.warning("could not renew the lanes' leases", extra={"error": type(error).__name__})
+            await asyncio.sleep(self._settings.renew_s)
+
+    async def _renew(self) -> None:
+        """One round trip for all lanes: our beat, the server's time, the leases, the marks."""
+        held = list(self._held.values())
+        now_ms = self._stores.queue_clock.now_ms()
+        pipe = self._stores.queue.pipeline(transaction=False)
+        pipe.time()
+        pipe.zadd(keys.workers(self._lane), {self.worker: now_ms})
+        pipe.zremrangebyscore(keys.workers(self._lane), "-inf", now_ms - _FORGET_WORKER_MS)
+        if held:
+            members = [str(h.job) for h in held]
+            # Only what is still there: a lease that the sweep took away is not taken back.
+            pipe.zadd(keys.LEASES, dict.fromkeys(members, now_ms + self._settings.lane_lease_ms), xx=True)
+            pipe.zmscore(keys.LEASES, members)
+            pipe.mget([keys.cancelled(h.job) for h in held])
+        replies = await pipe.execute()
+        self._stores.queue_clock.take(replies[0])
+        if not held:
+            return
+        for lane, score, mark in zip(held, *replies[-2:], strict=True):
+            if mark:
+                lane.end("cancelled")
+            elif score is None:
+                lane.end("lost")
+
+    async def say_goodbye(self) -> None:
+        """Take our beat back, so that nobody counts on us. Raises STORE_ERRORS."""
+        await self._stores.queue.zrem(keys.workers(self._lane), self.worker)
