@@ -41,10 +41,14 @@ class Profiles:
     """The profiles of the one default tenant, from the settings."""
 
     def __init__(self, settings: Settings) -> None:
-        small = settings.small_model_base_url or settings.llm_base_url
-        # A key goes only to the server it was given for.
-        small_key = settings.small_model_api_key if settings.small_model_base_url else settings.llm_api_key
-        draft = Upstream(small, settings.small_model_api_key or small_key, settings.small_model)
+        draft = Upstream(
+            base_url=settings.small_model_base_url or settings.llm_base_url,
+            # A key goes only to the server it was given for.
+            api_key=settings.small_model_api_key
+            if settings.small_model_api_key or settings.small_model_base_url
+            else settings.llm_api_key,
+            model=settings.small_model,
+        )
         default = Profile(
             name=DEFAULT_PROFILE,
             policy=Policy.of(settings),
