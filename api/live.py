@@ -8,7 +8,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from common import driver
-from common.events import Entry, TurnEnded, TurnStarted
+from common.events import Entry, TurnEnded, TurnStarted, place
 from common.fold import Fold, Release
 from common.keys import TurnRef
 from common.stores import STORE_ERRORS, Stores
@@ -41,7 +41,7 @@ class LiveTurn:
 
     def begin(self, entry: Entry) -> None:
         """The turn's first entry is in the log."""
-        self._start_ms, self._last_id = entry.ms, _place(entry)
+        self._start_ms, self._last_id = entry.ms, place(entry.id)
         early, self._early = self._early, []
         self.take(early)
         self._watch_clock()
@@ -53,10 +53,10 @@ class LiveTurn:
             return
         count = len(self.releases)
         for entry in entries:
-            place = _place(entry)
-            if place <= self._last_id:
+            here = place(entry.id)
+            if here <= self._last_id:
                 continue
-            self._last_id = place
+            self._last_id = here
             self.releases += self.fold.feed(entry.event, entry.ms - self._start_ms)
             if isinstance(entry.event, TurnEnded) and entry.event.turn == self.turn.turn:
                 self._close()
@@ -65,9 +65,13 @@ class LiveTurn:
                 bell.set()
         self._drive()
 
-    async def follow(self) -> AsyncIterator[list[Release]]:
-        """What has been released, from the first, in batches as large as the reader is slow."""
-        bell = asyncio.Event()
+    async def follow(self, idle_s: float) -> AsyncIterator[list[Release]]:
+        """What has been released, from the first, in batches as large as the reader is slow.
+
+        An empty batch comes where nothing has for about `idle_s`.
+        """
+        loop, bell = asyncio.get_running_loop(), asyncio.Event()
+        idle = loop.call_later(idle_s, bell.set)
         self._bells.add(bell)
         self.followers += 1
         done = 0
@@ -75,14 +79,21 @@ class LiveTurn:
             while True:
                 bell.clear()
                 batch = self.releases[done:]
+                done += len(batch)
                 if batch:
-                    done += len(batch)
                     yield batch
-                elif self.fold.ending:
+                if done < len(self.releases):
+                    continue
+                if self.fold.ending:
                     return
-                else:
-                    await bell.wait()
+                await bell.wait()
+                # One timer for many batches: it rings whether or not it was quiet, which costs a comment.
+                if loop.time() >= idle.when():
+                    idle = loop.call_later(idle_s, bell.set)
+                    if done == len(self.releases):
+                        yield []
         finally:
+            idle.cancel()
             self._bells.discard(bell)
             self.followers -= 1
 
@@ -154,7 +165,3 @@ class LiveTurn:
             lambda: self._act(lambda: driver.fire_timer(self._stores, self.turn, due)),
         )
 
-
-def _place(entry: Entry) -> tuple[int, int]:
-    millis, _, number = entry.id.partition("-")
-    return int(millis), int(number)

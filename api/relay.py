@@ -1,15 +1,16 @@
 """The relay: sends what a live turn releases to one client, as server-sent events.
 
-A response of its own rather than Starlette's stream: it notices a client that leaves or stalls, sends
-heartbeats, and puts all that is ready into one write.
+A response of its own rather than Starlette's stream: it notices a client that leaves or stalls, and puts all
+that is ready into one write.
 """
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Callable
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
+
+from common.watchdog import Watchdog
 
 HEARTBEAT = b": still here\n\n"
 _HEADERS = {
@@ -27,14 +28,12 @@ class EventStream(Response):
         batches: AsyncIterator[bytes],
         *,
         headers: dict[str, str],
-        heartbeat_s: float,
         send_timeout_s: float,
         on_left: Callable[[], None],
     ) -> None:
         super().__init__(headers={**_HEADERS, **headers})
         del self.headers["content-length"]
         self._batches = batches
-        self._heartbeat_s = heartbeat_s
         self._send_timeout_s = send_timeout_s
         self._on_left = on_left
 
@@ -43,40 +42,26 @@ class EventStream(Response):
         leaving = asyncio.create_task(_left(receive))
         try:
             await asyncio.wait((sending, leaving), return_when=asyncio.FIRST_COMPLETED)
-            if sending.done():
-                if not sending.result():
-                    self._on_left()
-            else:
+            if not (sending.done() and sending.result()):
                 self._on_left()
         finally:
             for task in (sending, leaving):
                 task.cancel()
-                with contextlib.suppress(asyncio.CancelledError, Exception):
-                    await task
+            await asyncio.gather(sending, leaving, return_exceptions=True)
 
     async def _send_all(self, send: Send) -> bool:
-        """Whether the client took it all."""
+        """Whether the client took it all: one that takes nothing for `send_timeout_s` is gone."""
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-        batches = aiter(self._batches)
-        coming: asyncio.Task[bytes] | None = None
         try:
-            while True:
-                coming = coming or asyncio.ensure_future(anext(batches))
-                done, _ = await asyncio.wait((coming,), timeout=self._heartbeat_s)
-                body = HEARTBEAT
-                if done:
-                    finished, coming = coming, None
-                    body = finished.result()
-                async with asyncio.timeout(self._send_timeout_s):
+            async with Watchdog() as watchdog:
+                async for body in self._batches:
+                    watchdog.expect_within(self._send_timeout_s)
                     await send({"type": "http.response.body", "body": body, "more_body": True})
-        except StopAsyncIteration:
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
-            return True
+                    watchdog.rest()
         except (TimeoutError, OSError):
-            return False  # a reader that stalls for that long is gone
-        finally:
-            if coming:
-                coming.cancel()
+            return False
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        return True
 
 
 async def _left(receive: Receive) -> None:

@@ -1,7 +1,6 @@
 """The start of a turn: a lease, `turn.started`, and a job for each lane."""
 
 import secrets
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 from api.drafting import why_no_draft
@@ -51,31 +50,14 @@ class TurnStarter:
         Where they don't, the order lets the sweep mend a death in between: a lease without a turn is dropped,
         a turn without jobs is ended, or given them.
         """
-        steps = (self._lease, self._log, self._jobs)
-        if self._stores.shared:
-            pipe = self._stores.log.pipeline(transaction=True)
-            for step in steps:
-                step(pipe, turn, started)
-            replies = await pipe.execute()
-            entry_id = replies[1]
-        else:
-            await self._run(self._stores.queue.pipeline(transaction=True), self._lease, turn, started)
-            (entry_id, *_) = await self._run(
-                self._stores.log.pipeline(transaction=True), self._log, turn, started
-            )
-            await self._run(self._stores.queue.pipeline(transaction=True), self._jobs, turn, started)
+        stores, steps = self._stores, (self._lease, self._log, self._jobs)
+        if stores.shared:
+            replies = await stores.on_log.run(lambda pipe: [step(pipe, turn, started) for step in steps])
+            return Entry(replies[1].decode(), started)
+        await stores.on_queue.run(lambda pipe: self._lease(pipe, turn, started))
+        entry_id, _ = await stores.on_log.run(lambda pipe: self._log(pipe, turn, started))
+        await stores.on_queue.run(lambda pipe: self._jobs(pipe, turn, started))
         return Entry(entry_id.decode(), started)
-
-    async def _run(
-        self,
-        pipe: Pipe,
-        step: Callable[[Pipe, TurnRef, TurnStarted], None],
-        turn: TurnRef,
-        started: TurnStarted,
-    ) -> list[Any]:
-        step(pipe, turn, started)
-        replies: Awaitable[list[Any]] = pipe.execute()
-        return await replies
 
     def _lease(self, pipe: Pipe, turn: TurnRef, started: TurnStarted) -> None:
         lease_ms = self._settings.turn_lease_ms

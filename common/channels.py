@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from redis.asyncio.client import PubSub
 
@@ -51,23 +52,18 @@ class Channels:
                 await asyncio.sleep(_RETRY_S)
 
     async def _listen(self) -> None:
-        pubsub = self._stores.queue.pubsub()
+        pubsub = self._stores.patient_queue.pubsub()
         try:
             self._changes = asyncio.Queue()
             # One channel that is always there keeps the connection in subscribed mode.
             await pubsub.subscribe("fr:idle", *self._wanted)
-            changer = asyncio.create_task(self._apply_changes(pubsub))
-            try:
-                await self._receive(pubsub, changer)
-            finally:
-                changer.cancel()
+            await _first_to_end(self._receive(pubsub), self._apply_changes(pubsub))
         finally:
             await pubsub.aclose()  # type: ignore[no-untyped-call]
 
-    async def _receive(self, pubsub: PubSub, changer: "asyncio.Task[None]") -> None:
-        while not changer.done():
-            # A short timeout notices a changer that broke; a silent server is noticed by its error.
-            message = await pubsub.get_message(timeout=1.0)
+    async def _receive(self, pubsub: PubSub) -> None:
+        while True:
+            message = await pubsub.get_message(timeout=None)
             if message is None:
                 continue
             channel = message["channel"].decode()
@@ -75,7 +71,6 @@ class Channels:
                 self._on_message(channel, message["data"])
             elif message["type"] == "subscribe" and channel in self._wanted:
                 self._on_ready(channel)
-        changer.result()
 
     async def _apply_changes(self, pubsub: PubSub) -> None:
         while True:
@@ -91,3 +86,16 @@ class Channels:
                 await pubsub.subscribe(*added)
             if dropped:
                 await pubsub.unsubscribe(*dropped)
+
+
+async def _first_to_end(*works: Coroutine[Any, Any, None]) -> None:
+    """Run side by side until one of them ends, by its error as a rule; then stop the others."""
+    tasks = [asyncio.create_task(work) for work in works]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -5,8 +5,8 @@ from common.events import TimerFired, TurnEnded, TurnInterrupted
 from common.fold import Due, Fold
 from common.keys import JobRef, TurnRef
 from common.lane_state import LaneState
-from common.log import append, append_now
-from common.stores import Stores
+from common.log import append
+from common.stores import Build, Pipe, Stores
 
 
 def job_of(turn: TurnRef, lane: LaneState) -> JobRef:
@@ -16,10 +16,12 @@ def job_of(turn: TurnRef, lane: LaneState) -> JobRef:
 
 async def stop_lanes(stores: Stores, turn: TurnRef, lanes: list[LaneState]) -> None:
     """Tell lanes that are no longer wanted to stop. Raises STORE_ERRORS."""
-    pipe = stores.queue.pipeline(transaction=False)
-    for lane in lanes:
-        queue.stop(pipe, job_of(turn, lane), lane.worker)
-    await pipe.execute()
+
+    def build(pipe: Pipe) -> None:
+        for lane in lanes:
+            queue.stop(pipe, job_of(turn, lane), lane.worker)
+
+    await stores.on_queue.run(build)
 
 
 async def fire_timer(stores: Stores, turn: TurnRef, due: Due) -> None:
@@ -45,16 +47,22 @@ async def end_turn(stores: Stores, turn: TurnRef, fold: Fold) -> None:
         degraded=ending.degraded,
         error=ending.error,
     )
-    await append_now(stores, turn.session, ended)
-    await stores.queue.zrem(keys.LEASES, str(turn))
+    await _write(
+        stores, lambda pipe: append(pipe, turn.session, ended), lambda pipe: pipe.zrem(keys.LEASES, str(turn))
+    )
 
 
 async def _append_and_wake(stores: Stores, turn: TurnRef, event: TimerFired | TurnInterrupted) -> None:
-    log_pipe = stores.log.pipeline(transaction=False)
-    append(log_pipe, turn.session, event)
+    channel = keys.wake(turn.session)
+    await _write(
+        stores, lambda pipe: append(pipe, turn.session, event), lambda pipe: pipe.publish(channel, b"")
+    )
+
+
+async def _write(stores: Stores, to_log: Build, to_queue: Build) -> None:
+    """First the log, then the queue: in one round trip where they share a server."""
     if stores.shared:
-        log_pipe.publish(keys.wake(turn.session), b"")
-        await log_pipe.execute()
+        await stores.on_log.run(lambda pipe: (to_log(pipe), to_queue(pipe)))
     else:
-        await log_pipe.execute()
-        await stores.queue.publish(keys.wake(turn.session), b"")
+        await stores.on_log.run(to_log)
+        await stores.on_queue.run(to_queue)

@@ -163,6 +163,12 @@ class Entry:
         return int(self.id.partition("-")[0])
 
 
+def place(entry_id: str) -> tuple[int, int]:
+    """An entry's place in its log, to be compared."""
+    millis, _, number = entry_id.partition("-")
+    return int(millis), int(number)
+
+
 def encode(event: Event) -> dict[str, bytes]:
     """The fields of an event's stream entry: one, named by the kind, holding JSON."""
     return {_NAMES[type(event)]: orjson.dumps(event)}

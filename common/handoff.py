@@ -3,7 +3,6 @@
 from common.lane_state import LaneState
 from common.policy import HandoffPolicy
 from common.seam import word_boundary
-from common.sentences import rests_at_end
 
 
 def overtakes(policy: HandoffPolicy, draft: LaneState, full: LaneState, spoken: int) -> bool:
@@ -26,7 +25,7 @@ def cut(policy: HandoffPolicy, draft: LaneState, full: LaneState, floor: int, sp
     """
     if not floor or policy.cut == "now":
         return spoken
-    if spoken == floor and (floor in draft.sentences.ends or rests_at_end(draft.text[:floor])):
+    if floor in draft.sentences.ends or floor == len(draft.text) and draft.sentences.rests:
         return floor
     end = next((end for end in draft.sentences.ends if end > floor), None)
     if end is not None and end - floor <= policy.overrun_chars:

@@ -22,10 +22,12 @@ def decode_entries(raw: Sequence[tuple[bytes, dict[bytes, bytes]]]) -> list[Entr
 
 async def append_now(stores: Stores, session: SessionRef, *events: Event) -> None:
     """Append at once, in one round trip. A deleted session's log stays away. Raises STORE_ERRORS."""
-    pipe = stores.log.pipeline(transaction=len(events) > 1)
-    for event in events:
-        append(pipe, session, event)
-    await pipe.execute()
+
+    def build(pipe: Pipe) -> None:
+        for event in events:
+            append(pipe, session, event)
+
+    await stores.on_log.run(build)
 
 
 async def read_turn(stores: Stores, turn: TurnRef) -> list[Entry]:

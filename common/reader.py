@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from common import keys
 from common.channels import Channels
-from common.events import Entry
+from common.events import Entry, place
 from common.keys import SessionRef
 from common.log import decode_entries
 from common.stores import STORE_ERRORS, Stores
@@ -46,8 +46,8 @@ class LogReader:
     def follow(self, session: SessionRef, listener: Listener) -> None:
         """Call the listener with the session's entries, once `read_from` has said where to begin.
 
-        A session that is followed already goes on where it is, so a listener may see entries from before
-        its own turn, and must look at their ids.
+        A session may be followed already, so a listener can see entries from before its own turn, and entries
+        again, and must look at their ids.
         """
         channel = keys.wake(session)
         followed = self._sessions.get(channel)
@@ -57,10 +57,11 @@ class LogReader:
         followed.listeners.append(listener)
 
     def read_from(self, session: SessionRef, after: str) -> None:
-        """Begin to read a followed session after this entry id, if it isn't being read already."""
+        """Read a followed session from after this entry id on, or again from there if it was read further."""
         channel = keys.wake(session)
         followed = self._sessions[channel]
-        followed.after = followed.after or after
+        if not followed.after or place(after) < place(followed.after):
+            followed.after = after
         self._wake(channel)
 
     def leave(self, session: SessionRef, listener: Listener) -> None:
@@ -112,10 +113,11 @@ class LogReader:
                 self._bell.set()
 
     async def _read(self, woken: dict[str, _Followed]) -> None:
-        pipe = self._stores.log.pipeline(transaction=False)
+        pipe = self._stores.patient_log.pipeline(transaction=False)
         for followed in woken.values():
             pipe.xrange(keys.log(followed.session), min=f"({followed.after}", count=_PAGE)
-        replies = await pipe.execute()
+        async with asyncio.timeout(self._stores.timeout_s):
+            replies = await pipe.execute()
         now = asyncio.get_running_loop().time()
         for (channel, followed), raw in zip(woken.items(), replies, strict=True):
             followed.read_s = now

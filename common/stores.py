@@ -1,7 +1,9 @@
 """The two stores: the server of the session logs and the server of the queue, which may be one."""
 
+import asyncio
+import socket
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +18,15 @@ from common.settings import Settings
 
 STORE_ERRORS = (RedisError, OSError, TimeoutError)
 """What a command raises when its server is away, or answers that it can't."""
+
+
+_BATCH = 200
+_CONNECT_S = 2.0
+_KEEPALIVE = {
+    getattr(socket, name): value
+    for name, value in (("TCP_KEEPIDLE", 10), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3))
+    if hasattr(socket, name)
+}
 
 
 class ServerClock:
@@ -39,13 +50,73 @@ class ServerClock:
         return int(time.monotonic() * 1000 + offset)
 
 
+class Batcher:
+    """Puts what many tasks ask of one server at the same moment into one round trip.
+
+    While one batch is on its way the next gathers; alone, a request goes at once. Batches are transactions,
+    so each request's commands take effect together or not at all.
+    """
+
+    def __init__(self, redis: Redis, timeout_s: float) -> None:
+        self._redis = redis
+        self._timeout_s = timeout_s
+        self._waiting: list[tuple[Build, asyncio.Future[list[Any]]]] = []
+        self._flushing: asyncio.Task[None] | None = None
+
+    async def run(self, build: "Build") -> list[Any]:
+        """The replies to the commands that `build` queues. Raises STORE_ERRORS."""
+        replies: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
+        self._waiting.append((build, replies))
+        if self._flushing is None:
+            self._flushing = asyncio.create_task(self._flush())
+        return await replies
+
+    async def _flush(self) -> None:
+        while self._waiting:
+            batch, self._waiting = self._waiting[:_BATCH], self._waiting[_BATCH:]
+            pipe = self._redis.pipeline(transaction=True)
+            ends = []
+            for build, _ in batch:
+                build(pipe)
+                ends.append(len(pipe))
+            try:
+                async with asyncio.timeout(self._timeout_s):
+                    replies = await pipe.execute(raise_on_error=False)
+            except Exception as error:
+                for _, waiter in batch:
+                    if not waiter.done():
+                        waiter.set_exception(error)
+                continue
+            for (_, waiter), start, end in zip(batch, [0, *ends], ends, strict=False):
+                _answer(waiter, replies[start:end])
+        self._flushing = None
+
+
+def _answer(waiter: "asyncio.Future[list[Any]]", replies: list[Any]) -> None:
+    if waiter.done():
+        return  # whoever asked has gone
+    error = next((reply for reply in replies if isinstance(reply, Exception)), None)
+    if error:
+        waiter.set_exception(error)
+    else:
+        waiter.set_result(replies)
+
+
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """Connections to both servers. `shared`: they are one, and a single pipeline may write to both."""
+    """Connections to both servers. `shared`: they are one, and a single batch may write to both.
+
+    `patient` connections have no timeout of their own: for those who wait long, or time many replies as one.
+    """
 
     log: Redis
     queue: Redis
+    patient_log: Redis
+    patient_queue: Redis
+    on_log: Batcher
+    on_queue: Batcher
     shared: bool
+    timeout_s: float
     log_clock: ServerClock
     queue_clock: ServerClock
 
@@ -67,14 +138,16 @@ def encode_job(value: Any) -> bytes:
     return orjson.dumps(value, default=repr)
 
 
-def connect(url: str, timeout_s: float, connections: int = 64) -> ArqRedis:
-    """A client whose every command ends within about the timeout. Connects at first use."""
+def connect(url: str, timeout_s: float | None, connections: int = 64) -> ArqRedis:
+    """A client whose every command ends within about the timeout, if there is one. Connects at first use."""
     pool = BlockingConnectionPool.from_url(
         url,
         max_connections=connections,
         timeout=timeout_s,
         socket_timeout=timeout_s,
-        socket_connect_timeout=timeout_s,
+        socket_connect_timeout=timeout_s or _CONNECT_S,
+        socket_keepalive=True,  # who only listens learns of a dead peer in no other way
+        socket_keepalive_options=_KEEPALIVE,
     )
     return ArqRedis(pool, job_serializer=encode_job, job_deserializer=orjson.loads)
 
@@ -82,20 +155,35 @@ def connect(url: str, timeout_s: float, connections: int = 64) -> ArqRedis:
 @asynccontextmanager
 async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
     """Both stores, closed at the end. Neither need be up yet."""
-    log = connect(settings.redis_url, settings.redis_timeout_s)
-    clock = ServerClock()
-    if settings.shared_server:
-        stores = Stores(log, log, True, clock, clock)
-    else:
-        queue = connect(settings.queue_url or settings.redis_url, settings.redis_timeout_s)
-        stores = Stores(log, queue, False, clock, ServerClock())
+    timeout_s = settings.redis_timeout_s
+    log, patient_log = connect(settings.redis_url, timeout_s), connect(settings.redis_url, None)
+    queue, patient_queue = log, patient_log
+    on_log = on_queue = Batcher(patient_log, timeout_s)
+    log_clock = queue_clock = ServerClock()
+    if not settings.shared_server:
+        url = settings.queue_url or settings.redis_url
+        queue, patient_queue = connect(url, timeout_s), connect(url, None)
+        on_queue, queue_clock = Batcher(patient_queue, timeout_s), ServerClock()
     try:
-        yield stores
+        yield Stores(
+            log=log,
+            queue=queue,
+            patient_log=patient_log,
+            patient_queue=patient_queue,
+            on_log=on_log,
+            on_queue=on_queue,
+            shared=settings.shared_server,
+            timeout_s=timeout_s,
+            log_clock=log_clock,
+            queue_clock=queue_clock,
+        )
     finally:
-        await stores.log.aclose(close_connection_pool=True)
-        if not stores.shared:
-            await stores.queue.aclose(close_connection_pool=True)
+        for client in {id(c): c for c in (log, queue, patient_log, patient_queue)}.values():
+            await client.aclose(close_connection_pool=True)
 
 
 Pipe = Pipeline
 """A batch of commands on its way to one server."""
+
+Build = Callable[[Pipe], object]
+"""Queues one request's commands."""

@@ -12,7 +12,8 @@ from common.keys import JobRef, SessionRef, TurnRef
 from common.log import decode_entries, read_turn
 from common.profiles import Profiles
 from common.settings import Settings
-from common.stores import Stores
+from common.stores import Pipe, Stores
+from common.watchdog import Watchdog
 from workers.prompts import body_for
 from workers.providers.base import Finish, Other, Provider, ToolPiece, UpstreamError, Usage
 from workers.publisher import LaneWriter, Publisher
@@ -82,16 +83,20 @@ class LaneRunner:
 
     async def _begin(self, job: JobRef, begun: LaneStarted) -> tuple[list[Entry], bool, bool]:
         """Append `lane.started` and read the turn; is the job marked to stop, is its lease ours."""
-        on_queue = self._stores.queue.pipeline(transaction=False)
-        on_log = on_queue if self._stores.shared else self._stores.log.pipeline(transaction=False)
-        on_queue.exists(keys.cancelled(job))
-        on_queue.zscore(keys.LEASES, str(job))
-        log.append(on_log, job.turn.session, begun)
-        on_log.time()
-        on_log.xrevrange(keys.log(job.turn.session), count=_FIRST_PAGE)
-        replies = await on_queue.execute()
-        if not self._stores.shared:
-            replies += await on_log.execute()
+        stores, session = self._stores, job.turn.session
+
+        def ask_queue(pipe: Pipe) -> None:
+            pipe.exists(keys.cancelled(job))
+            pipe.zscore(keys.LEASES, str(job))
+
+        def ask_log(pipe: Pipe) -> None:
+            log.append(pipe, session, begun)
+            pipe.time()
+            pipe.xrevrange(keys.log(session), count=_FIRST_PAGE)
+
+        # Side by side; where both are one server, its batcher makes them one round trip.
+        on_queue, on_log = await asyncio.gather(stores.on_queue.run(ask_queue), stores.on_log.run(ask_log))
+        replies = [*on_queue, *on_log]
         marked, lease, entry_id, time, page = replies
         self._stores.log_clock.take(time)
         if entry_id is None:
@@ -156,18 +161,19 @@ class LaneRunner:
             result.error = UpstreamError("unknown_profile", "this worker doesn't know the turn's profile")
             return
         body = body_for(started, job.lane, writer.state.text)
-        loop = asyncio.get_running_loop()
         heard = False
         try:
             async with (
-                asyncio.timeout(self._settings.first_token_timeout_s) as limit,
+                Watchdog() as watchdog,
                 aclosing(self._provider.stream(upstream, body)) as pieces,
             ):
+                watchdog.expect_within(self._settings.first_token_timeout_s)
                 async for piece in pieces:
                     _write(writer, piece, result)
                     heard = True
-                    patience_s = _USAGE_WAIT_S if result.reason else self._settings.next_token_timeout_s
-                    limit.reschedule(loop.time() + patience_s)
+                    watchdog.expect_within(
+                        _USAGE_WAIT_S if result.reason else self._settings.next_token_timeout_s
+                    )
         except TimeoutError:
             if not result.reason:  # after the answer's end only its usage is missing
                 code = "upstream_stalled" if heard else "upstream_first_token_timeout"
@@ -177,10 +183,9 @@ class LaneRunner:
                 result.error = error
 
     async def _let_go(self, job: JobRef) -> None:
-        pipe = self._stores.queue.pipeline(transaction=False)
-        pipe.zrem(keys.LEASES, str(job))
-        pipe.delete(keys.cancelled(job))
-        await pipe.execute()
+        await self._stores.on_queue.run(
+            lambda pipe: (pipe.zrem(keys.LEASES, str(job)), pipe.delete(keys.cancelled(job)))
+        )
 
 
 class _Result:

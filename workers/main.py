@@ -9,6 +9,7 @@ import socket
 from collections.abc import Coroutine
 from typing import Any, cast
 
+import aiohttp
 import httpx
 import uvloop
 from arq.connections import ArqRedis
@@ -37,9 +38,14 @@ def worker_id() -> str:
 
 def open_client(settings: Settings) -> httpx.AsyncClient:
     """The HTTP client to the models: connections are kept warm; silence is the lane's to judge."""
-    limits = httpx.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=_WARM_S)
+
+    def session() -> aiohttp.ClientSession:
+        # No limit but the worker's slots: by default the connector would stop at 100 streams.
+        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=_WARM_S)
+        return aiohttp.ClientSession(connector=connector)
+
     timeout = httpx.Timeout(None, connect=settings.connect_timeout_s)
-    return httpx.AsyncClient(transport=AiohttpTransport(limits=limits), timeout=timeout)
+    return httpx.AsyncClient(transport=AiohttpTransport(client=session), timeout=timeout)
 
 
 async def work(settings: Settings, lane: Lane) -> None:

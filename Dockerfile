@@ -1,0 +1,24 @@
+# One image for all processes: `docker run IMAGE api`, `docker run IMAGE worker draft`, …
+
+FROM python:3.12-slim AS build
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
+RUN python -m venv /opt/fast-reply
+WORKDIR /src
+COPY pyproject.toml README.md LICENSE ./
+COPY api api
+COPY cli cli
+COPY common common
+COPY simulator simulator
+COPY workers workers
+RUN /opt/fast-reply/bin/pip install . && /opt/fast-reply/bin/pip uninstall --yes pip
+
+FROM python:3.12-slim
+RUN useradd --system --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin fast-reply
+COPY --from=build /opt/fast-reply /opt/fast-reply
+ENV PATH=/opt/fast-reply/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 FAST_REPLY_HOST=0.0.0.0
+WORKDIR /tmp
+# By number, so that Kubernetes can see that it is not root.
+USER 10001
+EXPOSE 8000
+ENTRYPOINT ["fast-reply"]
+CMD ["--help"]

@@ -1,0 +1,59 @@
+# Needs python3 (3.11 or newer) with venv, and make. `make help` lists what it can do.
+
+PYTHON ?= python3
+PORT ?= 8000
+VENV ?= .venv
+
+BIN := $(VENV)/bin
+RUN := $(VENV)/.installed
+DEV := $(VENV)/.installed-dev
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: up test lint format bench clean help
+
+up: $(RUN) ## run everything on this machine, on PORT (8000)
+	@exec $(BIN)/fast-reply up --port $(PORT)
+
+test: $(DEV) ## run all tests; ARGS goes to pytest
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(DEV) ## check form, types and who imports whom
+	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m mypy
+	$(BIN)/python -m pytest tests/unit/test_imports.py
+
+format: $(DEV) ## bring the code into form
+	$(BIN)/python -m ruff format .
+	$(BIN)/python -m ruff check --fix .
+
+bench: $(DEV) ## run the benchmarks; ARGS goes to them
+	$(BIN)/python -m bench $(ARGS)
+
+clean: ## remove what make and the tools have made
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# One after the other, also under `make -j`: two pips at once would spoil the environment.
+$(DEV): $(RUN)
+	@echo "Installing the development tools into $(VENV)"
+	@$(PIP) -e '.[dev]'
+	@touch $@
+
+$(RUN): pyproject.toml | $(BIN)/pip
+	@echo "Installing Fast Reply into $(VENV)"
+	@$(PIP) -e .
+	@touch $@
+
+$(BIN)/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "Fast Reply needs Python 3.11 or newer: make PYTHON=python3.12 …" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "$(PYTHON) cannot make virtual environments: install its venv package" \
+			"(Debian, Ubuntu: apt-get install python3-venv)" >&2; exit 1; }
+	@$(PYTHON) -m venv --clear $(VENV)

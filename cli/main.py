@@ -1,0 +1,145 @@
+"""The command `fast-reply`. What a command needs is imported when it runs, so that help comes at once."""
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from common.settings import Settings
+
+app = typer.Typer(
+    name="fast-reply",
+    help="An LLM gateway for voice agents: a small model speaks at once, the good one takes over.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Port = Annotated[
+    int | None, typer.Option(min=1, max=65535, help="Port to serve on (else FAST_REPLY_PORT, else 8000).")
+]
+
+FirstToken = Annotated[float | None, typer.Option(min=0, help="Milliseconds to its first token.")]
+NextToken = Annotated[float | None, typer.Option(min=0, help="Milliseconds from token to token.")]
+
+
+class WorkerLane(StrEnum):
+    """The lanes that workers serve."""
+
+    draft = "draft"
+    full = "full"
+
+
+class Kind(StrEnum):
+    """The kinds of process that have a health check."""
+
+    api = "api"
+    draft = "draft"
+    full = "full"
+
+
+@app.command()
+def up(
+    port: Port = None,
+    data: Annotated[Path | None, typer.Option(help="Keep the embedded Valkey's data here.")] = None,
+    proof: Annotated[bool, typer.Option(help="Show one streamed turn once all is ready.")] = True,
+    draft_workers: Annotated[int, typer.Option(min=1, help="How many draft workers.")] = 1,
+    full_workers: Annotated[int, typer.Option(min=1, help="How many full workers.")] = 1,
+) -> None:
+    """Start everything on this machine: Valkey, simulator (each unless configured), API and workers."""
+    from cli.stack import Plan
+    from cli.up import run_up
+
+    settings = read_settings(port=port)
+    raise typer.Exit(run_up(settings, Plan(data, proof, draft_workers, full_workers)))
+
+
+@app.command()
+def chat(
+    message: Annotated[str | None, typer.Argument(help="Have this one turn and leave.")] = None,
+    url: Annotated[str, typer.Option(help="The gateway's address.")] = "http://127.0.0.1:8000",
+    model: Annotated[str, typer.Option(help="The profile to talk to.")] = "fast-reply",
+    session: Annotated[str, typer.Option(help="Go on with the session of this name.")] = "",
+    key: Annotated[str, typer.Option(envvar="FAST_REPLY_KEY", help="The tenant's key.")] = "",
+) -> None:
+    """Talk with the gateway, and see who speaks and when."""
+    from cli.chat import chat as run_chat
+
+    raise typer.Exit(run_chat(url, model=model, session=session, key=key, message=message))
+
+
+@app.command()
+def api(
+    host: Annotated[str | None, typer.Option(help="Address to serve on (else FAST_REPLY_HOST).")] = None,
+    port: Port = None,
+) -> None:
+    """Run one API process."""
+    from api.main import serve
+
+    serve(read_settings(host=host, port=port))
+
+
+@app.command()
+def worker(lane: Annotated[WorkerLane, typer.Argument(help="The lane whose jobs it takes.")]) -> None:
+    """Run one worker process."""
+    from workers.main import serve
+
+    serve(read_settings(), lane.value)
+
+
+@app.command()
+def simulate(
+    host: Annotated[str, typer.Option(help="Address to serve on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to serve on.")] = 8100,
+    answers: Annotated[
+        list[Path] | None, typer.Option(help="A file of JSONL rows {prompt, draft, full}; may be repeated.")
+    ] = None,
+    draft_ttft_ms: FirstToken = None,
+    draft_tpot_ms: NextToken = None,
+    full_ttft_ms: FirstToken = None,
+    full_tpot_ms: NextToken = None,
+) -> None:
+    """Run the stand-in model server."""
+    from dataclasses import replace
+
+    from simulator.models import DRAFT, FULL
+    from simulator.server import SimulatorConfig, run
+
+    draft = replace(DRAFT, **_given(ttft_ms=draft_ttft_ms, tpot_ms=draft_tpot_ms))
+    full = replace(FULL, **_given(ttft_ms=full_ttft_ms, tpot_ms=full_tpot_ms))
+    run(host, port, SimulatorConfig(answers=tuple(answers or ()), draft=draft, full=full))
+
+
+@app.command()
+def healthy(kind: Annotated[Kind, typer.Argument(help="The process that is asked after.")]) -> None:
+    """Exit with 0 when this machine's process of that kind is well, else with 1."""
+    from cli.healthy import is_healthy
+
+    raise typer.Exit(0 if is_healthy(read_settings(), kind.value) else 1)
+
+
+def read_settings(**options: Any) -> "Settings":
+    """The settings of the environment, with the given options over them; a mistake ends the process."""
+    from pydantic import ValidationError
+
+    from common.settings import Settings
+
+    try:
+        return Settings(**_given(**options))
+    except ValidationError as error:
+        for mistake in error.errors(include_url=False, include_input=False):
+            name = "_".join(map(str, mistake["loc"]))
+            print(f"The setting {name} is wrong: {mistake['msg']}", file=sys.stderr)
+        sys.exit(2)
+
+
+def _given(**options: Any) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None}
+
+
+if __name__ == "__main__":
+    app()
