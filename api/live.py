@@ -164,4 +164,3 @@ class LiveTurn:
             max(0.0, (due.at_ms - elapsed_ms) / 1000),
             lambda: self._act(lambda: driver.fire_timer(self._stores, self.turn, due)),
         )
-

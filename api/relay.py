@@ -12,7 +12,8 @@ from starlette.types import Receive, Scope, Send
 
 from common.watchdog import Watchdog
 
-HEARTBEAT = b": still here\n\n"
+# One line end only: OpenAI's own client takes a blank line after a comment for an event without data.
+HEARTBEAT = b": still here\n"
 _HEADERS = {
     "Content-Type": "text/event-stream; charset=utf-8",
     "Cache-Control": "no-cache, no-transform",

@@ -3,6 +3,8 @@
 import secrets
 from typing import Any
 
+import orjson
+
 from api.drafting import why_no_draft
 from api.requests import TurnRequest, merge_policy
 from common import keys, log, queue
@@ -45,19 +47,28 @@ class TurnStarter:
         )
 
     async def write(self, turn: TurnRef, started: TurnStarted) -> Entry:
-        """Make the turn exist, in one round trip where log and queue share a server. Raises STORE_ERRORS.
+        """Make the turn exist, in one round trip where log and queue share a server.
+
+        Raises BadRequest where the request can't be written down, STORE_ERRORS where a store is away.
 
         Where they don't, the order lets the sweep mend a death in between: a lease without a turn is dropped,
         a turn without jobs is ended, or given them.
         """
+        try:
+            return Entry(await self._write(turn, started), started)
+        except orjson.JSONEncodeError:  # deeper JSON can be read than written
+            raise BadRequest("the body is nested too deeply", code="invalid_json") from None
+
+    async def _write(self, turn: TurnRef, started: TurnStarted) -> str:
+        """The id of the turn's entry."""
         stores, steps = self._stores, (self._lease, self._log, self._jobs)
         if stores.shared:
             replies = await stores.on_log.run(lambda pipe: [step(pipe, turn, started) for step in steps])
-            return Entry(replies[1].decode(), started)
+            return str(replies[1].decode())
         await stores.on_queue.run(lambda pipe: self._lease(pipe, turn, started))
         entry_id, _ = await stores.on_log.run(lambda pipe: self._log(pipe, turn, started))
         await stores.on_queue.run(lambda pipe: self._jobs(pipe, turn, started))
-        return Entry(entry_id.decode(), started)
+        return str(entry_id.decode())
 
     def _lease(self, pipe: Pipe, turn: TurnRef, started: TurnStarted) -> None:
         lease_ms = self._settings.turn_lease_ms

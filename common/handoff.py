@@ -25,7 +25,7 @@ def cut(policy: HandoffPolicy, draft: LaneState, full: LaneState, floor: int, sp
     """
     if not floor or policy.cut == "now":
         return spoken
-    if floor in draft.sentences.ends or floor == len(draft.text) and draft.sentences.rests:
+    if floor in draft.sentences.ends or (floor == len(draft.text) and draft.sentences.rests):
         return floor
     end = next((end for end in draft.sentences.ends if end > floor), None)
     if end is not None and end - floor <= policy.overrun_chars:

@@ -72,24 +72,35 @@ class Batcher:
         return await replies
 
     async def _flush(self) -> None:
-        while self._waiting:
-            batch, self._waiting = self._waiting[:_BATCH], self._waiting[_BATCH:]
-            pipe = self._redis.pipeline(transaction=True)
-            ends = []
-            for build, _ in batch:
-                build(pipe)
-                ends.append(len(pipe))
+        try:
+            while self._waiting:
+                batch, self._waiting = self._waiting[:_BATCH], self._waiting[_BATCH:]
+                await self._send(batch)
+        finally:
+            self._flushing = None
+
+    async def _send(self, batch: "list[tuple[Build, asyncio.Future[list[Any]]]]") -> None:
+        pipe = self._redis.pipeline(transaction=True)
+        sent: list[tuple[asyncio.Future[list[Any]], int]] = []
+        for build, waiter in batch:
+            start = len(pipe)
             try:
-                async with asyncio.timeout(self._timeout_s):
-                    replies = await pipe.execute(raise_on_error=False)
-            except Exception as error:
-                for _, waiter in batch:
-                    if not waiter.done():
-                        waiter.set_exception(error)
-                continue
-            for (_, waiter), start, end in zip(batch, [0, *ends], ends, strict=False):
-                _answer(waiter, replies[start:end])
-        self._flushing = None
+                build(pipe)
+            except Exception as error:  # one bad request must not spoil the others
+                del pipe.command_stack[start:]
+                waiter.set_exception(error)
+            else:
+                sent.append((waiter, start))
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                replies = await pipe.execute(raise_on_error=False)
+        except Exception as error:
+            for waiter, _ in sent:
+                if not waiter.done():
+                    waiter.set_exception(error)
+            return
+        for (waiter, start), (_, end) in zip(sent, [*sent[1:], (None, len(replies))], strict=True):
+            _answer(waiter, replies[start:end])
 
 
 def _answer(waiter: "asyncio.Future[list[Any]]", replies: list[Any]) -> None:

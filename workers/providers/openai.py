@@ -88,7 +88,7 @@ def _read_choice(choice: dict[str, Any]) -> Iterator[Piece]:
     }
     reason = choice.get("finish_reason")
     if choice.get("index"):  # only the first choice is spoken; the others pass through
-        yield Other({**rest, "delta": delta, "finish_reason": reason})
+        yield _other({**rest, "delta": delta, "finish_reason": reason})
         return
     delta.pop("role", None)
     text, calls = delta.pop("content", None), delta.pop("tool_calls", None)
@@ -101,9 +101,14 @@ def _read_choice(choice: dict[str, Any]) -> Iterator[Piece]:
     delta = {key: value for key, value in delta.items() if value not in (None, "", [])}
     rest.pop("index", None)
     if delta or rest:
-        yield Other({**rest, "delta": delta})
+        yield _other({**rest, "delta": delta})
     if reason:
         yield Finish(str(reason))
+
+
+def _other(choice: dict[str, Any]) -> Other:
+    orjson.dumps(choice)  # raises TypeError on what is nested too deeply to be written down
+    return Other(choice)
 
 
 def _garbled() -> UpstreamError:
