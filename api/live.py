@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 from common import driver
 from common.events import Entry, TurnEnded, TurnStarted, place
-from common.fold import Fold, Release
+from common.fold import Due, Fold, Release
 from common.keys import TurnRef
 from common.stores import STORE_ERRORS, Stores
 
@@ -36,7 +36,7 @@ class LiveTurn:
         self._told: set[tuple[str, int]] = set()
         self._acts: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
-        self._due_number = -1
+        self._due: Due | None = None
         self._ending_written = False
 
     def begin(self, entry: Entry) -> None:
@@ -44,7 +44,7 @@ class LiveTurn:
         self._start_ms, self._last_id = entry.ms, place(entry.id)
         early, self._early = self._early, []
         self.take(early)
-        self._watch_clock()
+        self._drive()
 
     def take(self, entries: list[Entry]) -> None:
         """Fold what came after the turn's start; earlier and repeated entries are passed over."""
@@ -70,11 +70,18 @@ class LiveTurn:
 
         An empty batch comes where nothing has for about `idle_s`.
         """
-        loop, bell = asyncio.get_running_loop(), asyncio.Event()
-        idle = loop.call_later(idle_s, bell.set)
+        loop, bell, done, quiet = asyncio.get_running_loop(), asyncio.Event(), 0, False
+        idle: asyncio.TimerHandle | None = None
+
+        def ring() -> None:
+            # One timer for many batches: it rings whether or not it was quiet, which costs a comment.
+            nonlocal quiet, idle
+            quiet, idle = True, loop.call_later(idle_s, ring)
+            bell.set()
+
+        idle = loop.call_later(idle_s, ring)
         self._bells.add(bell)
         self.followers += 1
-        done = 0
         try:
             while True:
                 bell.clear()
@@ -87,11 +94,9 @@ class LiveTurn:
                 if self.fold.ending:
                     return
                 await bell.wait()
-                # One timer for many batches: it rings whether or not it was quiet, which costs a comment.
-                if loop.time() >= idle.when():
-                    idle = loop.call_later(idle_s, bell.set)
-                    if done == len(self.releases):
-                        yield []
+                if quiet and done == len(self.releases):
+                    yield []
+                quiet = False
         finally:
             idle.cancel()
             self._bells.discard(bell)
@@ -127,6 +132,7 @@ class LiveTurn:
         if self.fold.ending and not self._ending_written:
             self._ending_written = True
             self._act(self._end)
+        self._watch_clock()
 
     async def _end(self) -> None:
         await driver.end_turn(self._stores, self.turn, self.fold)
@@ -155,11 +161,15 @@ class LiveTurn:
 
     def _watch_clock(self) -> None:
         due = self.fold.next_due
-        if due is None or due.number == self._due_number:
+        if due == self._due:
+            return
+        self._due = due
+        if self._timer:
+            self._timer.cancel()
+        if due is None:
             return
         loop = asyncio.get_running_loop()
         elapsed_ms = self._stores.log_clock.now_ms() - self._start_ms
-        self._due_number = due.number
         self._timer = loop.call_later(
             max(0.0, (due.at_ms - elapsed_ms) / 1000),
             lambda: self._act(lambda: driver.fire_timer(self._stores, self.turn, due)),

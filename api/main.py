@@ -1,5 +1,6 @@
 """The API process."""
 
+import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -63,5 +64,5 @@ def serve(settings: Settings) -> None:
         log_config=None,
         access_log=False,
         backlog=4096,
-        timeout_graceful_shutdown=int(settings.drain_s),
+        timeout_graceful_shutdown=math.ceil(settings.drain_s),
     )

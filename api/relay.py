@@ -45,6 +45,8 @@ class EventStream(Response):
             await asyncio.wait((sending, leaving), return_when=asyncio.FIRST_COMPLETED)
             if not (sending.done() and sending.result()):
                 self._on_left()
+        except asyncio.CancelledError:
+            return  # the process stops: the client sees its connection end, and goes on elsewhere
         finally:
             for task in (sending, leaving):
                 task.cancel()

@@ -27,6 +27,8 @@ from common.policy import Policy
 
 FOLD_VERSION = 1
 DEADLINE = "deadline"
+WORD = "word"
+WORD_WAIT_MS = 200  # so long the full, which could speak, waits for the end of the draft's word
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,7 @@ class Fold:
         self.handed_over_ms: int | None = None
         self._spoken: dict[str, int] = {"draft": 0, "full": 0}
         self._floor = 0
+        self._word_due_ms: int | None = None
         self._extras_passed = 0
         self._digest = hashlib.sha256()
         self._out: list[Release] = []
@@ -107,7 +110,11 @@ class Fold:
     @property
     def next_due(self) -> Due | None:
         """The next time the fold waits for, or None."""
-        return None if self.ending else Due(0, DEADLINE, self.policy.deadline_ms)
+        if self.ending:
+            return None
+        if self.stage == "closing" and self._word_due_ms is not None and self._word_due_ms > self._now_ms:
+            return Due(1, WORD, self._word_due_ms)
+        return Due(0, DEADLINE, self.policy.deadline_ms)
 
     def unwanted(self) -> list[LaneState]:
         """The lanes whose work is no longer wanted."""
@@ -144,8 +151,8 @@ class Fold:
             if lane:
                 lane.take(event)
                 self._advance()
-        elif isinstance(event, TimerFired) and event.due == DEADLINE:
-            self._reach_deadline()
+        elif isinstance(event, TimerFired):
+            self._reach(event.due)
         elif isinstance(event, TurnInterrupted):
             self._end("interrupted")
         return self._out
@@ -182,11 +189,19 @@ class Fold:
             self._follow_draft()
             return
         place = handoff.cut(self.policy.handoff, self.draft, self.full, self._floor, self._spoken["draft"])
-        if place is not None:
+        if place is not None and self._may_cut(place):
             self._say("draft", place)
             self.stage, self.handed_over_ms = "full", self._now_ms
         elif self.policy.draft.release == "token":
             self._say("draft", handoff.may_say(self.policy.handoff, self.draft, self._floor))
+
+    def _may_cut(self, place: int) -> bool:
+        """Whether the draft may stop here, or has a moment yet to end the word that it is in."""
+        if self.policy.handoff.cut == "now" or not handoff.cuts_word(self.draft, place):
+            return True
+        if self._word_due_ms is None:
+            self._word_due_ms = self._now_ms + WORD_WAIT_MS
+        return self._word_due_ms <= self._now_ms
 
     def _stand_in(self) -> None:
         """The full is over and was never heard: the draft's answer stands, if there is one."""
@@ -216,6 +231,14 @@ class Fold:
         for index in sorted(self.full.calls):
             self._out.append(Called(index, self.full.calls[index], self._now_ms))
         self._end("tool_calls" if self.full.calls and finished.reason == "stop" else finished.reason)
+
+    def _reach(self, due: str) -> None:
+        """A time that was waited for has come; whether it is still of use is decided here."""
+        if due == WORD and self._word_due_ms is not None:
+            self._word_due_ms = min(self._word_due_ms, self._now_ms)
+            self._advance()
+        elif due == DEADLINE:
+            self._reach_deadline()
 
     def _reach_deadline(self) -> None:
         answer = self.draft.finished

@@ -2,7 +2,7 @@
 
 from common.lane_state import LaneState
 from common.policy import HandoffPolicy
-from common.seam import word_boundary
+from common.seam import in_word, word_boundary
 
 
 def overtakes(policy: HandoffPolicy, draft: LaneState, full: LaneState, spoken: int) -> bool:
@@ -36,6 +36,11 @@ def cut(policy: HandoffPolicy, draft: LaneState, full: LaneState, floor: int, sp
     if full_waits or draft.over or len(draft.text) - floor >= policy.overrun_chars:
         return max(spoken, may_say(policy, draft, floor))
     return None
+
+
+def cuts_word(draft: LaneState, place: int) -> bool:
+    """Whether a draft that stopped here would stop in the middle of a word, as far as can be known."""
+    return not draft.over and in_word(draft.text, place)
 
 
 def may_say(policy: HandoffPolicy, draft: LaneState, floor: int) -> int:

@@ -6,6 +6,7 @@ import unicodedata
 # A block of Markdown that only means what it says at the start of a line.
 _BLOCK = re.compile(r"(#{1,6} |[-*+•] |\d{1,3}[.)] |> |```|\|)")
 # Scripts written without spaces between sentences, with their punctuation.
+_STOPS = ",;:!?)]}»”…—"
 _UNSPACED = re.compile(r"[\u2e80-\u303f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff00-\uffef]")
 
 
@@ -23,11 +24,25 @@ def join(before: str, after: str) -> str:
 def word_boundary(text: str, low: int, high: int) -> int:
     """The last place in text[low:high] that surely doesn't cut a word in two; `low` if there is none."""
     for place in range(min(high, len(text)), low, -1):
-        following = text[place : place + 1]
-        # Before the space, not after it: the full's text may bring a space of its own.
-        if following.isspace() or (_UNSPACED.match(text[place - 1]) and not _clings(following)):
+        if _word_ends(text[place - 1], text[place : place + 1]):
             return place
     return low
+
+
+def in_word(text: str, place: int) -> bool:
+    """Whether the text, should it go on, may go on in the middle of a word at this place."""
+    before, after = text[place - 1 : place], text[place : place + 1]
+    return before.isalnum() and not _UNSPACED.match(before) and not (after and _word_ends(before, after))
+
+
+def _word_ends(before: str, after: str) -> bool:
+    """Whether a text may stop between these two characters; `after` is empty where it isn't known yet."""
+    if _UNSPACED.match(before):
+        return not _clings(after)
+    if not after:
+        return False
+    # Before the space, not after it: the full's text may bring a space of its own.
+    return after.isspace() or (after in _STOPS and not before.isdigit())
 
 
 def _clings(character: str) -> bool:

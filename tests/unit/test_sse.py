@@ -4,7 +4,9 @@ import pytest
 
 from common.sse import MAX_EVENT_BYTES, ServerEvent, SSEParser
 
-STREAM = 'id: 1\r\nevent: x\r\ndata: {"t":"né\u2028\u0085"}\r\n\r\n: hi\n\ndata: a\ndata:b\n\ndata: [DONE]\n\n'.encode()
+STREAM = (
+    'id: 1\r\nevent: x\r\ndata: {"t":"né\u2028\u0085"}\r\n\r\n: hi\n\ndata: a\ndata:b\n\ndata: [DONE]\n\n'
+).encode()
 EVENTS = [
     ServerEvent('{"t":"né\u2028\u0085"}'.encode(), "1", "x"),
     ServerEvent(b"a\nb", "1", ""),

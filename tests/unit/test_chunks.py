@@ -1,0 +1,144 @@
+"""A turn's releases as chunks, and as one completion."""
+
+from typing import Any, cast
+
+import orjson
+import pytest
+from turns import begin, call, end, extra, say, started
+
+from api.chunks import ChunkWriter
+from api.completion import whole_answer
+from api.live import LiveTurn
+from common.events import Entry, Event
+from common.keys import SessionRef, TurnRef
+from common.sse import SSEParser
+from common.stores import Stores
+
+USAGE = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
+
+
+class Quiet(LiveTurn):
+    """A live turn that drives nothing."""
+
+    def _drive(self) -> None:
+        pass
+
+    def _watch_clock(self) -> None:
+        pass
+
+
+def live_turn(*events: Event, draft: bool = True) -> Quiet:
+    first = started(draft=draft)
+    live = Quiet(cast(Stores, None), TurnRef(SessionRef("default", "s"), first.turn), first)
+    live.begin(Entry("1000-0", first))
+    live.take([Entry(f"{1001 + number}-0", event) for number, event in enumerate(events)])
+    return live
+
+
+def written(live: LiveTurn, **options: Any) -> list[tuple[str, Any]]:
+    """The (id, data) of each chunk."""
+    writer = ChunkWriter(live, **{"include_usage": False, "lanes": False, **options})
+    events = SSEParser().feed(writer.write(live.releases))
+    return [(e.id, e.data if e.data == b"[DONE]" else orjson.loads(e.data)) for e in events]
+
+
+def test_chunks_are_plain_and_in_their_places() -> None:
+    live = live_turn(
+        begin("full"), say("full", 0, "Hé\n"), say("full", 3, "你"), end("full", usage=USAGE), draft=False
+    )
+    chunks = written(live)
+    turn = live.turn.turn
+    assert [place for place, _ in chunks] == [f"{turn}-3-0", f"{turn}-4-0", f"{turn}-4-1", f"{turn}-4-2"]
+    first, second, last, done = (data for _, data in chunks)
+    assert first == {
+        "id": f"chatcmpl-{turn}",
+        "object": "chat.completion.chunk",
+        "created": 1,
+        "model": "full",
+        "choices": [
+            {
+                "index": 0,
+                "delta": {"role": "assistant", "content": "Hé\n"},
+                "logprobs": None,
+                "finish_reason": None,
+            }
+        ],
+    }
+    assert second["choices"][0]["delta"] == {"content": "你"}
+    assert (last["choices"][0]["delta"], last["choices"][0]["finish_reason"]) == ({}, "stop")
+    assert done == b"[DONE]"
+
+
+def test_usage_comes_last_and_is_null_before() -> None:
+    chunks = written(
+        live_turn(begin("full"), say("full", 0, "Hi"), end("full", usage=USAGE)), include_usage=True
+    )
+    assert [data["usage"] for _, data in chunks[:-1]] == [None, None, USAGE]
+    assert chunks[-2][1]["choices"] == []
+
+
+def test_lanes_are_told_when_asked() -> None:
+    live = live_turn(
+        begin("draft"), say("draft", 0, "Well."), begin("full"), say("full", 0, "Yes."), end("full")
+    )
+    marks = [data["fast_reply"] for _, data in written(live, lanes=True)[:-1]]
+    assert marks == [
+        {"lane": "draft", "ms": 2},
+        {"lane": "full", "ms": 5},
+        {"ended": "stop", "ms": 5, "degraded": False},
+    ]
+
+
+def test_an_error_is_told_once_before_the_ending() -> None:
+    error = {"message": "broke", "type": "upstream_error", "param": None, "code": "upstream_cut"}
+    chunks = written(
+        live_turn(begin("full"), say("full", 0, "Hi"), end("full", "error", error=error), draft=False)
+    )
+    assert [data for _, data in chunks if data != b"[DONE]" and "error" in data] == [{"error": error}]
+    assert len({place for place, _ in chunks}) == len(chunks)
+
+
+def test_tool_calls_are_chunks_of_their_own() -> None:
+    live = live_turn(
+        begin("full"), call(0, 0, '{"a":1}'), call(1, 0, "{}"), end("full", "tool_calls"), draft=False
+    )
+    deltas = [data["choices"][0]["delta"] for _, data in written(live)[:-1]]
+    assert [d["tool_calls"][0]["function"]["arguments"] for d in deltas[:2]] == ['{"a":1}', "{}"]
+    answer = whole_answer(live)["choices"][0]
+    assert answer["finish_reason"] == "tool_calls"
+    assert answer["message"]["content"] is None
+    assert [c["id"] for c in answer["message"]["tool_calls"]] == ["call_0", "call_1"]
+
+
+def test_a_whole_answer_has_all_that_was_released() -> None:
+    live = live_turn(
+        begin("full"),
+        extra(0, {"delta": {"reasoning_content": "Hm"}}),
+        extra(1, {"delta": {"reasoning_content": "m."}, "logprobs": {"content": [1]}}),
+        extra(2, {"delta": {}, "logprobs": {"content": [2]}}),
+        say("full", 0, "Hi"),
+        extra(3, {"index": 1, "delta": {"role": "assistant", "content": "Ho"}}),
+        extra(4, {"index": 1, "delta": {"content": "ho"}, "finish_reason": "stop"}),
+        end("full", usage=USAGE),
+        draft=False,
+    )
+    answer = whole_answer(live)
+    first, second = answer["choices"]
+    assert first["message"] == {"role": "assistant", "content": "Hi", "reasoning_content": "Hmm."}
+    assert first["logprobs"] == {"content": [1, 2]}
+    assert second == {
+        "index": 1,
+        "message": {"role": "assistant", "content": "Hoho"},
+        "finish_reason": "stop",
+    }
+    assert answer["usage"] == USAGE
+
+
+@pytest.mark.parametrize("size", [1, 3, 1000])
+def test_places_do_not_depend_on_how_the_reader_is_fed(size: int) -> None:
+    live = live_turn(begin("full"), say("full", 0, "Hi"), say("full", 2, " there"), end("full"), draft=False)
+    writer = ChunkWriter(live, include_usage=False, lanes=False)
+    parts = [live.releases[at : at + size] for at in range(0, len(live.releases), size)]
+    assert b"".join(map(writer.write, parts)) == ChunkWriter(live, include_usage=False, lanes=False).write(
+        live.releases
+    )
