@@ -52,7 +52,7 @@ class Channels:
                 await asyncio.sleep(_RETRY_S)
 
     async def _listen(self) -> None:
-        pubsub = self._stores.patient_queue.pubsub()
+        pubsub = self._stores.queue.pubsub()
         try:
             self._changes = asyncio.Queue()
             # One channel that is always there keeps the connection in subscribed mode.

@@ -113,11 +113,10 @@ class LogReader:
                 self._bell.set()
 
     async def _read(self, woken: dict[str, _Followed]) -> None:
-        pipe = self._stores.patient_log.pipeline(transaction=False)
+        pipe = self._stores.log.pipeline(transaction=False)
         for followed in woken.values():
             pipe.xrange(keys.log(followed.session), min=f"({followed.after}", count=_PAGE)
-        async with asyncio.timeout(self._stores.timeout_s):
-            replies = await pipe.execute()
+        replies = await pipe.execute()
         now = asyncio.get_running_loop().time()
         for (channel, followed), raw in zip(woken.items(), replies, strict=True):
             followed.read_s = now

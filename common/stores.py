@@ -21,7 +21,6 @@ STORE_ERRORS = (RedisError, OSError, TimeoutError)
 
 
 _BATCH = 200
-_CONNECT_S = 2.0
 _KEEPALIVE = {
     getattr(socket, name): value
     for name, value in (("TCP_KEEPIDLE", 10), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3))
@@ -57,9 +56,8 @@ class Batcher:
     so each request's commands take effect together or not at all.
     """
 
-    def __init__(self, redis: Redis, timeout_s: float) -> None:
+    def __init__(self, redis: Redis) -> None:
         self._redis = redis
-        self._timeout_s = timeout_s
         self._waiting: list[tuple[Build, asyncio.Future[list[Any]]]] = []
         self._flushing: asyncio.Task[None] | None = None
 
@@ -91,9 +89,10 @@ class Batcher:
                 waiter.set_exception(error)
             else:
                 sent.append((waiter, start))
+        if not sent:
+            return
         try:
-            async with asyncio.timeout(self._timeout_s):
-                replies = await pipe.execute(raise_on_error=False)
+            replies = await pipe.execute(raise_on_error=False)
         except Exception as error:
             for waiter, _ in sent:
                 if not waiter.done():
@@ -115,19 +114,13 @@ def _answer(waiter: "asyncio.Future[list[Any]]", replies: list[Any]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """Connections to both servers. `shared`: they are one, and a single batch may write to both.
+    """Both servers. `shared`: they are one, and a single batch may write to both."""
 
-    `patient` connections have no timeout of their own: for those who wait long, or time many replies as one.
-    """
-
-    log: Redis
-    queue: Redis
-    patient_log: Redis
-    patient_queue: Redis
+    log: "TimedRedis"
+    queue: "TimedRedis"
     on_log: Batcher
     on_queue: Batcher
     shared: bool
-    timeout_s: float
     log_clock: ServerClock
     queue_clock: ServerClock
 
@@ -149,48 +142,65 @@ def encode_job(value: Any) -> bytes:
     return orjson.dumps(value, default=repr)
 
 
-def connect(url: str, timeout_s: float | None, connections: int = 64) -> ArqRedis:
-    """A client whose every command ends within about the timeout, if there is one. Connects at first use."""
+class TimedRedis(ArqRedis):
+    """A client whose every command or pipeline ends within a time. Listening to a channel doesn't.
+
+    In place of redis-py's own socket timeout, which rests on asyncio.wait_for: that can swallow a
+    cancellation in Python 3.11, and it makes a timer for every reply.
+    """
+
+    timeout_s: float = 1.5
+
+    async def execute_command(self, *args: Any, **options: Any) -> Any:
+        async with asyncio.timeout(self.timeout_s):
+            return await super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
+
+    def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> "TimedPipeline":
+        pipe = TimedPipeline(self.connection_pool, self.response_callbacks, transaction, shard_hint)
+        pipe.timeout_s = self.timeout_s
+        return pipe
+
+
+class TimedPipeline(Pipeline):
+    """A pipeline that ends within a time."""
+
+    timeout_s: float = 1.5
+
+    async def execute(self, raise_on_error: bool = True) -> list[Any]:
+        async with asyncio.timeout(self.timeout_s):
+            return await super().execute(raise_on_error)
+
+
+def connect(url: str, timeout_s: float, connections: int = 64) -> TimedRedis:
+    """A client of one server. Connects at first use."""
     pool = BlockingConnectionPool.from_url(
         url,
         max_connections=connections,
         timeout=timeout_s,
-        socket_timeout=timeout_s,
-        socket_connect_timeout=timeout_s or _CONNECT_S,
+        socket_connect_timeout=timeout_s,
         socket_keepalive=True,  # who only listens learns of a dead peer in no other way
         socket_keepalive_options=_KEEPALIVE,
     )
-    return ArqRedis(pool, job_serializer=encode_job, job_deserializer=orjson.loads)
+    client = TimedRedis(pool, job_serializer=encode_job, job_deserializer=orjson.loads)
+    client.timeout_s = timeout_s
+    return client
 
 
 @asynccontextmanager
 async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
     """Both stores, closed at the end. Neither need be up yet."""
-    timeout_s = settings.redis_timeout_s
-    log, patient_log = connect(settings.redis_url, timeout_s), connect(settings.redis_url, None)
-    queue, patient_queue = log, patient_log
-    on_log = on_queue = Batcher(patient_log, timeout_s)
+    log = queue = connect(settings.redis_url, settings.redis_timeout_s)
+    on_log = on_queue = Batcher(log)
     log_clock = queue_clock = ServerClock()
     if not settings.shared_server:
-        url = settings.queue_url or settings.redis_url
-        queue, patient_queue = connect(url, timeout_s), connect(url, None)
-        on_queue, queue_clock = Batcher(patient_queue, timeout_s), ServerClock()
+        queue = connect(settings.queue_url or settings.redis_url, settings.redis_timeout_s)
+        on_queue, queue_clock = Batcher(queue), ServerClock()
     try:
-        yield Stores(
-            log=log,
-            queue=queue,
-            patient_log=patient_log,
-            patient_queue=patient_queue,
-            on_log=on_log,
-            on_queue=on_queue,
-            shared=settings.shared_server,
-            timeout_s=timeout_s,
-            log_clock=log_clock,
-            queue_clock=queue_clock,
-        )
+        yield Stores(log, queue, on_log, on_queue, settings.shared_server, log_clock, queue_clock)
     finally:
-        for client in {id(c): c for c in (log, queue, patient_log, patient_queue)}.values():
-            await client.aclose(close_connection_pool=True)
+        await log.aclose(close_connection_pool=True)
+        if not settings.shared_server:
+            await queue.aclose(close_connection_pool=True)
 
 
 Pipe = Pipeline

@@ -183,7 +183,7 @@ class Publisher:
         """One round trip: the appends and the wake-ups. A second one where the queue has its own server."""
         if not batch:
             return
-        pipe = self._stores.patient_log.pipeline(transaction=False)
+        pipe = self._stores.log.pipeline(transaction=False)
         for writer, events in batch:
             for event in events:
                 append(pipe, writer.job.turn.session, event)
@@ -191,8 +191,7 @@ class Publisher:
         if self._stores.shared:
             for channel in channels:
                 pipe.publish(channel, b"")
-        async with asyncio.timeout(self._stores.timeout_s):
-            replies = await pipe.execute()
+        replies = await pipe.execute()
         place = 0
         for writer, events in batch:
             if None in replies[place : place + len(events)]:

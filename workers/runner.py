@@ -56,6 +56,7 @@ class JobRunner(Worker):
         )
         self._ready = keys.ready(lane)
         self._slot_freed = asyncio.Event()
+        self._stopped = asyncio.Event()
 
     async def main(self) -> None:
         """Take jobs until `allow_pick_jobs` is taken back; a store that is away is waited for."""
@@ -66,10 +67,14 @@ class JobRunner(Worker):
             except STORE_ERRORS as error:
                 logger.warning("could not take jobs", extra={"error": type(error).__name__})
                 await asyncio.sleep(_RETRY_S)
+        self._stopped.set()
+        await asyncio.Event().wait()  # side tasks of a worker end only by being cancelled
 
     async def stop_taking(self, within_s: float) -> None:
         """Take no more jobs, and wait at most so long for those that run."""
         self.allow_pick_jobs = False
+        self._slot_freed.set()
+        await self._stopped.wait()  # a pop may be under way
         running = [task for task in self.tasks.values() if not task.done()]
         if running:
             await asyncio.wait(running, timeout=within_s)
@@ -81,8 +86,10 @@ class JobRunner(Worker):
             await self._slot_freed.wait()
             return
         popped = await self.pool.blmpop(_POP_S, 1, self._ready, direction="LEFT", count=free)  # type: ignore[arg-type, misc]
-        if popped:
+        if popped and self.allow_pick_jobs:
             await self.start_jobs(popped[1])
+        elif popped:
+            await self.pool.lpush(self._ready, *reversed(popped[1]))  # type: ignore[misc]  # for whoever stays
 
     async def start_jobs(self, job_ids: list[bytes]) -> None:
         """Take those of the jobs that nobody has, and start them side by side."""
