@@ -65,21 +65,9 @@ class LiveTurn:
                 bell.set()
         self._drive()
 
-    async def follow(self, idle_s: float) -> AsyncIterator[list[Release]]:
-        """What has been released, from the first, in batches as large as the reader is slow.
-
-        An empty batch comes where nothing has for about `idle_s`.
-        """
-        loop, bell, done, quiet = asyncio.get_running_loop(), asyncio.Event(), 0, False
-        idle: asyncio.TimerHandle | None = None
-
-        def ring() -> None:
-            # One timer for many batches: it rings whether or not it was quiet, which costs a comment.
-            nonlocal quiet, idle
-            quiet, idle = True, loop.call_later(idle_s, ring)
-            bell.set()
-
-        idle = loop.call_later(idle_s, ring)
+    async def follow(self) -> AsyncIterator[list[Release]]:
+        """What has been released, from the first, in batches as large as the reader is slow."""
+        bell, done = asyncio.Event(), 0
         self._bells.add(bell)
         self.followers += 1
         try:
@@ -89,16 +77,11 @@ class LiveTurn:
                 done += len(batch)
                 if batch:
                     yield batch
-                if done < len(self.releases):
-                    continue
-                if self.fold.ending:
+                elif self.fold.ending:
                     return
-                await bell.wait()
-                if quiet and done == len(self.releases):
-                    yield []
-                quiet = False
+                else:
+                    await bell.wait()
         finally:
-            idle.cancel()
             self._bells.discard(bell)
             self.followers -= 1
 

@@ -29,28 +29,31 @@ class EventStream(Response):
         batches: AsyncIterator[bytes],
         *,
         headers: dict[str, str],
+        heartbeat_s: float,
         send_timeout_s: float,
         on_left: Callable[[], None],
     ) -> None:
         super().__init__(headers={**_HEADERS, **headers})
         del self.headers["content-length"]
         self._batches = batches
+        self._heartbeat_s = heartbeat_s
         self._send_timeout_s = send_timeout_s
         self._on_left = on_left
+        self._batches_sent = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         sending = asyncio.create_task(self._send_all(send))
-        leaving = asyncio.create_task(_left(receive))
+        others = (asyncio.create_task(_left(receive)), asyncio.create_task(self._send_heartbeats(send)))
         try:
-            await asyncio.wait((sending, leaving), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((sending, *others), return_when=asyncio.FIRST_COMPLETED)
             if not (sending.done() and sending.result()):
                 self._on_left()
         except asyncio.CancelledError:
             return  # the process stops: the client sees its connection end, and goes on elsewhere
         finally:
-            for task in (sending, leaving):
+            for task in (sending, *others):
                 task.cancel()
-            await asyncio.gather(sending, leaving, return_exceptions=True)
+            await asyncio.gather(sending, *others, return_exceptions=True)
 
     async def _send_all(self, send: Send) -> bool:
         """Whether the client took it all: one that takes nothing for `send_timeout_s` is gone."""
@@ -61,10 +64,19 @@ class EventStream(Response):
                     watchdog.expect_within(self._send_timeout_s)
                     await send({"type": "http.response.body", "body": body, "more_body": True})
                     watchdog.rest()
+                    self._batches_sent += 1
         except (TimeoutError, OSError):
             return False
         await send({"type": "http.response.body", "body": b"", "more_body": False})
         return True
+
+    async def _send_heartbeats(self, send: Send) -> None:
+        """A comment wherever nothing was sent for a while. Ends only by being cancelled."""
+        while True:
+            sent = self._batches_sent
+            await asyncio.sleep(self._heartbeat_s)
+            if sent == self._batches_sent:
+                await send({"type": "http.response.body", "body": HEARTBEAT, "more_body": True})
 
 
 async def _left(receive: Receive) -> None:

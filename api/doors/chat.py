@@ -10,7 +10,7 @@ from api.body import read_body
 from api.chunks import ChunkWriter
 from api.completion import whole_answer
 from api.live import LiveTurn
-from api.relay import HEARTBEAT, EventStream
+from api.relay import EventStream
 from api.requests import TurnRequest, read_chat
 from api.services import Services
 from common.errors import TurnFailed
@@ -47,12 +47,13 @@ def _streamed(services: Services, live: LiveTurn, asked: TurnRequest) -> Respons
     writer = ChunkWriter(live, include_usage=asked.include_usage, lanes=asked.lanes)
 
     async def batches() -> AsyncIterator[bytes]:
-        async for releases in live.follow(services.settings.heartbeat_s):
-            yield writer.write(releases) or HEARTBEAT
+        async for releases in live.follow():
+            yield writer.write(releases)
 
     return EventStream(
         batches(),
         headers=turn_headers(live),
+        heartbeat_s=services.settings.heartbeat_s,
         send_timeout_s=services.settings.send_timeout_s,
         on_left=lambda: services.turns.client_left(live),
     )
@@ -78,7 +79,7 @@ async def _whole(request: Request, services: Services, live: LiveTurn) -> Respon
 
 
 async def _follow_to_end(live: LiveTurn) -> None:
-    async for _ in live.follow(idle_s=60.0):
+    async for _ in live.follow():
         pass
 
 
