@@ -81,11 +81,15 @@ class Extra:
 
 @dataclass(frozen=True, slots=True)
 class LaneFinished:
-    """An attempt ends. `handed_over` asks for the next attempt; every other reason ends the lane."""
+    """An attempt ends. `handed_over` asks for the next attempt; every other reason ends the lane.
+
+    `at`: how long the lane's text is; an end whose text isn't there yet doesn't count.
+    """
 
     turn: str
     lane: Lane
     attempt: int
+    at: int
     reason: FinishReason
     usage: dict[str, Any] | None
     error: dict[str, Any] | None
@@ -175,13 +179,16 @@ def encode(event: Event) -> dict[str, bytes]:
 
 
 def decode(entry_id: bytes, fields_: dict[bytes, bytes]) -> Entry | None:
-    """The entry's event; None for a kind that this version doesn't know. Raises ValueError on broken JSON."""
+    """The entry's event; None for a kind that we don't know. Raises ValueError on a broken entry."""
     ((name, body),) = fields_.items()
     kind = name.decode()
     known = _FIELDS.get(kind)
     if known is None:
         return None
     values = orjson.loads(body)
-    if len(values) > len(known):  # a later version may add fields
-        values = {key: value for key, value in values.items() if key in known}
-    return Entry(entry_id.decode(), KINDS[kind](**values))
+    try:
+        if len(values) > len(known):  # a later version may add fields
+            values = {key: value for key, value in values.items() if key in known}
+        return Entry(entry_id.decode(), KINDS[kind](**values))
+    except (TypeError, AttributeError) as error:
+        raise ValueError(f"a broken {kind}: {error}") from None

@@ -8,6 +8,8 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from pydantic import ValidationError
+
 from common import handoff, seam
 from common.errors import turn_error
 from common.events import (
@@ -88,7 +90,10 @@ class Fold:
                 f"the turn was folded by version {started.fold}, this is version {FOLD_VERSION}"
             )
         self.turn = started.turn
-        self.policy = Policy.model_validate(started.policy)
+        try:
+            self.policy = Policy.model_validate(started.policy)
+        except ValidationError:
+            raise UnknownFold("the turn has a policy that this version doesn't know") from None
         self.draft = LaneState("draft")
         self.full = LaneState("full")
         self.lanes: dict[str, LaneState] = {name: getattr(self, name) for name in started.lanes}

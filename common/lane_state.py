@@ -63,7 +63,7 @@ class LaneState:
                 self.extras.append(event.choice)
         elif event.reason == "handed_over":
             self.handed_over.add(event.attempt)
-        else:
+        elif event.at <= len(self.text):
             self.finished = event
             self.sentences.close()
 

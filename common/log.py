@@ -1,11 +1,14 @@
 """The session log: appending to it and reading it back."""
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
 from common.events import Entry, Event, TurnStarted, decode, encode
 from common.keys import SessionRef, TurnRef, log
 from common.stores import Pipe, Stores
+
+logger = logging.getLogger(__name__)
 
 _PAGE = 256
 
@@ -16,8 +19,18 @@ def append(pipe: Pipe, session: SessionRef, event: Event, *, create: bool = Fals
 
 
 def decode_entries(raw: Sequence[tuple[bytes, dict[bytes, bytes]]]) -> list[Entry]:
-    """The entries of an XRANGE reply, without the kinds that this version doesn't know."""
-    return [entry for item in raw if (entry := decode(*item))]
+    """The entries of an XRANGE reply, without the kinds that this version doesn't know, and broken ones."""
+    entries = []
+    for item in raw:
+        try:
+            entry = decode(*item)
+        except ValueError:
+            # One session's broken entry must not stop the readers of all.
+            logger.error("passed over a broken log entry", extra={"entry": item[0].decode()})
+        else:
+            if entry:
+                entries.append(entry)
+    return entries
 
 
 async def append_now(stores: Stores, session: SessionRef, *events: Event) -> None:

@@ -30,6 +30,7 @@ def set_up_logs(level: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    # arq logs job arguments, httpx logs URLs: neither says anything that we don't.
-    for chatty in ("arq", "httpx", "httpcore", "uvicorn.access"):
+    for chatty in ("httpx", "httpcore", "uvicorn.access"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    # arq's lines name sessions, in job ids and arguments; what becomes of a job we log ourselves.
+    logging.getLogger("arq").setLevel(logging.CRITICAL)

@@ -125,6 +125,9 @@ class LogReader:
             followed.after = raw[-1][0].decode()
             entries = decode_entries(raw)
             for listener in tuple(followed.listeners):
-                listener(entries)
+                try:
+                    listener(entries)
+                except Exception:  # a bug that one turn meets must not end the others
+                    logger.exception("a listener broke", extra={"channel": channel})
             if len(raw) == _PAGE:
                 self._wake(channel)

@@ -114,9 +114,13 @@ def _answer(waiter: "asyncio.Future[list[Any]]", replies: list[Any]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """Both servers. `shared`: they are one, and a single batch may write to both."""
+    """Both servers. `shared`: they are one, and a single batch may write to both.
+
+    `writing` is one connection of its own to the log's server, so that whoever writes sees it made anew.
+    """
 
     log: "TimedRedis"
+    writing: "TimedRedis"
     queue: "TimedRedis"
     on_log: Batcher
     on_queue: Batcher
@@ -190,15 +194,17 @@ def connect(url: str, timeout_s: float, connections: int = 64) -> TimedRedis:
 async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
     """Both stores, closed at the end. Neither need be up yet."""
     log = queue = connect(settings.redis_url, settings.redis_timeout_s)
+    writing = connect(settings.redis_url, settings.redis_timeout_s, connections=1)
     on_log = on_queue = Batcher(log)
     log_clock = queue_clock = ServerClock()
     if not settings.shared_server:
         queue = connect(settings.queue_url or settings.redis_url, settings.redis_timeout_s)
         on_queue, queue_clock = Batcher(queue), ServerClock()
     try:
-        yield Stores(log, queue, on_log, on_queue, settings.shared_server, log_clock, queue_clock)
+        yield Stores(log, writing, queue, on_log, on_queue, settings.shared_server, log_clock, queue_clock)
     finally:
         await log.aclose(close_connection_pool=True)
+        await writing.aclose(close_connection_pool=True)
         if not settings.shared_server:
             await queue.aclose(close_connection_pool=True)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from common import keys, log, queue
 from common.events import Entry, LaneStarted, TurnStarted
-from common.fold import Fold
+from common.fold import Fold, UnknownFold
 from common.keys import JobRef, SessionRef, TurnRef
 from common.log import decode_entries, read_turn
 from common.profiles import Profiles
@@ -51,7 +51,11 @@ class LaneRunner:
         """The job. Always returns: what goes wrong is written to the log, never left to the queue."""
         job = JobRef(TurnRef(SessionRef(tenant, session), turn), lane, attempt)
         with self._running.hold(job) as held:
-            writer, started = await self._pick_up(job, held)
+            try:
+                writer, started = await self._pick_up(job, held)
+            except UnknownFold:
+                logger.warning("left a turn to a worker of its version", extra={"turn": turn})
+                return  # its lease lapses, and the sweep of such a worker gives it another attempt
             if writer is None or started is None:
                 await self._let_go(job)
                 return

@@ -12,7 +12,6 @@ from typing import Any, cast
 import aiohttp
 import httpx
 import uvloop
-from arq.connections import ArqRedis
 from httpx_aiohttp import AiohttpTransport
 
 from common.keys import Lane
@@ -61,7 +60,7 @@ async def work(settings: Settings, lane: Lane) -> None:
         lanes = LaneRunner(settings, stores, Profiles(settings), OpenAIProvider(client), publisher, running)
         runner = JobRunner(
             lane,
-            cast(ArqRedis, stores.queue),
+            stores.queue,
             lanes.run_lane,
             slots=settings.worker_slots,
             timeout_s=settings.turn_deadline_s * 2,
@@ -94,6 +93,7 @@ async def _drain(settings: Settings, runner: JobRunner, running: RunningLanes) -
     await runner.stop_taking(settings.drain_s)
     running.drain()
     await runner.stop_taking(_HAND_OVER_S)
+    runner.abandon()
 
 
 async def _first_contact(stores: Stores, stopping: asyncio.Event) -> None:

@@ -6,6 +6,7 @@ entry a lane. At low load that is a token an entry, under load it is many, with 
 
 import asyncio
 import logging
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -31,6 +32,7 @@ class LaneWriter:
         self.gone = asyncio.Event()  # the session was deleted, or a later attempt owns the lane
         self.pending: list[Event] = []
         self.kept: list[ToolPart | Extra] = []
+        self.ended: LaneFinished | None = None
         self.pieces = 0
         self._publisher = publisher
         self._start_ms = start_ms
@@ -76,7 +78,9 @@ class LaneWriter:
     ) -> None:
         """Append the attempt's end and wait until it stands in the log, or the log is gone."""
         self._committed = asyncio.get_running_loop().create_future()
-        self.pending.append(LaneFinished(reason=reason, usage=usage, error=error, **self._here()))
+        at = len(self.state.text)
+        self.ended = LaneFinished(at=at, reason=reason, usage=usage, error=error, **self._here())
+        self.pending.append(self.ended)
         self._publisher.wake(self)
         gone = asyncio.ensure_future(self.gone.wait())
         await asyncio.wait((self._committed, gone), return_when=asyncio.FIRST_COMPLETED)
@@ -100,12 +104,16 @@ class LaneWriter:
         at = len(known.text)
         if at < len(self.state.text):
             events.append(Delta(at=at, text=self.state.text[at:], **self._here()))
-        return [*events, *self.kept]
+        return [*events, *self.kept, *([self.ended] if self.ended else [])]
 
     def _keep(self, part: ToolPart | Extra) -> None:
         self.kept.append(part)
         self.pending.append(part)
         self._publisher.wake(self)
+
+
+Written = tuple[LaneWriter, list[Event]]
+"""What one writer has for the next commit."""
 
 
 class Publisher:
@@ -116,6 +124,9 @@ class Publisher:
         self._waiting: dict[LaneWriter, None] = {}
         self._open: set[LaneWriter] = set()
         self._bell = asyncio.Event()
+        self._connection: int | None = None
+        self._to_wake: set[str] = set()
+        self._hinting: asyncio.Task[None] | None = None
 
     def open(self, started: LaneStarted, job: JobRef, start_ms: int, known: LaneState) -> LaneWriter:
         """A writer for an attempt whose `lane.started` stands in the log, which says `known` of the lane."""
@@ -153,53 +164,77 @@ class Publisher:
                 logger.warning("could not append; trying on", extra={"error": type(error).__name__})
                 await self._recover(batch)
 
-    async def _recover(self, batch: list[tuple[LaneWriter, list[Event]]]) -> None:
+    async def _recover(self, batch: list[Written]) -> None:
         """Append the batch again once the store is back, and what it may have lost of any open lane."""
         while True:
             await asyncio.sleep(_RETRY_S)
             try:
-                lost = [(writer, await self._find_missing(writer)) for writer in tuple(self._open)]
-                await self._commit([*lost, *batch])
+                await self._commit(batch)
                 return
             except STORE_ERRORS:
                 continue
 
-    async def _find_missing(self, writer: LaneWriter) -> list[Event]:
-        known = LaneState(writer.job.lane)
-        entries = await read_turn(self._stores, writer.job.turn)
-        for entry in entries:
-            event = entry.event
-            if isinstance(event, LaneStarted | Delta | LaneFinished) and (event.turn, event.lane) == (
-                writer.job.turn.turn,
-                writer.job.lane,
-            ):
-                known.take(event)
-        if not entries or known.attempt > writer.job.attempt:
-            writer.gone.set()
-            return []
-        return [] if known.over else writer.missing(known)
-
-    async def _commit(self, batch: list[tuple[LaneWriter, list[Event]]]) -> None:
-        """One round trip: the appends and the wake-ups. A second one where the queue has its own server."""
+    async def _commit(self, batch: list[Written]) -> None:
+        """Append a batch and wake its readers, in one round trip where log and queue share a server."""
         if not batch:
             return
-        pipe = self._stores.log.pipeline(transaction=False)
+        if await self._append(batch):
+            # A new connection: whatever its server lost before (a restart, a failover) is put back.
+            lost = [(writer, await self._find_missing(writer)) for writer in tuple(self._open)]
+            await self._append(lost)
+        for writer, _ in batch:
+            writer.committed()
+        if not self._stores.shared:
+            self._hint(keys.wake(writer.job.turn.session) for writer, _ in batch)
+
+    async def _append(self, batch: list[Written]) -> bool:
+        """Append in one round trip; whether the connection has been made anew since the last time."""
+        pipe = self._stores.writing.pipeline(transaction=False)
         for writer, events in batch:
             for event in events:
                 append(pipe, writer.job.turn.session, event)
-        channels = dict.fromkeys(keys.wake(writer.job.turn.session) for writer, _ in batch)
         if self._stores.shared:
-            for channel in channels:
+            for channel in dict.fromkeys(keys.wake(writer.job.turn.session) for writer, _ in batch):
                 pipe.publish(channel, b"")
+        pipe.client_id()
         replies = await pipe.execute()
         place = 0
         for writer, events in batch:
             if None in replies[place : place + len(events)]:
                 writer.gone.set()
             place += len(events)
-            writer.committed()
-        if not self._stores.shared:
-            wakes = self._stores.queue.pipeline(transaction=False)
-            for channel in channels:
-                wakes.publish(channel, b"")
-            await wakes.execute()
+        before, self._connection = self._connection, replies[-1]
+        return before not in (None, self._connection)
+
+    async def _find_missing(self, writer: LaneWriter) -> list[Event]:
+        turn, known = writer.job.turn, LaneState(writer.job.lane)
+        entries = await read_turn(self._stores, turn)
+        for entry in entries:
+            event = entry.event
+            if not isinstance(event, LaneStarted | Delta | LaneFinished):
+                continue
+            if (event.turn, event.lane) == (turn.turn, known.lane):
+                known.take(event)
+        if not entries or known.attempt > writer.job.attempt:
+            writer.gone.set()
+            return []
+        return [] if known.over else writer.missing(known)
+
+    def _hint(self, channels: Iterable[str]) -> None:
+        """Wake readers by a queue server of its own, in the background: the log must not wait for it."""
+        self._to_wake.update(channels)
+        if self._hinting is None:
+            self._hinting = asyncio.create_task(self._send_hints())
+
+    async def _send_hints(self) -> None:
+        try:
+            while self._to_wake:
+                channels, self._to_wake = self._to_wake, set()
+                pipe = self._stores.queue.pipeline(transaction=False)
+                for channel in channels:
+                    pipe.publish(channel, b"")
+                await pipe.execute()
+        except STORE_ERRORS:
+            self._to_wake.clear()  # readers look again by themselves
+        finally:
+            self._hinting = None

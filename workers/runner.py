@@ -12,14 +12,13 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import orjson
-from arq.connections import ArqRedis
 from arq.constants import in_progress_key_prefix
 from arq.worker import Function, Worker, func
 
 from common import keys
 from common.keys import Lane
 from common.queue import RUN_LANE
-from common.stores import STORE_ERRORS, encode_job
+from common.stores import STORE_ERRORS, TimedRedis, encode_job
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +32,7 @@ class JobRunner(Worker):
     def __init__(
         self,
         lane: Lane,
-        redis: ArqRedis,
+        redis: TimedRedis,
         run: Callable[..., Awaitable[None]],
         *,
         slots: int,
@@ -55,6 +54,7 @@ class JobRunner(Worker):
             job_deserializer=orjson.loads,
         )
         self._ready = keys.ready(lane)
+        self._pop_s = min(_POP_S, redis.timeout_s / 2)  # the server must answer before our own patience ends
         self._slot_freed = asyncio.Event()
         self._stopped = asyncio.Event()
 
@@ -79,13 +79,18 @@ class JobRunner(Worker):
         if running:
             await asyncio.wait(running, timeout=within_s)
 
+    def abandon(self) -> None:
+        """Stop what still runs, without a word: the process ends, and the sweep goes on with it."""
+        for task in tuple(self.tasks.values()):
+            task.cancel()
+
     async def _take_some(self) -> None:
         free = self.max_jobs - self.job_counter
         if free <= 0:
             self._slot_freed.clear()
             await self._slot_freed.wait()
             return
-        popped = await self.pool.blmpop(_POP_S, 1, self._ready, direction="LEFT", count=free)  # type: ignore[arg-type, misc]
+        popped = await self.pool.blmpop(self._pop_s, 1, self._ready, direction="LEFT", count=free)  # type: ignore[arg-type, misc]
         if popped and self.allow_pick_jobs:
             await self.start_jobs(popped[1])
         elif popped:

@@ -20,6 +20,7 @@ logger = logging.getLogger(__name__)
 
 _BATCH = 100
 _LOOK_AGAIN_MS = 1_000
+_BROKEN_AGAIN_MS = 60_000
 
 
 class Sweep:
@@ -56,6 +57,15 @@ class Sweep:
         return len(lapsed)
 
     async def _mend_one(self, member: bytes) -> None:
+        try:
+            await self._mend(member)
+        except STORE_ERRORS:
+            raise
+        except Exception:  # a bug that one turn meets must not keep the others from being mended
+            logger.exception("could not mend", extra={"lease": member.decode()})
+            await self._look_again(member.decode(), _BROKEN_AGAIN_MS)
+
+    async def _mend(self, member: bytes) -> None:
         try:
             held = parse_lease(member.decode())
         except (ValueError, IndexError):
@@ -134,7 +144,7 @@ class Sweep:
             self._stores,
             job.turn.session,
             LaneStarted(turn, job.lane, attempt, "", self._worker),
-            LaneFinished(turn, job.lane, attempt, "error", None, error, 0),
+            LaneFinished(turn, job.lane, attempt, 0, "error", None, error, 0),
         )
         pipe = self._stores.queue.pipeline(transaction=True)
         queue.forget(pipe, job)

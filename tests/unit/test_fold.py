@@ -280,6 +280,19 @@ def test_a_gap_waits_for_its_text() -> None:
     assert heard(out) == "Hey lost before"
 
 
+def test_an_end_waits_for_its_text() -> None:
+    events = [
+        begin("full"),
+        say("full", 0, "Hey"),
+        end("full", at=9),
+        say("full", 3, " there"),
+        end("full", at=9),
+    ]
+    _, out = fold_all(started(draft=False), events)
+    assert heard(out) == "Hey there"
+    assert ending_of(out).at_ms == 4
+
+
 def test_usage_is_told_by_lane_and_summed() -> None:
     usage = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
     fold, _ = fold_all(

@@ -45,9 +45,9 @@ def extra(number: int, choice: dict[str, Any], attempt: int = 1) -> Extra:
 
 
 def end(
-    lane: Any, reason: Any = "stop", attempt: int = 1, usage: Any = None, error: Any = None
+    lane: Any, reason: Any = "stop", attempt: int = 1, usage: Any = None, error: Any = None, at: int = 0
 ) -> LaneFinished:
-    return LaneFinished(TURN, lane, attempt, reason, usage, error, 0)
+    return LaneFinished(TURN, lane, attempt, at, reason, usage, error, 0)
 
 
 def fold_all(first: TurnStarted, events: Iterable[Event]) -> tuple[Fold, list[Release]]:
