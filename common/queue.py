@@ -43,6 +43,7 @@ def forget(pipe: Pipe, job: JobRef) -> None:
     pipe.zrem(keys.queue(job.lane), str(job))
     pipe.lrem(keys.ready(job.lane), 0, str(job))
     pipe.delete(*(prefix + str(job) for prefix in (job_key_prefix, in_progress_key_prefix, retry_key_prefix)))
+    pipe.delete(keys.cancelled(job))
 
 
 async def replace(stores: Stores, job: JobRef, lease_ms: int) -> None:

@@ -12,6 +12,7 @@ import orjson
 from arq.connections import ArqRedis
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.client import Pipeline
+from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import RedisError
 
 from common.settings import Settings
@@ -116,7 +117,7 @@ def _answer(waiter: "asyncio.Future[list[Any]]", replies: list[Any]) -> None:
 class Stores:
     """Both servers. `shared`: they are one, and a single batch may write to both.
 
-    `writing` is one connection of its own to the log's server, so that whoever writes sees it made anew.
+    `writing` is one connection of its own to the log's server, so that who writes sees when it is made anew.
     """
 
     log: "TimedRedis"
@@ -154,6 +155,7 @@ class TimedRedis(ArqRedis):
     """
 
     timeout_s: float = 1.5
+    connects: int = 0  # how often a connection was made
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
         async with asyncio.timeout(self.timeout_s):
@@ -177,6 +179,11 @@ class TimedPipeline(Pipeline):
 
 def connect(url: str, timeout_s: float, connections: int = 64) -> TimedRedis:
     """A client of one server. Connects at first use."""
+
+    async def count(connection: AbstractConnection) -> None:
+        client.connects += 1
+        await connection.on_connect()
+
     pool = BlockingConnectionPool.from_url(
         url,
         max_connections=connections,
@@ -184,6 +191,7 @@ def connect(url: str, timeout_s: float, connections: int = 64) -> TimedRedis:
         socket_connect_timeout=timeout_s,
         socket_keepalive=True,  # who only listens learns of a dead peer in no other way
         socket_keepalive_options=_KEEPALIVE,
+        redis_connect_func=count,
     )
     client = TimedRedis(pool, job_serializer=encode_job, job_deserializer=orjson.loads)
     client.timeout_s = timeout_s

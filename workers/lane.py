@@ -52,13 +52,13 @@ class LaneRunner:
         job = JobRef(TurnRef(SessionRef(tenant, session), turn), lane, attempt)
         with self._running.hold(job) as held:
             try:
-                writer, started = await self._pick_up(job, held)
+                picked = await self._pick_up(job, held)
             except UnknownFold:
                 logger.warning("left a turn to a worker of its version", extra={"turn": turn})
                 return  # its lease lapses, and the sweep of such a worker gives it another attempt
-            if writer is None or started is None:
-                await self._let_go(job)
+            if picked is None:
                 return
+            writer, started = picked
             try:
                 await self._work(held, writer, started)
             finally:
@@ -66,20 +66,24 @@ class LaneRunner:
         if held.stop != "lost":
             await self._let_go(job)
 
-    async def _pick_up(self, job: JobRef, held: Held) -> tuple[LaneWriter | None, TurnStarted | None]:
+    async def _pick_up(self, job: JobRef, held: Held) -> tuple[LaneWriter, TurnStarted] | None:
         """Begin the attempt in the log; what the log says up to there decides whether it is still of use."""
         begun = LaneStarted(job.turn.turn, job.lane, job.attempt, "", self._running.worker)
         entries, cancelled, leased = await self._begin(job, begun)
-        if not entries:
-            return None, None  # the session was deleted
+        if not entries:  # the session was deleted
+            await self._let_go(job)
+            return None
         started = entries[0].event
         assert isinstance(started, TurnStarted)
         fold = Fold(started)
         for entry in entries[1:]:
             fold.feed(entry.event, entry.ms - entries[0].ms)
         state = fold.lanes[job.lane]
-        if not leased or state.over or (state.attempt, state.worker) != (job.attempt, begun.worker):
-            return None, None  # another attempt owns the lane
+        if state.attempt == job.attempt and state.worker != begun.worker:
+            return None  # this very attempt runs elsewhere: its lease is not ours to drop
+        if not leased or state.over or state.attempt != job.attempt:
+            await self._let_go(job)
+            return None
         writer = self._publisher.open(begun, job, entries[0].ms, state)
         if cancelled or not fold.wants(job.lane):
             held.end("cancelled")
@@ -117,11 +121,14 @@ class LaneRunner:
         if held.stop is None:
             held.work = asyncio.create_task(self._speak(writer, started, result))
             gone = asyncio.create_task(writer.gone.wait())
-            await asyncio.wait((held.work, gone), return_when=asyncio.FIRST_COMPLETED)
-            gone.cancel()
-            if not held.work.done():
-                held.end("lost")
-            await asyncio.gather(held.work, return_exceptions=True)
+            try:
+                await asyncio.wait((held.work, gone), return_when=asyncio.FIRST_COMPLETED)
+                if not held.work.done():
+                    held.end("lost")
+            finally:  # also where the job itself is cancelled: no stream outlives it
+                gone.cancel()
+                held.work.cancel()
+                await asyncio.gather(held.work, gone, return_exceptions=True)
             if not held.work.cancelled() and (bug := held.work.exception()):
                 logger.error(
                     "a lane broke", exc_info=bug, extra={"turn": held.job.turn.turn, "lane": held.job.lane}

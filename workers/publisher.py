@@ -97,19 +97,29 @@ class LaneWriter:
             self._committed.set_result(None)
 
     def missing(self, known: LaneState) -> list[Event]:
-        """What of this attempt's events a log lacks that says `known` of the lane."""
+        """What of this attempt a log lacks that says `known` of the lane; what was pending is in it."""
+        self.pending = []
         events: list[Event] = []
         if known.attempt < self.job.attempt:
             events.append(self.started)
         at = len(known.text)
         if at < len(self.state.text):
             events.append(Delta(at=at, text=self.state.text[at:], **self._here()))
-        return [*events, *self.kept, *([self.ended] if self.ended else [])]
+        events += [part for part in self.kept if not _stands(part, known)]
+        return [*events, *([self.ended] if self.ended else [])]
 
     def _keep(self, part: ToolPart | Extra) -> None:
         self.kept.append(part)
         self.pending.append(part)
         self._publisher.wake(self)
+
+
+def _stands(part: ToolPart | Extra, known: LaneState) -> bool:
+    """Whether a log that says `known` has this part."""
+    if isinstance(part, Extra):
+        return part.number < len(known.extras)
+    call = known.calls.get(part.index)
+    return call is not None and part.at + len(part.arguments) <= len(call.arguments)
 
 
 Written = tuple[LaneWriter, list[Event]]
@@ -124,7 +134,7 @@ class Publisher:
         self._waiting: dict[LaneWriter, None] = {}
         self._open: set[LaneWriter] = set()
         self._bell = asyncio.Event()
-        self._connection: int | None = None
+        self._checked = 0  # up to which connection the log was checked for losses
         self._to_wake: set[str] = set()
         self._hinting: asyncio.Task[None] | None = None
 
@@ -176,19 +186,23 @@ class Publisher:
 
     async def _commit(self, batch: list[Written]) -> None:
         """Append a batch and wake its readers, in one round trip where log and queue share a server."""
-        if not batch:
-            return
-        if await self._append(batch):
-            # A new connection: whatever its server lost before (a restart, a failover) is put back.
-            lost = [(writer, await self._find_missing(writer)) for writer in tuple(self._open)]
-            await self._append(lost)
+        await self._append(batch)
+        while self._checked != (connects := self._stores.writing.connects):
+            if self._checked:
+                # A new connection: whatever its server lost before (a restart, a failover) is put back.
+                lost = [(writer, await self._find_missing(writer)) for writer in tuple(self._open)]
+                lost = [(writer, events) for writer, events in lost if events]
+                await self._append(lost)
+                batch = [*batch, *lost]
+            self._checked = connects
         for writer, _ in batch:
             writer.committed()
         if not self._stores.shared:
             self._hint(keys.wake(writer.job.turn.session) for writer, _ in batch)
 
-    async def _append(self, batch: list[Written]) -> bool:
-        """Append in one round trip; whether the connection has been made anew since the last time."""
+    async def _append(self, batch: list[Written]) -> None:
+        if not batch:
+            return
         pipe = self._stores.writing.pipeline(transaction=False)
         for writer, events in batch:
             for event in events:
@@ -196,22 +210,19 @@ class Publisher:
         if self._stores.shared:
             for channel in dict.fromkeys(keys.wake(writer.job.turn.session) for writer, _ in batch):
                 pipe.publish(channel, b"")
-        pipe.client_id()
         replies = await pipe.execute()
         place = 0
         for writer, events in batch:
             if None in replies[place : place + len(events)]:
                 writer.gone.set()
             place += len(events)
-        before, self._connection = self._connection, replies[-1]
-        return before not in (None, self._connection)
 
     async def _find_missing(self, writer: LaneWriter) -> list[Event]:
         turn, known = writer.job.turn, LaneState(writer.job.lane)
         entries = await read_turn(self._stores, turn)
         for entry in entries:
             event = entry.event
-            if not isinstance(event, LaneStarted | Delta | LaneFinished):
+            if not isinstance(event, LaneStarted | Delta | ToolPart | Extra | LaneFinished):
                 continue
             if (event.turn, event.lane) == (turn.turn, known.lane):
                 known.take(event)

@@ -1,0 +1,82 @@
+"""The stacks: one for all gentle tests, one to be hurt; both talk to the same simulator."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from stack import Simulator, Stack
+
+# Short waits where a test waits for the silence itself; long enough for a machine that is busy.
+_GENTLE = {
+    "FAST_REPLY_FIRST_TOKEN_TIMEOUT_S": "1.5",
+    "FAST_REPLY_NEXT_TOKEN_TIMEOUT_S": "1.5",
+    "FAST_REPLY_HEARTBEAT_S": "0.3",
+    "FAST_REPLY_RESUME_GRACE_S": "0.3",
+}
+_ROUGH = {
+    "FAST_REPLY_DRAIN_S": "0.5",
+    "FAST_REPLY_LANE_LEASE_S": "1.2",
+    "FAST_REPLY_RENEW_S": "0.2",
+    "FAST_REPLY_REDIS_TIMEOUT_S": "1",
+    "FAST_REPLY_TURN_LEASE_S": "1.2",
+    "FAST_REPLY_RESUME_GRACE_S": "0.3",
+}
+
+
+@pytest.fixture(scope="session")
+def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
+    simulator = Simulator(tmp_path_factory.mktemp("simulator"))
+    try:
+        simulator.start()
+        yield simulator
+    finally:
+        simulator.stop()
+
+
+def _running(simulator: Simulator, folder: Path, settings: dict[str, str], **counts: int) -> Iterator[Stack]:
+    stack = Stack(simulator, folder, settings, **counts)
+    try:
+        stack.heal()
+        yield stack
+    finally:
+        stack.stop()
+
+
+@pytest.fixture(scope="session")
+def _gentle(simulator: Simulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    yield from _running(simulator, tmp_path_factory.mktemp("gentle"), _GENTLE)
+
+
+@pytest.fixture(scope="session")
+def _rough(simulator: Simulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    yield from _running(simulator, tmp_path_factory.mktemp("rough"), _ROUGH, full_workers=2, replicas=2)
+
+
+@pytest.fixture
+def stack(_gentle: Stack, simulator: Simulator) -> Iterator[Stack]:
+    """The gateway with one process of each kind; it must not log a bug during the test."""
+    simulator.reset()
+    before = len(_gentle.bugs())
+    yield _gentle
+    assert _gentle.bugs()[before:] == []
+
+
+@pytest.fixture
+def fragile(_rough: Stack, simulator: Simulator) -> Stack:
+    """A gateway whose processes may be hurt, with two full workers; all of it works now."""
+    _rough.heal()
+    simulator.reset()
+    return _rough
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
+    """Show what the processes logged beside a test that failed."""
+    report = yield
+    if report.failed:
+        for fixture in ("_gentle", "_rough"):
+            running = getattr(item, "funcargs", {}).get(fixture)
+            for process in running.processes.values() if running else ():
+                report.sections.append((f"log of {process.name}", process.words()[-3000:]))
+    return report

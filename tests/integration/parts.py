@@ -1,0 +1,165 @@
+"""The two processes' parts, put together in the test's own process."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, NoReturn, cast
+
+from arq.connections import ArqRedis
+from waiting import end
+
+from api.requests import TurnRequest
+from api.start import TurnStarter
+from api.turns import Turns
+from common import keys
+from common.keys import Lane
+from common.profiles import Profiles
+from common.reader import LogReader
+from common.settings import Settings
+from common.stores import Stores, open_stores
+from workers.lane import LaneRunner
+from workers.providers.base import Provider
+from workers.publisher import Publisher
+from workers.runner import JobRunner
+from workers.running import RunningLanes
+from workers.sweep import Sweep
+
+_ANSWER_S = 20.0
+
+
+@dataclass
+class Worker:
+    """One worker's parts over connections of its own, so that it can die alone."""
+
+    settings: Settings
+    stores: Stores
+    publisher: Publisher
+    running: RunningLanes
+    runner: JobRunner
+    sweep: Sweep
+    tasks: list["asyncio.Task[None]"]
+    killed: bool = False
+
+    async def kill(self) -> None:
+        """End it so that the stores see what they see when a process is killed: nothing more."""
+        self.killed = True
+        stores = self.stores
+        for client in (stores.log, stores.queue):
+            client.connection_pool.get_connection = _killed
+            await client.connection_pool.disconnect(inuse_connections=True)
+        for task in (*self.tasks, *self.runner.tasks.values()):
+            task.cancel()
+
+    async def sweep_now(self) -> int:
+        """One step of the sweep, whoever swept a moment ago; how many leases it looked at."""
+        await self.stores.queue.delete(keys.SWEEPING)
+        return await self.sweep.sweep()
+
+    async def drain(self) -> None:
+        """End it as a deploy does: hand over what runs."""
+        await self.runner.stop_taking(0)
+        self.running.drain()
+        await self.runner.stop_taking(_ANSWER_S)
+
+
+@asynccontextmanager
+async def open_worker(
+    settings: Settings, lane: Lane, provider: Provider, *, name: str = "w:1", sweeping: bool = False
+) -> AsyncIterator[Worker]:
+    """A working worker of one lane. It sweeps only if told to: most tests take that step by hand."""
+    async with open_stores(settings) as stores:
+        await stores.sync_clocks()
+        publisher = Publisher(stores)
+        running = RunningLanes(settings, stores, lane, name)
+        lanes = LaneRunner(settings, stores, Profiles(settings), provider, publisher, running)
+        runner = JobRunner(
+            lane,
+            cast(ArqRedis, stores.queue),
+            lanes.run_lane,
+            slots=settings.worker_slots,
+            timeout_s=settings.turn_deadline_s * 2,
+        )
+        sweep = Sweep(settings, stores, name)
+        work = [publisher.run(), running.run(), runner.main()]
+        tasks = [asyncio.create_task(each) for each in (*work, *([sweep.run()] if sweeping else []))]
+        worker = Worker(settings, stores, publisher, running, runner, sweep, tasks)
+        try:
+            yield worker
+            if not worker.killed and runner.allow_pick_jobs:
+                _assert_alive(tasks)
+        finally:
+            await end(*tasks, *runner.tasks.values())
+
+
+@asynccontextmanager
+async def open_workers(
+    settings: Settings, provider: Provider, *, sweeping: bool = True
+) -> AsyncIterator[tuple[Worker, Worker]]:
+    """A draft worker and a full worker, which sweep."""
+    async with (
+        open_worker(settings, "draft", provider, name="w:draft", sweeping=sweeping) as draft,
+        open_worker(settings, "full", provider, name="w:full", sweeping=sweeping) as full,
+    ):
+        yield draft, full
+
+
+@dataclass
+class Api:
+    """One API replica's parts."""
+
+    stores: Stores
+    starter: TurnStarter
+    reader: LogReader
+    turns: Turns
+    tasks: list["asyncio.Task[None]"]
+
+    async def kill(self) -> None:
+        """End it so that the stores see nothing more of it."""
+        for task in self.tasks:
+            task.cancel()
+        self.turns.close()
+
+
+@asynccontextmanager
+async def open_api(settings: Settings) -> AsyncIterator[Api]:
+    """A working replica."""
+    async with open_stores(settings) as stores:
+        await stores.sync_clocks()
+        reader = LogReader(stores, settings.reread_s)
+        starter = TurnStarter(settings, stores, Profiles(settings))
+        turns = Turns(settings, stores, reader, starter)
+        tasks = [asyncio.create_task(reader.run()), asyncio.create_task(turns.run())]
+        api = Api(stores, starter, reader, turns, tasks)
+        try:
+            yield api
+            if not any(task.cancelled() or task.cancelling() for task in tasks):
+                _assert_alive(tasks)
+        finally:
+            turns.close()
+            await end(*tasks)
+
+
+def ask(session: str | None = "s1", *, drafting: bool | None = None, **policy: Any) -> TurnRequest:
+    """A turn as a door reads it."""
+    return TurnRequest(
+        session=session,
+        model=None,
+        body={"messages": [{"role": "user", "content": "When do you open?"}]},
+        stream=True,
+        include_usage=False,
+        drafting=drafting,
+        lanes=False,
+        policy=policy,
+    )
+
+
+async def _killed(*_: object, **__: object) -> NoReturn:
+    raise ConnectionError("this process was killed")
+
+
+def _assert_alive(tasks: list["asyncio.Task[None]"]) -> None:
+    for task in tasks:
+        if task.done():
+            task.result()
+            raise AssertionError("background work ended")

@@ -1,0 +1,114 @@
+"""What the stores hold of turns, as the tests ask for it."""
+
+from collections import Counter
+from typing import Any
+
+from arq.constants import in_progress_key_prefix
+from parts import ask
+
+from api.start import TurnStarter
+from common import keys, queue
+from common.events import Entry, Event, TurnEnded, TurnStarted
+from common.fold import Ending, Fold, Release, Said
+from common.keys import JobRef, Lane, TurnRef
+from common.log import read_turn
+from common.profiles import Profiles
+from common.settings import Settings
+from common.stores import Stores
+
+_ACT = {"turn.interrupted", "timer.fired", "turn.ended"}
+
+
+async def start(
+    stores: Stores, settings: Settings, session: str = "s1", *, drafting: bool = False, **policy: Any
+) -> TurnRef:
+    """Start a turn as an API replica does which then dies: nobody follows it."""
+    starter = TurnStarter(settings, stores, Profiles(settings))
+    turn, started = starter.plan(ask(session, drafting=drafting, **policy))
+    await starter.write(turn, started)
+    return turn
+
+
+def job(turn: TurnRef, attempt: int = 1, lane: Lane = "full") -> JobRef:
+    return JobRef(turn, lane, attempt)
+
+
+async def events(stores: Stores, turn: TurnRef) -> list[Event]:
+    """The turn's own events."""
+    entries = await read_turn(stores, turn)
+    return [entry.event for entry in entries if entry.event.turn == turn.turn]
+
+
+async def count(stores: Stores, turn: TurnRef, kind: type[Event], **fields: Any) -> int:
+    """How many events of this kind, with these fields, the turn has."""
+    return sum(
+        isinstance(event, kind) and all(getattr(event, k) == v for k, v in fields.items())
+        for event in await events(stores, turn)
+    )
+
+
+async def ended(stores: Stores, turn: TurnRef) -> TurnEnded | None:
+    """The ending in the log that counts."""
+    return next((e for e in await events(stores, turn) if isinstance(e, TurnEnded)), None)
+
+
+def fold(entries: list[Entry]) -> tuple[Fold, list[Release]]:
+    """Fold a turn from its start, as a replay does."""
+    begun = entries[0].event
+    assert isinstance(begun, TurnStarted)
+    folded = Fold(begun)
+    return folded, [out for e in entries[1:] for out in folded.feed(e.event, e.ms - entries[0].ms)]
+
+
+async def replay(stores: Stores, turn: TurnRef) -> tuple[str, Ending | None]:
+    """What is heard of the turn, and the ending that the fold gives it."""
+    folded, out = fold(await read_turn(stores, turn))
+    return heard(out), folded.ending
+
+
+def heard(releases: list[Release]) -> str:
+    return "".join(release.text for release in releases if isinstance(release, Said))
+
+
+async def lease_of(stores: Stores, held: TurnRef | JobRef) -> float | None:
+    score: float | None = await stores.queue.zscore(keys.LEASES, str(held))
+    return score
+
+
+async def lapse(stores: Stores, *held: TurnRef | JobRef) -> None:
+    """Let leases run out now, instead of waiting for them."""
+    for each in held:
+        assert await stores.queue.zadd(keys.LEASES, {str(each): 1}, xx=True, ch=True), "no such lease"
+
+
+async def is_running(stores: Stores, attempt: JobRef) -> bool:
+    """Whether a runner has taken the job."""
+    return bool(await stores.queue.exists(in_progress_key_prefix + str(attempt)))
+
+
+async def left_behind(stores: Stores) -> Counter[str]:
+    """What stands on the queue server: keys, and members of the sets that all share."""
+    found: Counter[str] = Counter()
+    async for raw in stores.queue.scan_iter(count=1000):
+        key = raw.decode()
+        if key == keys.SWEEPING or key.endswith(":log") or key.startswith("fr:workers:"):
+            continue
+        found[key] += 1
+    return found
+
+
+async def age(stores: Stores, turn: TurnRef) -> None:
+    """Let the turn, which stands alone in its log, have begun long before any deadline."""
+    key = keys.log(turn.session)
+    entries = await stores.log.xrange(key)
+    await stores.log.delete(key)
+    for number, (_, fields) in enumerate(entries, start=1):
+        await stores.log.xadd(key, fields, id=f"{number}-1")
+
+
+async def forget_jobs(stores: Stores, *jobs: JobRef) -> None:
+    """Take jobs away as if they had never been put."""
+    pipe = stores.queue.pipeline(transaction=True)
+    for each in jobs:
+        queue.forget(pipe, each)
+    await pipe.execute()

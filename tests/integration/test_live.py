@@ -1,0 +1,228 @@
+"""A live turn on a replica, with workers behind it: what is released, to whom, and how it ends."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from following import hear, nothing_left, only_marks_left, over, stopped
+from parts import ask, open_api, open_workers
+from reading_turns import count, events, heard
+from scripted import Scripted, answer, words
+from store_servers import Backend
+from waiting import in_loop, until
+
+from common.events import LaneFinished, LaneStarted, TimerFired, TurnEnded, TurnInterrupted
+from common.fold import Ending, Release
+
+WHOLE = "We open at nine. Every day."
+DRAFT = "Let me see."
+HELD = asyncio.Event
+
+
+@in_loop
+async def test_a_turn_is_drafted_handed_over_and_ended_once(real: Backend) -> None:
+    settings, spoken = real.settings(), asyncio.Event()
+    model = Scripted(draft=[answer(DRAFT)], full=[[spoken, *answer(WHOLE)]])
+    async with open_workers(settings, model), open_api(settings) as api:
+        live = await api.turns.start(ask())
+        await until(lambda: heard(live.releases) == DRAFT)
+        spoken.set()
+        text, ending = await hear(live)
+        assert text == f"{DRAFT} {WHOLE}"
+        assert (ending.reason, ending.degraded, ending.error) == ("stop", False, None)
+        found = await over(api, live)
+        assert found.usage["sum"]["total_tokens"] == 14
+        assert await count(api.stores, live.turn, TurnEnded) == 1
+        assert not api.reader._sessions
+        await until(lambda: nothing_left(api.stores))
+
+
+@in_loop
+async def test_handing_over_stops_the_draft(real: Backend) -> None:
+    settings, spoken = real.settings(renew_s=600), asyncio.Event()
+    model = Scripted(draft=[[*words(DRAFT), HELD()]], full=[[spoken, *answer(WHOLE)]])
+    async with open_workers(settings, model), open_api(settings) as api:
+        live = await api.turns.start(ask())
+        await until(lambda: heard(live.releases) == DRAFT)
+        spoken.set()
+        await until(lambda: all(map(stopped, model.of("draft"))))
+        assert (await hear(live))[0] == f"{DRAFT} {WHOLE}"
+        await until(lambda: count(api.stores, live.turn, LaneFinished, lane="draft", reason="cancelled"))
+        await over(api, live)
+        await until(lambda: nothing_left(api.stores))
+
+
+@in_loop
+async def test_all_followers_get_the_same_whenever_they_come(real: Backend) -> None:
+    settings, spoken = real.settings(), asyncio.Event()
+    model = Scripted(
+        draft=[answer(DRAFT)], full=[[*words("We open at nine."), spoken, *answer(" Every day.")]]
+    )
+    async with open_workers(settings, model), open_api(settings) as api:
+        live = await api.turns.start(ask())
+        early = [asyncio.create_task(hear(live)) for _ in range(3)]
+        await until(lambda: "nine." in heard(live.releases))
+        midway = asyncio.create_task(hear(live))
+        spoken.set()
+        answers = [await each for each in (*early, midway)]
+        await over(api, live)
+        answers.append(await hear(live))
+        assert all(each == answers[0] for each in answers)
+        assert answers[0][0].endswith(WHOLE)
+        assert live.followers == 0
+
+
+@in_loop
+async def test_a_stalled_follower_holds_nobody_up(real: Backend) -> None:
+    settings, spoken = real.settings(), asyncio.Event()
+    model = Scripted(full=[[*words("We open"), spoken, *answer(" at nine. Every day.")]])
+    async with open_workers(settings, model), open_api(settings) as api:
+        live = await api.turns.start(ask(drafting=False))
+        stalled = live.follow()
+        got: list[Release] = list(await anext(aiter(stalled)))
+        spoken.set()
+        assert (await hear(live))[0] == WHOLE
+        await over(api, live)
+        assert heard(got) != WHOLE
+        async for batch in stalled:
+            got += batch
+        assert heard(got) == WHOLE and isinstance(got[-1], Ending)
+
+
+@in_loop
+async def test_a_later_turn_of_the_session_ends_the_former(real: Backend) -> None:
+    settings = real.settings()
+    model = Scripted(draft=[[*words("Let me see."), HELD()]], full=[[HELD()], answer(WHOLE)])
+    async with open_workers(settings, model), open_api(settings) as api:
+        former = await api.turns.start(ask("s1"))
+        await until(lambda: heard(former.releases) == DRAFT)
+        await until(lambda: len(model.calls) == 2)
+        later = await api.turns.start(ask("s1", drafting=False))
+        assert (await hear(former))[1].reason == "superseded"
+        assert (await hear(later))[0] == WHOLE
+        assert (await over(api, former)).reason == "superseded"
+        assert (await over(api, later)).reason == "stop"
+        await until(lambda: all(map(stopped, model.calls[:2])))
+        assert not api.reader._sessions
+        await until(lambda: nothing_left(api.stores))
+
+
+@in_loop
+async def test_two_turns_started_at_once_both_get_endings(
+    real: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The reply to the former's start comes after that to the later's."""
+    settings, later_began = real.settings(redis_timeout_s=60), asyncio.Event()
+    model = Scripted(full=[[HELD()], answer(WHOLE)])
+    async with open_workers(settings, model), open_api(settings) as api:
+        write = api.starter.write
+
+        async def slow(*turn: Any) -> Any:
+            entry = await write(*turn)
+            await later_began.wait()
+            return entry
+
+        monkeypatch.setattr(api.starter, "write", slow)
+        starting = asyncio.create_task(api.turns.start(ask("s1", drafting=False)))
+        await until(lambda: model.calls)
+        monkeypatch.setattr(api.starter, "write", write)
+        later = await api.turns.start(ask("s1", drafting=False))
+        later_began.set()
+        former = await starting
+        assert (await hear(former))[1].reason == "superseded"
+        assert (await hear(later))[0] == WHOLE
+        for live in (former, later):
+            await over(api, live)
+        await until(lambda: all(map(stopped, model.calls[:1])))
+        await until(lambda: nothing_left(api.stores))
+
+
+@in_loop
+async def test_a_client_that_does_not_come_back_ends_the_turn(real: Backend) -> None:
+    settings = real.settings(resume_grace_s=0.05)
+    model = Scripted(draft=[[*words(DRAFT), HELD()]], full=[[HELD()]])
+    async with open_workers(settings, model), open_api(settings) as api:
+        live = await api.turns.start(ask())
+        await until(lambda: len(model.calls) == 2 and heard(live.releases) == DRAFT)
+        api.turns.client_left(live)
+        assert (await over(api, live)).reason == "interrupted"
+        assert await hear(live) == (DRAFT, live.fold.ending)
+        assert await count(api.stores, live.turn, TurnInterrupted, by="disconnect") == 1
+        await until(lambda: all(map(stopped, model.calls)))
+        await until(lambda: nothing_left(api.stores))
+
+
+@pytest.mark.parametrize("why", ["came back", "is to go on", "had all"])
+@in_loop
+async def test_a_client_that_leaves_does_not_end_a_turn_which(real: Backend, why: str) -> None:
+    settings, spoken = real.settings(resume_grace_s=0.05), asyncio.Event()
+    model = Scripted(full=[[*words("We open"), spoken, *answer(" at nine. Every day.")]])
+    async with open_workers(settings, model), open_api(settings) as api:
+        policy = {"on_disconnect": "continue"} if why == "is to go on" else {}
+        live = await api.turns.start(ask(drafting=False, **policy))
+        await until(lambda: heard(live.releases))
+        back = asyncio.create_task(hear(live)) if why == "came back" else None
+        if why == "had all":
+            spoken.set()
+            await over(api, live)
+        await asyncio.sleep(0)
+        api.turns.client_left(live)
+        await until(lambda: not any("_grant_grace" in repr(task) for task in api.turns._minded))
+        spoken.set()
+        assert (await over(api, live)).reason == "stop"
+        assert heard(live.releases) == WHOLE
+        assert await count(api.stores, live.turn, TurnInterrupted) == 0
+        if back:
+            assert (await back)[0] == WHOLE
+
+
+@in_loop
+async def test_an_explicit_stop_acts_at_once_and_only_once(real: Backend) -> None:
+    settings = real.settings(renew_s=600)
+    model = Scripted(full=[[*words("We open"), HELD()]])
+    async with open_workers(settings, model), open_api(settings) as api:
+        live = await api.turns.start(ask(drafting=False))
+        await until(lambda: heard(live.releases) == "We open")
+        await live.interrupt("client")
+        assert (await hear(live))[1].reason == "interrupted"
+        await live.interrupt("client")
+        await over(api, live)
+        assert await count(api.stores, live.turn, TurnInterrupted, by="client") == 1
+        await until(lambda: all(map(stopped, model.calls)))
+
+
+@in_loop
+async def test_a_turn_ends_at_its_deadline(real: Backend) -> None:
+    settings = real.settings()
+    model = Scripted(full=[[*words("We open"), HELD()]])
+    async with open_workers(settings, model), open_api(settings) as api:
+        live = await api.turns.start(ask(drafting=False, deadline_ms=1_000))
+        text, ending = await hear(live)
+        assert (text, ending.reason) == ("We open", "error")
+        assert ending.error and ending.error["code"] == "turn_deadline"
+        assert ending.at_ms >= 1_000
+        await over(api, live)
+        assert await count(api.stores, live.turn, TimerFired) == 1
+        await until(lambda: all(map(stopped, model.calls)))
+        await until(lambda: nothing_left(api.stores))
+
+
+@in_loop
+async def test_many_turns_at_once_each_hear_their_own(valkey: Backend) -> None:
+    settings = valkey.settings()
+    model = Scripted(draft=[answer(DRAFT)], full=[lambda body: answer(f"Number {body['number']}. Good day.")])
+    async with open_workers(settings, model), open_api(settings) as api:
+
+        async def one(number: int) -> None:
+            asked = ask(f"s{number}")
+            asked.body["number"] = number
+            live = await api.turns.start(asked)
+            text, ending = await hear(live)
+            assert text.endswith(f"Number {number}. Good day.") and ending.reason == "stop"
+            await over(api, live)
+            kinds = [type(event) for event in await events(api.stores, live.turn)]
+            assert kinds.count(LaneStarted) == 2 and kinds.count(TurnEnded) == 1
+
+        await asyncio.gather(*map(one, range(60)))
+        assert not api.reader._sessions
+        await until(lambda: only_marks_left(api.stores))

@@ -1,0 +1,243 @@
+"""The publisher: what its lanes say stands in the log once, in order, in few round trips."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from pens import Pen, publishing
+from reading_turns import count, events
+from redis.asyncio.client import Pipeline
+from store_servers import Backend
+from waiting import in_loop, until
+
+from common import keys
+from common.events import Delta, Extra, LaneFinished, LaneStarted, ToolPart
+from common.log import append_now
+
+
+@in_loop
+async def test_a_word_is_appended_at_once(backend: Backend) -> None:
+    async with publishing(backend) as (publisher, stores):
+        pen = await Pen.take(publisher, stores)
+        pen.writer.say("Hello")
+        await until(lambda: count(stores, pen.turn, Delta))
+        assert await pen.text() == "Hello"
+
+
+@in_loop
+async def test_what_comes_while_a_commit_is_on_its_way_goes_as_one(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with publishing(backend.settings(redis_timeout_s=60)) as (publisher, stores):
+        pens = [await Pen.take(publisher, stores, f"s{number}") for number in range(30)]
+        commits = Commits(monkeypatch)
+        commits.hold()
+        pens[0].writer.say("first ")
+        await until(lambda: commits.begun == 1)
+        for word in range(20):
+            for pen in pens:
+                pen.writer.say(f"{word} ")
+        assert commits.begun == 1
+        commits.let_go()
+        wanted = "".join(f"{word} " for word in range(20))
+        for pen in pens[1:]:
+            await until(lambda pen=pen: count(stores, pen.turn, Delta, text=wanted))
+        assert commits.begun == 2
+        assert await pens[0].text() == "first " + wanted
+        for pen in pens:
+            assert await count(stores, pen.turn, Delta) == (2 if pen is pens[0] else 1)
+
+
+@in_loop
+async def test_many_writers_share_round_trips(real: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with publishing(real.settings(redis_timeout_s=60)) as (publisher, stores):
+        pens = [await Pen.take(publisher, stores, f"s{number}") for number in range(25)]
+        commits = Commits(monkeypatch)
+
+        async def speak(pen: Pen) -> None:
+            for word in range(40):
+                pen.writer.say(f"{word} ")
+                await asyncio.sleep(0)
+            await pen.writer.finish("stop", None)
+
+        await asyncio.gather(*map(speak, pens))
+        wanted = "".join(f"{word} " for word in range(40))
+        assert [await pen.text() for pen in pens] == [wanted] * 25
+        assert commits.begun < 25 * 40 / 4
+
+
+@in_loop
+async def test_different_kinds_keep_their_order(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with publishing(backend.settings(redis_timeout_s=60)) as (publisher, stores):
+        pen = await Pen.take(publisher, stores)
+        commits = Commits(monkeypatch)
+        commits.hold()
+        pen.writer.say("0")
+        await until(lambda: commits.begun == 1)
+        pen.writer.say("a")
+        pen.writer.say("b")
+        pen.writer.call(0, "c1", "find", '{"q":')
+        pen.writer.add({"logprobs": 1})
+        pen.writer.say("c")
+        pen.writer.call(0, "", "", '"x"}')
+        pen.writer.call(1, "c2", "ring", "{}")
+        pen.writer.add({"logprobs": 2})
+        ending = asyncio.create_task(pen.writer.finish("tool_calls", {"total_tokens": 3}))
+        commits.let_go()
+        await ending
+        said = (await events(stores, pen.turn))[2:]
+        assert [(type(e), _gist(e)) for e in said] == [
+            (Delta, (0, "0")),
+            (Delta, (1, "ab")),
+            (ToolPart, (0, 0, "c1", "find", '{"q":')),
+            (Extra, (0, {"logprobs": 1})),
+            (Delta, (3, "c")),
+            (ToolPart, (0, 5, "", "", '"x"}')),
+            (ToolPart, (1, 0, "c2", "ring", "{}")),
+            (Extra, (1, {"logprobs": 2})),
+            (LaneFinished, (4, "tool_calls", {"total_tokens": 3}, None)),
+        ]
+
+
+@in_loop
+async def test_finish_waits_until_the_end_stands_in_the_log(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with publishing(backend.settings(redis_timeout_s=60)) as (publisher, stores):
+        pen = await Pen.take(publisher, stores)
+        commits = Commits(monkeypatch)
+        commits.hold()
+        pen.writer.say("word")
+        await until(lambda: commits.begun == 1)
+        ending = asyncio.create_task(pen.writer.finish("stop", None))
+        await asyncio.sleep(0)
+        commits.let_one_go()  # the word's: it must not pass for the end's
+        await until(lambda: commits.begun == 2)
+        assert not ending.done()
+        assert await count(stores, pen.turn, LaneFinished) == 0
+        commits.let_one_go()
+        await ending
+        assert await count(stores, pen.turn, LaneFinished) == 1
+
+
+@in_loop
+async def test_a_deleted_session_ends_its_writers_and_stays_deleted(backend: Backend) -> None:
+    async with publishing(backend) as (publisher, stores):
+        pen, other = [await Pen.take(publisher, stores, name) for name in ("s1", "s2")]
+        await stores.log.delete(keys.log(pen.turn.session))
+        pen.writer.say("word")
+        other.writer.say("word")
+        await until(pen.writer.gone.is_set)
+        await pen.writer.finish("stop", None)
+        await other.writer.finish("stop", None)
+        assert not other.writer.gone.is_set()
+        assert not await stores.log.exists(keys.log(pen.turn.session))
+        assert await other.text() == "word"
+
+
+@in_loop
+async def test_finish_does_not_wait_for_a_log_that_is_gone(backend: Backend) -> None:
+    async with publishing(backend) as (publisher, stores):
+        pen = await Pen.take(publisher, stores)
+        await stores.log.delete(keys.log(pen.turn.session))
+        await pen.writer.finish("stop", None)
+        assert pen.writer.gone.is_set()
+
+
+@in_loop
+async def test_a_later_attempt_goes_on_from_the_text_before_it(backend: Backend) -> None:
+    async with publishing(backend) as (publisher, stores):
+        first = await Pen.take(publisher, stores)
+        first.writer.say("We open ")
+        await until(lambda: count(stores, first.turn, Delta))
+        second = await first.next_attempt()
+        first.writer.say("at noon, I think")  # the zombie
+        second.writer.say("at nine.")
+        await second.writer.finish("stop", None)
+        assert await first.text() == "We open at nine."
+
+
+@in_loop
+async def test_a_closed_writer_is_forgotten(backend: Backend) -> None:
+    async with publishing(backend) as (publisher, stores):
+        pens = [await Pen.take(publisher, stores, f"s{number}") for number in range(3)]
+        for pen in pens:
+            pen.writer.say("word")
+            await pen.writer.finish("stop", None)
+            publisher.close(pen.writer)
+        assert not publisher._open
+        assert not publisher._waiting
+
+
+@pytest.mark.parametrize(
+    "text", ["né\u2028\x00", "\U0001f468\u200d\U0001f469", "\r\n\r\n", '"\\', "x" * 70_000]
+)
+@in_loop
+async def test_any_text_comes_back_as_it_was(backend: Backend, text: str) -> None:
+    async with publishing(backend) as (publisher, stores):
+        pen = await Pen.take(publisher, stores)
+        for character in text if len(text) < 100 else (text,):
+            pen.writer.say(character)
+        await pen.writer.finish("stop", None)
+        assert await pen.text() == text
+
+
+@in_loop
+async def test_readers_are_woken(real: Backend) -> None:
+    async with publishing(real) as (publisher, stores):
+        pen = await Pen.take(publisher, stores)
+        listening = stores.queue.pubsub(ignore_subscribe_messages=True)
+        await listening.subscribe(keys.wake(pen.turn.session))
+        for number in range(3):
+            pen.writer.say(f"{number} ")
+            message = await until(lambda: listening.get_message(timeout=0.1))
+            assert message["channel"].decode() == keys.wake(pen.turn.session)
+            assert await count(stores, pen.turn, Delta) == number + 1
+        await listening.aclose()
+
+
+@in_loop
+async def test_another_workers_attempt_is_not_disturbed(backend: Backend) -> None:
+    """Entries of a lane that this worker doesn't hold stay as they are."""
+    async with publishing(backend) as (publisher, stores):
+        pen = await Pen.take(publisher, stores)
+        other = LaneStarted(pen.turn.turn, "draft", 1, "", "w:other")
+        await append_now(stores, pen.turn.session, other, Delta(pen.turn.turn, "draft", 1, 0, "Hm.", 0))
+        pen.writer.say("word")
+        await pen.writer.finish("stop", None)
+        assert await count(stores, pen.turn, Delta, lane="draft") == 1
+
+
+class Commits:
+    """Counts the pipelines that append, and holds them back when it is told to."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.begun = 0
+        self._gate = asyncio.Semaphore(1_000_000)
+        execute = Pipeline.execute
+
+        async def held(pipe: Any, *args: Any, **kwargs: Any) -> Any:
+            if any(args[0] == "XADD" for args, _ in pipe.command_stack):
+                self.begun += 1
+                await self._gate.acquire()
+            return await execute(pipe, *args, **kwargs)
+
+        monkeypatch.setattr(Pipeline, "execute", held)
+
+    def hold(self) -> None:
+        """Let no pipeline through from now on."""
+        self._gate = asyncio.Semaphore(0)
+
+    def let_one_go(self) -> None:
+        self._gate.release()
+
+    def let_go(self) -> None:
+        """Let all through, those that wait and those to come."""
+        for _ in range(1000):
+            self._gate.release()
+
+
+def _gist(event: Any) -> tuple[Any, ...]:
+    """What an event says beside who says it when."""
+    common = ("turn", "lane", "attempt", "ms")
+    return tuple(getattr(event, name) for name in event.__slots__ if name not in common)

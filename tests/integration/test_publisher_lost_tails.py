@@ -1,0 +1,124 @@
+"""The publisher and servers that come back with an older file: what they lost is put back."""
+
+import asyncio
+
+import pytest
+from pens import Pen, behind_proxy, lose_tail, publishing, say
+from store_servers import Backend, ValkeyServer
+from waiting import in_loop, until
+
+from common.lane_state import ToolCall
+from common.stores import open_stores
+
+WHOLE = "We open at nine. Every day."
+CALLS = {0: ToolCall("c1", "find", '{"q": "x"}'), 1: ToolCall("c2", "ring", "{}")}
+EXTRAS = [{"logprobs": 1}, {"logprobs": 2}]
+
+
+@pytest.mark.parametrize("lost", range(1, 7))
+@in_loop
+async def test_a_lost_tail_is_put_back(valkey: Backend, lost: int) -> None:
+    """The last entry lost, and so on, up to all but the turn's start."""
+    async with behind_proxy(valkey) as (proxy, publisher, eyes):
+        pen = await Pen.take(publisher, eyes)
+        await say(pen, "We ", "open ")
+        pen.writer.call(0, "c1", "find", '{"q": "x"}')
+        pen.writer.call(1, "c2", "ring", "{}")
+        pen.writer.add(EXTRAS[0])
+        await until(lambda: _calls(pen))
+        proxy.cut()
+        await lose_tail(eyes, pen, lost)
+        pen.writer.say("at nine. ")
+        await until(lambda: proxy.refused)
+        proxy.mend()
+        pen.writer.say("Every day.")
+        pen.writer.add(EXTRAS[1])
+        await pen.writer.finish("stop", None)
+        lane = await pen.lane()
+        assert (lane.text, lane.calls, lane.extras) == (WHOLE, CALLS, EXTRAS)
+        assert lane.over and lane.attempt == 1
+
+
+async def _calls(pen: Pen) -> bool:
+    lane = await pen.lane()
+    return bool(len(lane.calls) == 2 and lane.extras)
+
+
+@in_loop
+async def test_a_tail_lost_while_the_lane_was_quiet_is_put_back(valkey: Backend) -> None:
+    """No commit is in flight when the server comes back with an older file, so none fails."""
+    async with behind_proxy(valkey) as (proxy, publisher, eyes):
+        pen = await Pen.take(publisher, eyes)
+        await say(pen, "We ", "open ", "at ", "nine. ")
+        proxy.cut()
+        await lose_tail(eyes, pen, 2)
+        proxy.mend()
+        pen.writer.say("Every day.")
+        await pen.writer.finish("stop", None)
+        assert await pen.text() == WHOLE
+
+
+@in_loop
+async def test_the_lost_tail_of_a_later_attempt_keeps_what_came_before(valkey: Backend) -> None:
+    async with behind_proxy(valkey) as (proxy, publisher, eyes):
+        first = await Pen.take(publisher, eyes)
+        await say(first, "We open ")
+        publisher.close(first.writer)
+        second = await first.next_attempt()
+        await say(second, "at nine. ")
+        proxy.cut()
+        await lose_tail(eyes, second, 2)  # its start too
+        second.writer.say("Every day.")
+        await until(lambda: proxy.refused)
+        proxy.mend()
+        await second.writer.finish("stop", None)
+        lane = await second.lane()
+        assert (lane.text, lane.attempt, lane.over) == (WHOLE, 2, True)
+
+
+@pytest.mark.parametrize("command", [b"XREVRANGE", b"XADD"])
+@in_loop
+async def test_a_check_that_fails_is_made_again(valkey: Backend, command: bytes) -> None:
+    async with behind_proxy(valkey) as (proxy, publisher, eyes):
+        pen = await Pen.take(publisher, eyes)
+        await say(pen, "We ", "open ", "at ", "nine. ")
+        proxy.cut()
+        await lose_tail(eyes, pen, 2)
+        proxy.mend()
+        proxy.lose_reply_to(command)
+        pen.writer.say("Every ")
+        await until(lambda: proxy.lost)
+        pen.writer.say("day.")
+        await pen.writer.finish("stop", None)
+        assert await pen.text() == WHOLE
+
+
+@in_loop
+async def test_a_restart_is_noticed_though_the_connection_gets_its_old_number(
+    mortal: Backend, mortal_server: ValkeyServer
+) -> None:
+    """A server counts its connections from 1 again."""
+    async with open_stores(mortal.settings()) as eyes:
+        await _use_up_numbers(mortal, 60)
+        async with publishing(mortal) as (publisher, stores):
+            pen = await Pen.take(publisher, eyes)
+            await say(pen, "We ", "open ", "at ", "nine. ")
+            number = await stores.writing.client_id()
+            mortal_server.kill()
+            await asyncio.to_thread(mortal_server.start)
+            await eyes.log.connection_pool.disconnect()
+            await lose_tail(eyes, pen, 2)
+            await _use_up_numbers(mortal, number - 1)
+            pen.writer.say("Every day.")
+            await pen.writer.finish("stop", None)
+            assert await stores.writing.client_id() == number
+            assert await pen.text() == WHOLE
+
+
+async def _use_up_numbers(backend: Backend, upto: int) -> None:
+    """Connect until the server has given a connection this number."""
+    number = 0
+    while number < upto:
+        async with open_stores(backend.settings()) as stores:
+            number = await stores.writing.client_id()
+    assert number == upto

@@ -1,0 +1,71 @@
+"""The woken reader when wake-ups, connections, servers and entries are not what they should be."""
+
+import pytest
+from listeners import listen, reading, subscribers, write
+from store_servers import Backend, ValkeyServer
+from waiting import in_loop, until
+
+from common import keys
+from common.keys import SessionRef
+from common.stores import STORE_ERRORS, open_stores
+
+
+@in_loop
+async def test_a_lost_wake_up_is_made_good_by_reading_again(backend: Backend, session: SessionRef) -> None:
+    async with reading(backend, reread_s=0.1) as (reader, stores):
+        heard = await listen(reader, stores, session)
+        for number in range(3):
+            await write(stores, session, range(number, number + 1), wake=False)
+            await until(lambda number=number: len(heard.numbers) > number)
+        assert heard.numbers == [0, 1, 2]
+
+
+@in_loop
+async def test_a_killed_subscription_is_made_anew(real: Backend, session: SessionRef) -> None:
+    async with reading(real) as (reader, stores):
+        heard = await listen(reader, stores, session)
+        for number in range(3):
+            await until(lambda: subscribers(stores, session))
+            assert await stores.queue.execute_command("CLIENT KILL TYPE pubsub") == 1
+            # Said while nobody listened: the new subscription looks by itself.
+            await write(stores, session, range(number, number + 1))
+            await until(lambda number=number: len(heard.numbers) > number)
+        assert heard.numbers == [0, 1, 2]
+
+
+@in_loop
+async def test_a_killed_server_is_waited_for(
+    mortal: Backend, mortal_server: ValkeyServer, session: SessionRef
+) -> None:
+    async with reading(mortal) as (reader, stores), open_stores(mortal.settings()) as writer:
+        heard = await listen(reader, stores, session)
+        await write(writer, session, range(5))
+        await until(lambda: len(heard.numbers) == 5)
+        mortal_server.kill()
+        with pytest.raises(STORE_ERRORS):
+            await write(writer, session, range(5, 6))
+        mortal_server.start()
+        await write(writer, session, range(5, 10), wake=False)
+        await until(lambda: len(heard.numbers) >= 10)
+        await until(lambda: subscribers(writer, session))
+        await write(writer, session, range(10, 11))
+        await until(lambda: len(heard.numbers) >= 11)
+        assert heard.numbers == list(range(11))
+
+
+@pytest.mark.parametrize("body", [b'{"turn":', b"\xff", b"[]", b'{"turn": "x"}'])
+@in_loop
+async def test_an_unreadable_entry_of_one_session_does_not_stop_the_others(
+    valkey: Backend, session: SessionRef, body: bytes
+) -> None:
+    async with reading(valkey) as (reader, stores):
+        await listen(reader, stores, session)
+        other = SessionRef("default", "another")
+        heard = await listen(reader, stores, other)
+        await stores.log.xadd(keys.log(session), {"delta": body})
+        await stores.queue.publish(keys.wake(session), b"")
+        for number in range(3):
+            await write(stores, session, range(number, number + 1))
+            await write(stores, other, range(number, number + 1))
+        await until(lambda: len(heard.numbers) >= 3)
+        assert heard.numbers == [0, 1, 2]

@@ -1,0 +1,158 @@
+"""The start of a turn, by a process killed between its steps: the turn ends, or never was."""
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from following import only_marks_left
+from parts import ask, open_workers
+from reading_turns import count, ended, events, job, lapse, lease_of, left_behind, replay
+from scripted import Scripted, answer
+from store_servers import Backend
+from waiting import in_loop, until
+
+from api.start import TurnStarter
+from common import keys
+from common.events import LaneStarted, TurnEnded, TurnStarted
+from common.keys import LANES_OF_WORKERS, SessionRef, TurnRef
+from common.profiles import Profiles
+from common.stores import Stores, open_stores
+
+WHOLE = "We open at nine. Every day."
+HERE = Path(__file__).parent
+CANCEL: dict[str, Any] = {"on_disconnect": "cancel"}
+GOING_ON: dict[str, Any] = {"on_disconnect": "continue"}
+
+
+async def start_and_die(backend: Backend, policy: dict[str, Any], round_trips: int) -> TurnRef:
+    """Let a process start a turn, and be killed after so many round trips."""
+    where = {"redis_url": backend.log_url, "queue_url": backend.queue_url}
+    names = {"llm_model": "full", "small_model": "draft", "turn_lease_s": 600, "lane_lease_s": 600}
+    arguments = [orjson.dumps({**where, **names}), orjson.dumps(policy), str(round_trips)]
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        HERE / "dying_starter.py",
+        *arguments,
+        stdout=asyncio.subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(HERE.parents[1])},
+    )
+    out, _ = await process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    return TurnRef(SessionRef("default", "s1"), out.decode().strip())
+
+
+async def mend(backend: Backend, turn: TurnRef) -> None:
+    """Let workers come, and the turn's lease lapse again and again, until nothing holds it any more."""
+    settings = backend.settings()
+    model = Scripted(draft=[answer("Let me see.")], full=[answer(WHOLE)])
+    async with open_stores(settings) as eyes, open_workers(settings, model, sweeping=False) as (sweeper, _):
+        while await lease_of(eyes, turn) is not None:
+            await lapse(eyes, turn)
+            await sweeper.sweep_now()
+        await until(lambda: only_marks_left(eyes))
+
+
+async def _never_was(stores: Stores, turn: TurnRef) -> bool:
+    return not await stores.log.exists(keys.log(turn.session)) and await events(stores, turn) == []
+
+
+@pytest.mark.parametrize("policy", [CANCEL, GOING_ON])
+@pytest.mark.parametrize("steps", [0, 1, 2, 3])
+@in_loop
+async def test_on_two_servers_a_start_that_is_cut_ends_or_never_was(
+    two_servers: Backend, steps: int, policy: dict[str, Any]
+) -> None:
+    turn = await start_and_die(two_servers, policy, steps)
+    async with open_stores(two_servers.settings()) as eyes:
+        assert (await lease_of(eyes, turn) is not None) == (steps >= 1)
+        assert await count(eyes, turn, TurnStarted) == (steps >= 2)
+        for lane in LANES_OF_WORKERS:
+            assert await eyes.queue.zcard(keys.queue(lane)) == (steps >= 3)
+        await mend(two_servers, turn)
+        if steps < 2:
+            assert await _never_was(eyes, turn)
+            return
+        over = await ended(eyes, turn)
+        assert over
+        heard, ending = await replay(eyes, turn)
+        assert ending and (ending.reason, len(heard)) == (over.reason, over.released)
+        if policy is GOING_ON:
+            assert over.reason == "stop" and heard.endswith(WHOLE)
+        elif steps == 2:
+            assert over.reason == "interrupted" and not heard
+
+
+@pytest.mark.parametrize("policy", [CANCEL, GOING_ON])
+@pytest.mark.parametrize("steps", [0, 1])
+@in_loop
+async def test_on_one_server_a_start_is_whole_or_never_was(
+    valkey: Backend, steps: int, policy: dict[str, Any]
+) -> None:
+    turn = await start_and_die(valkey, policy, steps)
+    async with open_stores(valkey.settings()) as eyes:
+        if not steps:
+            assert await _never_was(eyes, turn)
+            assert not await left_behind(eyes)
+            return
+        assert await lease_of(eyes, turn)
+        assert all([await lease_of(eyes, job(turn, lane=lane)) for lane in LANES_OF_WORKERS])
+        await mend(valkey, turn)
+        over = await ended(eyes, turn)
+        assert over and over.reason in ("stop", "interrupted")
+        if policy is GOING_ON:
+            assert over.reason == "stop" and (await replay(eyes, turn))[0].endswith(WHOLE)
+
+
+@in_loop
+async def test_a_start_writes_what_the_workers_need_and_no_credential(real: Backend) -> None:
+    settings = real.settings(llm_api_key="sk-very-secret", small_model_api_key="sk-small-secret")
+    async with open_stores(settings) as eyes:
+        starter = TurnStarter(settings, eyes, Profiles(settings))
+        turn, started = starter.plan(ask("call 7:{a}"))
+        entry = await starter.write(turn, started)
+        assert (entry.event, await events(eyes, turn)) == (started, [started])
+        assert list(started.lanes) == ["draft", "full"]
+        (raw,) = await eyes.log.xrange(keys.log(turn.session))
+        assert raw[0].decode() == entry.id
+        jobs = [await eyes.queue.get(key) async for key in eyes.queue.scan_iter(match="arq:job:*")]
+        assert len(jobs) == 2
+        assert "secret" not in repr([raw, jobs])
+        assert 0 < await eyes.log.ttl(keys.log(turn.session)) <= settings.retention_s
+
+
+@in_loop
+async def test_many_starts_at_once_all_stand(real: Backend) -> None:
+    settings = real.settings()
+    async with open_stores(settings) as eyes:
+        starter = TurnStarter(settings, eyes, Profiles(settings))
+        planned = [starter.plan(ask(f"s{number}", drafting=False)) for number in range(300)]
+        entries = await asyncio.gather(*(starter.write(*each) for each in planned))
+        assert [entry.event for entry in entries] == [started for _, started in planned]
+        queued = await eyes.queue.zrange(keys.queue("full"), 0, -1)
+        assert sorted(queued) == sorted(str(job(turn)).encode() for turn, _ in planned)
+        for (turn, started), entry in zip(planned, entries, strict=True):
+            (raw,) = await eyes.log.xrange(keys.log(turn.session))
+            assert raw[0].decode() == entry.id
+            assert await events(eyes, turn) == [started]
+
+
+@in_loop
+async def test_a_started_turn_is_taken_and_answered(real: Backend) -> None:
+    settings = real.settings()
+    model = Scripted(draft=[answer("Let me see.")], full=[answer(WHOLE)])
+    async with open_stores(settings) as eyes, open_workers(settings, model, sweeping=False):
+        starter = TurnStarter(settings, eyes, Profiles(settings))
+        turn, started = starter.plan(ask())
+        await starter.write(turn, started)
+        await until(lambda: count(eyes, turn, LaneStarted, lane="full"))
+        await until(lambda: _heard_whole(eyes, turn))
+        assert await count(eyes, turn, TurnEnded) == 0
+
+
+async def _heard_whole(stores: Stores, turn: TurnRef) -> bool:
+    return (await replay(stores, turn))[0].endswith(WHOLE)

@@ -1,0 +1,44 @@
+"""How the tests here run and wait: on a loop of their own, for conditions, never for durations."""
+
+import asyncio
+import functools
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, ParamSpec
+
+Args = ParamSpec("Args")
+
+PATIENCE_S = 20.0
+
+
+def in_loop(test: Callable[Args, Coroutine[Any, Any, None]]) -> Callable[Args, None]:
+    """A test function that runs this coroutine function on an event loop of its own."""
+
+    @functools.wraps(test)
+    def run(*args: Args.args, **kwargs: Args.kwargs) -> None:
+        asyncio.run(test(*args, **kwargs))
+
+    return run
+
+
+async def until(check: Callable[[], Any], within_s: float = PATIENCE_S) -> Any:
+    """What the check answers, or its awaitable gives, once that is true."""
+    try:
+        async with asyncio.timeout(within_s):
+            while True:
+                answer = check()
+                if isinstance(answer, Awaitable):
+                    answer = await answer
+                if answer:
+                    return answer
+                await asyncio.sleep(0.005)
+    except TimeoutError:
+        raise AssertionError("the condition did not come true") from None
+
+
+async def end(*tasks: "asyncio.Task[Any]") -> None:
+    """Cancel tasks and wait until they have ended, however that is."""
+    waited_for = set(tasks)
+    while waited_for:
+        for task in waited_for:
+            task.cancel()
+        _, waited_for = await asyncio.wait(waited_for, timeout=0.5)
