@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from api.live import LiveTurn
-from common.fold import Called, Ending, Passed, Release, Said
+from common.releases import Called, Ending, Passed, Release, Said
 
 _FINISH = {"interrupted": "stop", "superseded": "stop", "error": "stop"}
 DONE = b"data: [DONE]\n\n"

@@ -4,7 +4,7 @@ from typing import Any
 
 from api.chunks import call_delta, completion_head, finish_reason
 from api.live import LiveTurn
-from common.fold import Called, Passed, Said
+from common.releases import Called, Passed, Said
 
 
 def whole_answer(live: LiveTurn) -> dict[str, Any]:

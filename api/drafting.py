@@ -3,16 +3,24 @@
 from typing import Any
 
 from api.requests import TurnRequest
+from common.policy import DraftPolicy, Policy
 from common.profiles import Profile
 
 
-def why_no_draft(profile: Profile, request: TurnRequest) -> str:
+def why_no_draft(profile: Profile, policy: Policy, request: TurnRequest) -> str:
     """The reason for the full speaking alone, in a few words; empty where a draft may speak first."""
     body = request.body
     if profile.draft is None:
         return "no small model"
     if request.drafting is False:
         return "the request says so"
+    if policy.draft.when == "never":
+        return "the policy says so"
+    return _form_forbids(body) or _rule_forbids(policy.draft, request)
+
+
+def _form_forbids(body: dict[str, Any]) -> str:
+    """Where a draft's prose would break the answer."""
     if body["messages"][-1].get("role") != "user":
         return "the last message is not the user's"
     if (body.get("n") or 1) > 1:
@@ -30,3 +38,17 @@ def _forces_tool(body: dict[str, Any]) -> bool:
         if isinstance(choice, dict) or choice == "required":
             return True
     return False
+
+
+def _rule_forbids(policy: DraftPolicy, request: TurnRequest) -> str:
+    """Where the tenant wants no draft: with some tools, in some states of a call, by metadata."""
+    offered = {str((tool.get("function") or {}).get("name")) for tool in request.body.get("tools") or ()}
+    if offered and ("*" in policy.off_with_tools or offered & set(policy.off_with_tools)):
+        return "a tool is offered that rules it out"
+    if request.state and request.state in policy.off_in_states:
+        return "the call's state rules it out"
+    metadata = request.body.get("metadata")
+    for name, values in policy.off_if_metadata.items():
+        if isinstance(metadata, dict) and str(metadata.get(name)) in values:
+            return "the request's metadata rules it out"
+    return ""

@@ -9,8 +9,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 from common import driver
 from common.events import Entry, TurnEnded, TurnStarted, place
-from common.fold import Due, Fold, Release
+from common.fold import Fold
 from common.keys import TurnRef
+from common.releases import Due, Release
 from common.stores import STORE_ERRORS, Stores
 
 logger = logging.getLogger(__name__)
@@ -21,7 +22,7 @@ _RETRY_S = 0.5
 class LiveTurn:
     """One turn that goes on now. Call `begin` with its first entry, then `take` with what follows."""
 
-    def __init__(self, stores: Stores, turn: TurnRef, started: TurnStarted) -> None:
+    def __init__(self, stores: Stores, turn: TurnRef, started: TurnStarted, lane_lease_ms: int) -> None:
         self.turn = turn
         self.started = started
         self.releases: list[Release] = []
@@ -33,6 +34,8 @@ class LiveTurn:
         self._last_id = (0, 0)
         self._early: list[Entry] = []
         self._bells: set[asyncio.Event] = set()
+        self._lease_ms = lane_lease_ms
+        self._started_lanes = {lane.lane for lane in self.fold.unstarted()}  # by the turn's start
         self._told: set[tuple[str, int]] = set()
         self._acts: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
@@ -112,6 +115,10 @@ class LiveTurn:
         if untold:
             self._told.update(unwanted)
             self._act(lambda: driver.stop_lanes(self._stores, self.turn, untold))
+        unstarted = [lane for lane in self.fold.unstarted() if lane.lane not in self._started_lanes]
+        if unstarted:
+            self._started_lanes.update(lane.lane for lane in unstarted)
+            self._act(lambda: driver.start_lanes(self._stores, self.turn, unstarted, self._lease_ms))
         if self.fold.ending and not self._ending_written:
             self._ending_written = True
             self._act(self._end)
@@ -155,5 +162,9 @@ class LiveTurn:
         elapsed_ms = self._stores.log_clock.now_ms() - self._start_ms
         self._timer = loop.call_later(
             max(0.0, (due.at_ms - elapsed_ms) / 1000),
-            lambda: self._act(lambda: driver.fire_timer(self._stores, self.turn, due)),
+            lambda: self._fire(due),
         )
+
+    def _fire(self, due: Due) -> None:
+        self._due = None  # should it come a moment too early, it is set again
+        self._act(lambda: driver.fire_timer(self._stores, self.turn, self.started, due))

@@ -40,6 +40,7 @@ class Options(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
     lanes: bool = False
+    state: str = ""
     policy: dict[str, Any] = {}
 
 
@@ -83,6 +84,7 @@ class TurnRequest:
     include_usage: bool
     drafting: bool | None
     lanes: bool
+    state: str
     policy: dict[str, Any]
 
 
@@ -106,6 +108,7 @@ def read_chat(raw: bytes, *, session: str | None, stream: bool, lanes: bool) -> 
         include_usage=asked.stream_options is not None and asked.stream_options.include_usage,
         drafting=asked.useProgressiveResponse,
         lanes=lanes or asked.fast_reply.lanes,
+        state=asked.fast_reply.state,
         policy=asked.fast_reply.policy,
     )
 

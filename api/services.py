@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from api.start import TurnStarter
 from api.turns import Turns
+from common.keys import DEFAULT_TENANT
+from common.pace import Pace
 from common.profiles import Profiles
 from common.reader import LogReader
 from common.settings import Settings
@@ -28,11 +30,16 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
     """Everything the doors need, with its background work going. The stores need not be up yet."""
     profiles = Profiles(settings)
     async with open_stores(settings) as stores:
+        pace = Pace(stores, DEFAULT_TENANT, profiles.names())
         reader = LogReader(stores, settings.reread_s)
-        turns = Turns(settings, stores, reader, TurnStarter(settings, stores, profiles))
+        turns = Turns(settings, stores, reader, TurnStarter(settings, stores, profiles, pace))
         with suppress(*STORE_ERRORS):
             await stores.sync_clocks()
-        background = [asyncio.create_task(reader.run()), asyncio.create_task(turns.run())]
+        background = [
+            asyncio.create_task(reader.run()),
+            asyncio.create_task(turns.run()),
+            asyncio.create_task(pace.run()),
+        ]
         for task in background:
             task.add_done_callback(_stop_process)
         try:

@@ -8,10 +8,13 @@ import orjson
 from api.drafting import why_no_draft
 from api.requests import TurnRequest, merge_policy
 from common import keys, log, queue
+from common.draft_prompts import DRAFT_PROMPTS
 from common.errors import BadRequest
 from common.events import WIRE_VERSION, Entry, TurnStarted
 from common.fold import FOLD_VERSION
 from common.keys import DEFAULT_TENANT, JobRef, Lane, SessionRef, TurnRef
+from common.pace import Pace
+from common.policy import Policy
 from common.profiles import Profile, Profiles
 from common.settings import Settings
 from common.stores import Pipe, Stores
@@ -20,10 +23,11 @@ from common.stores import Pipe, Stores
 class TurnStarter:
     """Writes what makes a turn exist; from then on it ends, whatever becomes of this process."""
 
-    def __init__(self, settings: Settings, stores: Stores, profiles: Profiles) -> None:
+    def __init__(self, settings: Settings, stores: Stores, profiles: Profiles, pace: Pace) -> None:
         self._settings = settings
         self._stores = stores
         self._profiles = profiles
+        self._pace = pace
 
     def plan(self, request: TurnRequest) -> tuple[TurnRef, TurnStarted]:
         """Name the turn and decide who is asked what. Raises BadRequest."""
@@ -33,15 +37,21 @@ class TurnStarter:
                 f"a session's id has 1 to {keys.MAX_SESSION_CHARS} printable characters", param="session_id"
             )
         profile, model = self._profiles.pick(request.model)
-        reason = why_no_draft(profile, request)
+        policy = merge_policy(profile.policy, request.policy)
+        reason = why_no_draft(profile, policy, request)
+        late = (
+            not reason
+            and policy.draft.when == "adaptive"
+            and not self._pace.is_slow(profile.name, policy.draft.slow_ms)
+        )
         turn = TurnRef(SessionRef(DEFAULT_TENANT, name), secrets.token_hex(6))
         return turn, TurnStarted(
             turn=turn.turn,
             profile=profile.name,
             request=request.body,
-            policy=merge_policy(profile.policy, request.policy).model_dump(),
-            lanes=_lanes(profile, model, drafted=not reason),
-            drafting=reason or "on",
+            policy=policy.model_dump(),
+            lanes=_lanes(profile, policy, model, drafted=not reason, late=late),
+            drafting=reason or ("late" if late else "on"),
             wire=WIRE_VERSION,
             fold=FOLD_VERSION,
         )
@@ -80,7 +90,7 @@ class TurnStarter:
 
     def _jobs(self, pipe: Pipe, turn: TurnRef, started: TurnStarted) -> None:
         now_ms, lease_ms = self._stores.queue_clock.now_ms(), self._settings.lane_lease_ms
-        for lane in started.lanes:
+        for lane in [name for name, asked in started.lanes.items() if not asked.get("late")]:
             queue.put(pipe, JobRef(turn, _lane(lane), 1), now_ms, lease_ms)
 
 
@@ -88,10 +98,16 @@ def _lane(name: str) -> Lane:
     return "draft" if name == "draft" else "full"
 
 
-def _lanes(profile: Profile, model: str, *, drafted: bool) -> dict[str, dict[str, Any]]:
+def _lanes(
+    profile: Profile, policy: Policy, model: str, *, drafted: bool, late: bool
+) -> dict[str, dict[str, Any]]:
     """What each lane is asked beside the request itself. Never a credential: those stay with the workers."""
     lanes: dict[str, dict[str, Any]] = {"full": {"model": model, "prompt": profile.full_prompt}}
     if drafted and profile.draft:
-        draft = {"model": profile.draft.model, "prompt": profile.draft_prompt, "params": profile.draft_params}
-        lanes = {"draft": draft, **lanes}
+        draft: dict[str, Any] = {
+            "model": profile.draft.model,
+            "prompt": profile.draft_prompt or DRAFT_PROMPTS[policy.draft.style],
+            "params": profile.draft_params,
+        }
+        lanes = {"draft": {**draft, "late": True} if late else draft, **lanes}
     return lanes

@@ -30,7 +30,7 @@ class Turns:
     async def start(self, request: TurnRequest) -> LiveTurn:
         """Start a turn and follow it. Raises BadRequest, or Unavailable where a store is away."""
         turn, started = self._starter.plan(request)
-        live = LiveTurn(self._stores, turn, started)
+        live = LiveTurn(self._stores, turn, started, self._settings.lane_lease_ms)
         # Before the start, so that no entry can come between it and our listening.
         self._reader.follow(turn.session, live.take)
         try:

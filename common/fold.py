@@ -5,12 +5,12 @@ this same code, so they agree; whoever changes what it says raises FOLD_VERSION.
 """
 
 import hashlib
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from pydantic import ValidationError
 
 from common import handoff, seam
+from common.draft_voice import DraftVoice
 from common.errors import turn_error
 from common.events import (
     Delta,
@@ -24,61 +24,19 @@ from common.events import (
     TurnStarted,
 )
 from common.keys import Lane
-from common.lane_state import LaneState, ToolCall
+from common.lane_state import LaneState
 from common.policy import Policy
+from common.releases import Called, Due, Ending, Passed, Release, Said
+from common.repeats import Opening
 
-FOLD_VERSION = 1
-DEADLINE = "deadline"
-WORD = "word"
-WORD_WAIT_MS = 200  # so long the full, which could speak, waits for the end of the draft's word
+FOLD_VERSION = 2
 
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """Text let out, and the lane that says it. `at_ms`: when, since the turn's start."""
-
-    lane: Lane
-    text: str
-    at_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class Called:
-    """One whole tool call let out."""
-
-    index: int
-    call: ToolCall
-    at_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class Passed:
-    """Anything else of the full's chunk, let out as it came."""
-
-    choice: dict[str, Any]
-    at_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """The one ending of a turn: a finish reason of OpenAI's, or error, interrupted, superseded."""
-
-    reason: str
-    degraded: bool
-    error: dict[str, Any] | None
-    at_ms: int
-
-
-Release = Said | Called | Passed | Ending
-
-
-@dataclass(frozen=True, slots=True)
-class Due:
-    """A time at which the fold wants to be told, ms since the turn's start."""
-
-    number: int
-    due: str
-    at_ms: int
+# What can be due, by its number. Fillers are numbered from FILLER on.
+DEADLINE = Due(0, "deadline", 0)
+CUT = Due(1, "cut", 0)
+DRAFT = Due(2, "draft", 0)
+TOLD = Due(3, "told", 0)
+FILLER = Due(10, "filler", 0)
 
 
 class Fold:
@@ -89,22 +47,33 @@ class Fold:
             raise UnknownFold(
                 f"the turn was folded by version {started.fold}, this is version {FOLD_VERSION}"
             )
-        self.turn = started.turn
         try:
             self.policy = Policy.model_validate(started.policy)
         except ValidationError:
             raise UnknownFold("the turn has a policy that this version doesn't know") from None
-        self.draft = LaneState("draft")
-        self.full = LaneState("full")
+        self.turn = started.turn
+        self.draft, self.full = LaneState("draft"), LaneState("full")
         self.lanes: dict[str, LaneState] = {name: getattr(self, name) for name in started.lanes}
-        self.stage: Literal["draft", "closing", "full"] = "draft" if "draft" in started.lanes else "full"
+        drafted = "draft" in started.lanes and not self.policy.handoff.shadow
+        self.stage: Literal["draft", "closing", "full"] = "draft" if drafted else "full"
+        self.voice = DraftVoice(self.policy.draft, self.draft)
+        self.opening = Opening() if drafted and self.policy.handoff.join == "skip_repeat" else None
         self.degraded = False
         self.ending: Ending | None = None
         self.released = 0
+        self.fillers = 0
+        self.overtaken_ms: int | None = None
         self.handed_over_ms: int | None = None
-        self._spoken: dict[str, int] = {"draft": 0, "full": 0}
+        self.spoken: dict[str, int] = {"draft": 0, "full": 0}
+        self.draft_waits = bool(started.lanes.get("draft", {}).get("late"))
         self._floor = 0
-        self._word_due_ms: int | None = None
+        self._closing_is_due = False
+        self._broken = False  # the draft was cut in the middle of a sentence
+        self._told_by_ms: int | None = None
+        self._full_heard = False
+        self._heard_ms = 0
+        self._speaker = ""
+        self._tail = ""  # the end of what was released, for the next seam
         self._extras_passed = 0
         self._digest = hashlib.sha256()
         self._out: list[Release] = []
@@ -117,13 +86,34 @@ class Fold:
         """The next time the fold waits for, or None."""
         if self.ending:
             return None
-        if self.stage == "closing" and self._word_due_ms is not None and self._word_due_ms > self._now_ms:
-            return Due(1, WORD, self._word_due_ms)
-        return Due(0, DEADLINE, self.policy.deadline_ms)
+        dues = [Due(DEADLINE.number, DEADLINE.due, self.policy.deadline_ms)]
+        if self.stage == "closing" and self.overtaken_ms is not None and not self._closing_is_due:
+            dues.append(Due(CUT.number, CUT.due, self.overtaken_ms + handoff.FINISH_MS))
+        if self.draft_waits and self.stage == "draft":
+            dues.append(Due(DRAFT.number, DRAFT.due, self.policy.draft.hedge_ms))
+        if self._told_by_ms is not None and self.stage == "draft":
+            dues.append(Due(TOLD.number, TOLD.due, self._told_by_ms))
+        filler = self.policy.filler
+        if filler.phrases and self.fillers < filler.maximum and not self._answer_has_begun:
+            pause_ms = filler.interval_ms if self.fillers else filler.delay_ms
+            dues.append(Due(FILLER.number + self.fillers, FILLER.due, self._heard_ms + pause_ms))
+        return min(dues, key=lambda due: (due.at_ms, due.number))
 
     def unwanted(self) -> list[LaneState]:
         """The lanes whose work is no longer wanted."""
-        return [lane for lane in self.lanes.values() if not lane.over and not self._wants(lane)]
+        return [
+            lane
+            for lane in self.lanes.values()
+            if not lane.over and not self._wants(lane) and not (lane is self.draft and self.draft_waits)
+        ]
+
+    def unstarted(self) -> list[LaneState]:
+        """The lanes that wait for nothing and have not begun."""
+        return [
+            lane
+            for lane in self.lanes.values()
+            if not lane.attempt and self.wants(lane.lane) and not (lane is self.draft and self.draft_waits)
+        ]
 
     def wants(self, lane: Lane) -> bool:
         """Whether an attempt at this lane is still of use."""
@@ -154,16 +144,38 @@ class Fold:
         elif isinstance(event, LaneStarted | Delta | ToolPart | Extra | LaneFinished):
             lane = self.lanes.get(event.lane)
             if lane:
-                lane.take(event)
-                self._advance()
+                self._take(lane, event)
         elif isinstance(event, TimerFired):
-            self._reach(event.due)
+            self._reach(event)
         elif isinstance(event, TurnInterrupted):
             self._end("interrupted")
         return self._out
 
+    @property
+    def _answer_has_begun(self) -> bool:
+        return self._full_heard or (self.spoken["draft"] > 0 and self.policy.draft.style == "answer")
+
+    @property
+    def _continues(self) -> bool:
+        return self.policy.handoff.join == "continue"
+
     def _wants(self, lane: LaneState) -> bool:
-        return self.ending is None and not (lane is self.draft and self.stage == "full")
+        if lane is not self.draft:
+            return self.ending is None
+        if self.policy.handoff.shadow:
+            return True  # recorded to its end, also where the turn is over
+        if self.ending or self.voice.muted:
+            return False
+        # Under `continue` it is cut long before the full speaks, which may yet fail.
+        return self.stage != "full" or (self._continues and not self._full_heard and not self.full.over)
+
+    def _take(self, lane: LaneState, event: LaneStarted | Delta | ToolPart | Extra | LaneFinished) -> None:
+        lane.take(event)
+        if lane is self.draft:
+            self.voice.look()
+        elif self._continues and isinstance(event, LaneStarted) and self._told_by_ms is None:
+            self._told_by_ms = self._now_ms + self.policy.handoff.continue_wait_ms
+        self._advance()
 
     def _advance(self) -> None:
         if self.stage == "draft":
@@ -174,47 +186,74 @@ class Fold:
             self._follow_full()
 
     def _follow_draft(self) -> None:
-        if handoff.overtakes(self.policy.handoff, self.draft, self.full, self._spoken["draft"]):
-            self._floor = self._spoken["draft"]
+        if self._overtaken():
+            self._floor, self.overtaken_ms = self.spoken["draft"], self._now_ms
             self.stage = "closing"
             return
-        self._say("draft", self._draft_free())
+        self._say("draft", self.voice.free)
         if self.full.over:
             self._stand_in()
 
-    def _draft_free(self) -> int:
-        """How much of the draft's text may go out while the full has not overtaken."""
-        if self.policy.draft.release == "token" or (self.draft.over and not self.draft.failed):
-            return len(self.draft.text)
-        return self.draft.sentences.ends[-1] if self.draft.sentences.ends else 0
+    def _overtaken(self) -> bool:
+        """Whether the full takes over now."""
+        if self._continues:
+            return self._told_by_ms is not None and self.voice.silent
+        if self.full.failed or not self.full.speaks:
+            return False
+        if self.full.calls:
+            return True
+        if not self.spoken["draft"]:
+            self.opening = None  # nothing was said that could be repeated, and there is nothing to wait for
+            return True
+        idle = self.voice.silent and self.spoken["draft"] == self.voice.free
+        begin = self._read_opening(flows=not idle)
+        if begin is None or not self.full.text[begin:].strip():
+            return False
+        if idle:
+            return True
+        return handoff.overtakes(self.policy.handoff, self.full, self.opening, begin, self.spoken["draft"])
+
+    def _read_opening(self, *, flows: bool) -> int | None:
+        """Where the first sentence of the full begins that is to be said; None while there is none."""
+        if self.opening is None:
+            return 0
+        if not self.opening.decided:
+            self.opening.hear(self.draft.text, self.draft.sentences.ends, self.spoken["draft"])
+            self.opening.look(self.full.text, self.full.sentences.ends, self.full.over, flows)
+        return self.opening.begin
 
     def _close_draft(self) -> None:
-        if self.full.failed:  # it broke before it was heard
-            self.stage = "draft"
+        if self.full.failed and not self._continues:  # it broke before it was heard
+            self.stage, self.overtaken_ms, self._closing_is_due = "draft", None, False
             self._follow_draft()
             return
-        place = handoff.cut(self.policy.handoff, self.draft, self.full, self._floor, self._spoken["draft"])
-        if place is not None and self._may_cut(place):
+        place = handoff.cut(self.policy.handoff, self.draft, self._floor, self.voice.free)
+        may = min(handoff.may_say(self.policy.handoff, self.draft, self._floor), self.voice.free)
+        late = self._closing_is_due or handoff.overruns(self.policy.handoff, self.draft, self._floor)
+        if place is None and (late or self.voice.muted):
+            place, self._broken = max(may, self.spoken["draft"]), True
+        if place is not None:
             self._say("draft", place)
-            self.stage, self.handed_over_ms = "full", self._now_ms
-        elif self.policy.draft.release == "token":
-            self._say("draft", handoff.may_say(self.policy.handoff, self.draft, self._floor))
+            self._hand_over()
+        elif self.voice.free == len(self.draft.text):
+            self._say("draft", may)
 
-    def _may_cut(self, place: int) -> bool:
-        """Whether the draft may stop here, or has a moment yet to end the word that it is in."""
-        if self.policy.handoff.cut == "now" or not handoff.cuts_word(self.draft, place):
-            return True
-        if self._word_due_ms is None:
-            self._word_due_ms = self._now_ms + WORD_WAIT_MS
-        return self._word_due_ms <= self._now_ms
+    def _hand_over(self) -> None:
+        self.stage, self.handed_over_ms = "full", self._now_ms
+        if self.opening and not self.opening.decided:
+            self._read_opening(flows=False)
+            self.opening.take_over(self.full.text)
 
     def _stand_in(self) -> None:
         """The full is over and was never heard: the draft's answer stands, if there is one."""
-        self.degraded = True
-        if not self.draft.over:
+        if self.full.speaks and not self.full.failed:
+            self._end_repeated()
+            return
+        self.degraded, self.draft_waits = True, False
+        if not self.voice.silent:
             return
         finished = self.draft.finished
-        if finished and not self.draft.failed and self.draft.speaks:
+        if self.voice.answers and finished:
             self._end(finished.reason)
         elif self.full.failed:
             self._fail(self.full)
@@ -222,8 +261,15 @@ class Fold:
             self.degraded = False
             self._end("stop")  # an empty answer is the full's own
 
+    def _end_repeated(self) -> None:
+        """All that the full had to say was said: the draft ends its sentence, and the turn is whole."""
+        if self.overtaken_ms is None:
+            self._floor, self.overtaken_ms = self.spoken["draft"], self._now_ms
+        self.stage = "closing"
+        self._close_draft()
+
     def _follow_full(self) -> None:
-        self._say("full", len(self.full.text))
+        self._say_full()
         for choice in self.full.extras[self._extras_passed :]:
             self._out.append(Passed(choice, self._now_ms))
         self._extras_passed = len(self.full.extras)
@@ -231,41 +277,86 @@ class Fold:
         if self.ending or finished is None:
             return
         if self.full.failed:
-            self._fail(self.full)
+            self._fail_in_full()
             return
         for index in sorted(self.full.calls):
             self._out.append(Called(index, self.full.calls[index], self._now_ms))
         self._end("tool_calls" if self.full.calls and finished.reason == "stop" else finished.reason)
 
-    def _reach(self, due: str) -> None:
-        """A time that was waited for has come; whether it is still of use is decided here."""
-        if due == WORD and self._word_due_ms is not None:
-            self._word_due_ms = min(self._word_due_ms, self._now_ms)
-            self._advance()
-        elif due == DEADLINE:
+    def _say_full(self) -> None:
+        """Release what may be of the full; while its opening is undecided, what may repeat is held."""
+        text, start, upto = self.full.text, self.spoken["full"], len(self.full.text)
+        if self.opening and not self.opening.decided:
+            self._read_opening(flows=False)
+        if self.opening:
+            upto = self.opening.due(text)
+            text = self.opening.said(text, start, upto)
+        else:
+            text = text[start:upto]
+        self.spoken["full"] = max(start, upto)
+        self._let_out("full", text)
+
+    def _fail_in_full(self) -> None:
+        if self._continues and not self._full_heard and "draft" in self.lanes and not self.draft.failed:
+            self.stage, self.degraded = "draft", True  # the draft was only held back: it goes on
+            self._told_by_ms = None
+            self._say("draft", self.voice.free)
+            self._stand_in()
+        else:
+            self._fail(self.full)
+
+    # Times that have come.
+
+    def _reach(self, fired: TimerFired) -> None:
+        """Whether a time that has come is still of use is decided here."""
+        due = self.next_due
+        if fired.due == DEADLINE.due:
             self._reach_deadline()
+        elif due is None or (due.number, due.due) != (fired.number, fired.due) or self._now_ms < due.at_ms:
+            return
+        elif fired.due == FILLER.due:
+            self.fillers += 1
+            self._let_out("filler", fired.phrase)
+        else:
+            if fired.due == CUT.due:
+                self._closing_is_due = True
+            elif fired.due == DRAFT.due:
+                self.draft_waits = False
+            elif fired.due == TOLD.due:
+                self._floor, self.overtaken_ms, self.stage = self.spoken["draft"], self._now_ms, "closing"
+            self._advance()
 
     def _reach_deadline(self) -> None:
         answer = self.draft.finished
-        if self.stage == "draft" and answer and not self.draft.failed and self.draft.speaks:
+        if self.stage == "draft" and answer and self.voice.answers:
             self.degraded = True
             self._end(answer.reason)
         else:
             self._end("error", turn_error("turn_deadline", "the turn took longer than it may"))
 
+    # Letting out.
+
     def _say(self, lane: Lane, upto: int) -> None:
-        """Release a lane's text up to a place in it, within the turn's cap."""
-        text = self.lanes[lane].text[self._spoken[lane] : upto]
+        """Release a lane's text up to a place in it."""
+        text = self.lanes[lane].text[self.spoken[lane] : upto]
+        self.spoken[lane] = max(self.spoken[lane], upto)
+        self._let_out(lane, text)
+
+    def _let_out(self, lane: Lane, text: str) -> None:
+        """Release a text, with a clean seam where another lane spoke before, within the turn's cap."""
         if not text or self.ending:
             return
-        if lane == "full" and not self._spoken["full"]:
-            text = seam.join(self.draft.text[: self._spoken["draft"]], text) + text
-        self._spoken[lane] = upto
+        if self._speaker != lane:
+            text = seam.join(self._tail, text, broken=self._broken) + text
+            self._tail = ""
         room = self.policy.max_chars - self.released
         heard = text[:room]
         if heard:
             self._digest.update(heard.encode("utf-8", "surrogatepass"))
             self.released += len(heard)
+            self._speaker, self._heard_ms = lane, self._now_ms
+            self._full_heard = self._full_heard or lane == "full"
+            self._tail = (self._tail + heard)[-seam.LOOK_BACK :]
             self._out.append(Said(lane, heard, self._now_ms))
         if len(text) > room:
             self._end("length")

@@ -2,45 +2,50 @@
 
 from common.lane_state import LaneState
 from common.policy import HandoffPolicy
-from common.seam import in_word, word_boundary
+from common.repeats import Opening
+from common.seam import word_boundary
+
+FINISH_MS = 1_000
+"""So long the draft may take to finish its sentence once it is overtaken: speech is slower than text."""
 
 
-def overtakes(policy: HandoffPolicy, draft: LaneState, full: LaneState, spoken: int) -> bool:
-    """Whether the full holds enough to take over from a draft of which `spoken` characters were released."""
-    if full.failed or not full.speaks:
-        return False
-    if full.calls or full.over or draft.over or not spoken:
-        return True  # there is nothing left to wait for
-    if policy.when == "first_token":
+def overtakes(
+    policy: HandoffPolicy, full: LaneState, opening: Opening | None, begin: int, spoken: int
+) -> bool:
+    """Whether the full holds enough to take over from a draft that goes on and of which `spoken` is out.
+
+    `begin` is where the first sentence of the full begins that is to be said.
+    """
+    new = len(full.text) - begin
+    if full.over or policy.when == "first_token":
         return True
     if policy.when == "length":
-        return len(full.text) >= spoken
-    return bool(full.sentences.ends) or len(full.text) >= policy.min_chars
+        return new >= spoken
+    if opening:
+        return opening.overtakes(full.text, policy.min_chars)
+    return bool(full.sentences.ends) or new >= policy.min_chars
 
 
-def cut(policy: HandoffPolicy, draft: LaneState, full: LaneState, floor: int, spoken: int) -> int | None:
-    """Where in its text the draft stops, or None while it may still go on.
+def cut(policy: HandoffPolicy, draft: LaneState, floor: int, free: int) -> int | None:
+    """Where in its text the draft stops, or None while it may still finish its sentence.
 
-    `floor` is what of it was released when the full overtook, `spoken` what is now.
+    `floor` is what of it was released when the full overtook, `free` what may be released at all.
     """
     if not floor or policy.cut == "now":
-        return spoken
+        return floor
     if floor in draft.sentences.ends or (floor == len(draft.text) and draft.sentences.rests):
         return floor
     end = next((end for end in draft.sentences.ends if end > floor), None)
     if end is not None and end - floor <= policy.overrun_chars:
-        return end
+        return min(end, free)
     if draft.over and len(draft.text) - floor <= policy.overrun_chars:
-        return len(draft.text)
-    full_waits = len(full.sentences.ends) > 1 or full.over
-    if full_waits or draft.over or len(draft.text) - floor >= policy.overrun_chars:
-        return max(spoken, may_say(policy, draft, floor))
+        return min(len(draft.text), free)
     return None
 
 
-def cuts_word(draft: LaneState, place: int) -> bool:
-    """Whether a draft that stopped here would stop in the middle of a word, as far as can be known."""
-    return not draft.over and in_word(draft.text, place)
+def overruns(policy: HandoffPolicy, draft: LaneState, floor: int) -> bool:
+    """Whether the draft's sentence goes on for longer than it may."""
+    return draft.over or len(draft.text) - floor > policy.overrun_chars
 
 
 def may_say(policy: HandoffPolicy, draft: LaneState, floor: int) -> int:

@@ -117,6 +117,16 @@ def workers(lane: Lane) -> str:
     return f"fr:workers:{lane}"
 
 
+def pace(tenant: str, profile: str) -> str:
+    """List: the full model's latest first-token times, ms, the newest first. Kept at 50."""
+    return f"fr:pace:{tenant}:{quote(profile, safe='')}"
+
+
+def full_only(tenant: str) -> str:
+    """String: while it is there, no draft of this tenant speaks. Stays until it is taken back."""
+    return f"fr:full-only:{tenant}"
+
+
 # Channels, on the queue server.
 
 

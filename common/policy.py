@@ -1,14 +1,19 @@
-"""How the two lanes of a turn share its answer: set per profile, and per request."""
+"""How the lanes of a turn share its answer: set per profile, and per request."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from common.settings import Settings
+from common.guard import check_rules
 
 
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _sound(rules: tuple[str, ...]) -> tuple[str, ...]:
+    check_rules(rules)
+    return rules
 
 
 class HandoffPolicy(_Part):
@@ -16,15 +21,37 @@ class HandoffPolicy(_Part):
 
     when: Literal["sentence", "first_token", "length"] = "sentence"
     cut: Literal["sentence", "now"] = "sentence"
-    join: Literal["append"] = "append"
+    join: Literal["append", "skip_repeat", "continue"] = "skip_repeat"
     min_chars: int = Field(default=120, ge=1, le=10_000)
     overrun_chars: int = Field(default=120, ge=0, le=10_000)
+    continue_wait_ms: int = Field(default=700, ge=0, le=10_000)
+    shadow: bool = False
 
 
 class DraftPolicy(_Part):
-    """What of the draft goes out as it comes."""
+    """Whether there is a draft, in what manner it speaks, and what of it goes out as it comes."""
 
+    when: Literal["always", "never", "adaptive"] = "always"
+    slow_ms: int = Field(default=800, ge=0, le=60_000)  # adaptive: a full slower than this is worth a draft
+    hedge_ms: int = Field(
+        default=600, ge=0, le=60_000
+    )  # adaptive: silence after which one starts all the same
     release: Literal["token", "sentence"] = "token"
+    style: Literal["bridge", "answer"] = "bridge"
+    guard: bool = False
+    guard_rules: Annotated[tuple[str, ...], AfterValidator(_sound)] = ()
+    off_with_tools: tuple[str, ...] = ()  # names of tools; "*" is any
+    off_in_states: tuple[str, ...] = ()
+    off_if_metadata: dict[str, tuple[str, ...]] = {}
+
+
+class FillerPolicy(_Part):
+    """What is said when nothing has been for a while. Phrases by language; "*" is any."""
+
+    phrases: dict[str, tuple[str, ...]] = {}
+    delay_ms: int = Field(default=2_000, ge=0, le=60_000)
+    interval_ms: int = Field(default=4_000, ge=500, le=60_000)
+    maximum: int = Field(default=1, ge=0, le=20)
 
 
 class Policy(_Part):
@@ -32,23 +59,7 @@ class Policy(_Part):
 
     handoff: HandoffPolicy = HandoffPolicy()
     draft: DraftPolicy = DraftPolicy()
+    filler: FillerPolicy = FillerPolicy()
     deadline_ms: int = Field(default=120_000, ge=1_000, le=3_600_000)
     max_chars: int = Field(default=64_000, ge=1, le=1_000_000)
     on_disconnect: Literal["cancel", "continue"] = "cancel"
-
-    @staticmethod
-    def of(settings: Settings) -> "Policy":
-        """The default profile's policy. Raises ValueError where a setting is out of range."""
-        return Policy.model_validate(
-            {
-                "handoff": {
-                    "when": settings.handoff_when,
-                    "cut": settings.handoff_cut,
-                    "min_chars": settings.handoff_min_chars,
-                    "overrun_chars": settings.handoff_overrun_chars,
-                },
-                "draft": {"release": settings.draft_release},
-                "deadline_ms": int(settings.turn_deadline_s * 1000),
-                "max_chars": settings.turn_max_chars,
-            }
-        )

@@ -1,12 +1,12 @@
 """Profiles: which models a turn is put to, with which prompts and policy. Looked up by name on both sides."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import SecretStr
 
 from common.policy import Policy
-from common.settings import Settings
+from common.settings import FallbackModel, Prefix, Settings
 
 DEFAULT_PROFILE = "fast-reply"
 
@@ -18,6 +18,7 @@ class Upstream:
     base_url: str
     api_key: SecretStr
     model: str
+    prefix: Prefix = "assistant"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +32,13 @@ class Profile:
     draft: Upstream | None
     draft_prompt: str
     draft_params: dict[str, Any]
+    fallbacks: tuple[Upstream, ...] = ()
 
-    def upstream(self, lane: str) -> Upstream | None:
-        """Who is asked on a lane."""
-        return self.draft if lane == "draft" else self.full
+    def upstreams(self, lane: str, model: str) -> list[Upstream]:
+        """Who is asked on a lane, one after the other as they fail; the first is asked for `model`."""
+        if lane == "draft":
+            return [replace(self.draft, model=model)] if self.draft else []
+        return [replace(self.full, model=model), *self.fallbacks]
 
 
 class Profiles:
@@ -48,11 +52,14 @@ class Profiles:
             if settings.small_model_api_key or settings.small_model_base_url
             else settings.llm_api_key,
             model=settings.small_model,
+            prefix=settings.draft_prefix,
         )
         default = Profile(
             name=DEFAULT_PROFILE,
-            policy=Policy.of(settings),
-            full=Upstream(settings.llm_base_url, settings.llm_api_key, settings.llm_model),
+            policy=settings.policy,
+            full=Upstream(
+                settings.llm_base_url, settings.llm_api_key, settings.llm_model, settings.full_prefix
+            ),
             full_prompt=settings.llm_default_prompt,
             draft=draft if settings.drafting else None,
             draft_prompt=settings.small_model_prompt,
@@ -60,6 +67,7 @@ class Profiles:
                 "max_tokens": settings.small_model_max_tokens,
                 "temperature": settings.small_model_temperature,
             },
+            fallbacks=tuple(_fallback(settings, model) for model in settings.fallbacks),
         )
         self._by_name = {default.name: default}
 
@@ -78,3 +86,9 @@ class Profiles:
             return profile, profile.full.model
         default = self._by_name[DEFAULT_PROFILE]
         return default, model or default.full.model
+
+
+def _fallback(settings: Settings, model: FallbackModel) -> Upstream:
+    if model.base_url:  # a key goes only to the server it was given for
+        return Upstream(model.base_url, model.api_key, model.model, model.prefix)
+    return Upstream(settings.llm_base_url, settings.llm_api_key, model.model, model.prefix)

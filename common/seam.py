@@ -6,13 +6,50 @@ import unicodedata
 # A block of Markdown that only means what it says at the start of a line.
 _BLOCK = re.compile(r"(#{1,6} |[-*+•] |\d{1,3}[.)] |> |```|\|)")
 # Scripts written without spaces between sentences, with their punctuation.
+LOOK_BACK = 400  # characters of what was said that a seam can depend on
+_FENCE = re.compile(r"^```", re.M)
+_CODE = re.compile(r"`[^`\n]*`")
+_EMPHASIS = re.compile(r"\*\*\*|\*\*|\*(?!\s)|__|(?<!\w)_|_(?!\w)|~~")
 _STOPS = ",;:!?)]}»”…—"
 _UNSPACED = re.compile(r"[\u2e80-\u303f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff00-\uffef]")
 
 
-def join(before: str, after: str) -> str:
-    """What belongs between two texts said one after the other: nothing, a space, or an empty line."""
-    if not before or not after or after[0].isspace():
+def join(before: str, after: str, *, broken: bool = False) -> str:
+    """What belongs between two texts said one after the other: what closes the first, and a space or a line.
+
+    `broken`: the first was cut in the middle of a sentence, which is to be heard.
+    """
+    if not before or not after:
+        return ""
+    closed = ("…" if broken else "") + closers(before)
+    return closed + _space((closed and before + closed) or before, after)
+
+
+def closers(text: str) -> str:
+    """What closes the Markdown that a text leaves open: emphasis in its last paragraph, code, a block."""
+    if len(_FENCE.findall(text)) % 2:
+        return "\n```"
+    paragraph = text[text.rfind("\n\n") + 1 :] if "\n\n" in text else text
+    if paragraph.count("`") % 2:
+        return "`"
+    paragraph = _CODE.sub("", paragraph)
+    open_marks: list[str] = []
+    for match in _EMPHASIS.finditer(paragraph):
+        mark = match[0]
+        if open_marks and open_marks[-1] == mark:
+            open_marks.pop()
+        elif _opens(paragraph, match.end()):
+            open_marks.append(mark)
+    return "".join(reversed(open_marks))
+
+
+def _opens(text: str, place: int) -> bool:
+    """Whether a mark that ends here can open emphasis: something follows it that is no space."""
+    return place < len(text) and not text[place].isspace()
+
+
+def _space(before: str, after: str) -> str:
+    if after[0].isspace():
         return ""
     if _BLOCK.match(after):
         return "" if before.endswith("\n\n") else "\n" if before.endswith("\n") else "\n\n"
@@ -27,12 +64,6 @@ def word_boundary(text: str, low: int, high: int) -> int:
         if _word_ends(text[place - 1], text[place : place + 1]):
             return place
     return low
-
-
-def in_word(text: str, place: int) -> bool:
-    """Whether the text, should it go on, may go on in the middle of a word at this place."""
-    before, after = text[place - 1 : place], text[place : place + 1]
-    return before.isalnum() and not _UNSPACED.match(before) and not (after and _word_ends(before, after))
 
 
 def _word_ends(before: str, after: str) -> bool:

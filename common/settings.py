@@ -1,16 +1,26 @@
 """What a process is told by its environment, read once into one frozen value."""
 
 from functools import cached_property
+from typing import Literal
 
-from pydantic import AliasChoices, Field, SecretStr
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-DEFAULT_DRAFT_PROMPT = (
-    "You speak first on a phone call while a colleague works out the full answer. "
-    "In the language of the user's last message, say one or two short, natural sentences that show you "
-    "have understood and are getting to it. State no facts, figures, dates, promises, yes or no. "
-    "No lists, no Markdown."
-)
+from common.policy import Policy
+
+Prefix = Literal["assistant", "prefix", "continue_final_message", "note"]
+"""How a server is asked to go on from a text: see docs/settings.md."""
+
+
+class FallbackModel(BaseModel):
+    """A model that is asked where the full fails. Without a base URL it is on the full's server."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str
+    base_url: str = ""
+    api_key: SecretStr = SecretStr("")
+    prefix: Prefix = "assistant"
 
 
 def _own(name: str) -> AliasChoices:
@@ -22,7 +32,11 @@ class Settings(BaseSettings):
     """Every setting, its unit in its name. `docs/settings.md` explains each; a test keeps the two equal."""
 
     model_config = SettingsConfigDict(
-        env_prefix="FAST_REPLY_", frozen=True, populate_by_name=True, extra="ignore"
+        env_prefix="FAST_REPLY_",
+        env_nested_delimiter="__",
+        frozen=True,
+        populate_by_name=True,
+        extra="ignore",
     )
 
     redis_url: str = Field("redis://127.0.0.1:6379/0", validation_alias=_own("REDIS_URL"))
@@ -36,17 +50,14 @@ class Settings(BaseSettings):
     small_model: str = Field("", validation_alias=_own("SMALL_MODEL"))
     small_model_base_url: str = Field("", validation_alias=_own("SMALL_MODEL_BASE_URL"))
     small_model_api_key: SecretStr = Field(SecretStr(""), validation_alias=_own("SMALL_MODEL_API_KEY"))
-    small_model_prompt: str = Field(DEFAULT_DRAFT_PROMPT, validation_alias=_own("SMALL_MODEL_PROMPT"))
+    small_model_prompt: str = Field("", validation_alias=_own("SMALL_MODEL_PROMPT"))
     small_model_max_tokens: int = Field(100, ge=1, validation_alias=_own("SMALL_MODEL_MAX_TOKENS"))
     small_model_temperature: float = Field(0.4, ge=0, le=2, validation_alias=_own("SMALL_MODEL_TEMPERATURE"))
 
-    handoff_when: str = "sentence"
-    handoff_cut: str = "sentence"
-    handoff_min_chars: int = 120
-    handoff_overrun_chars: int = 120
-    draft_release: str = "token"
-    turn_deadline_s: float = 120.0
-    turn_max_chars: int = 64_000
+    full_prefix: Prefix = "assistant"
+    draft_prefix: Prefix = "assistant"
+    fallbacks: tuple[FallbackModel, ...] = ()
+    policy: Policy = Policy()
 
     host: str = "127.0.0.1"
     port: int = 8000

@@ -2,27 +2,26 @@
 
 import asyncio
 import logging
-from contextlib import aclosing
+from dataclasses import dataclass
 from typing import Any
 
-from common import keys, log, queue
+from common import driver, keys, log, pace, queue
 from common.events import Entry, LaneStarted, TurnStarted
-from common.fold import Fold, UnknownFold
+from common.fold import CUT, TOLD, Fold, UnknownFold
 from common.keys import JobRef, SessionRef, TurnRef
 from common.log import decode_entries, read_turn
 from common.profiles import Profiles
 from common.settings import Settings
 from common.stores import Pipe, Stores
-from common.watchdog import Watchdog
-from workers.prompts import body_for
-from workers.providers.base import Finish, Other, Provider, ToolPiece, UpstreamError, Usage
+from workers.asking import Answer, Asker, estimate
+from workers.providers.base import Provider, UpstreamError
 from workers.publisher import LaneWriter, Publisher
 from workers.running import Held, RunningLanes
 
 logger = logging.getLogger(__name__)
 
-_USAGE_WAIT_S = 1.0
-_FINISH_REASONS = ("stop", "length", "tool_calls", "content_filter")
+_LOOK_S = 0.02  # so often the full looks what the draft has said, under `continue`
+_LATE_MS = 50
 _FIRST_PAGE = 64
 
 
@@ -58,15 +57,14 @@ class LaneRunner:
                 return  # its lease lapses, and the sweep of such a worker gives it another attempt
             if picked is None:
                 return
-            writer, started = picked
             try:
-                await self._work(held, writer, started)
+                await self._work(held, picked)
             finally:
-                self._publisher.close(writer)
+                self._publisher.close(picked.writer)
         if held.stop != "lost":
             await self._let_go(job)
 
-    async def _pick_up(self, job: JobRef, held: Held) -> tuple[LaneWriter, TurnStarted] | None:
+    async def _pick_up(self, job: JobRef, held: Held) -> "_Picked | None":
         """Begin the attempt in the log; what the log says up to there decides whether it is still of use."""
         begun = LaneStarted(job.turn.turn, job.lane, job.attempt, "", self._running.worker)
         entries, cancelled, leased = await self._begin(job, begun)
@@ -87,14 +85,14 @@ class LaneRunner:
         writer = self._publisher.open(begun, job, entries[0].ms, state)
         if cancelled or not fold.wants(job.lane):
             held.end("cancelled")
-        return writer, started
+        return _Picked(writer, started, fold, entries[0].ms, entries[-1].id)
 
     async def _begin(self, job: JobRef, begun: LaneStarted) -> tuple[list[Entry], bool, bool]:
         """Append `lane.started` and read the turn; is the job marked to stop, is its lease ours."""
         stores, session = self._stores, job.turn.session
 
         def ask_queue(pipe: Pipe) -> None:
-            pipe.exists(keys.cancelled(job))
+            pipe.exists(*self._stops(job))
             pipe.zscore(keys.LEASES, str(job))
 
         def ask_log(pipe: Pipe) -> None:
@@ -115,11 +113,16 @@ class LaneRunner:
                 return entries[place:], bool(marked), lease is not None
         return await read_turn(self._stores, job.turn), bool(marked), lease is not None
 
-    async def _work(self, held: Held, writer: LaneWriter, started: TurnStarted) -> None:
+    def _stops(self, job: JobRef) -> list[str]:
+        """The marks that stop this job: its own, and for a draft its tenant's switch."""
+        switch = [keys.full_only(job.turn.session.tenant)] if job.lane == "draft" else []
+        return [keys.cancelled(job), *switch]
+
+    async def _work(self, held: Held, picked: "_Picked") -> None:
         """Speak until the end, or until somebody stops it; then write how it ended."""
-        result = _Result()
+        answer, writer = Answer(), picked.writer
         if held.stop is None:
-            held.work = asyncio.create_task(self._speak(writer, started, result))
+            held.work = asyncio.create_task(self._speak(picked, answer))
             gone = asyncio.create_task(writer.gone.wait())
             try:
                 await asyncio.wait((held.work, gone), return_when=asyncio.FIRST_COMPLETED)
@@ -130,24 +133,23 @@ class LaneRunner:
                 held.work.cancel()
                 await asyncio.gather(held.work, gone, return_exceptions=True)
             if not held.work.cancelled() and (bug := held.work.exception()):
-                logger.error(
-                    "a lane broke", exc_info=bug, extra={"turn": held.job.turn.turn, "lane": held.job.lane}
-                )
-                result.error = UpstreamError("internal_error", "the lane broke")
-        await self._write_end(held, writer, result)
+                facts = {"turn": held.job.turn.turn, "lane": held.job.lane}
+                logger.error("a lane broke", exc_info=bug, extra=facts)
+                answer.error = UpstreamError("internal_error", "the lane broke")
+        await self._write_end(held, writer, answer)
 
-    async def _write_end(self, held: Held, writer: LaneWriter, result: "_Result") -> None:
+    async def _write_end(self, held: Held, writer: LaneWriter, answer: Answer) -> None:
         if held.stop == "lost":
             return  # whoever owns the lane now writes its end
-        usage = result.usage or _estimate(writer)
+        usage = answer.usage or estimate(writer)
         if held.stop == "cancelled":
             reason, error = "cancelled", None
         elif held.stop == "drain":
             reason, error = "handed_over", None
-        elif result.error:
-            reason, error = "error", result.error.as_event()
+        elif answer.error:
+            reason, error = "error", answer.error.as_event()
         else:
-            reason, error = result.reason, None
+            reason, error = answer.reason, None
         await writer.finish(reason, usage, error)
         logger.info(
             "lane finished",
@@ -163,35 +165,41 @@ class LaneRunner:
         if held.stop == "drain":
             await queue.replace(self._stores, held.job, self._settings.lane_lease_ms)
 
-    async def _speak(self, writer: LaneWriter, started: TurnStarted, result: "_Result") -> None:
-        """Ask the model and write down what it says."""
-        job = writer.job
+    async def _speak(self, picked: "_Picked", answer: Answer) -> None:
+        """Ask the lane's models; under `continue` the full's once it is known what the draft has said."""
+        job, started, writer = picked.writer.job, picked.started, picked.writer
         profile = self._profiles.get(started.profile)
-        upstream = profile.upstream(job.lane) if profile else None
-        if upstream is None:
-            result.error = UpstreamError("unknown_profile", "this worker doesn't know the turn's profile")
+        upstreams = profile.upstreams(job.lane, started.lanes[job.lane]["model"]) if profile else []
+        if not upstreams:
+            answer.error = UpstreamError("unknown_profile", "this worker doesn't know the turn's profile")
             return
-        body = body_for(started, job.lane, writer.state.text)
-        heard = False
-        try:
-            async with (
-                Watchdog() as watchdog,
-                aclosing(self._provider.stream(upstream, body)) as pieces,
-            ):
-                watchdog.expect_within(self._settings.first_token_timeout_s)
-                async for piece in pieces:
-                    _write(writer, piece, result)
-                    heard = True
-                    watchdog.expect_within(
-                        _USAGE_WAIT_S if result.reason else self._settings.next_token_timeout_s
-                    )
-        except TimeoutError:
-            if not result.reason:  # after the answer's end only its usage is missing
-                code = "upstream_stalled" if heard else "upstream_first_token_timeout"
-                result.error = UpstreamError(code, "the model's server fell silent")
-        except UpstreamError as error:
-            if not result.reason:
-                result.error = error
+        before = ""
+        if job.lane == "full" and picked.fold.policy.handoff.join == "continue":
+            before = await self._draft_said(picked)
+        first_by_ms: list[int] = []
+
+        def on_first() -> None:
+            first_by_ms.append(self._publisher.ms_since(picked.start_ms))
+
+        await Asker(self._settings, self._provider, on_first).ask(upstreams, started, before, writer, answer)
+        if job.lane == "full" and job.attempt == 1 and first_by_ms and not before:
+            await pace.note(self._stores, job.turn.session.tenant, started.profile, first_by_ms[0])
+
+    async def _draft_said(self, picked: "_Picked") -> str:
+        """Follow the turn until the fold has let the draft come to its end; what of it is heard."""
+        fold, after = picked.fold, picked.last_id
+        key, turn = keys.log(picked.writer.job.turn.session), picked.writer.job.turn
+        while fold.stage != "full" and fold.ending is None:
+            await asyncio.sleep(_LOOK_S)
+            entries = decode_entries(await self._stores.log.xrange(key, min=f"({after}"))
+            for entry in entries:
+                fold.feed(entry.event, entry.ms - picked.start_ms)
+                after = entry.id
+            due, now_ms = fold.next_due, self._publisher.ms_since(picked.start_ms)
+            # Mostly the turn's driver does that; it is safe to do twice, and this model waits for it.
+            if due and due.due in (CUT.due, TOLD.due) and now_ms > due.at_ms + _LATE_MS:
+                await driver.fire_timer(self._stores, turn, picked.started, due)
+        return fold.draft.text[: fold.spoken["draft"]]
 
     async def _let_go(self, job: JobRef) -> None:
         await self._stores.on_queue.run(
@@ -199,35 +207,12 @@ class LaneRunner:
         )
 
 
-class _Result:
-    """How a model's answer ended, as far as it is known."""
+@dataclass(frozen=True, slots=True)
+class _Picked:
+    """A job that has begun: its pen, and the turn up to there."""
 
-    def __init__(self) -> None:
-        self.reason = ""
-        self.usage: dict[str, Any] | None = None
-        self.error: UpstreamError | None = None
-
-
-def _write(writer: LaneWriter, piece: Any, result: _Result) -> None:
-    if isinstance(piece, str):
-        writer.say(piece)
-    elif isinstance(piece, ToolPiece):
-        writer.call(piece.index, piece.id, piece.name, piece.arguments)
-    elif isinstance(piece, Other):
-        writer.add(piece.choice)
-    elif isinstance(piece, Finish):
-        # An older word for the same: the model wants its function called.
-        reason = "tool_calls" if piece.reason == "function_call" else piece.reason
-        result.reason = reason if reason in _FINISH_REASONS else "stop"
-    elif isinstance(piece, Usage):
-        result.usage = piece.tokens
-
-
-def _estimate(writer: LaneWriter) -> dict[str, Any]:
-    """Where the server didn't say what a broken-off answer cost: servers send about a token a piece."""
-    return {
-        "prompt_tokens": 0,
-        "completion_tokens": writer.pieces,
-        "total_tokens": writer.pieces,
-        "estimated": True,
-    }
+    writer: LaneWriter
+    started: TurnStarted
+    fold: Fold
+    start_ms: int
+    last_id: str

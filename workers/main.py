@@ -27,6 +27,7 @@ from workers.running import RunningLanes
 from workers.sweep import Sweep
 
 _HAND_OVER_S = 3.0
+_LONGEST_TURN_S = 3_660.0  # the policy's longest deadline, and a minute
 _WARM_S = 300.0
 
 
@@ -63,7 +64,7 @@ async def work(settings: Settings, lane: Lane) -> None:
             stores.queue,
             lanes.run_lane,
             slots=settings.worker_slots,
-            timeout_s=settings.turn_deadline_s * 2,
+            timeout_s=_LONGEST_TURN_S,
         )
         sweep = Sweep(settings, stores, worker)
         background = [publisher.run(), running.run(), sweep.run(), runner.main()]

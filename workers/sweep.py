@@ -89,9 +89,11 @@ class Sweep:
             await self._stores.queue.zrem(keys.LEASES, str(turn))  # it never was, or is over
             return
         logger.info("a turn lost its driver", extra={"turn": turn.turn})
+        started = entries[0].event
+        assert isinstance(started, TurnStarted)
         due, elapsed_ms = fold.next_due, self._stores.log_clock.now_ms() - entries[0].ms
         if due and elapsed_ms >= due.at_ms:
-            await driver.fire_timer(self._stores, turn, due)
+            await driver.fire_timer(self._stores, turn, started, due)
         elif fold.ending is None and fold.policy.on_disconnect == "cancel":
             await driver.interrupt(self._stores, turn, "sweep")
         fold = _fold(await read_turn(self._stores, turn)) or fold
@@ -104,14 +106,8 @@ class Sweep:
 
     async def _go_on(self, turn: TurnRef, fold: Fold) -> None:
         """The turn is to end without a client: see that its lanes have jobs, and look again soon."""
-        jobs = [
-            driver.job_of(turn, lane) for lane in fold.lanes.values() if not lane.over and not lane.attempt
-        ]
-        if jobs:
-            pipe = self._stores.queue.pipeline(transaction=True)
-            for job in jobs:
-                queue.put(pipe, job, self._stores.queue_clock.now_ms(), self._settings.lane_lease_ms)
-            await pipe.execute()
+        if lanes := fold.unstarted():
+            await driver.start_lanes(self._stores, turn, lanes, self._settings.lane_lease_ms)
         await self._look_again(str(turn), _LOOK_AGAIN_MS)
 
     # A lane whose worker is gone, or that nobody has picked up.

@@ -6,7 +6,9 @@ import pytest
 from turns import TURN, begin, call, end, endings, extra, fold_all, heard, say, spoken, started
 
 from common.events import TimerFired, TurnInterrupted
-from common.fold import WORD_WAIT_MS, Called, Due, Fold, Passed, UnknownFold
+from common.fold import Fold, UnknownFold
+from common.handoff import FINISH_MS
+from common.releases import Called, Due, Passed
 
 NOW = {"cut": "now"}
 
@@ -72,7 +74,7 @@ def test_the_draft_stops_at_once_when_told_now() -> None:
 
 
 @pytest.mark.parametrize(
-    "more, heard_draft", [(" quite a long way on and on and on", "Let me quite a long"), ("!", "Let me")]
+    "more, heard_draft", [(" quite a long way on and on and on", "Let me quite a long…"), ("! I", "Let me!")]
 )
 def test_the_overrun_ends_at_a_whole_word(more: str, heard_draft: str) -> None:
     policy = {"overrun_chars": 15}
@@ -87,27 +89,22 @@ def test_the_overrun_ends_at_a_whole_word(more: str, heard_draft: str) -> None:
     assert heard(out) == heard_draft + " Yes. It is. So"
 
 
-def test_the_fulls_second_sentence_cuts_the_draft_short_after_its_word() -> None:
-    events = [begin("draft"), begin("full"), say("draft", 0, "Let me se"), say("full", 0, "One. Two. Thr")]
-    fold, out = fold_all(started(), events)
-    assert heard(out) == "Let me se"
-    out += fold.feed(say("draft", 9, "e that"), 9)
-    assert heard(out) == "Let me see One. Two. Thr"
-
-
-def test_a_word_that_does_not_end_is_waited_for_a_moment_only() -> None:
+def test_a_draft_that_does_not_end_its_sentence_is_broken_off_in_time() -> None:
     events = [
         begin("draft"),
         begin("full"),
         say("draft", 0, "Let me se"),
-        say("full", 0, "One."),
+        say("full", 0, "One. Two."),
         end("full"),
     ]
     fold, out = fold_all(started(), events)
     assert heard(out) == "Let me se"
-    assert fold.next_due == Due(1, "word", 4 + WORD_WAIT_MS)
-    out += fold.feed(TimerFired(TURN, 1, "word", ""), 4 + WORD_WAIT_MS)
-    assert heard(out) == "Let me se One."
+    assert fold.next_due == Due(1, "cut", 3 + FINISH_MS)
+    assert fold.feed(TimerFired(TURN, 1, "cut", ""), 2 + FINISH_MS) == []  # too early
+    out += fold.feed(say("draft", 9, "e that"), 9)
+    assert heard(out) == "Let me see"
+    out += fold.feed(TimerFired(TURN, 1, "cut", ""), 3 + FINISH_MS)
+    assert heard(out) == "Let me see… One. Two."
     assert ending_of(out).reason == "stop"
 
 

@@ -4,15 +4,17 @@ from collections.abc import Iterable
 from typing import Any
 
 from common.events import Delta, Event, Extra, LaneFinished, LaneStarted, ToolPart, TurnStarted
-from common.fold import FOLD_VERSION, Ending, Fold, Release, Said
+from common.fold import FOLD_VERSION, Fold
 from common.policy import Policy
+from common.releases import Ending, Release, Said
 
 TURN = "aaaaaaaaaaaa"
 
 
 def started(*, draft: bool = True, turn: str = TURN, release: str = "token", **policy: Any) -> TurnStarted:
     """The first event of a turn, with a policy of these parts."""
-    policy["draft"] = {"release": release}
+    policy["handoff"] = {"join": "append", **policy.get("handoff", {})}
+    policy["draft"] = {"release": release, **policy.get("draft", {})}
     lanes = {"full": {"model": "full", "prompt": ""}}
     if draft:
         lanes = {"draft": {"model": "draft", "prompt": ""}, **lanes}

@@ -1,0 +1,43 @@
+"""What of the draft may be heard: by token or by sentence, and nothing that commits where it is guarded."""
+
+from common.guard import commits
+from common.lane_state import LaneState
+from common.policy import DraftPolicy
+
+
+class DraftVoice:
+    """The draft of one turn as far as its policy lets it speak."""
+
+    def __init__(self, policy: DraftPolicy, draft: LaneState) -> None:
+        self._policy = policy
+        self._draft = draft
+        self._by_sentence = policy.guard or policy.release == "sentence"
+        self._checked = 0  # how many sentences were looked at
+        self.muted: str | None = None  # what it would have committed to
+        self.free = 0
+
+    @property
+    def silent(self) -> bool:
+        """Whether it will say no more than is free now."""
+        return self._draft.over or self.muted is not None
+
+    @property
+    def answers(self) -> bool:
+        """Whether it came to its end with something to hear, and nothing held."""
+        return self._draft.over and not self._draft.failed and self._draft.speaks and self.muted is None
+
+    def look(self) -> None:
+        """Take in what the draft has said since."""
+        if not self._by_sentence:
+            self.free = len(self._draft.text)
+            return
+        ends = self._draft.sentences.ends
+        while self.muted is None and self._checked < len(ends):
+            end = ends[self._checked]
+            if self._policy.guard:
+                self.muted = commits(self._draft.text[self.free : end], self._policy.guard_rules)
+            if self.muted is None:
+                self.free = end
+            self._checked += 1
+        if self._draft.over and self.muted is None and not self._draft.failed:
+            self.free = len(self._draft.text)

@@ -1,0 +1,45 @@
+"""How long a profile's full model lately took to its first token: what an adaptive draft is decided by."""
+
+import asyncio
+import logging
+
+from common import keys
+from common.stores import STORE_ERRORS, Stores
+
+logger = logging.getLogger(__name__)
+
+KEPT = 50  # first-token times that are looked at
+_FRESH_S = 2.0
+_SLOW_SHARE = 0.3  # of the recent turns that may be slow before a draft is worth its tokens
+
+
+class Pace:
+    """First-token times by profile, shared by all processes; a process looks every two seconds."""
+
+    def __init__(self, stores: Stores, tenant: str, profiles: list[str]) -> None:
+        self._stores = stores
+        self._tenant = tenant
+        self._recent: dict[str, list[int]] = {name: [] for name in profiles}
+
+    def is_slow(self, profile: str, slow_ms: int) -> bool:
+        """Whether the full is expected to be slower than that. What is not known yet is taken for slow."""
+        recent = self._recent.get(profile, [])
+        return not recent or sum(ms > slow_ms for ms in recent) > _SLOW_SHARE * len(recent)
+
+    async def run(self) -> None:
+        """Keep looking until cancelled."""
+        while True:
+            try:
+                for profile in self._recent:
+                    key = keys.pace(self._tenant, profile)
+                    times = await self._stores.queue.lrange(key, 0, KEPT - 1)  # type: ignore[misc]
+                    self._recent[profile] = [int(ms) for ms in times]
+            except STORE_ERRORS as error:
+                logger.warning("could not read the models' pace", extra={"error": type(error).__name__})
+            await asyncio.sleep(_FRESH_S)
+
+
+async def note(stores: Stores, tenant: str, profile: str, first_token_ms: int) -> None:
+    """Add one first-token time. Raises STORE_ERRORS."""
+    key = keys.pace(tenant, profile)
+    await stores.on_queue.run(lambda pipe: (pipe.lpush(key, first_token_ms), pipe.ltrim(key, 0, KEPT - 1)))
