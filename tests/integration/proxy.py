@@ -20,11 +20,20 @@ class Proxy:
         self.refused = 0
         self._upstream_port = upstream_port
         self._swallow: bytes | None = None
+        self._speaking = asyncio.Event()
+        self._speaking.set()
         self._pairs: set[tuple[asyncio.StreamWriter, asyncio.StreamWriter]] = set()
 
     def lose_reply_to(self, part: bytes) -> None:
         """Cut the connection after the next request that holds this, when the server has answered it."""
         self._swallow = part
+
+    def silence(self) -> None:
+        """Let no reply through until `speak`."""
+        self._speaking.clear()
+
+    def speak(self) -> None:
+        self._speaking.set()
 
     def cut(self) -> None:
         """Break every connection, and refuse new ones until `mend`."""
@@ -77,6 +86,7 @@ class Proxy:
                 if doomed.is_set():
                     self.lost += 1
                     return
+                await self._speaking.wait()
                 writer.write(data)
                 await writer.drain()
 

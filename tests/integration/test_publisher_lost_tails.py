@@ -3,9 +3,10 @@
 import asyncio
 
 import pytest
+from commits import Commits
 from pens import Pen, behind_proxy, lose_tail, publishing, say
 from store_servers import Backend, ValkeyServer
-from waiting import in_loop, until
+from waiting import PATIENCE_S, in_loop, until
 
 from common.lane_state import ToolCall
 from common.stores import open_stores
@@ -122,3 +123,53 @@ async def _use_up_numbers(backend: Backend, upto: int) -> None:
         async with open_stores(backend.settings()) as stores:
             number = await stores.writing.client_id()
     assert number == upto
+
+
+@pytest.mark.parametrize("in_batch", [False, True])
+@in_loop
+async def test_an_end_that_comes_while_the_log_is_checked_is_waited_for_and_stands(
+    valkey: Backend, monkeypatch: pytest.MonkeyPatch, in_batch: bool
+) -> None:
+    async with publishing(valkey.settings(redis_timeout_s=60)) as (publisher, stores):
+        pens = [await Pen.take(publisher, stores, name) for name in ("s1", "s2")]
+        for pen in pens:
+            await say(pen, "We open ")
+        await stores.writing.connection_pool.disconnect()
+        commits = Commits(monkeypatch)
+        commits.hold()
+        pens[0].writer.say("at nine. ")
+        if in_batch:
+            pens[1].writer.say("at nine. ")
+        await until(lambda: commits.begun == 1)
+        pens[1].writer.say("Every day.")
+        ends = [asyncio.create_task(pen.writer.finish("stop", None)) for pen in pens]
+        commits.let_go()
+        _, waiting = await asyncio.wait(ends, timeout=PATIENCE_S)
+        assert not waiting
+        assert all([(await pen.lane()).over for pen in pens])
+
+
+@in_loop
+async def test_an_end_put_back_of_which_the_reply_was_lost_is_waited_for(
+    valkey: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with behind_proxy(valkey) as (proxy, publisher, eyes):
+        pens = [await Pen.take(publisher, eyes, name) for name in ("s1", "s2")]
+        for pen in pens:
+            await say(pen, "We open ")
+        proxy.cut()
+        proxy.mend()
+        commits = Commits(monkeypatch)
+        commits.hold()
+        pens[0].writer.say("at nine. ")
+        await until(lambda: commits.begun)
+        pens[1].writer.say("at nine.")
+        ending = asyncio.create_task(pens[1].writer.finish("stop", None))
+        await asyncio.sleep(0)
+        proxy.lose_reply_to(b"lane.finished")
+        commits.let_go()
+        await until(lambda: proxy.lost)
+        _, waiting = await asyncio.wait([ending], timeout=PATIENCE_S)
+        assert not waiting
+        lane = await pens[1].lane()
+        assert (lane.text, lane.over) == ("We open at nine.", True)

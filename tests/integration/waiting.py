@@ -36,9 +36,9 @@ async def until(check: Callable[[], Any], within_s: float = PATIENCE_S) -> Any:
 
 
 async def end(*tasks: "asyncio.Task[Any]") -> None:
-    """Cancel tasks and wait until they have ended, however that is."""
-    waited_for = set(tasks)
-    while waited_for:
-        for task in waited_for:
-            task.cancel()
-        _, waited_for = await asyncio.wait(waited_for, timeout=0.5)
+    """Cancel tasks, once, and wait until they have ended: none may pass its cancellation over."""
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        _, going_on = await asyncio.wait(tasks, timeout=PATIENCE_S)
+        assert not going_on, "a task goes on though it was cancelled"

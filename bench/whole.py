@@ -1,0 +1,72 @@
+"""Whether what was heard is the beginning of the draft and all of the full, each character once."""
+
+import re
+
+from bench.client import Reply
+from common.sentences import Sentences, rests_at_end
+
+JOINS = ("", " ", "\n", "\n\n")
+FULL_ALONE = "full alone"
+SENTENCE_END = "sentence end"
+DRAFT_END = "draft's end"
+SEEMING_END = "seeming end"
+WORD_END = "word boundary"
+KINDS = (FULL_ALONE, SENTENCE_END, DRAFT_END, SEEMING_END, WORD_END)
+"""Where a draft may be cut. A seeming end is a sentence's end as far as could be known when it was cut."""
+
+_UNSPACED = re.compile("[\u3040-\u30ff\u3400-\u9fff]")
+
+
+class NotWhole(AssertionError):
+    """Something was lost, doubled, out of order, or cut where it may not be."""
+
+
+def judge(reply: Reply, draft: str, full: str) -> str:
+    """Which kind of cut a streamed answer with marked lanes has. Raises NotWhole."""
+    if not reply.whole:
+        raise NotWhole(f"the answer broke off: status {reply.status}, {reply.error}")
+    lanes = [piece.lane for piece in reply.pieces]
+    if lanes != sorted(lanes) or not set(lanes) <= {"draft", "full"}:
+        raise NotWhole(f"the lanes are out of order: {list(dict.fromkeys(lanes))}")
+    said, answer = reply.lane("draft"), reply.lane("full")
+    if not draft.startswith(said):
+        raise NotWhole(f"not the draft's beginning: …{said[-60:]!r}")
+    if answer not in {join + full for join in JOINS}:
+        raise NotWhole(f"not the full's text: {answer[:60]!r}…{answer[-60:]!r}")
+    return _kind(draft, len(said))
+
+
+def judge_text(text: str, draft: str, full: str) -> str:
+    """Which kind of cut an answer without marks has. Raises NotWhole."""
+    if text.endswith(full):
+        before = text.removesuffix(full)
+        for join in JOINS:
+            said = before.removesuffix(join)
+            if before.endswith(join) and draft.startswith(said):
+                try:
+                    return _kind(draft, len(said))
+                except NotWhole:
+                    continue
+    raise NotWhole(f"neither draft nor full, or cut in a word: {text[:60]!r}…{text[-60:]!r}")
+
+
+def _kind(draft: str, place: int) -> str:
+    if not place:
+        return FULL_ALONE
+    if place == len(draft):
+        return DRAFT_END
+    sentences = Sentences()
+    sentences.feed(draft)
+    sentences.close()
+    said = draft[:place]
+    if len(said.rstrip()) in sentences.ends:
+        return SENTENCE_END
+    if rests_at_end(said):
+        return SEEMING_END
+    before, after = draft[place - 1], draft[place]
+    # Scripts without spaces may be cut between any two characters.
+    if not (before.isalnum() and after.isalnum()) or _UNSPACED.match(before) or _UNSPACED.match(after):
+        return WORD_END
+    raise NotWhole(
+        f"the draft is cut in a word: …{draft[max(0, place - 40) : place]!r}|{draft[place:][:20]!r}"
+    )
