@@ -108,7 +108,7 @@ def ready(lane: Lane) -> str:
 
 
 def cancelled(job: JobRef) -> str:
-    """String: says that this job is to stop. Expires after the longest turn."""
+    """String: says that this job is to stop. Expires after 30 s."""
     return f"fr:cancelled:{job}"
 
 

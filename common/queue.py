@@ -14,7 +14,9 @@ RUN_LANE = "run_lane"
 
 # arq leaves a job alone until its score: a clock ahead of the worker's would make it wait.
 _BACKDATE_MS = 60_000
-MARK_TTL_MS = 3_600_000
+_JOB_TTL_MS = 3_600_000
+# A mark is for the lane that runs: whoever picks the job up later sees in the log that it is not wanted.
+_MARK_TTL_MS = 30_000
 
 
 def put(pipe: Pipe, job: JobRef, now_ms: int, lease_ms: int) -> None:
@@ -25,7 +27,7 @@ def put(pipe: Pipe, job: JobRef, now_ms: int, lease_ms: int) -> None:
     args = (job.turn.session.tenant, job.turn.session.session, job.turn.turn, job.lane, job.attempt)
     body = serialize_job(RUN_LANE, args, {}, None, now_ms, serializer=encode_job)
     pipe.zadd(keys.LEASES, {str(job): now_ms + lease_ms}, nx=True)
-    pipe.set(job_key_prefix + str(job), body, nx=True, px=MARK_TTL_MS)
+    pipe.set(job_key_prefix + str(job), body, nx=True, px=_JOB_TTL_MS)
     pipe.zadd(keys.queue(job.lane), {str(job): now_ms - _BACKDATE_MS})
     pipe.rpush(keys.ready(job.lane), str(job))
 
@@ -61,7 +63,7 @@ def hold_turns(pipe: Pipe, turns: Iterable[TurnRef], deadline_ms: int) -> None:
 
 def stop(pipe: Pipe, job: JobRef, worker: str) -> None:
     """Tell a job to stop: a mark for whoever looks, and an order to its worker where one is known."""
-    pipe.set(keys.cancelled(job), b"1", px=MARK_TTL_MS)
+    pipe.set(keys.cancelled(job), b"1", px=_MARK_TTL_MS)
     if worker:
         pipe.publish(keys.orders(worker), str(job))
 

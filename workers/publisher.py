@@ -229,7 +229,11 @@ class Publisher:
         if not entries or known.attempt > writer.job.attempt:
             writer.gone.set()
             return []
-        return [] if known.over else writer.missing(known)
+        if known.over:  # all of it stands, though its reply may have been lost
+            writer.take_pending()
+            writer.committed()
+            return []
+        return writer.missing(known)
 
     def _hint(self, channels: Iterable[str]) -> None:
         """Wake readers by a queue server of its own, in the background: the log must not wait for it."""
