@@ -1,6 +1,9 @@
 """What the API process is made of, opened and closed as one."""
 
 import asyncio
+import logging
+import os
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -13,6 +16,8 @@ from common.profiles import Profiles
 from common.reader import LogReader
 from common.settings import Settings
 from common.stores import STORE_ERRORS, Stores, open_stores
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +34,8 @@ class Services:
 async def open_services(settings: Settings) -> AsyncIterator[Services]:
     """Everything the doors need, with its background work going. The stores need not be up yet."""
     profiles = Profiles(settings)
+    if settings.policy.filler.is_early:
+        logger.warning("fillers are due early", extra={"delay_ms": settings.policy.filler.delay_ms})
     async with open_stores(settings) as stores:
         pace = Pace(stores, DEFAULT_TENANT, profiles.names())
         reader = LogReader(stores, settings.reread_s)
@@ -58,7 +65,4 @@ def _stop_process(task: "asyncio.Task[None]") -> None:
         asyncio.get_running_loop().call_exception_handler(
             {"message": "background work died", "exception": error}
         )
-        import os
-        import signal
-
         os.kill(os.getpid(), signal.SIGTERM)

@@ -1,5 +1,6 @@
 """The start of a turn: a lease, `turn.started`, and a job for each lane."""
 
+import logging
 import secrets
 from typing import Any
 
@@ -18,6 +19,8 @@ from common.policy import Policy
 from common.profiles import Profile, Profiles
 from common.settings import Settings
 from common.stores import Pipe, Stores
+
+logger = logging.getLogger(__name__)
 
 
 class TurnStarter:
@@ -38,6 +41,8 @@ class TurnStarter:
             )
         profile, model = self._profiles.pick(request.model)
         policy = merge_policy(profile.policy, request.policy)
+        if request.policy and policy.filler.is_early:
+            logger.warning("a filler is due early", extra={"delay_ms": policy.filler.delay_ms})
         reason = why_no_draft(profile, policy, request)
         late = (
             not reason

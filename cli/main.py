@@ -10,6 +10,15 @@ import typer
 if TYPE_CHECKING:
     from common.settings import Settings
 
+
+class Switch(StrEnum):
+    """What may be done with a switch."""
+
+    ON = "on"
+    OFF = "off"
+    SHOW = "show"
+
+
 app = typer.Typer(
     name="fast-reply",
     help="An LLM gateway for voice agents: a small model speaks at once, the good one takes over.",
@@ -120,6 +129,16 @@ def healthy(kind: Annotated[Kind, typer.Argument(help="The process that is asked
     from cli.healthy import is_healthy
 
     raise typer.Exit(0 if is_healthy(read_settings(), kind.value) else 1)
+
+
+@app.command("full-only")
+def full_only(
+    state: Annotated[Switch, typer.Argument(help="on, off, or show what it is.")] = Switch.SHOW,
+) -> None:
+    """Stop all drafts at once, until told otherwise."""
+    from cli.switch import switch_full_only
+
+    print(switch_full_only(read_settings(), state.value))
 
 
 def read_settings(**options: Any) -> "Settings":

@@ -53,6 +53,11 @@ class FillerPolicy(_Part):
     interval_ms: int = Field(default=4_000, ge=500, le=60_000)
     maximum: int = Field(default=1, ge=0, le=20)
 
+    @property
+    def is_early(self) -> bool:
+        """Whether a filler would come before most answers had their chance."""
+        return bool(self.phrases) and self.delay_ms < 500
+
 
 class Policy(_Part):
     """Everything the fold is told beside the events. Rests in `turn.started`."""

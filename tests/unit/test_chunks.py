@@ -29,7 +29,7 @@ class Quiet(LiveTurn):
 
 def live_turn(*events: Event, draft: bool = True) -> Quiet:
     first = started(draft=draft)
-    live = Quiet(cast(Stores, None), TurnRef(SessionRef("default", "s"), first.turn), first)
+    live = Quiet(cast(Stores, None), TurnRef(SessionRef("default", "s"), first.turn), first, 2000)
     live.begin(Entry("1000-0", first))
     live.take([Entry(f"{1001 + number}-0", event) for number, event in enumerate(events)])
     return live

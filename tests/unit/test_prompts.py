@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from turns import started
 
 from common.events import TurnStarted
@@ -30,16 +31,18 @@ TALK = [
 
 def test_the_full_gets_all_of_the_request() -> None:
     request = {"messages": TALK, "tools": [{"x": 1}], "seed": 5, "unheard_of": True}
-    assert body_for(turn(request, "Default."), "full", "") == {**request, "model": "big"}
+    assert body_for(turn(request, "Default."), "full", "big", "", "assistant") == {**request, "model": "big"}
 
 
 def test_the_default_prompt_leads_where_the_client_has_none() -> None:
-    body = body_for(turn({"messages": TALK[1:2]}, "Default."), "full", "")
+    body = body_for(turn({"messages": TALK[1:2]}, "Default."), "full", "big", "", "assistant")
     assert body["messages"] == [{"role": "system", "content": "Default."}, TALK[1]]
 
 
 def test_the_draft_gets_the_texts_and_its_own_parameters() -> None:
-    body = body_for(turn({"messages": TALK, "tools": [{"x": 1}], "temperature": 1}), "draft", "")
+    body = body_for(
+        turn({"messages": TALK, "tools": [{"x": 1}], "temperature": 1}), "draft", "small", "", "assistant"
+    )
     assert body == {
         "model": "small",
         "max_tokens": 9,
@@ -47,6 +50,35 @@ def test_the_draft_gets_the_texts_and_its_own_parameters() -> None:
     }
 
 
-def test_the_next_attempt_is_asked_to_go_on() -> None:
-    body = body_for(turn({"messages": TALK}), "full", "So far")
-    assert body["messages"] == [*TALK, {"role": "assistant", "content": "So far"}]
+@pytest.mark.parametrize(
+    "prefix, message, more",
+    [
+        ("assistant", {"role": "assistant", "content": "So far"}, {}),
+        ("prefix", {"role": "assistant", "content": "So far", "prefix": True}, {}),
+        (
+            "continue_final_message",
+            {"role": "assistant", "content": "So far"},
+            {"continue_final_message": True, "add_generation_prompt": False},
+        ),
+    ],
+)
+def test_a_model_is_asked_to_go_on_as_its_server_wants_it(prefix: Any, message: Any, more: Any) -> None:
+    body = body_for(turn({"messages": TALK}), "full", "big", "So far", prefix)
+    assert body == {"model": "big", "messages": [*TALK, message], **more}
+
+
+@pytest.mark.parametrize(
+    "asked, said, words",
+    [
+        ("How are you?", "Fine.", "already said"),
+        ("你好吗？", "很好。", "不要重复"),
+        ("Как дела?", "Хорошо.", "не повторяйте"),
+        ("¿Cómo puedo cambiar mi vuelo?", "Claro.", "sin repetir"),
+    ],
+)
+def test_a_note_to_go_on_follows_the_conversations_language(asked: str, said: str, words: str) -> None:
+    talk = [{"role": "user", "content": asked}]
+    note = body_for(turn({"messages": talk}), "full", "big", said, "note")["messages"][-1]
+    assert note["role"] == "system"
+    assert said in note["content"]
+    assert words in note["content"]

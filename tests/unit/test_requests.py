@@ -107,9 +107,38 @@ def test_a_requests_policy_lies_over_the_profiles() -> None:
 )
 def test_prose_is_not_drafted_where_it_would_break_the_answer(more: Any, reason: str) -> None:
     profile, _ = Profiles(Settings(small_model="small")).pick(None)
-    assert why_no_draft(profile, read({"messages": HELLO, **more})) == reason
+    assert why_no_draft(profile, profile.policy, read({"messages": HELLO, **more})) == reason
 
 
 def test_without_a_small_model_nothing_is_drafted() -> None:
     profile, _ = Profiles(Settings(small_model="")).pick(None)
-    assert why_no_draft(profile, read({"messages": HELLO})) == "no small model"
+    assert why_no_draft(profile, profile.policy, read({"messages": HELLO})) == "no small model"
+
+
+TOOLS = [{"type": "function", "function": {"name": "pay"}}]
+
+
+@pytest.mark.parametrize(
+    "policy, more, forbidden",
+    [
+        ({"when": "never"}, {}, True),
+        ({"off_with_tools": ["pay"]}, {}, False),
+        ({"off_with_tools": ["pay"]}, {"tools": TOOLS}, True),
+        ({"off_with_tools": ["other"]}, {"tools": TOOLS}, False),
+        ({"off_with_tools": ["*"]}, {"tools": TOOLS}, True),
+        ({"off_in_states": ["identity", "payment"]}, {"fast_reply": {"state": "payment"}}, True),
+        ({"off_in_states": ["identity"]}, {"fast_reply": {"state": "greeting"}}, False),
+        ({"off_if_metadata": {"step": ["consent"]}}, {"metadata": {"step": "consent"}}, True),
+        ({"off_if_metadata": {"step": ["consent"]}}, {"metadata": {"step": "other"}}, False),
+    ],
+)
+def test_a_tenants_rules_turn_the_draft_off(policy: Any, more: Any, forbidden: bool) -> None:
+    profile, _ = Profiles(Settings(small_model="small")).pick(None)
+    asked = merge_policy(profile.policy, {"draft": policy})
+    assert bool(why_no_draft(profile, asked, read({"messages": HELLO, **more}))) is forbidden
+
+
+def test_a_guards_own_rules_must_be_sound() -> None:
+    with pytest.raises(BadRequest) as caught:
+        merge_policy(Policy(), {"draft": {"guard_rules": ["(unclosed"]}})
+    assert caught.value.param == "fast_reply.policy.draft.guard_rules"

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 import pytest
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
+from common.policy import Policy
 from common.profiles import Profiles
 from common.settings import Settings
 
@@ -20,6 +21,26 @@ def variable(name: str) -> str:
 def test_every_setting_is_documented() -> None:
     text = DOCS.read_text(encoding="utf-8")
     assert [name for name in Settings.model_fields if f"`{variable(name)}`" not in text] == []
+
+
+def test_every_part_of_the_policy_is_documented() -> None:
+    text = DOCS.read_text(encoding="utf-8")
+    parts = [
+        f"{name}.{part}" if isinstance(field.default, BaseModel) else name
+        for name, field in Policy.model_fields.items()
+        for part in (type(field.default).model_fields if isinstance(field.default, BaseModel) else [""])
+    ]
+    assert [part for part in parts if f"`{part}`" not in text] == []
+
+
+def test_the_policy_is_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAST_REPLY_POLICY", '{"filler": {"phrases": {"en": ["One moment."]}}}')
+    monkeypatch.setenv("FAST_REPLY_POLICY__HANDOFF__WHEN", "length")
+    monkeypatch.setenv("FAST_REPLY_FALLBACKS", '[{"model": "other"}]')
+    settings = Settings()
+    assert settings.policy.filler.phrases == {"en": ("One moment.",)}
+    assert settings.policy.handoff.when == "length"
+    assert [u.model for u in Profiles(settings).pick(None)[0].upstreams("full", "m")] == ["m", "other"]
 
 
 def test_cloudbases_names_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

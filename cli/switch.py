@@ -1,0 +1,27 @@
+"""`fast-reply full-only`: the switch that silences all drafts of a tenant at once."""
+
+import asyncio
+
+from common import keys
+from common.keys import DEFAULT_TENANT
+from common.settings import Settings
+from common.stores import STORE_ERRORS, open_stores
+
+
+def switch_full_only(settings: Settings, state: str) -> str:
+    """Set or read the switch; what it says now, or why it can't be said."""
+    try:
+        return asyncio.run(_switch(settings, state))
+    except STORE_ERRORS as error:
+        raise SystemExit(f"fast-reply: the store can't be reached: {type(error).__name__}") from None
+
+
+async def _switch(settings: Settings, state: str) -> str:
+    key = keys.full_only(DEFAULT_TENANT)
+    async with open_stores(settings) as stores:
+        if state == "on":
+            await stores.queue.set(key, b"1")
+        elif state == "off":
+            await stores.queue.delete(key)
+        on = await stores.queue.exists(key)
+    return "full only: no draft speaks" if on else "drafts speak as their profiles say"
