@@ -1,8 +1,8 @@
 """How the lanes of a turn share its answer: set per profile, and per request."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from common.guard import check_rules
 
@@ -45,6 +45,9 @@ class DraftPolicy(_Part):
     off_if_metadata: dict[str, tuple[str, ...]] = {}
 
 
+_JAICP_FILLER = {"fillerPhrase", "fillerPhrasesList", "activationDelayMs"}
+
+
 class FillerPolicy(_Part):
     """What is said when nothing has been for a while. Phrases by language; "*" is any."""
 
@@ -52,6 +55,22 @@ class FillerPolicy(_Part):
     delay_ms: int = Field(default=2_000, ge=0, le=60_000)
     interval_ms: int = Field(default=4_000, ge=500, le=60_000)
     maximum: int = Field(default=1, ge=0, le=20)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_jaicp(cls, values: Any) -> Any:
+        """JAICP's names for the same: one phrase and a list are one choice, in any language.
+
+        Source: https://help.cloud.just-ai.com/en/jaicp/bot-replies/llmRequest (fillersPhraseConfig)
+        """
+        if not isinstance(values, dict) or not values.keys() & _JAICP_FILLER:
+            return values
+        ours = {name: value for name, value in values.items() if name not in _JAICP_FILLER}
+        one, several = values.get("fillerPhrase"), values.get("fillerPhrasesList") or []
+        ours["phrases"] = {"*": [*([one] if one else []), *several]}
+        if "activationDelayMs" in values:
+            ours["delay_ms"] = values["activationDelayMs"]
+        return ours
 
     @property
     def is_early(self) -> bool:

@@ -142,3 +142,14 @@ def test_a_guards_own_rules_must_be_sound() -> None:
     with pytest.raises(BadRequest) as caught:
         merge_policy(Policy(), {"draft": {"guard_rules": ["(unclosed"]}})
     assert caught.value.param == "fast_reply.policy.draft.guard_rules"
+
+
+def test_jaicps_fillers_are_understood() -> None:
+    filler = {
+        "fillerPhrase": "Hm.",
+        "fillerPhrasesList": ["One moment.", "Just a second."],
+        "activationDelayMs": 700,
+    }
+    policy = merge_policy(Policy(), {"filler": filler})
+    assert policy.filler.phrases == {"*": ("Hm.", "One moment.", "Just a second.")}
+    assert policy.filler.delay_ms == 700
