@@ -20,8 +20,8 @@ PART = 0.4  # of the content of a sentence that one wholly within it must hold
 SAID = 2  # sentences said before the opening is over
 LONG = 120  # characters of an unfinished sentence after which it is judged by its beginning
 # A Han character counts as three letters: so much sound, and so many tokens, it has.
-SILENCE = 20  # letters withheld in silence for what is likely a repeat
-VERBATIM = 60  # and for what is the draft's own, word by word
+SILENCE = 12  # letters withheld in silence for what is likely a repeat
+VERBATIM = 30  # and for what is the draft's own, word by word
 EXCLAMATION = 6  # words of an exclamation that is no answer yet
 LEAD = 10  # characters of a held sentence that are said at once; then two for each five that come
 
