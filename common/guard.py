@@ -8,15 +8,23 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from common.guard_rules import CHINESE, ENGLISH, RUSSIAN, SIMPLIFIED, Rules
+from common.guard_rules import CHINESE, ENGLISH, RUSSIAN
 
 MAX_RULE = 200  # characters of a profile's own expression
 MAX_SEARCHED = 2_000  # characters of a sentence that a profile's own expressions see
 MAX_WAYS = 20_000  # in which such an expression may try to match from one place
 
 _HARMLESS = "§"
+_TRADITIONAL = (
+    "這為幫給會將經辦單訂發貨錢點鐘週禮個內兩萬億後當對確實沒錯馬請問題讓們說嗎麼動時間處決應該預約讀找餘額費運難過開關"
+    "證訊電話聯繫員險換補償還來無現種樣體責擔號碼終屬斷記錄從較業務賬帳戶產總價幾歲數續遲壞聽見覺試謝誰儘細詳"
+)
+_SIMPLIFIED = (
+    "这为帮给会将经办单订发货钱点钟周礼个内两万亿后当对确实没错马请问题让们说吗么动时间处决应该预约读找余额费运难过开关"
+    "证讯电话联系员险换补偿还来无现种样体责担号码终属断记录从较业务账账户产总价几岁数续迟坏听见觉试谢谁尽细详"
+)
 _PLAIN = str.maketrans(
-    SIMPLIFIED
+    str.maketrans(_TRADITIONAL, _SIMPLIFIED)
     | {chr(wide): chr(wide - 0xFEE0) for wide in range(0xFF01, 0xFF5F)}
     | dict.fromkeys('*_`~"#“”„«»‹›「」『』《》〝〞¿¡\u200b\u200c\u200d\u2060\ufeff\u00ad', "")
     | dict.fromkeys("‘’ʼ´", "'")
@@ -29,10 +37,23 @@ _ASKS = re.compile(r"\?[ !?.)'\]]*$|[吗呢么][ !.)'\]]*$")
 _MONTH = re.compile(r"(?<=[a-z,] )(?:May|March)\b(?! (?:I|we|you)\b)")
 
 
+# A language's entries in the order in which they are tried, with what they commit to, and where they count:
+# anywhere; not in a clause that only asks; nor in a question.
+_ORDER = (
+    ("DATE", "date", "all"),
+    ("AMOUNT", "amount", "all"),
+    ("SPAN", "date", "stated"),
+    ("DONE", "done", "said"),
+    ("ANSWER", "answer", "said"),
+    ("PROMISE", "promise", "said"),
+    ("STATED", "answer", "stated"),
+)
+
+
 class _Table(NamedTuple):
+    pattern: re.Pattern[str]
     kind: str
     where: str
-    pattern: re.Pattern[str]
 
 
 class _Language(NamedTuple):
@@ -70,11 +91,11 @@ def check_rules(extra: Sequence[str]) -> None:
 def _kind(language: _Language, text: str) -> str | None:
     bare = language.harmless.sub(_HARMLESS, text)
     said = language.asked.sub(_HARMLESS, bare)
-    asks = _ASKS.search(text) is not None
+    # Of a question only what stands before its last clause is stated: "You can return it, anything else?"
+    stated = said if _ASKS.search(text) is None else said[: max(map(said.rfind, ",;:")) + 1]
+    texts = {"all": bare, "said": said, "stated": stated}
     for table in language.tables:
-        if asks and table.where == "stated":
-            continue
-        if table.pattern.search(bare if table.where == "all" else said):
+        if table.pattern.search(texts[table.where]):
             return table.kind
     return None
 
@@ -82,27 +103,31 @@ def _kind(language: _Language, text: str) -> str | None:
 # --- compiling -------------------------------------------------------------------------------------------
 
 
-def _lines(table: str) -> str:
-    """A table's lines as one alternation; a line that begins with spaces goes on with the one before."""
-    return "|".join(re.sub(r"\n +", "", table).strip().splitlines())
+def _entries(rules: str) -> dict[str, str]:
+    """The entries by name, each as one group with the entries it names filled in."""
+    lines: dict[str, list[str]] = {}
+    name = ""
+    for line in re.sub(r"\n +", "", rules).split("\n"):
+        head, colon, rest = line.partition(":")
+        if colon and head.isalpha() and head.isupper():
+            name, line = head, rest.strip()
+        if line and not line.startswith("#"):
+            lines.setdefault(name, []).append(line)
+    entries: dict[str, str] = {}
+    for name, parts in lines.items():
+        grouped = re.sub(r"(?<!\\)\((?!\?)", "(?:", "|".join(parts))
+        entries[name] = "(?:" + re.sub("<([A-Z]+)>", lambda found: entries[found[1]], grouped) + ")"
+    return entries
 
 
-def _compile(letters: str, rules: Rules) -> _Language:
-    fragments: dict[str, str] = {}
-
-    def filled(text: str) -> str:
-        return re.sub(r"<([A-Z]+)>", lambda found: fragments[found[1]], text)
-
-    def compiled(table: str) -> re.Pattern[str]:
-        return re.compile(f"{rules.start}(?:{filled(_lines(table))})")
-
-    for name, fragment in rules.fragments.items():
-        fragments[name] = filled(fragment)
+def _compile(letters: str, rules: str) -> _Language:
+    entries = _entries(rules)
+    start = entries.get("START", "")
     return _Language(
         re.compile(f"[{letters}]"),
-        compiled(rules.harmless),
-        re.compile(filled(rules.asked)),
-        tuple(_Table(table.kind, table.where, compiled(table.lines)) for table in rules.tables),
+        re.compile(start + entries["HARMLESS"]),
+        re.compile(entries["ASKED"]),
+        tuple(_Table(re.compile(start + entries[name]), kind, where) for name, kind, where in _ORDER),
     )
 
 
@@ -175,7 +200,7 @@ class _Ways:
 
     def _repeated(self, ways: int) -> int:
         found = self._REPEAT.match(self._rule, self._at)
-        if found is None or (found[1] in ("{}", "{,}") and False):
+        if found is None or found[1] in ("{}", "{,}") and False:
             return ways
         self._at = found.end()
         sign, low, comma, high = found[1], found[2], found[3], found[4]
