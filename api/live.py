@@ -8,7 +8,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from common import driver
-from common.events import Entry, TurnEnded, TurnStarted, place
+from common.events import Entry, TimerFired, TurnEnded, TurnStarted, place
 from common.fold import Fold
 from common.keys import TurnRef
 from common.releases import Due, Release
@@ -60,6 +60,8 @@ class LiveTurn:
             if here <= self._last_id:
                 continue
             self._last_id = here
+            if isinstance(entry.event, TimerFired):
+                self._due = None  # should it have come a moment too early, it is set again
             self.releases += self.fold.feed(entry.event, entry.ms - self._start_ms)
             if isinstance(entry.event, TurnEnded) and entry.event.turn == self.turn.turn:
                 self._close()
@@ -166,5 +168,4 @@ class LiveTurn:
         )
 
     def _fire(self, due: Due) -> None:
-        self._due = None  # should it come a moment too early, it is set again
         self._act(lambda: driver.fire_timer(self._stores, self.turn, self.started, due))

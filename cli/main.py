@@ -124,6 +124,35 @@ def simulate(
 
 
 @app.command()
+def whatif(
+    recorded: Annotated[list[str], typer.Argument(metavar="FILE|SESSION...", help="Recorded turns.")],
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Change the policy; repeatable.")
+    ] = None,
+    sweep: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=A,B,...", help="Try each of these; repeatable.")
+    ] = None,
+    json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write all figures here, too.")] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help="How many processes (else one a core).")] = None,
+) -> None:
+    """Fold recorded turns again under another policy: what would have been heard, and when."""
+    from cli.whatif import run_whatif
+
+    raise typer.Exit(run_whatif(read_settings(), recorded, set_ or [], sweep or [], json, jobs))
+
+
+@app.command()
+def export(
+    session: Annotated[str, typer.Argument(help="The session's name.")],
+    out: Annotated[Path, typer.Option(help="The file to write, one event a line.")],
+) -> None:
+    """Write a session's log to a file."""
+    from cli.recordings import run_export
+
+    raise typer.Exit(run_export(read_settings(), session, out))
+
+
+@app.command()
 def healthy(kind: Annotated[Kind, typer.Argument(help="The process that is asked after.")]) -> None:
     """Exit with 0 when this machine's process of that kind is well, else with 1."""
     from cli.healthy import is_healthy

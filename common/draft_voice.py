@@ -1,8 +1,10 @@
 """What of the draft may be heard: by token or by sentence, and nothing that commits where it is guarded."""
 
 from common.guard import commits
+from common.handoff import is_whole
 from common.lane_state import LaneState
 from common.policy import DraftPolicy
+from common.seam import held
 
 
 class DraftVoice:
@@ -23,15 +25,18 @@ class DraftVoice:
 
     @property
     def answers(self) -> bool:
-        """Whether it came to its end with something to hear, and nothing held."""
-        return self._draft.over and not self._draft.failed and self._draft.speaks and self.muted is None
+        """Whether it came to its end with something to hear, and nothing that was guarded."""
+        heard = not self._draft.failed and self.muted is None and self._draft.text[: self.free].strip()
+        return self._draft.over and bool(heard)
 
     def look(self) -> None:
         """Take in what the draft has said since."""
         if not self._by_sentence:
-            self.free = len(self._draft.text)
+            text = self._draft.text
+            self.free = max(self.free, len(text) - (0 if self._draft.over else held(text)))
             return
-        ends = self._draft.sentences.ends
+        whole = is_whole(self._draft, len(self._draft.text)) if self._draft.over else True
+        ends = self._draft.sentences.ends if whole else self._draft.sentences.ends[:-1]
         while self.muted is None and self._checked < len(ends):
             end = ends[self._checked]
             if self._policy.guard:
@@ -39,5 +44,5 @@ class DraftVoice:
             if self.muted is None:
                 self.free = end
             self._checked += 1
-        if self._draft.over and self.muted is None and not self._draft.failed:
+        if self._draft.over and self.muted is None and whole:
             self.free = len(self._draft.text)

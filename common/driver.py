@@ -3,17 +3,18 @@
 import random
 
 from common import keys, queue
-from common.events import TimerFired, TurnEnded, TurnInterrupted, TurnStarted
+from common.events import Entry, TimerFired, TurnEnded, TurnInterrupted, TurnStarted
 from common.fillers import phrases_for
-from common.fold import FILLER, Fold
-from common.keys import JobRef, TurnRef
+from common.fold import FILLER, Fold, UnknownFold
+from common.keys import JobRef, SessionRef, TurnRef
 from common.lane_state import LaneState
-from common.log import append, decode_entries
+from common.log import append, decode_entries, read_turn
 from common.policy import Policy
-from common.releases import Due
+from common.releases import Due, Said
 from common.stores import Build, Pipe, Stores
 
-_LOOK_BACK = 500  # entries of a session in which the last filler is looked for
+_PAGE = 500
+_LOOK_BACK = 20  # pages of a session's log in which the last filler is looked for
 
 
 def job_of(turn: TurnRef, lane: LaneState) -> JobRef:
@@ -42,12 +43,43 @@ async def _pick_filler(stores: Stores, turn: TurnRef, started: TurnStarted) -> s
     phrases = phrases_for(Policy.model_validate(started.policy).filler, started.request["messages"])
     if len(phrases) < 2:
         return phrases[0] if phrases else ""
-    raw = await stores.log.xrevrange(keys.log(turn.session), count=_LOOK_BACK)
-    fired = (
-        e.event.phrase for e in decode_entries(raw) if isinstance(e.event, TimerFired) and e.event.phrase
-    )
-    last = next(fired, None)
+    last = await _last_filler(stores, turn.session)
     return random.choice([phrase for phrase in phrases if phrase != last] or phrases)
+
+
+async def _last_filler(stores: Stores, session: SessionRef) -> str | None:
+    """The filler that the session has heard last. Of those in the log some came too late to be said."""
+    before, looked = "+", set[str]()
+    for _ in range(_LOOK_BACK):
+        raw = await stores.log.xrevrange(keys.log(session), max=before, count=_PAGE)
+        for entry in decode_entries([item for item in raw if b"timer.fired" in item[1]]):
+            name = entry.event.turn
+            if isinstance(entry.event, TimerFired) and entry.event.phrase and name not in looked:
+                looked.add(name)
+                if said := _fillers_said(await read_turn(stores, TurnRef(session, name))):
+                    return said[-1]
+        if len(raw) < _PAGE:
+            break
+        before = f"({raw[-1][0].decode()}"
+    return None
+
+
+def _fillers_said(entries: list[Entry]) -> list[str]:
+    """The fillers of a turn that were let out."""
+    started = entries[0].event if entries else None
+    if not isinstance(started, TurnStarted):
+        return []
+    try:
+        fold, said = Fold(started), list[str]()
+    except UnknownFold:
+        return []
+    for entry in entries[1:]:
+        out = fold.feed(entry.event, entry.ms - entries[0].ms)
+        if isinstance(entry.event, TimerFired) and any(
+            isinstance(r, Said) and r.lane == "filler" for r in out
+        ):
+            said.append(entry.event.phrase)
+    return said
 
 
 async def start_lanes(stores: Stores, turn: TurnRef, lanes: list[LaneState], lease_ms: int) -> None:

@@ -4,7 +4,6 @@ Pure and incremental: no clock, no I/O, no randomness. The live relay, a resume,
 this same code, so they agree; whoever changes what it says raises FOLD_VERSION.
 """
 
-import hashlib
 from typing import Any, Literal
 
 from pydantic import ValidationError
@@ -26,7 +25,8 @@ from common.events import (
 from common.keys import Lane
 from common.lane_state import LaneState
 from common.policy import Policy
-from common.releases import Called, Due, Ending, Passed, Release, Said
+from common.released import Released
+from common.releases import Called, Due, Ending, Passed, Release
 from common.repeats import Opening
 
 FOLD_VERSION = 2
@@ -57,35 +57,44 @@ class Fold:
         drafted = "draft" in started.lanes and not self.policy.handoff.shadow
         self.stage: Literal["draft", "closing", "full"] = "draft" if drafted else "full"
         self.voice = DraftVoice(self.policy.draft, self.draft)
-        self.opening = Opening() if drafted and self.policy.handoff.join == "skip_repeat" else None
+        self.draft_waits = bool(started.lanes.get("draft", {}).get("late"))
+        join = self.policy.handoff.join
+        # Where a draft is only the hedge of a quick full, that one doesn't wait for it.
+        self.continues = drafted and join == "continue" and not self.draft_waits
+        self.opening = Opening() if drafted and join != "append" and not self.continues else None
         self.degraded = False
         self.ending: Ending | None = None
-        self.released = 0
         self.fillers = 0
         self.overtaken_ms: int | None = None
         self.handed_over_ms: int | None = None
         self.spoken: dict[str, int] = {"draft": 0, "full": 0}
-        self.draft_waits = bool(started.lanes.get("draft", {}).get("late"))
         self._floor = 0
         self._closing_is_due = False
         self._broken = False  # the draft was cut in the middle of a sentence
         self._told_by_ms: int | None = None
         self._full_heard = False
-        self._heard_ms = 0
-        self._speaker = ""
-        self._tail = ""  # the end of what was released, for the next seam
+        self._lead = ""  # of the full: what it begins with, until it is known what goes before that
         self._extras_passed = 0
-        self._digest = hashlib.sha256()
+        self._released = Released(self.policy.max_chars)
         self._out: list[Release] = []
         self._now_ms = 0
 
     # What a driver asks.
 
     @property
+    def released(self) -> int:
+        """How many characters were let out."""
+        return self._released.chars
+
+    @property
     def next_due(self) -> Due | None:
         """The next time the fold waits for, or None."""
+        return min(self.dues(), key=lambda due: (due.at_ms, due.number), default=None)
+
+    def dues(self) -> list[Due]:
+        """All times that the fold waits for now."""
         if self.ending:
-            return None
+            return []
         dues = [Due(DEADLINE.number, DEADLINE.due, self.policy.deadline_ms)]
         if self.stage == "closing" and self.overtaken_ms is not None and not self._closing_is_due:
             dues.append(Due(CUT.number, CUT.due, self.overtaken_ms + handoff.FINISH_MS))
@@ -94,26 +103,18 @@ class Fold:
         if self._told_by_ms is not None and self.stage == "draft":
             dues.append(Due(TOLD.number, TOLD.due, self._told_by_ms))
         filler = self.policy.filler
-        if filler.phrases and self.fillers < filler.maximum and not self._answer_has_begun:
+        if self._may_fill and filler.phrases and self.fillers < filler.maximum:
             pause_ms = filler.interval_ms if self.fillers else filler.delay_ms
-            dues.append(Due(FILLER.number + self.fillers, FILLER.due, self._heard_ms + pause_ms))
-        return min(dues, key=lambda due: (due.at_ms, due.number))
+            dues.append(Due(FILLER.number + self.fillers, FILLER.due, self._released.heard_ms + pause_ms))
+        return dues
 
     def unwanted(self) -> list[LaneState]:
         """The lanes whose work is no longer wanted."""
-        return [
-            lane
-            for lane in self.lanes.values()
-            if not lane.over and not self._wants(lane) and not (lane is self.draft and self.draft_waits)
-        ]
+        return [lane for lane in self._going() if not self._wants(lane)]
 
     def unstarted(self) -> list[LaneState]:
         """The lanes that wait for nothing and have not begun."""
-        return [
-            lane
-            for lane in self.lanes.values()
-            if not lane.attempt and self.wants(lane.lane) and not (lane is self.draft and self.draft_waits)
-        ]
+        return [lane for lane in self._going() if self._wants(lane) and not lane.attempt]
 
     def wants(self, lane: Lane) -> bool:
         """Whether an attempt at this lane is still of use."""
@@ -129,13 +130,14 @@ class Fold:
 
     def hash(self) -> str:
         """A digest of the released text, to tell a replay that drifted."""
-        return self._digest.hexdigest()[:16]
+        return self._released.hash()
 
     # The fold itself.
 
     def feed(self, event: Event, at_ms: int) -> list[Release]:
         """What this event lets out, in order. `at_ms`: the entry's time since the turn's start."""
         if self.ending:
+            self._record(event)
             return []
         self._out, self._now_ms = [], max(self._now_ms, at_ms)
         if event.turn != self.turn:
@@ -151,13 +153,23 @@ class Fold:
             self._end("interrupted")
         return self._out
 
-    @property
-    def _answer_has_begun(self) -> bool:
-        return self._full_heard or (self.spoken["draft"] > 0 and self.policy.draft.style == "answer")
+    def _record(self, event: Event) -> None:
+        """Of a turn that is over only the draft in the shadow still counts: it goes on to its end."""
+        if not isinstance(event, LaneStarted | Delta | LaneFinished):
+            return
+        if (event.turn, event.lane) == (self.turn, "draft") and self.policy.handoff.shadow:
+            self.draft.take(event)
 
     @property
-    def _continues(self) -> bool:
-        return self.policy.handoff.join == "continue"
+    def _may_fill(self) -> bool:
+        """Whether a filler would be right now: before the answer has begun, or is about to."""
+        answers = self.policy.draft.style == "answer" or self.degraded
+        return not self._full_heard and self.stage != "closing" and not (self.spoken["draft"] and answers)
+
+    def _going(self) -> list[LaneState]:
+        """The lanes that have, or should have, a job."""
+        waiting = self.draft if self.draft_waits else None
+        return [lane for lane in self.lanes.values() if not lane.over and lane is not waiting]
 
     def _wants(self, lane: LaneState) -> bool:
         if lane is not self.draft:
@@ -167,13 +179,13 @@ class Fold:
         if self.ending or self.voice.muted:
             return False
         # Under `continue` it is cut long before the full speaks, which may yet fail.
-        return self.stage != "full" or (self._continues and not self._full_heard and not self.full.over)
+        return self.stage != "full" or (self.continues and not self._full_heard and not self.full.over)
 
     def _take(self, lane: LaneState, event: LaneStarted | Delta | ToolPart | Extra | LaneFinished) -> None:
         lane.take(event)
         if lane is self.draft:
             self.voice.look()
-        elif self._continues and isinstance(event, LaneStarted) and self._told_by_ms is None:
+        elif self.continues and self._told_by_ms is None and self.full.attempt and not self.full.over:
             self._told_by_ms = self._now_ms + self.policy.handoff.continue_wait_ms
         self._advance()
 
@@ -186,6 +198,8 @@ class Fold:
             self._follow_full()
 
     def _follow_draft(self) -> None:
+        if self.continues:
+            self._say("draft", self.voice.free)  # also its last words: the full waits for them
         if self._overtaken():
             self._floor, self.overtaken_ms = self.spoken["draft"], self._now_ms
             self.stage = "closing"
@@ -196,7 +210,7 @@ class Fold:
 
     def _overtaken(self) -> bool:
         """Whether the full takes over now."""
-        if self._continues:
+        if self.continues:
             return self._told_by_ms is not None and self.voice.silent
         if self.full.failed or not self.full.speaks:
             return False
@@ -223,15 +237,17 @@ class Fold:
         return self.opening.begin
 
     def _close_draft(self) -> None:
-        if self.full.failed and not self._continues:  # it broke before it was heard
+        if self.full.failed and not self.continues:  # it broke before it was heard
             self.stage, self.overtaken_ms, self._closing_is_due = "draft", None, False
             self._follow_draft()
             return
         place = handoff.cut(self.policy.handoff, self.draft, self._floor, self.voice.free)
         may = min(handoff.may_say(self.policy.handoff, self.draft, self._floor), self.voice.free)
         late = self._closing_is_due or handoff.overruns(self.policy.handoff, self.draft, self._floor)
+        if self._released.speaker == "filler":
+            place = self.spoken["draft"]  # its sentence was broken off already
         if place is None and (late or self.voice.muted):
-            place, self._broken = max(may, self.spoken["draft"]), True
+            place = max(may, self.spoken["draft"])
         if place is not None:
             self._say("draft", place)
             self._hand_over()
@@ -240,8 +256,10 @@ class Fold:
 
     def _hand_over(self) -> None:
         self.stage, self.handed_over_ms = "full", self._now_ms
+        cut_now = self.policy.handoff.cut == "now"
+        self._broken = not cut_now and not handoff.is_whole(self.draft, self.spoken["draft"])
         if self.opening and not self.opening.decided:
-            self._read_opening(flows=False)
+            self.opening.hear(self.draft.text, self.draft.sentences.ends, self.spoken["draft"])
             self.opening.take_over(self.full.text)
 
     def _stand_in(self) -> None:
@@ -270,11 +288,13 @@ class Fold:
 
     def _follow_full(self) -> None:
         self._say_full()
+        if self.ending:
+            return
         for choice in self.full.extras[self._extras_passed :]:
             self._out.append(Passed(choice, self._now_ms))
         self._extras_passed = len(self.full.extras)
         finished = self.full.finished
-        if self.ending or finished is None:
+        if finished is None:
             return
         if self.full.failed:
             self._fail_in_full()
@@ -294,12 +314,19 @@ class Fold:
         else:
             text = text[start:upto]
         self.spoken["full"] = max(start, upto)
-        self._let_out("full", text)
+        text, self._lead = self._lead + text, ""
+        if self._released.speaker in (None, "full"):
+            self._let_out("full", text)
+        elif not self.full.over and seam.is_undecided(text):
+            self._lead = text
+        elif not text.isspace():
+            self._let_out("full", text)
 
     def _fail_in_full(self) -> None:
-        if self._continues and not self._full_heard and "draft" in self.lanes and not self.draft.failed:
+        if self.continues and not self._full_heard and "draft" in self.lanes and not self.draft.failed:
             self.stage, self.degraded = "draft", True  # the draft was only held back: it goes on
-            self._told_by_ms = None
+            self._told_by_ms = self.overtaken_ms = self.handed_over_ms = None
+            self._closing_is_due = self._broken = False
             self._say("draft", self.voice.free)
             self._stand_in()
         else:
@@ -309,13 +336,15 @@ class Fold:
 
     def _reach(self, fired: TimerFired) -> None:
         """Whether a time that has come is still of use is decided here."""
-        due = self.next_due
+        come = [(due.number, due.due) for due in self.dues() if due.at_ms <= self._now_ms]
         if fired.due == DEADLINE.due:
             self._reach_deadline()
-        elif due is None or (due.number, due.due) != (fired.number, fired.due) or self._now_ms < due.at_ms:
+        elif (fired.number, fired.due) not in come:
             return
         elif fired.due == FILLER.due:
-            self.fillers += 1
+            # Without a phrase in this language there will be none.
+            self.fillers = self.fillers + 1 if fired.phrase else self.policy.filler.maximum
+            self._broken = not handoff.is_whole(self.draft, self.spoken["draft"])
             self._let_out("filler", fired.phrase)
         else:
             if fired.due == CUT.due:
@@ -343,22 +372,16 @@ class Fold:
         self._let_out(lane, text)
 
     def _let_out(self, lane: Lane, text: str) -> None:
-        """Release a text, with a clean seam where another lane spoke before, within the turn's cap."""
+        """Release a text, within the turn's cap."""
         if not text or self.ending:
             return
-        if self._speaker != lane:
-            text = seam.join(self._tail, text, broken=self._broken) + text
-            self._tail = ""
-        room = self.policy.max_chars - self.released
-        heard = text[:room]
-        if heard:
-            self._digest.update(heard.encode("utf-8", "surrogatepass"))
-            self.released += len(heard)
-            self._speaker, self._heard_ms = lane, self._now_ms
+        goes_on = self.continues and (self._released.speaker, lane) == ("draft", "full")
+        broken = self._broken and self._released.speaker == "draft"
+        said, too_much = self._released.say(lane, text, self._now_ms, broken=broken, goes_on=goes_on)
+        if said:
             self._full_heard = self._full_heard or lane == "full"
-            self._tail = (self._tail + heard)[-seam.LOOK_BACK :]
-            self._out.append(Said(lane, heard, self._now_ms))
-        if len(text) > room:
+            self._out.append(said)
+        if too_much:
             self._end("length")
 
     def _fail(self, lane: LaneState) -> None:

@@ -200,7 +200,7 @@ class _Ways:
 
     def _repeated(self, ways: int) -> int:
         found = self._REPEAT.match(self._rule, self._at)
-        if found is None or found[1] in ("{}", "{,}") and False:
+        if found is None or (found[1] in ("{}", "{,}") and False):
             return ways
         self._at = found.end()
         sign, low, comma, high = found[1], found[2], found[3], found[4]

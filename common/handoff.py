@@ -4,6 +4,7 @@ from common.lane_state import LaneState
 from common.policy import HandoffPolicy
 from common.repeats import Opening
 from common.seam import word_boundary
+from common.sentences import rests_at_end
 
 FINISH_MS = 1_000
 """So long the draft may take to finish its sentence once it is overtaken: speech is slower than text."""
@@ -33,7 +34,9 @@ def cut(policy: HandoffPolicy, draft: LaneState, floor: int, free: int) -> int |
     """
     if not floor or policy.cut == "now":
         return floor
-    if floor in draft.sentences.ends or (floor == len(draft.text) and draft.sentences.rests):
+    if len(draft.text[:floor].rstrip()) in draft.sentences.ends:
+        return floor
+    if floor == len(draft.text) and draft.sentences.rests:
         return floor
     end = next((end for end in draft.sentences.ends if end > floor), None)
     if end is not None and end - floor <= policy.overrun_chars:
@@ -51,3 +54,12 @@ def overruns(policy: HandoffPolicy, draft: LaneState, floor: int) -> bool:
 def may_say(policy: HandoffPolicy, draft: LaneState, floor: int) -> int:
     """How far the draft may be released while it finishes its sentence: whole words, within the overrun."""
     return word_boundary(draft.text, floor, floor + policy.overrun_chars)
+
+
+def is_whole(draft: LaneState, place: int) -> bool:
+    """Whether the draft's text up to this place breaks off no sentence."""
+    end = len(draft.text[:place].rstrip())
+    known = draft.sentences.ends
+    if draft.finished and draft.finished.reason != "stop":
+        known = known[:-1]  # the last one is where it was broken off
+    return not end or end in known or rests_at_end(draft.text[:place])

@@ -1,61 +1,124 @@
-"""Where the draft's text meets the full's: what goes between them."""
+"""Where one lane's text meets the next one's: what goes between them, and where a text may stop."""
 
 import re
 import unicodedata
 
 # A block of Markdown that only means what it says at the start of a line.
-_BLOCK = re.compile(r"(#{1,6} |[-*+•] |\d{1,3}[.)] |> |```|\|)")
-# Scripts written without spaces between sentences, with their punctuation.
-LOOK_BACK = 400  # characters of what was said that a seam can depend on
-_FENCE = re.compile(r"^```", re.M)
-_CODE = re.compile(r"`[^`\n]*`")
-_EMPHASIS = re.compile(r"\*\*\*|\*\*|\*(?!\s)|__|(?<!\w)_|_(?!\w)|~~")
+_BLOCK = re.compile(r"#{1,6} |[-*+•] |\d{1,3}[.)] |> |```|~~~|\||(?:---|\*\*\*|___)\s")
+# What may yet turn out to begin one.
+_MAYBE_BLOCK = re.compile(r"\s*(?:#{0,6}|[-*+•>]|[-*_]{1,3}|\d{1,3}[.)]?|`{1,2}|~{1,2})\Z")
+# A line of a block that would swallow what follows it on the same line.
+_BLOCK_LINE = re.compile(r"\s*(?:#{1,6} |[-*+•] |\d{1,3}[.)] |>|```|~~~|\|)")
+_FENCE = re.compile(r"^[ \t]*(```|~~~)", re.M)
+_PARAGRAPH = re.compile(r"\n[ \t]*\n|\n(?=[ \t]*(?:#{1,6} |[-*+•] |\d{1,3}[.)] |> |\|))")
+_ESCAPED = re.compile(r"\\[\\`*_~]")
+_CODE = re.compile(r"(?<!`)(`+)(?!`).*?(?<!`)\1(?!`)", re.S)
+_OPEN_CODE = re.compile(r"(?<!`)`+(?!`)")
+_RUN = re.compile(r"\*+|_+|~~")
 _STOPS = ",;:!?)]}»”…—"
+# Scripts written without spaces between sentences, with their punctuation.
 _UNSPACED = re.compile(r"[\u2e80-\u303f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff00-\uffef]")
 
+# At a text's end: a line's marker, a mark of emphasis or code.
+_OPENING = re.compile(r"(?=\S)(?:(?<=\n)(?:[-*+•>]|#{1,6}|\d{1,3}[.)])[ \t]*)?(?P<mark>[*_~`]+)?\Z")
+_BACK = 16
 
-def join(before: str, after: str, *, broken: bool = False) -> str:
-    """What belongs between two texts said one after the other: what closes the first, and a space or a line.
+_GAPS = ("", " ", "\n", "\n\n")
 
-    `broken`: the first was cut in the middle of a sentence, which is to be heard.
+
+def join(before: str, after: str, *, broken: bool = False, goes_on: bool = False) -> str:
+    """A text as it is said after another: with what closes that one and a space or a line between them.
+
+    `broken`: the first was cut in the middle of a sentence, which is to be heard. `goes_on`: the second was
+    made to follow the first, so that at most a space is missing.
     """
     if not before or not after:
-        return ""
-    closed = ("…" if broken else "") + closers(before)
-    return closed + _space((closed and before + closed) or before, after)
+        return after
+    closed = "" if goes_on else ("…" if broken else "") + closers(before)
+    before += closed
+    body = after.lstrip()
+    lead, trail = after[: len(after) - len(body)], before[len(before.rstrip()) :]
+    wanted, there = _gap(before.rstrip(), body, goes_on=goes_on), _size(trail)
+    if lead and not there and _size(lead) >= wanted:
+        return closed + after
+    wanted = max(wanted, _size(lead))
+    missing = _GAPS[wanted] if wanted > there else ""
+    return closed + (missing[1:] if there == 2 else missing) + body
+
+
+def is_undecided(text: str) -> bool:
+    """Whether it can't be told yet what goes before a text that begins like this."""
+    return _MAYBE_BLOCK.match(text) is not None
+
+
+def held(text: str) -> int:
+    """How many characters at a text's end only open what is still empty: emphasis, code, a list's item."""
+    found = _OPENING.search(text, max(0, len(text) - _BACK))
+    if found is None:
+        return 0
+    if found["mark"] and closers(text[: found.start("mark")]).startswith(found["mark"][0]):
+        return 0  # it closes
+    return len(text) - found.start()
 
 
 def closers(text: str) -> str:
-    """What closes the Markdown that a text leaves open: emphasis in its last paragraph, code, a block."""
-    if len(_FENCE.findall(text)) % 2:
-        return "\n```"
-    paragraph = text[text.rfind("\n\n") + 1 :] if "\n\n" in text else text
-    if paragraph.count("`") % 2:
-        return "`"
-    paragraph = _CODE.sub("", paragraph)
-    open_marks: list[str] = []
-    for match in _EMPHASIS.finditer(paragraph):
-        mark = match[0]
-        if open_marks and open_marks[-1] == mark:
-            open_marks.pop()
-        elif _opens(paragraph, match.end()):
-            open_marks.append(mark)
-    return "".join(reversed(open_marks))
+    """What closes the Markdown that a text leaves open: a block of code, code, emphasis."""
+    fence, start = "", 0
+    for match in _FENCE.finditer(text):
+        if not fence or fence == match[1]:
+            fence, start = "" if fence else match[1], match.end()
+    if fence:
+        return fence if text.endswith("\n") else "\n" + fence
+    part = _PARAGRAPH.split(text[start:])[-1]
+    part = _CODE.sub("x", _ESCAPED.sub("x", part))
+    code = _OPEN_CODE.search(part)
+    if code:
+        return code[0] + "".join(reversed(_open_emphasis(part[: code.start()] + "x")))
+    return "".join(reversed(_open_emphasis(part)))
 
 
-def _opens(text: str, place: int) -> bool:
-    """Whether a mark that ends here can open emphasis: something follows it that is no space."""
-    return place < len(text) and not text[place].isspace()
+def _open_emphasis(text: str) -> list[str]:
+    """The marks of emphasis that a paragraph without code leaves open, in their order."""
+    marks: list[str] = []
+    for match in _RUN.finditer(text):
+        run, before, after = match[0], text[: match.start()][-1:], text[match.end() :][:1]
+        while run and marks and marks[-1][0] == run[0] and _closes(run, before, after):
+            if len(run) < len(marks[-1]) and _opens(run, before, after):
+                break  # an inner one begins
+            size = min(len(run), len(marks[-1]))
+            marks[-1], run = marks[-1][size:], run[size:]
+            if not marks[-1]:
+                marks.pop()
+        if run and _opens(run, before, after):
+            marks.append(run)
+    return marks
 
 
-def _space(before: str, after: str) -> str:
-    if after[0].isspace():
-        return ""
-    if _BLOCK.match(after):
-        return "" if before.endswith("\n\n") else "\n" if before.endswith("\n") else "\n\n"
-    if before[-1].isspace() or _UNSPACED.match(before[-1]) or _UNSPACED.match(after):
-        return ""
-    return " "
+def _closes(run: str, before: str, after: str) -> bool:
+    within = run[0] == "_" and bool(after) and (after.isalnum() or after == "_")
+    return bool(before) and not before.isspace() and not within
+
+
+def _opens(run: str, before: str, after: str) -> bool:
+    if not after or after.isspace() or len(run) > 3:
+        return False
+    if run[0] == "_":
+        return not before.isalnum()
+    if run == "*" and before.isascii() and before.isalnum():
+        return False  # a product, a footnote's star
+    return not (before.isdigit() and after.isdigit())
+
+
+def _gap(before: str, body: str, *, goes_on: bool) -> int:
+    """How large a gap there is to be between two texts: none, a space, a line's end, a paragraph's."""
+    if not goes_on and (_BLOCK.match(body) or _BLOCK_LINE.match(before[before.rfind("\n") + 1 :])):
+        return 3
+    # A full stop of the one script and a letter of the other need no space either.
+    return 0 if _UNSPACED.match(before[-1:]) or _UNSPACED.match(body) else 1
+
+
+def _size(blank: str) -> int:
+    return min(2, blank.count("\n")) + 1 if blank else 0
 
 
 def word_boundary(text: str, low: int, high: int) -> int:

@@ -7,6 +7,7 @@ from typing import Any
 
 from common.events import TurnStarted
 from common.profiles import Upstream
+from common.seam import join
 from common.settings import Settings
 from common.watchdog import Watchdog
 from workers.prompts import body_for
@@ -46,7 +47,9 @@ class Asker:
         for upstream in upstreams:
             answer.error, self._heard = None, False
             answer.tried.append(upstream.model)
-            said = before + writer.state.text
+            said = before + join(before, writer.state.text, goes_on=True)
+            if said.isspace():
+                said = ""  # a model that gave only blanks has begun nothing
             body = body_for(started, writer.job.lane, upstream.model, said, upstream.prefix)
             await self._ask_one(upstream, body, writer, answer)
             if answer.error is None or writer.state.calls:

@@ -8,11 +8,12 @@ from typing import Any
 from common import driver, keys, log, pace, queue
 from common.events import Entry, LaneStarted, TurnStarted
 from common.fold import CUT, TOLD, Fold, UnknownFold
+from common.handoff import FINISH_MS
 from common.keys import JobRef, SessionRef, TurnRef
 from common.log import decode_entries, read_turn
 from common.profiles import Profiles
 from common.settings import Settings
-from common.stores import Pipe, Stores
+from common.stores import STORE_ERRORS, Pipe, Stores
 from workers.asking import Answer, Asker, estimate
 from workers.providers.base import Provider, UpstreamError
 from workers.publisher import LaneWriter, Publisher
@@ -22,6 +23,7 @@ logger = logging.getLogger(__name__)
 
 _LOOK_S = 0.02  # so often the full looks what the draft has said, under `continue`
 _LATE_MS = 50
+_LOST_MS = 5_000  # what the log still doesn't say then, it will not say
 _FIRST_PAGE = 64
 
 
@@ -173,33 +175,52 @@ class LaneRunner:
         if not upstreams:
             answer.error = UpstreamError("unknown_profile", "this worker doesn't know the turn's profile")
             return
-        before = ""
-        if job.lane == "full" and picked.fold.policy.handoff.join == "continue":
-            before = await self._draft_said(picked)
+        picked_ms = self._publisher.ms_since(picked.start_ms)
+        before = await self._draft_said(picked) if job.lane == "full" and picked.fold.continues else ""
+        asked_ms = self._publisher.ms_since(picked.start_ms)
         first_by_ms: list[int] = []
 
-        def on_first() -> None:
-            first_by_ms.append(self._publisher.ms_since(picked.start_ms))
+        def on_first() -> None:  # the wait for the draft is not the model's
+            first_by_ms.append(self._publisher.ms_since(picked.start_ms) - asked_ms + picked_ms)
 
         await Asker(self._settings, self._provider, on_first).ask(upstreams, started, before, writer, answer)
-        if job.lane == "full" and job.attempt == 1 and first_by_ms and not before:
-            await pace.note(self._stores, job.turn.session.tenant, started.profile, first_by_ms[0])
+        if job.lane == "full" and job.attempt == 1 and first_by_ms:
+            await self._note_pace(picked, first_by_ms[0])
+
+    async def _note_pace(self, picked: "_Picked", first_by_ms: int) -> None:
+        tenant, profile = picked.writer.job.turn.session.tenant, picked.started.profile
+        try:
+            await pace.note(self._stores, tenant, profile, first_by_ms)
+        except STORE_ERRORS as error:  # the answer is whole all the same
+            logger.warning("could not note a model's pace", extra={"error": type(error).__name__})
 
     async def _draft_said(self, picked: "_Picked") -> str:
         """Follow the turn until the fold has let the draft come to its end; what of it is heard."""
-        fold, after = picked.fold, picked.last_id
-        key, turn = keys.log(picked.writer.job.turn.session), picked.writer.job.turn
+        fold, last_id = picked.fold, picked.last_id
+        wait_ms = fold.policy.handoff.continue_wait_ms + FINISH_MS + _LOST_MS
+        lost_ms = self._publisher.ms_since(picked.start_ms) + wait_ms
         while fold.stage != "full" and fold.ending is None:
+            if self._publisher.ms_since(picked.start_ms) > lost_ms:
+                break  # the session was deleted
             await asyncio.sleep(_LOOK_S)
-            entries = decode_entries(await self._stores.log.xrange(key, min=f"({after}"))
-            for entry in entries:
-                fold.feed(entry.event, entry.ms - picked.start_ms)
-                after = entry.id
-            due, now_ms = fold.next_due, self._publisher.ms_since(picked.start_ms)
-            # Mostly the turn's driver does that; it is safe to do twice, and this model waits for it.
-            if due and due.due in (CUT.due, TOLD.due) and now_ms > due.at_ms + _LATE_MS:
-                await driver.fire_timer(self._stores, turn, picked.started, due)
+            try:
+                last_id = await self._look(picked, last_id)
+            except STORE_ERRORS as error:
+                logger.warning("could not follow the draft", extra={"error": type(error).__name__})
         return fold.draft.text[: fold.spoken["draft"]]
+
+    async def _look(self, picked: "_Picked", after: str) -> str:
+        """Fold what came after this entry; the last one's id."""
+        fold, turn = picked.fold, picked.writer.job.turn
+        for entry in decode_entries(await self._stores.log.xrange(keys.log(turn.session), min=f"({after}")):
+            fold.feed(entry.event, entry.ms - picked.start_ms)
+            after = entry.id
+        now_ms = self._publisher.ms_since(picked.start_ms)
+        for due in fold.dues():
+            # Mostly the turn's driver does that; it is safe to do twice, and this model waits for it.
+            if due.due in (CUT.due, TOLD.due) and now_ms > due.at_ms + _LATE_MS:
+                await driver.fire_timer(self._stores, turn, picked.started, due)
+        return after
 
     async def _let_go(self, job: JobRef) -> None:
         await self._stores.on_queue.run(

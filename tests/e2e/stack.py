@@ -16,8 +16,9 @@ from running import Process, free_port, gateway_process, until
 
 from cli.store import valkey_command
 from common.events import Entry, LaneStarted, TurnEnded, TurnStarted
-from common.fold import Fold, Release
+from common.fold import Fold
 from common.log import decode_entries
+from common.releases import Release
 
 PATH = "/v1/chat/completions"
 _numbers = itertools.count(1)

@@ -10,11 +10,9 @@ import sys
 from typing import Any
 
 import orjson
-from parts import ask
+from parts import ask, open_starter
 from redis.asyncio.client import Pipeline
 
-from api.start import TurnStarter
-from common.profiles import Profiles
 from common.settings import Settings
 from common.stores import open_stores
 
@@ -38,7 +36,7 @@ def _die_after(round_trips: int) -> None:
 async def _main(settings: Settings, policy: dict[str, Any], round_trips: int) -> None:
     async with open_stores(settings) as stores:
         await stores.sync_clocks()
-        starter = TurnStarter(settings, stores, Profiles(settings))
+        starter = open_starter(settings, stores)
         turn, started = starter.plan(ask("s1", **policy))
         print(turn.turn, flush=True)
         _die_after(round_trips)

@@ -7,7 +7,7 @@ from waiting import until
 
 from api.live import LiveTurn
 from common.events import TurnEnded
-from common.fold import Ending
+from common.releases import Ending
 from common.stores import Stores
 
 

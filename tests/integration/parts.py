@@ -13,8 +13,9 @@ from api.requests import TurnRequest
 from api.start import TurnStarter
 from api.turns import Turns
 from common import keys
-from common.keys import Lane
-from common.profiles import Profiles
+from common.keys import DEFAULT_TENANT, Lane
+from common.pace import Pace
+from common.profiles import DEFAULT_PROFILE, Profiles
 from common.reader import LogReader
 from common.settings import Settings
 from common.stores import Stores, open_stores
@@ -26,6 +27,7 @@ from workers.running import RunningLanes
 from workers.sweep import Sweep
 
 _ANSWER_S = 20.0
+_LONGEST_TURN_S = 600
 
 
 @dataclass
@@ -78,7 +80,7 @@ async def open_worker(
             cast(ArqRedis, stores.queue),
             lanes.run_lane,
             slots=settings.worker_slots,
-            timeout_s=settings.turn_deadline_s * 2,
+            timeout_s=_LONGEST_TURN_S,
         )
         sweep = Sweep(settings, stores, name)
         work = [publisher.run(), running.run(), runner.main()]
@@ -112,6 +114,7 @@ class Api:
     starter: TurnStarter
     reader: LogReader
     turns: Turns
+    pace: Pace
     tasks: list["asyncio.Task[None]"]
 
     async def kill(self) -> None:
@@ -127,10 +130,11 @@ async def open_api(settings: Settings) -> AsyncIterator[Api]:
     async with open_stores(settings) as stores:
         await stores.sync_clocks()
         reader = LogReader(stores, settings.reread_s)
-        starter = TurnStarter(settings, stores, Profiles(settings))
+        pace = Pace(stores, DEFAULT_TENANT, [DEFAULT_PROFILE])
+        starter = TurnStarter(settings, stores, Profiles(settings), pace)
         turns = Turns(settings, stores, reader, starter)
-        tasks = [asyncio.create_task(reader.run()), asyncio.create_task(turns.run())]
-        api = Api(stores, starter, reader, turns, tasks)
+        tasks = [asyncio.create_task(work) for work in (reader.run(), turns.run(), pace.run())]
+        api = Api(stores, starter, reader, turns, pace, tasks)
         try:
             yield api
             if not any(task.cancelled() or task.cancelling() for task in tasks):
@@ -138,6 +142,12 @@ async def open_api(settings: Settings) -> AsyncIterator[Api]:
         finally:
             turns.close()
             await end(*tasks)
+
+
+def open_starter(settings: Settings, stores: Stores) -> TurnStarter:
+    """What starts turns, where nothing is known of the models' pace."""
+    pace = Pace(stores, DEFAULT_TENANT, [DEFAULT_PROFILE])
+    return TurnStarter(settings, stores, Profiles(settings), pace)
 
 
 def ask(session: str | None = "s1", *, drafting: bool | None = None, **policy: Any) -> TurnRequest:
@@ -150,6 +160,7 @@ def ask(session: str | None = "s1", *, drafting: bool | None = None, **policy: A
         include_usage=False,
         drafting=drafting,
         lanes=False,
+        state="",
         policy=policy,
     )
 

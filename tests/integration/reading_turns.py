@@ -4,15 +4,14 @@ from collections import Counter
 from typing import Any
 
 from arq.constants import in_progress_key_prefix
-from parts import ask
+from parts import ask, open_starter
 
-from api.start import TurnStarter
 from common import keys, queue
 from common.events import Entry, Event, TurnEnded, TurnStarted
-from common.fold import Ending, Fold, Release, Said
+from common.fold import Fold
 from common.keys import JobRef, Lane, TurnRef
 from common.log import read_turn
-from common.profiles import Profiles
+from common.releases import Ending, Release, Said
 from common.settings import Settings
 from common.stores import Stores
 
@@ -23,7 +22,7 @@ async def start(
     stores: Stores, settings: Settings, session: str = "s1", *, drafting: bool = False, **policy: Any
 ) -> TurnRef:
     """Start a turn as an API replica does which then dies: nobody follows it."""
-    starter = TurnStarter(settings, stores, Profiles(settings))
+    starter = open_starter(settings, stores)
     turn, started = starter.plan(ask(session, drafting=drafting, **policy))
     await starter.write(turn, started)
     return turn

@@ -12,7 +12,7 @@ from store_servers import Backend
 from waiting import in_loop, until
 
 from common.events import LaneFinished, LaneStarted, TimerFired, TurnEnded, TurnInterrupted
-from common.fold import Ending, Release
+from common.releases import Ending, Release
 
 WHOLE = "We open at nine. Every day."
 DRAFT = "Let me see."

@@ -10,17 +10,15 @@ from typing import Any
 import orjson
 import pytest
 from following import only_marks_left
-from parts import ask, open_workers
+from parts import ask, open_starter, open_workers
 from reading_turns import count, ended, events, job, lapse, lease_of, left_behind, replay
 from scripted import Scripted, answer
 from store_servers import Backend
 from waiting import in_loop, until
 
-from api.start import TurnStarter
 from common import keys
 from common.events import LaneStarted, TurnEnded, TurnStarted
 from common.keys import LANES_OF_WORKERS, SessionRef, TurnRef
-from common.profiles import Profiles
 from common.stores import Stores, open_stores
 
 WHOLE = "We open at nine. Every day."
@@ -112,7 +110,7 @@ async def test_on_one_server_a_start_is_whole_or_never_was(
 async def test_a_start_writes_what_the_workers_need_and_no_credential(real: Backend) -> None:
     settings = real.settings(llm_api_key="sk-very-secret", small_model_api_key="sk-small-secret")
     async with open_stores(settings) as eyes:
-        starter = TurnStarter(settings, eyes, Profiles(settings))
+        starter = open_starter(settings, eyes)
         turn, started = starter.plan(ask("call 7:{a}"))
         entry = await starter.write(turn, started)
         assert (entry.event, await events(eyes, turn)) == (started, [started])
@@ -129,7 +127,7 @@ async def test_a_start_writes_what_the_workers_need_and_no_credential(real: Back
 async def test_many_starts_at_once_all_stand(real: Backend) -> None:
     settings = real.settings()
     async with open_stores(settings) as eyes:
-        starter = TurnStarter(settings, eyes, Profiles(settings))
+        starter = open_starter(settings, eyes)
         planned = [starter.plan(ask(f"s{number}", drafting=False)) for number in range(300)]
         entries = await asyncio.gather(*(starter.write(*each) for each in planned))
         assert [entry.event for entry in entries] == [started for _, started in planned]
@@ -146,7 +144,7 @@ async def test_a_started_turn_is_taken_and_answered(real: Backend) -> None:
     settings = real.settings()
     model = Scripted(draft=[answer("Let me see.")], full=[answer(WHOLE)])
     async with open_stores(settings) as eyes, open_workers(settings, model, sweeping=False):
-        starter = TurnStarter(settings, eyes, Profiles(settings))
+        starter = open_starter(settings, eyes)
         turn, started = starter.plan(ask())
         await starter.write(turn, started)
         await until(lambda: count(eyes, turn, LaneStarted, lane="full"))

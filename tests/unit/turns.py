@@ -3,21 +3,41 @@
 from collections.abc import Iterable
 from typing import Any
 
-from common.events import Delta, Event, Extra, LaneFinished, LaneStarted, ToolPart, TurnStarted
+from common.events import (
+    Delta,
+    Event,
+    Extra,
+    LaneFinished,
+    LaneStarted,
+    TimerFired,
+    ToolPart,
+    TurnStarted,
+)
 from common.fold import FOLD_VERSION, Fold
 from common.policy import Policy
-from common.releases import Ending, Release, Said
+from common.releases import Due, Ending, Release, Said
 
 TURN = "aaaaaaaaaaaa"
 
 
-def started(*, draft: bool = True, turn: str = TURN, release: str = "token", **policy: Any) -> TurnStarted:
-    """The first event of a turn, with a policy of these parts."""
+def started(
+    *,
+    draft: bool | dict[str, Any] = True,
+    turn: str = TURN,
+    release: str = "token",
+    late: bool = False,
+    **policy: Any,
+) -> TurnStarted:
+    """The first event of a turn, with a policy of these parts.
+
+    `draft`: whether there is one, or its part of the policy. `late`: it is only a hedge.
+    """
     policy["handoff"] = {"join": "append", **policy.get("handoff", {})}
-    policy["draft"] = {"release": release, **policy.get("draft", {})}
-    lanes = {"full": {"model": "full", "prompt": ""}}
-    if draft:
-        lanes = {"draft": {"model": "draft", "prompt": ""}, **lanes}
+    policy["draft"] = {"release": release, **(draft if isinstance(draft, dict) else {})}
+    lanes: dict[str, dict[str, Any]] = {"full": {"model": "full", "prompt": ""}}
+    if draft is not False:
+        hedge = {"late": True} if late else {}
+        lanes = {"draft": {"model": "draft", "prompt": "", **hedge}, **lanes}
     return TurnStarted(
         turn=turn,
         profile="fast-reply",
@@ -80,3 +100,8 @@ def spoken(releases: Iterable[Release]) -> list[tuple[str, str]]:
 
 def endings(releases: Iterable[Release]) -> list[Ending]:
     return [r for r in releases if isinstance(r, Ending)]
+
+
+def fire(due: Due, phrase: str = "") -> TimerFired:
+    """What a driver writes when this time has come."""
+    return TimerFired(TURN, due.number, due.due, phrase)

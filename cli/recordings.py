@@ -1,0 +1,59 @@
+"""Recordings on disk: a session's log written to a file, and what a command was given as files."""
+
+import asyncio
+import sys
+from pathlib import Path
+
+from common.keys import DEFAULT_TENANT, SessionRef, valid_session
+from common.recording import export
+from common.settings import Settings
+from common.stores import STORE_ERRORS, open_stores
+
+
+class NoRecording(Exception):
+    """There is nothing to be read under this name."""
+
+
+def run_export(settings: Settings, session: str, out: Path) -> int:
+    """Write a session's log to a file; the process's exit code."""
+    try:
+        count = fetch(settings, session, out)
+    except (NoRecording, OSError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(f"{count} events of {session} in {out}")
+    return 0
+
+
+def fetch(settings: Settings, session: str, out: Path) -> int:
+    """Write a session's log to a file; how many events. Raises NoRecording, OSError."""
+    if not valid_session(session):
+        raise NoRecording(f"no file {session}, and no session can be called so")
+    try:
+        count = asyncio.run(_write(settings, SessionRef(DEFAULT_TENANT, session), out))
+    except STORE_ERRORS as error:
+        raise NoRecording(f"no file {session}, and the store can't be read: {type(error).__name__}") from None
+    if not count:
+        out.unlink()
+        raise NoRecording(f"no session {session}")
+    return count
+
+
+def as_file(settings: Settings, name: str, folder: Path) -> Path:
+    """A file as it is, a session as a file in that folder. Raises NoRecording, OSError."""
+    path = Path(name)
+    if path.is_file():
+        return path
+    written = folder / f"{len(list(folder.iterdir()))}.jsonl"
+    fetch(settings, name, written)
+    return written
+
+
+async def _write(settings: Settings, session: SessionRef, out: Path) -> int:
+    count = 0
+    async with open_stores(settings) as stores:
+        with out.open("wb") as file:
+            async for line in export(stores, session):
+                file.write(line)
+                count += 1
+    return count

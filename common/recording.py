@@ -1,0 +1,220 @@
+"""Recorded turns: from a session's log, or from a file that it was exported to.
+
+A file has one JSON object a line, `{"id": …, "kind": …, "event": …}`, in log order; `docs/wire-format.md`
+says more. It may be read in parts, side by side: a part has the turns that start in it.
+"""
+
+from collections.abc import AsyncIterator, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from common import keys
+from common.events import (
+    KINDS,
+    Entry,
+    Event,
+    LaneFinished,
+    LaneStarted,
+    TurnEnded,
+    TurnStarted,
+    encode,
+    place,
+)
+from common.keys import SessionRef
+from common.stores import Stores
+
+_PAGE = 500
+_LEAVE_MS = 60_000  # how long after a turn's deadline its lanes' last entries may come
+_DEADLINE_MS = 120_000
+_FIELDS = {name: frozenset(kind.__dataclass_fields__) for name, kind in KINDS.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedTurn:
+    """One turn as the log has it. `events`: what follows its start, with ms since then."""
+
+    started: TurnStarted
+    events: list[tuple[int, Event]]
+    ended: TurnEnded | None
+
+
+def write_line(entry: Entry) -> bytes:
+    """An entry as a line of a file."""
+    ((kind, body),) = encode(entry.event).items()
+    return _line(entry.id, kind, body)
+
+
+def read_line(line: bytes) -> Entry | None:
+    """The entry of a line; None for a kind that we don't know. Raises ValueError on anything else."""
+    try:
+        values = orjson.loads(line)
+        kind, event = values["kind"], values["event"]
+        known = KINDS.get(kind)
+        if known is None:
+            return None
+        if len(event) > len(_FIELDS[kind]):  # a later version may add fields
+            event = {key: value for key, value in event.items() if key in _FIELDS[kind]}
+        return Entry(values["id"], known(**event))
+    except (TypeError, KeyError, AttributeError) as error:
+        raise ValueError(f"a broken line: {error}") from None
+
+
+async def export(stores: Stores, session: SessionRef) -> AsyncIterator[bytes]:
+    """A session's log, line by line. Raises STORE_ERRORS."""
+    key, after = keys.log(session), "-"
+    while True:
+        raw: list[Any] = await stores.log.xrange(key, min=after, count=_PAGE)
+        for entry_id, fields in raw:
+            for kind, body in fields.items():
+                yield _line(entry_id.decode(), kind, body)
+        if len(raw) < _PAGE:
+            return
+        after = f"({raw[-1][0].decode()}"
+
+
+def _line(entry_id: str, kind: str | bytes, body: bytes) -> bytes:
+    name = kind.decode() if isinstance(kind, bytes) else kind
+    line = {"id": entry_id, "kind": name, "event": orjson.Fragment(body)}
+    return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
+
+
+@dataclass(slots=True)
+class _Open:
+    """A turn of which more may come."""
+
+    start_ms: int
+    deadline_ms: int
+    turn: RecordedTurn
+    lanes: dict[str, int]  # those that have not ended, with their attempt
+
+
+@dataclass(slots=True)
+class Collector:
+    """Puts together the turns of a log's entries, which may lie between one another."""
+
+    _open: dict[str, _Open] = field(default_factory=dict)
+    _last: tuple[int, int] = (0, 0)
+
+    @property
+    def waits(self) -> bool:
+        """Whether a turn is not whole yet."""
+        return bool(self._open)
+
+    def take(self, entry: Entry, *, begins: bool = True) -> list[RecordedTurn]:
+        """The turns that are whole now. Unless it `begins`, a turn that starts here is not kept."""
+        here, whole = place(entry.id), []
+        if here < self._last:  # another session begins
+            whole = self.rest()
+        self._last = here
+        event = entry.event
+        if isinstance(event, TurnStarted):
+            whole += self._leave_behind(here[0])
+            for other in self._open.values():
+                if other.turn.ended is None and event.turn != other.turn.started.turn:
+                    other.turn.events.append((here[0] - other.start_ms, event))
+            if begins and event.turn not in self._open:
+                self._open[event.turn] = _open(here[0], event)
+        elif opened := self._open.get(event.turn):
+            if _add(opened, event, here[0]):
+                whole.append(self._open.pop(event.turn).turn)
+        elif self._open:
+            whole += self._leave_behind(here[0])
+        return whole
+
+    def rest(self) -> list[RecordedTurn]:
+        """What is left at the end."""
+        left = [opened.turn for opened in self._open.values()]
+        self._open.clear()
+        return left
+
+    def _leave_behind(self, now_ms: int) -> list[RecordedTurn]:
+        """The turns to which nothing can come any more."""
+        over = [
+            name
+            for name, opened in self._open.items()
+            if now_ms > opened.start_ms + opened.deadline_ms + _LEAVE_MS
+        ]
+        return [self._open.pop(name).turn for name in over]
+
+
+def _open(start_ms: int, started: TurnStarted) -> _Open:
+    deadline_ms = started.policy.get("deadline_ms", _DEADLINE_MS)
+    return _Open(start_ms, deadline_ms, RecordedTurn(started, [], None), dict.fromkeys(started.lanes, 0))
+
+
+def _add(opened: _Open, event: Event, ms: int) -> bool:
+    """Add an event of this turn; whether the turn is whole now."""
+    turn = opened.turn
+    if isinstance(event, TurnEnded):
+        if turn.ended is None:
+            opened.turn = RecordedTurn(turn.started, turn.events, event)
+        return not opened.lanes
+    turn.events.append((ms - opened.start_ms, event))
+    if isinstance(event, LaneStarted):
+        opened.lanes[event.lane] = event.attempt
+    elif isinstance(event, LaneFinished):
+        if event.reason != "handed_over" and event.attempt >= opened.lanes.get(event.lane, 0):
+            opened.lanes.pop(event.lane, None)
+        return turn.ended is not None and not opened.lanes
+    return False
+
+
+def read_turns(lines: Iterable[bytes]) -> Iterator[RecordedTurn]:
+    """The turns of these lines. Raises ValueError on a broken one."""
+    collector = Collector()
+    for line in lines:
+        entry = read_line(line)
+        if entry:
+            yield from collector.take(entry)
+    yield from collector.rest()
+
+
+@dataclass(slots=True)
+class Part:
+    """The turns that start in a part of a file, from byte to byte; it reads on until these are whole."""
+
+    path: Path
+    start: int
+    end: int
+    broken: int = 0  # lines that could not be read, or have no place
+
+    def turns(self) -> Iterator[RecordedTurn]:
+        """The turns, each as soon as it is whole. Raises OSError."""
+        collector = Collector()
+        for line, own in self._lines():
+            if not own and not collector.waits:
+                break
+            entry = self._read(line, own)
+            if entry:
+                yield from collector.take(entry, begins=own)
+        yield from collector.rest()
+
+    def _lines(self) -> Iterator[tuple[bytes, bool]]:
+        """The lines from this part's first one to the file's end, and whether each begins in the part."""
+        with self.path.open("rb") as file:
+            offset = max(0, self.start - 1)
+            file.seek(offset)
+            if self.start:
+                offset += len(file.readline())
+            for line in file:
+                yield line, offset < self.end
+                offset += len(line)
+
+    def _read(self, line: bytes, own: bool) -> Entry | None:
+        try:
+            entry = read_line(line)
+            if entry:
+                place(entry.id)
+        except ValueError:
+            self.broken += own and not line.isspace()
+            return None
+        return entry
+
+
+def parts_of(path: Path, size: int) -> list[Part]:
+    """A file in parts of about that many bytes. Raises OSError."""
+    length = path.stat().st_size
+    return [Part(path, start, min(start + size, length)) for start in range(0, length, size)]

@@ -1,0 +1,44 @@
+"""All that a turn has let out: how much, whose words came last, how the lanes' texts meet, the digest."""
+
+import hashlib
+
+from common import seam
+from common.keys import Lane
+from common.releases import Said
+
+
+class Released:
+    """The released text of one turn, capped at `most_chars`."""
+
+    def __init__(self, most_chars: int) -> None:
+        self.chars = 0
+        self.speaker: Lane | None = None
+        self.heard_ms = 0
+        self._most_chars = most_chars
+        self._said: list[str] = []  # by who speaks, without the seam before it
+        self._digest = hashlib.sha256()
+
+    def say(
+        self, lane: Lane, text: str, at_ms: int, *, broken: bool = False, goes_on: bool = False
+    ) -> tuple[Said | None, bool]:
+        """Let a text out, with a clean seam where another lane spoke before; whether that was too much.
+
+        `broken`: the other broke off in mid-sentence; `goes_on`: this text was made to follow that one.
+        """
+        if self.speaker != lane or lane == "filler":  # each phrase stands by itself
+            before, self._said = "".join(self._said), []
+            said = seam.join(before, text, broken=broken, goes_on=goes_on)
+        else:
+            said = text
+        room = self._most_chars - self.chars
+        heard = said[:room]
+        if heard:
+            self._said.append(text)
+            self._digest.update(heard.encode("utf-8", "surrogatepass"))
+            self.chars += len(heard)
+            self.speaker, self.heard_ms = lane, at_ms
+        return Said(lane, heard, at_ms) if heard else None, len(said) > room
+
+    def hash(self) -> str:
+        """A digest of the text, to tell a replay that drifted."""
+        return self._digest.hexdigest()[:16]
