@@ -226,7 +226,8 @@ class Publisher:
                 continue
             if (event.turn, event.lane) == (turn.turn, known.lane):
                 known.take(event)
-        if not entries or known.attempt > writer.job.attempt:
+        begun_elsewhere = known.attempt == writer.job.attempt and known.worker != writer.started.worker
+        if not entries or known.attempt > writer.job.attempt or begun_elsewhere:
             writer.gone.set()
             return []
         if known.over:  # all of it stands, though its reply may have been lost

@@ -54,7 +54,7 @@ def fake() -> Iterator[Backend]:
 
 @pytest.fixture(params=["valkey", "two_servers"])
 def real(request: pytest.FixtureRequest) -> Backend:
-    """Real servers, one and two."""
+    """Real servers, one and two: for what kills connections, runs workers, or asks for statistics."""
     backend = request.getfixturevalue(request.param)
     assert isinstance(backend, Backend)
     return backend

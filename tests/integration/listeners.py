@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from reading_turns import subscribed
 from store_servers import Backend
 from waiting import end, until
 
@@ -12,6 +13,7 @@ from common.events import Delta, Entry
 from common.keys import SessionRef
 from common.log import append
 from common.reader import LogReader
+from common.settings import Settings
 from common.stores import Stores, open_stores
 
 FIRST = "0-1"  # before every entry
@@ -33,9 +35,12 @@ class Heard:
 
 
 @asynccontextmanager
-async def reading(backend: Backend, reread_s: float = NEVER_S) -> AsyncIterator[tuple[LogReader, Stores]]:
+async def reading(
+    where: Backend | Settings, reread_s: float = NEVER_S
+) -> AsyncIterator[tuple[LogReader, Stores]]:
     """A running reader and its stores. Without `reread_s` only wake-ups make it read."""
-    async with open_stores(backend.settings()) as stores:
+    settings = where.settings() if isinstance(where, Backend) else where
+    async with open_stores(settings) as stores:
         reader = LogReader(stores, reread_s)
         task = asyncio.create_task(reader.run())
         try:
@@ -58,8 +63,7 @@ async def write(stores: Stores, session: SessionRef, numbers: range, *, wake: bo
 
 
 async def subscribers(stores: Stores, session: SessionRef) -> int:
-    ((_, count),) = await stores.queue.pubsub_numsub(keys.wake(session))
-    return int(count)
+    return await subscribed(stores, keys.wake(session))
 
 
 async def listen(reader: LogReader, stores: Stores, session: SessionRef, after: str = FIRST) -> Heard:

@@ -4,9 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, NoReturn, cast
+from typing import Any, NoReturn
 
-from arq.connections import ArqRedis
 from waiting import end
 
 from api.requests import TurnRequest
@@ -77,7 +76,7 @@ async def open_worker(
         lanes = LaneRunner(settings, stores, Profiles(settings), provider, publisher, running)
         runner = JobRunner(
             lane,
-            cast(ArqRedis, stores.queue),
+            stores.queue,
             lanes.run_lane,
             slots=settings.worker_slots,
             timeout_s=_LONGEST_TURN_S,

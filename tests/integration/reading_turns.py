@@ -80,6 +80,12 @@ async def lapse(stores: Stores, *held: TurnRef | JobRef) -> None:
         assert await stores.queue.zadd(keys.LEASES, {str(each): 1}, xx=True, ch=True), "no such lease"
 
 
+async def subscribed(stores: Stores, channel: str) -> int:
+    """How many listen to a channel."""
+    ((_, count),) = await stores.queue.pubsub_numsub(channel)
+    return int(count)
+
+
 async def is_running(stores: Stores, attempt: JobRef) -> bool:
     """Whether a runner has taken the job."""
     return bool(await stores.queue.exists(in_progress_key_prefix + str(attempt)))

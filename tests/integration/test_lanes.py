@@ -8,7 +8,7 @@ import pytest
 from arq.constants import in_progress_key_prefix, retry_key_prefix
 from parts import open_worker
 from proxy import log_behind_proxy
-from reading_turns import count, events, fold, job, lapse, left_behind, replay, start
+from reading_turns import count, events, fold, job, lapse, left_behind, replay, start, subscribed
 from scripted import END, Scripted, answer, words
 from store_servers import Backend
 from waiting import in_loop, until
@@ -102,18 +102,13 @@ async def test_a_lane_that_is_told_to_stop_closes_its_upstream(real: Backend, ho
         turn = await start(eyes, settings)
         await until(lambda: _heard(eyes, turn, "We open"))
         channel = keys.orders(worker.running.worker)
-        await until(lambda: _subscribed(eyes, channel))
+        await until(lambda: subscribed(eyes, channel))
         await _stop(eyes, job(turn), worker.running.worker if how == "order" else "")
         finished = await _finish(eyes, turn)
         assert (finished.reason, finished.error) == ("cancelled", None)
         assert finished.usage and finished.usage["estimated"]
         assert [call.ended for call in model.calls] == ["closed"]
         await until(lambda: _only_turn_left(eyes, turn))
-
-
-async def _subscribed(stores: Stores, channel: str) -> bool:
-    ((_, subscribers),) = await stores.queue.pubsub_numsub(channel)
-    return bool(subscribers)
 
 
 async def _stop(stores: Stores, stopped: JobRef, worker: str) -> None:
@@ -173,6 +168,45 @@ async def test_a_session_deleted_before_the_lane_began_asks_no_model(real: Backe
             await until(lambda: _only_turn_left(eyes, turn))
         assert not model.calls
         assert not await eyes.log.exists(keys.log(turn.session))
+
+
+@in_loop
+async def test_a_job_without_a_lease_asks_no_model(real: Backend) -> None:
+    """The sweep took it away, between the job's being picked up and its beginning."""
+    settings = real.settings()
+    model = Scripted(full=[answer(WHOLE)])
+    async with open_stores(settings) as eyes:
+        turn = await start(eyes, settings)
+        await eyes.queue.zrem(keys.LEASES, str(job(turn)))
+        async with open_worker(settings, "full", model):
+            await until(lambda: _only_turn_left(eyes, turn))
+        assert not model.calls
+
+
+@in_loop
+async def test_a_job_put_again_after_its_end_asks_no_model_again(real: Backend) -> None:
+    settings = real.settings()
+    model = Scripted(full=[answer(WHOLE)])
+    async with open_stores(settings) as eyes, open_worker(settings, "full", model):
+        turn = await start(eyes, settings)
+        await until(lambda: _only_turn_left(eyes, turn))
+        await eyes.on_queue.run(lambda pipe: queue.put(pipe, job(turn), 1, 1))
+        await until(lambda: _only_turn_left(eyes, turn))
+        assert len(model.calls) == 1
+        assert (await replay(eyes, turn))[0] == WHOLE
+
+
+@in_loop
+async def test_a_draft_that_comes_after_the_hand_over_asks_no_model(real: Backend) -> None:
+    settings = real.settings()
+    model = Scripted(draft=[answer("Let me see.")], full=[[*words(WHOLE), asyncio.Event()]])
+    async with open_stores(settings) as eyes, open_worker(settings, "full", model):
+        turn = await start(eyes, settings, drafting=True)
+        await until(lambda: _heard(eyes, turn, WHOLE))
+        async with open_worker(settings, "draft", model):
+            finished = await _finish(eyes, turn)
+            assert (finished.lane, finished.reason) == ("draft", "cancelled")
+        assert not model.of("draft")
 
 
 @in_loop

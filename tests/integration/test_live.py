@@ -5,14 +5,18 @@ from typing import Any
 
 import pytest
 from following import hear, nothing_left, only_marks_left, over, stopped
-from parts import ask, open_api, open_workers
+from parts import ask, open_api, open_worker, open_workers
 from reading_turns import count, events, heard
 from scripted import Scripted, answer, words
 from store_servers import Backend
 from waiting import in_loop, until
 
+from common import driver
 from common.events import LaneFinished, LaneStarted, TimerFired, TurnEnded, TurnInterrupted
+from common.keys import TurnRef
+from common.lane_state import LaneState
 from common.releases import Ending, Release
+from common.stores import Stores
 
 WHOLE = "We open at nine. Every day."
 DRAFT = "Let me see."
@@ -108,33 +112,65 @@ async def test_a_later_turn_of_the_session_ends_the_former(real: Backend) -> Non
 
 
 @in_loop
-async def test_two_turns_started_at_once_both_get_endings(
+async def test_turns_started_at_once_all_get_their_endings(
     real: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The reply to the former's start comes after that to the later's."""
-    settings, later_began = real.settings(redis_timeout_s=60), asyncio.Event()
-    model = Scripted(full=[[HELD()], answer(WHOLE)])
+    """The reply to the first one's start comes after those to the later ones'."""
+    settings, all_began = real.settings(redis_timeout_s=60), asyncio.Event()
+    spoken = asyncio.Event()
+    model = Scripted(full=[[HELD()], [HELD()], [*words("We open"), spoken, *answer(" at nine. Every day.")]])
     async with open_workers(settings, model), open_api(settings) as api:
         write = api.starter.write
 
         async def slow(*turn: Any) -> Any:
             entry = await write(*turn)
-            await later_began.wait()
+            await all_began.wait()
             return entry
 
         monkeypatch.setattr(api.starter, "write", slow)
         starting = asyncio.create_task(api.turns.start(ask("s1", drafting=False)))
-        await until(lambda: model.calls)
+        await until(lambda: len(model.calls) == 1)
         monkeypatch.setattr(api.starter, "write", write)
-        later = await api.turns.start(ask("s1", drafting=False))
-        later_began.set()
-        former = await starting
-        assert (await hear(former))[1].reason == "superseded"
-        assert (await hear(later))[0] == WHOLE
-        for live in (former, later):
+        second = await api.turns.start(ask("s1", drafting=False))
+        await until(lambda: len(model.calls) == 2)
+        third = await api.turns.start(ask("s1", drafting=False))
+        await until(lambda: heard(third.releases))
+        all_began.set()
+        first = await starting
+        for former in (first, second):
+            assert (await hear(former))[1].reason == "superseded"
+        spoken.set()
+        assert (await hear(third))[0] == WHOLE
+        for live in (first, second, third):
             await over(api, live)
-        await until(lambda: all(map(stopped, model.calls[:1])))
+        await until(lambda: all(map(stopped, model.calls[:2])))
         await until(lambda: nothing_left(api.stores))
+
+
+@in_loop
+async def test_a_lane_is_told_to_stop_once_though_it_does_not_hear(
+    valkey: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[list[str]] = []
+    stop_lanes = driver.stop_lanes
+
+    async def telling(stores: Stores, turn: TurnRef, lanes: list[LaneState]) -> None:
+        told.append([lane.lane for lane in lanes])
+        await stop_lanes(stores, turn, lanes)
+
+    monkeypatch.setattr(driver, "stop_lanes", telling)
+    settings = valkey.settings()
+    steps = [asyncio.Event() for _ in range(4)]
+    script = [piece for step in steps for piece in (WHOLE, step)]
+    model = Scripted(full=[[*script, *answer("Bye.")]])
+    async with open_worker(settings, "full", model), open_api(settings) as api:  # and nobody drafts
+        live = await api.turns.start(ask())
+        for number, step in enumerate(steps, start=1):
+            await until(lambda number=number: heard(live.releases) == WHOLE * number)
+            step.set()
+        await hear(live)
+        await over(api, live)
+    assert told == [["draft"]]
 
 
 @in_loop

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from commits import Commits
 from pens import Pen, publishing
-from reading_turns import count, events
+from reading_turns import count, events, subscribed
 from store_servers import Backend
 from waiting import in_loop, until
 
@@ -188,6 +188,7 @@ async def test_readers_are_woken(real: Backend) -> None:
         pen = await Pen.take(publisher, stores)
         listening = stores.queue.pubsub(ignore_subscribe_messages=True)
         await listening.subscribe(keys.wake(pen.turn.session))
+        await until(lambda: subscribed(stores, keys.wake(pen.turn.session)))
         for number in range(3):
             pen.writer.say(f"{number} ")
             message = await until(lambda: listening.get_message(timeout=0.1))

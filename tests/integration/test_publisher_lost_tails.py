@@ -8,7 +8,9 @@ from pens import Pen, behind_proxy, lose_tail, publishing, say
 from store_servers import Backend, ValkeyServer
 from waiting import PATIENCE_S, in_loop, until
 
+from common.events import Delta, LaneStarted
 from common.lane_state import ToolCall
+from common.log import append_now
 from common.stores import open_stores
 
 WHOLE = "We open at nine. Every day."
@@ -75,6 +77,24 @@ async def test_the_lost_tail_of_a_later_attempt_keeps_what_came_before(valkey: B
         await second.writer.finish("stop", None)
         lane = await second.lane()
         assert (lane.text, lane.attempt, lane.over) == (WHOLE, 2, True)
+
+
+@in_loop
+async def test_an_attempt_that_was_begun_anew_elsewhere_is_left_to_its_new_worker(valkey: Backend) -> None:
+    """Log and queue came back from before the job was taken, and another worker was quicker to take it."""
+    async with behind_proxy(valkey) as (proxy, publisher, eyes):
+        pen = await Pen.take(publisher, eyes)
+        await say(pen, "We ", "open ")
+        proxy.cut()
+        await lose_tail(eyes, pen, 3)
+        turn = pen.turn.turn
+        begun = LaneStarted(turn, "full", 1, "", "w:other")
+        await append_now(eyes, pen.turn.session, begun, Delta(turn, "full", 1, 0, "At nine", 0))
+        proxy.mend()
+        pen.writer.say("at nine. Every day.")
+        await until(pen.writer.gone.is_set)
+        await append_now(eyes, pen.turn.session, Delta(turn, "full", 1, 7, " we open.", 0))
+        assert await pen.text() == "At nine we open."
 
 
 @pytest.mark.parametrize("command", [b"XREVRANGE", b"XADD"])

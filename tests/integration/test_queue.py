@@ -3,9 +3,9 @@
 import orjson
 import pytest
 from arq.constants import in_progress_key_prefix, job_key_prefix
-from reading_turns import is_running, lease_of
+from reading_turns import is_running, lease_of, subscribed
 from store_servers import Backend
-from waiting import in_loop
+from waiting import in_loop, until
 
 from common import keys, queue
 from common.keys import JobRef, Lane, SessionRef, TurnRef
@@ -147,14 +147,13 @@ async def test_a_stop_is_marked_for_long_and_ordered_where_a_worker_is_known(
     async with open_stores(backend.settings()) as stores:
         orders = stores.queue.pubsub(ignore_subscribe_messages=True)
         await orders.subscribe(keys.orders("w:1"), keys.orders(""))
+        await until(lambda: subscribed(stores, keys.orders("w:1")))
         other = JobRef(job.turn, "draft", 1)
         for stopped, worker in ((other, ""), (job, "w:1")):
             pipe = stores.queue.pipeline(transaction=False)
             queue.stop(pipe, stopped, worker)
             await pipe.execute()
-        message = None
-        while message is None:
-            message = await orders.get_message(timeout=5.0)
+        message = await until(lambda: orders.get_message(timeout=0.1))
         assert (message["channel"].decode(), message["data"].decode()) == (keys.orders("w:1"), str(job))
         for stopped in (job, other):
             assert await stores.queue.get(keys.cancelled(stopped))

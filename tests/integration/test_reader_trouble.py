@@ -2,10 +2,12 @@
 
 import pytest
 from listeners import listen, reading, subscribers, write
+from proxy import log_behind_proxy
 from store_servers import Backend, ValkeyServer
 from waiting import in_loop, until
 
 from common import keys
+from common.events import Entry
 from common.keys import SessionRef
 from common.stores import STORE_ERRORS, open_stores
 
@@ -68,4 +70,39 @@ async def test_an_unreadable_entry_of_one_session_does_not_stop_the_others(
             await write(stores, session, range(number, number + 1))
             await write(stores, other, range(number, number + 1))
         await until(lambda: len(heard.numbers) >= 3)
+        assert heard.numbers == [0, 1, 2]
+
+
+@in_loop
+async def test_what_could_not_be_read_is_read_once_the_log_is_back(
+    two_servers: Backend, session: SessionRef
+) -> None:
+    """The wake-up came while the log was away; there is no other."""
+    async with (
+        log_behind_proxy(two_servers) as (proxy, settings),
+        reading(settings) as (reader, stores),
+        open_stores(two_servers.settings()) as writer,
+    ):
+        heard = await listen(reader, stores, session)
+        await write(writer, session, range(1))
+        await until(lambda: heard.numbers)
+        proxy.cut()
+        await write(writer, session, range(1, 4))
+        await until(lambda: proxy.refused)
+        proxy.mend()
+        await until(lambda: len(heard.numbers) >= 4)
+        assert heard.numbers == [0, 1, 2, 3]
+
+
+@in_loop
+async def test_a_listener_that_breaks_silences_nobody_else(valkey: Backend, session: SessionRef) -> None:
+    def broken(entries: list[Entry]) -> None:
+        raise RuntimeError("a bug")
+
+    async with reading(valkey) as (reader, stores):
+        reader.follow(session, broken)
+        heard = await listen(reader, stores, session)
+        for number in range(3):
+            await write(stores, session, range(number, number + 1))
+            await until(lambda number=number: len(heard.numbers) > number)
         assert heard.numbers == [0, 1, 2]

@@ -1,92 +1,15 @@
 """The job runner: fills its slots, loses nothing and leaves nothing, whatever a job or a server does."""
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from typing import Any, cast
+from typing import Any
 
 import pytest
-from arq.connections import ArqRedis
-from arq.constants import in_progress_key_prefix
-from proxy import queue_behind_proxy
-from reading_turns import left_behind
-from store_servers import Backend, ValkeyServer
-from waiting import end, in_loop, until
+from arq.constants import in_progress_key_prefix, job_key_prefix
+from store_servers import Backend
+from waiting import in_loop, until
+from works import Works, clean, hint, jobs, names, put, running
 
-from common import keys, queue
-from common.keys import JobRef, SessionRef, TurnRef
-from common.settings import Settings
+from common import keys
 from common.stores import Stores, open_stores
-from workers.runner import JobRunner
-
-Work = Callable[..., Awaitable[None]]
-
-
-class Works:
-    """A job's function that notes who runs, and holds everybody until it lets them go."""
-
-    def __init__(self, *, holding: bool = False) -> None:
-        self.begun: list[str] = []
-        self.running: set[str] = set()
-        self.most = 0
-        self.cancelled = 0
-        self.free = asyncio.Event()
-        if not holding:
-            self.free.set()
-
-    async def run(self, ctx: dict[str, Any], *job: Any) -> None:
-        name = ":".join(map(str, job))
-        self.begun.append(name)
-        self.running.add(name)
-        self.most = max(self.most, len(self.running))
-        try:
-            await self.free.wait()
-        except asyncio.CancelledError:
-            self.cancelled += 1
-            raise
-        finally:
-            self.running.discard(name)
-
-
-@asynccontextmanager
-async def running(
-    settings: Settings, work: Work, *, slots: int = 20, timeout_s: float = 600
-) -> AsyncIterator[JobRunner]:
-    """A runner of the full's queue, over connections of its own."""
-    async with open_stores(settings) as stores:
-        runner = JobRunner("full", cast(ArqRedis, stores.queue), work, slots=slots, timeout_s=timeout_s)
-        task = asyncio.create_task(runner.main())
-        try:
-            yield runner
-            assert not task.done() or not runner.allow_pick_jobs
-        finally:
-            await end(task, *runner.tasks.values())
-
-
-def jobs(count: int, first: int = 0) -> list[JobRef]:
-    session = SessionRef("default", "s1")
-    return [JobRef(TurnRef(session, f"turn{first + number:04}"), "full", 1) for number in range(count)]
-
-
-async def put(stores: Stores, *wanted: JobRef, ahead_ms: int = 0) -> None:
-    await stores.sync_clocks()
-    pipe = stores.queue.pipeline(transaction=True)
-    for job in wanted:
-        queue.put(pipe, job, stores.queue_clock.now_ms() + ahead_ms, 600_000)
-    await pipe.execute()
-
-
-async def hint(stores: Stores, *wanted: JobRef) -> None:
-    await stores.queue.rpush(keys.ready("full"), *map(str, wanted))
-
-
-async def clean(stores: Stores) -> bool:
-    """Whether nothing is left but the leases, which are not the runner's."""
-    return not set(await left_behind(stores)) - {keys.LEASES}
-
-
-def names(wanted: list[JobRef]) -> list[str]:
-    return [str(job) for job in wanted]
 
 
 @in_loop
@@ -135,11 +58,20 @@ async def test_a_job_put_twice_is_run_once(valkey: Backend) -> None:
         for _ in range(3):
             await put(stores, *wanted)
         await until(lambda: len(one.running) + len(two.running) == 10)
+        (last,) = jobs(1, first=10)
         await hint(stores, *wanted)
+        await put(stores, last)
+        await until(lambda: len(one.running) + len(two.running) == 11)
+        # What stands of the jobs that run was not touched.
+        assert await stores.queue.zcard(keys.queue("full")) == 11
+        for job in (*wanted, last):
+            assert (
+                await stores.queue.exists(in_progress_key_prefix + str(job), job_key_prefix + str(job)) == 2
+            )
         one.free.set()
         two.free.set()
         await until(lambda: clean(stores))
-        assert sorted(one.begun + two.begun) == names(wanted)
+        assert sorted(one.begun + two.begun) == names([*wanted, last])
 
 
 @in_loop
@@ -217,84 +149,3 @@ async def pickled(stores: Stores) -> list[bytes]:
         if await stores.queue.type(key) == b"string" and b"\x80\x04" in (await stores.queue.get(key) or b""):
             found.append(key)
     return found
-
-
-@in_loop
-async def test_stopping_waits_for_what_runs_and_takes_nothing_more(valkey: Backend) -> None:
-    works, settings = Works(holding=True), valkey.settings()
-    async with open_stores(settings) as stores, running(settings, works.run) as runner:
-        before, after = jobs(2)
-        await put(stores, before)
-        await until(lambda: works.running)
-        stopping = asyncio.create_task(runner.stop_taking(600))
-        await until(lambda: not runner.allow_pick_jobs)
-        await put(stores, after)
-        async with running(settings, (other := Works()).run):
-            await until(lambda: other.begun)  # another runner gets it
-        assert not stopping.done()
-        works.free.set()
-        await stopping
-        assert works.begun == [str(before)]
-        await until(lambda: clean(stores))
-
-
-@in_loop
-async def test_a_runner_that_stops_while_it_waits_for_work_leaves_the_next_job_to_others(
-    valkey: Backend,
-) -> None:
-    works, other, settings = Works(), Works(), valkey.settings()
-    async with open_stores(settings) as stores, running(settings, works.run) as runner:
-        await put(stores, *jobs(1))
-        await until(lambda: clean(stores))  # it has work no more, and waits
-        stopping = asyncio.create_task(runner.stop_taking(600))
-        await until(lambda: not runner.allow_pick_jobs)
-        await put(stores, *jobs(3, first=1))
-        async with running(settings, other.run):
-            await until(lambda: len(other.begun) == 3)
-        await stopping
-        assert len(works.begun) == 1
-
-
-@in_loop
-async def test_stopping_ends_at_its_deadline(valkey: Backend) -> None:
-    works, settings = Works(holding=True), valkey.settings()
-    async with open_stores(settings) as stores, running(settings, works.run) as runner:
-        await put(stores, *jobs(1))
-        await until(lambda: works.running)
-        await runner.stop_taking(0.01)
-        assert works.running
-
-
-@in_loop
-async def test_a_killed_server_is_waited_for(mortal: Backend, mortal_server: ValkeyServer) -> None:
-    works, settings = Works(holding=True), mortal.settings()
-    async with open_stores(settings) as stores, running(settings, works.run):
-        await put(stores, *jobs(3))
-        await until(lambda: len(works.running) == 3)
-        mortal_server.kill()
-        await asyncio.to_thread(mortal_server.start)
-        await stores.queue.connection_pool.disconnect()
-        await put(stores, *jobs(3, first=3))
-        await until(lambda: len(works.running) == 6)
-        works.free.set()
-        await until(lambda: clean(stores))
-        assert sorted(works.begun) == names(jobs(6))
-
-
-@in_loop
-async def test_a_connection_lost_while_jobs_are_taken_stops_nobody(two_servers: Backend) -> None:
-    works = Works()
-    async with (
-        open_stores(two_servers.settings()) as stores,
-        queue_behind_proxy(two_servers) as (proxy, settings),
-        running(settings, works.run),
-    ):
-        proxy.lose_reply_to(in_progress_key_prefix.encode())
-        lost, *others = jobs(5)
-        await put(stores, lost)
-        await until(lambda: proxy.lost)
-        await put(stores, *others)
-        await until(lambda: len(works.begun) == 4)
-        assert sorted(works.begun) == names(others)
-        # Nobody knows that it was taken, so it looks taken: the sweep puts the next attempt in its place.
-        assert await queue.taken(stores, lost)

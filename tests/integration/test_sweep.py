@@ -202,6 +202,10 @@ async def test_sweeping_again_or_by_two_at_once_changes_nothing_more(real: Backe
             await until(lambda: count(eyes, turn, LaneStarted, attempt=2))
             # A sweep that read the lease before, and acts only now.
             await queue.replace(eyes, job(turn), settings.lane_lease_ms)
+            # A lease of the former attempt that somebody brought back.
+            await eyes.queue.zadd(keys.LEASES, {str(job(turn)): 1})
+            await one.sweep.sweep()
+            assert await lease_of(eyes, job(turn)) is None
             await eyes.queue.rpush(keys.ready("full"), str(job(turn, 2)))
             await until(lambda: _no_hints(eyes))
             assert second.running.count == 1

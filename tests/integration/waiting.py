@@ -15,9 +15,17 @@ def in_loop(test: Callable[Args, Coroutine[Any, Any, None]]) -> Callable[Args, N
 
     @functools.wraps(test)
     def run(*args: Args.args, **kwargs: Args.kwargs) -> None:
-        asyncio.run(test(*args, **kwargs))
+        asyncio.run(_watched(test(*args, **kwargs)))
 
     return run
+
+
+async def _watched(test: Coroutine[Any, Any, None]) -> None:
+    """Run a test that fails too where a task or a callback of the loop breaks and nobody hears of it."""
+    unheard: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: unheard.append(context))
+    await test
+    assert not unheard
 
 
 async def until(check: Callable[[], Any], within_s: float = PATIENCE_S) -> Any:

@@ -1,0 +1,93 @@
+"""The job runner when it is to stop, and when its server or a connection goes: no job is lost."""
+
+import asyncio
+
+from arq.constants import in_progress_key_prefix
+from proxy import queue_behind_proxy
+from store_servers import Backend, ValkeyServer
+from waiting import in_loop, until
+from works import Works, clean, jobs, names, put, running
+
+from common import queue
+from common.stores import open_stores
+
+
+@in_loop
+async def test_stopping_waits_for_what_runs_and_takes_nothing_more(valkey: Backend) -> None:
+    works, settings = Works(holding=True), valkey.settings()
+    async with open_stores(settings) as stores, running(settings, works.run) as runner:
+        before, after = jobs(2)
+        await put(stores, before)
+        await until(lambda: works.running)
+        stopping = asyncio.create_task(runner.stop_taking(600))
+        await until(lambda: not runner.allow_pick_jobs)
+        await put(stores, after)
+        async with running(settings, (other := Works()).run):
+            await until(lambda: other.begun)  # another runner gets it
+        assert not stopping.done()
+        works.free.set()
+        await stopping
+        assert works.begun == [str(before)]
+        await until(lambda: clean(stores))
+
+
+@in_loop
+async def test_a_runner_that_stops_while_it_waits_for_work_leaves_the_next_job_to_others(
+    valkey: Backend,
+) -> None:
+    works, other, settings = Works(), Works(), valkey.settings()
+    async with open_stores(settings) as stores, running(settings, works.run) as runner:
+        await put(stores, *jobs(1))
+        await until(lambda: clean(stores))  # it has work no more, and waits
+        stopping = asyncio.create_task(runner.stop_taking(600))
+        await until(lambda: not runner.allow_pick_jobs)
+        await put(stores, *jobs(3, first=1))
+        async with running(settings, other.run):
+            await until(lambda: len(other.begun) == 3)
+        await stopping
+        assert len(works.begun) == 1
+
+
+@in_loop
+async def test_stopping_ends_at_its_deadline(valkey: Backend) -> None:
+    works, settings = Works(holding=True), valkey.settings()
+    async with open_stores(settings) as stores, running(settings, works.run) as runner:
+        await put(stores, *jobs(1))
+        await until(lambda: works.running)
+        await runner.stop_taking(0.01)
+        assert works.running
+
+
+@in_loop
+async def test_a_killed_server_is_waited_for(mortal: Backend, mortal_server: ValkeyServer) -> None:
+    works, settings = Works(holding=True), mortal.settings()
+    async with open_stores(settings) as stores, running(settings, works.run):
+        await put(stores, *jobs(3))
+        await until(lambda: len(works.running) == 3)
+        mortal_server.kill()
+        await asyncio.to_thread(mortal_server.start)
+        await stores.queue.connection_pool.disconnect()
+        await put(stores, *jobs(3, first=3))
+        await until(lambda: len(works.running) == 6)
+        works.free.set()
+        await until(lambda: clean(stores))
+        assert sorted(works.begun) == names(jobs(6))
+
+
+@in_loop
+async def test_a_connection_lost_while_jobs_are_taken_stops_nobody(two_servers: Backend) -> None:
+    works = Works()
+    async with (
+        open_stores(two_servers.settings()) as stores,
+        queue_behind_proxy(two_servers) as (proxy, settings),
+        running(settings, works.run),
+    ):
+        proxy.lose_reply_to(in_progress_key_prefix.encode())
+        lost, *others = jobs(5)
+        await put(stores, lost)
+        await until(lambda: proxy.lost)
+        await put(stores, *others)
+        await until(lambda: len(works.begun) == 4)
+        assert sorted(works.begun) == names(others)
+        # Nobody knows that it was taken, so it looks taken: the sweep puts the next attempt in its place.
+        assert await queue.taken(stores, lost)
