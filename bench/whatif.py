@@ -4,6 +4,7 @@ python -m bench.whatif
 """
 
 import argparse
+import os
 import random
 import tempfile
 import time
@@ -52,6 +53,11 @@ def _text(chance: random.Random, words: int) -> str:
     return " ".join(sentences)
 
 
+def _cpu_s() -> float:
+    """What this process has used so far, and those that it has waited for."""
+    return sum(os.times()[:4])
+
+
 def measure(count: int, jobs: int) -> dict[str, dict[str, Value]]:
     """Seconds for an unchanged policy, for another, and for a grid."""
     tries = {
@@ -67,7 +73,7 @@ def measure(count: int, jobs: int) -> dict[str, dict[str, Value]]:
         path = Path(folder) / "recordings.jsonl"
         events = write(path, turns(count))
         for name, (sets, sweeps) in tries.items():
-            began = time.perf_counter()
+            began, used_s = time.perf_counter(), _cpu_s()
             found = try_files([path], read_cases(sets, sweeps), jobs, show=True)
             seconds = time.perf_counter() - began
             assert found.before.turns == count, "a turn was not heard as it was"
@@ -76,6 +82,7 @@ def measure(count: int, jobs: int) -> dict[str, dict[str, Value]]:
                 "events a turn": events / count,
                 "MB": path.stat().st_size / 1e6,
                 "s": seconds,
+                "CPU s": _cpu_s() - used_s,
                 "unknown": len(found.outcomes[0].unknown),
             }
     return table

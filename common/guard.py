@@ -1,6 +1,9 @@
 """Whether a sentence of the draft commits to something that only the full may say. Pure.
 
-A guard errs on the safe side: what it holds costs a bridge, what it lets out cannot be taken back.
+A sentence passes through three steps, in each language of which it has a letter. What looks like a
+commitment and is none ("one moment", "let me check") is read as nothing. So is a clause that only asks
+("whether it was sent"), save for dates and amounts. What is left commits if a list of the language finds
+something in it.
 """
 
 import re
@@ -12,34 +15,11 @@ from common.guard_rules import CHINESE, ENGLISH, RUSSIAN
 
 MAX_RULE = 200  # characters of a profile's own expression
 MAX_SEARCHED = 2_000  # characters of a sentence that a profile's own expressions see
-MAX_WAYS = 20_000  # in which such an expression may try to match from one place
+MAX_WAYS = 10_000  # in which such an expression may try to match from one place
 
-_HARMLESS = "§"
-_TRADITIONAL = (
-    "這為幫給會將經辦單訂發貨錢點鐘週禮個內兩萬億後當對確實沒錯馬請問題讓們說嗎麼動時間處決應該預約讀找餘額費運難過開關"
-    "證訊電話聯繫員險換補償還來無現種樣體責擔號碼終屬斷記錄從較業務賬帳戶產總價幾歲數續遲壞聽見覺試謝誰儘細詳"
-)
-_SIMPLIFIED = (
-    "这为帮给会将经办单订发货钱点钟周礼个内两万亿后当对确实没错马请问题让们说吗么动时间处决应该预约读找余额费运难过开关"
-    "证讯电话联系员险换补偿还来无现种样体责担号码终属断记录从较业务账账户产总价几岁数续迟坏听见觉试谢谁尽细详"
-)
-_PLAIN = str.maketrans(
-    str.maketrans(_TRADITIONAL, _SIMPLIFIED)
-    | {chr(wide): chr(wide - 0xFEE0) for wide in range(0xFF01, 0xFF5F)}
-    | dict.fromkeys('*_`~"#“”„«»‹›「」『』《》〝〞¿¡\u200b\u200c\u200d\u2060\ufeff\u00ad', "")
-    | dict.fromkeys("‘’ʼ´", "'")
-    | dict.fromkeys("‐‑‒–—―−", "-")
-    | {"。": ".", "、": ",", "…": ".", "ё": "е", "Ё": "е", _HARMLESS: " "}
-)
-_LEAD = " '-.,!([{•>|+"
-_ASKS = re.compile(r"\?[ !?.)'\]]*$|[吗呢么][ !.)'\]]*$")
-# Two of the months are words as well; their capital tells, unless the sentence begins with it.
-_MONTH = re.compile(r"(?<=[a-z,] )(?:May|March)\b(?! (?:I|we|you)\b)")
-
-
-# A language's entries in the order in which they are tried, with what they commit to, and where they count:
-# anywhere; not in a clause that only asks; nor in a question.
-_ORDER = (
+# The lists of a language in the order in which they are tried, what they find, and where they look:
+# everywhere; not in clauses that only ask; nor in the last clause of a question.
+_LISTS = (
     ("DATE", "date", "all"),
     ("AMOUNT", "amount", "all"),
     ("SPAN", "date", "stated"),
@@ -48,9 +28,31 @@ _ORDER = (
     ("PROMISE", "promise", "said"),
     ("STATED", "answer", "stated"),
 )
+_NOTHING = "§"
+# Traditional characters, as far as the rules use their simplified ones.
+_TRADITIONAL = (
+    "這為幫給會將經辦單訂發貨錢點鐘週禮個內兩萬億後當對確實沒錯馬請問題讓們說嗎麼動時間處決應該預約讀找餘額費"
+    "運難過開關證訊電話聯繫員險換補償還來無現種樣體責擔號碼終屬斷記錄從較業務賬帳戶產總價幾歲數續遲壞聽見覺試"
+)
+_SIMPLIFIED = (
+    "这为帮给会将经办单订发货钱点钟周礼个内两万亿后当对确实没错马请问题让们说吗么动时间处决应该预约读找余额费"
+    "运难过开关证讯电话联系员险换补偿还来无现种样体责担号码终属断记录从较业务账账户产总价几岁数续迟坏听见觉试"
+)
+_PLAIN = str.maketrans(
+    str.maketrans(_TRADITIONAL, _SIMPLIFIED)
+    | {chr(wide): chr(wide - 0xFEE0) for wide in range(0xFF01, 0xFF5F)}
+    | dict.fromkeys('*_`~"#“”„«»‹›「」『』《》〝〞¿¡\u200b\u200c\u200d\u2060\ufeff\u00ad', "")
+    | dict.fromkeys("‘’ʼ´", "'")
+    | dict.fromkeys("‐‑‒–—―−", "-")
+    | {"。": ".", "、": ",", "…": ".", "ё": "е", "Ё": "е", _NOTHING: " "}
+)
+_LEAD = " '-.,!([{•>|+"
+_ASKS = re.compile(r"\?[ !?.)'\]]*$|[吗呢么][ !.)'\]]*$")
+# Two months are words as well: their capital tells, unless the sentence begins with it.
+_MONTH = re.compile(r"(?<=[a-z,] )(?:May|March)\b(?! (?:I|we|you)\b)")
 
 
-class _Table(NamedTuple):
+class _List(NamedTuple):
     pattern: re.Pattern[str]
     kind: str
     where: str
@@ -60,14 +62,14 @@ class _Language(NamedTuple):
     letters: re.Pattern[str]
     harmless: re.Pattern[str]
     asked: re.Pattern[str]
-    tables: tuple[_Table, ...]
+    lists: tuple[_List, ...]
 
 
 def commits(sentence: str, extra: Sequence[str] = ()) -> str | None:
-    """What a draft's sentence commits to: `date`, `amount`, `done`, `promise`, `answer`, `custom`, or None.
+    """What a sentence commits to: `date`, `amount`, `done`, `answer`, `promise`, `custom`, or None.
 
-    It is checked by every language of which it has a letter. `extra` are a profile's own regular
-    expressions, which see the sentence as it is. Raises ValueError as `check_rules` does.
+    `extra` are a profile's own regular expressions: they see the sentence as it is, and no case.
+    Raises ValueError as `check_rules` does.
     """
     if extra:
         head = sentence[:MAX_SEARCHED]
@@ -75,8 +77,8 @@ def commits(sentence: str, extra: Sequence[str] = ()) -> str | None:
             return "custom"
     text = " ".join(sentence.translate(_PLAIN).split()).lstrip(_LEAD)
     lower = text.lower()
-    spoken = [language for language in _LANGUAGES if language.letters.search(lower)]
-    for language in spoken or _LANGUAGES[:1]:
+    # A bare "20 $" is as good in any language.
+    for language in [each for each in _LANGUAGES if each.letters.search(lower)] or _LANGUAGES[:1]:
         kind = _kind(language, lower)
         if kind:
             return kind
@@ -89,22 +91,27 @@ def check_rules(extra: Sequence[str]) -> None:
 
 
 def _kind(language: _Language, text: str) -> str | None:
-    bare = language.harmless.sub(_HARMLESS, text)
-    said = language.asked.sub(_HARMLESS, bare)
-    # Of a question only what stands before its last clause is stated: "You can return it, anything else?"
-    stated = said if _ASKS.search(text) is None else said[: max(map(said.rfind, ",;:")) + 1]
+    bare = language.harmless.sub(_NOTHING, text)
+    said = language.asked.sub(_NOTHING, bare)
+    stated = said
+    if _ASKS.search(text):  # "You can return it, anything else?" states something all the same
+        stated = said[: max(map(said.rfind, ",;:")) + 1]
     texts = {"all": bare, "said": said, "stated": stated}
-    for table in language.tables:
-        if table.pattern.search(texts[table.where]):
-            return table.kind
+    for each in language.lists:
+        if each.pattern.search(texts[each.where]):
+            return each.kind
     return None
 
 
-# --- compiling -------------------------------------------------------------------------------------------
+# --- reading the rules -----------------------------------------------------------------------------------
 
 
 def _entries(rules: str) -> dict[str, str]:
-    """The entries by name, each as one group with the entries it names filled in."""
+    """A language's entries by name, each as one group.
+
+    An entry begins with `NAME:` and has its alternatives a line each or with `|` between them; a line that
+    begins with spaces goes on with the one before. `(` stands for `(?:`, and `<NAME>` for an earlier entry.
+    """
     lines: dict[str, list[str]] = {}
     name = ""
     for line in re.sub(r"\n +", "", rules).split("\n"):
@@ -114,9 +121,9 @@ def _entries(rules: str) -> dict[str, str]:
         if line and not line.startswith("#"):
             lines.setdefault(name, []).append(line)
     entries: dict[str, str] = {}
-    for name, parts in lines.items():
-        grouped = re.sub(r"(?<!\\)\((?!\?)", "(?:", "|".join(parts))
-        entries[name] = "(?:" + re.sub("<([A-Z]+)>", lambda found: entries[found[1]], grouped) + ")"
+    for name, alternatives in lines.items():
+        entry = re.sub(r"(?<!\\)\((?!\?)", "(?:", "|".join(alternatives))
+        entries[name] = "(?:" + re.sub("<([A-Z]+)>", lambda found: entries[found[1]], entry) + ")"
     return entries
 
 
@@ -127,7 +134,7 @@ def _compile(letters: str, rules: str) -> _Language:
         re.compile(f"[{letters}]"),
         re.compile(start + entries["HARMLESS"]),
         re.compile(entries["ASKED"]),
-        tuple(_Table(re.compile(start + entries[name]), kind, where) for name, kind, where in _ORDER),
+        tuple(_List(re.compile(start + entries[name]), kind, where) for name, kind, where in _LISTS),
     )
 
 
@@ -151,68 +158,68 @@ def _own_rule(rule: str) -> re.Pattern[str]:
         raise ValueError(f"guard rule {rule[:40]!r}… is longer than {MAX_RULE} characters")
     try:
         pattern = re.compile(rule, re.IGNORECASE)
-        if pattern.search("") is not None:
-            raise ValueError("matches anything")
+        if pattern.search(""):
+            raise ValueError("it matches anything")
         if _Ways(rule).count() > MAX_WAYS:
-            raise ValueError("could be too slow: repeat less, and nothing that repeats or branches inside")
+            raise ValueError("it could be slow: repeat less, and nothing that itself repeats or branches")
     except (re.error, ValueError, OverflowError, RecursionError) as error:
         raise ValueError(f"guard rule {rule!r}: {error}") from None
     return pattern
 
 
 class _Ways:
-    """How many ways a valid expression has to try a match from one place, at most."""
+    """How many ways a valid expression has to try a match from one place, at most.
+
+    Short expressions and short texts alone are no bound: `(a+)+$` is slow on thirty letters.
+    """
 
     _ATOM = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|[^\\]", re.DOTALL)
     _GROUP = re.compile(r"\((?:\?(?:[:=!>]|<[=!]|P<\w+>))?(?!\?)")
-    _REPEAT = re.compile(r"([*+?]|\{(\d*)(,?)(\d*)\})[?+]?")
+    _REPEAT = re.compile(r"(?:([*+?])|\{(?!\})(\d*)(,?)(\d*)\})[?+]?")
 
     def __init__(self, rule: str) -> None:
         self._rule = rule
         self._at = 0
 
     def count(self) -> int:
-        """Of the alternatives from here to the end of the group."""
+        """From here to the end of the group."""
         total, ways = 0, 1
         while self._at < len(self._rule) and self._rule[self._at] != ")":
             if self._rule[self._at] == "|":
                 self._at += 1
                 total, ways = total + ways, 1
             else:
-                ways = min(ways * self._repeated(self._one()), MAX_WAYS + 1)
-        return min(total + ways, MAX_WAYS + 1)
+                ways = min(self._repeated(self._one()) * ways, MAX_WAYS + 1)
+        return total + ways
 
     def _one(self) -> int:
-        if self._rule[self._at] == "(":
-            group = self._GROUP.match(self._rule, self._at)
-            if group is None:
-                raise ValueError("flags, comments, conditions and backreferences are not for guard rules")
-            self._at = group.end()
-            ways = self.count()
-            self._at += 1
-            return ways
-        atom = self._ATOM.match(self._rule, self._at)
-        assert atom is not None  # the expression is valid
-        if re.fullmatch(r"\\[1-9]", atom[0]):
-            raise ValueError("flags, comments, conditions and backreferences are not for guard rules")
-        self._at = atom.end()
-        return 1
+        """Of a group or a single character."""
+        if self._rule[self._at] != "(":
+            atom = self._ATOM.match(self._rule, self._at)
+            if atom is None or re.fullmatch(r"\\[1-9]", atom[0]):
+                raise ValueError("it refers back")
+            self._at = atom.end()
+            return 1
+        group = self._GROUP.match(self._rule, self._at)
+        if group is None:
+            raise ValueError("it has flags, a comment, a condition, or refers back")
+        self._at = group.end()
+        ways = self.count()
+        self._at += 1
+        return ways
 
     def _repeated(self, ways: int) -> int:
         found = self._REPEAT.match(self._rule, self._at)
-        if found is None or (found[1] in ("{}", "{,}") and False):
+        if found is None:
             return ways
         self._at = found.end()
-        sign, low, comma, high = found[1], found[2], found[3], found[4]
-        least = int(low or 0) if sign[0] == "{" else int(sign == "+")
-        most = MAX_SEARCHED if sign in "*+" else 1 if sign == "?" else int(high) if high else MAX_SEARCHED
-        if sign[0] == "{" and not comma:
-            most = least
-        most = min(most, MAX_SEARCHED)
+        sign, low, comma, high = found.groups()
+        least = int(low or 0) if sign is None else int(sign == "+")
+        most = MAX_SEARCHED
+        if sign == "?":
+            most = 1
+        elif high or (sign is None and not comma):
+            most = min(int(high or least), MAX_SEARCHED)
         if ways == 1:
-            return most - least + 1
-        return (
-            min(sum(ways**times for times in range(least, min(most, 16) + 1)), MAX_WAYS + 1)
-            if most <= 16
-            else MAX_WAYS + 1
-        )
+            return max(most - least + 1, 1)
+        return sum(min(ways**times, MAX_WAYS + 1) for times in range(min(least, 20), min(most, 20) + 1))
