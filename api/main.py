@@ -13,6 +13,7 @@ from api.doors import chat, health, models
 from api.services import open_services
 from common.errors import FastReplyError
 from common.logs import set_up_logs
+from common.memory import freeze_start_up
 from common.settings import Settings
 
 
@@ -23,6 +24,7 @@ def create_app(settings: Settings) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with open_services(settings) as services:
             app.state.services = services
+            freeze_start_up()
             yield
 
     app = FastAPI(title="Fast Reply", version="0.1.0", lifespan=lifespan)

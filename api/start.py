@@ -54,7 +54,7 @@ class TurnStarter:
             turn=turn.turn,
             profile=profile.name,
             request=request.body,
-            policy=policy.model_dump(),
+            policy=policy.model_dump(mode="json"),
             lanes=_lanes(profile, policy, model, drafted=not reason, late=late),
             drafting=reason or ("late" if late else "on"),
             wire=WIRE_VERSION,

@@ -67,7 +67,8 @@ class FillerPolicy(_Part):
             return values
         ours = {name: value for name, value in values.items() if name not in _JAICP_FILLER}
         one, several = values.get("fillerPhrase"), values.get("fillerPhrasesList") or []
-        ours["phrases"] = {"*": [*([one] if one else []), *several]}
+        if one or several:
+            ours["phrases"] = {"*": [*([one] if one else []), *several]}
         if "activationDelayMs" in values:
             ours["delay_ms"] = values["activationDelayMs"]
         return ours

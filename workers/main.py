@@ -16,6 +16,7 @@ from httpx_aiohttp import AiohttpTransport
 
 from common.keys import Lane
 from common.logs import set_up_logs
+from common.memory import freeze_start_up
 from common.profiles import Profiles
 from common.settings import Settings
 from common.stores import STORE_ERRORS, Stores, open_stores
@@ -68,6 +69,7 @@ async def work(settings: Settings, lane: Lane) -> None:
         )
         sweep = Sweep(settings, stores, worker)
         background = [publisher.run(), running.run(), sweep.run(), runner.main()]
+        freeze_start_up()
         await _until_stopped(background, stopping, lambda: _drain(settings, runner, running))
 
 

@@ -59,7 +59,7 @@ def pairs(path: Path) -> Iterator[Pair]:
 def overtake(pair: Pair, token: int, policy: dict[str, Any]) -> tuple[str, str]:
     """What is heard of draft and full, where the full comes when the draft has said so many tokens."""
     lanes = {"draft": {"model": "d", "prompt": ""}, "full": {"model": "f", "prompt": ""}}
-    rules = Policy.model_validate(policy).model_dump()
+    rules = Policy.model_validate(policy).model_dump(mode="json")
     fold = Fold(TurnStarted(TURN, "p", {"messages": []}, rules, lanes, "on", 1, FOLD_VERSION))
     said = {"draft": "", "full": ""}
 

@@ -55,7 +55,7 @@ class Pen:
         """Begin a turn and the full's first attempt in the log."""
         turn = TurnRef(SessionRef("default", session), "turn0001")
         lanes: dict[str, dict[str, object]] = {"draft": {}, "full": {}}
-        policy = Policy().model_dump()
+        policy = Policy().model_dump(mode="json")
         begun = TurnStarted(turn.turn, "fast-reply", {"messages": []}, policy, lanes, "on", 1, FOLD_VERSION)
         pipe = stores.log.pipeline(transaction=True)
         append(pipe, turn.session, begun, create=True)

@@ -18,7 +18,9 @@ PAGE = 256
 
 
 def started(turn: str) -> TurnStarted:
-    return TurnStarted(turn, "fast-reply", {"messages": []}, Policy().model_dump(), {"full": {}}, "on", 1, 1)
+    return TurnStarted(
+        turn, "fast-reply", {"messages": []}, Policy().model_dump(mode="json"), {"full": {}}, "on", 1, 1
+    )
 
 
 def word(turn: str, number: int) -> Delta:

@@ -42,7 +42,7 @@ def started(
         turn=turn,
         profile="fast-reply",
         request={"messages": [{"role": "user", "content": "Hi"}]},
-        policy=Policy.model_validate(policy).model_dump(),
+        policy=Policy.model_validate(policy).model_dump(mode="json"),
         lanes=lanes,
         drafting="on" if draft else "off",
         wire=1,
