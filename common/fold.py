@@ -220,7 +220,8 @@ class Fold:
             self.opening = None  # nothing was said that could be repeated, and there is nothing to wait for
             return True
         idle = self.voice.silent and self.spoken["draft"] == self.voice.free
-        begin = self._read_opening(flows=not idle)
+        # Whoever wants the first token doesn't wait until a sentence can be judged as a whole.
+        begin = self._read_opening(flows=not idle and self.policy.handoff.when != "first_token")
         if begin is None or not self.full.text[begin:].strip():
             return False
         if idle:

@@ -98,12 +98,14 @@ class RunningLanes:
             pipe.zadd(keys.LEASES, dict.fromkeys(members, now_ms + self._settings.lane_lease_ms), xx=True)
             pipe.zmscore(keys.LEASES, members)
             pipe.mget([keys.cancelled(h.job) for h in held])
+            if self._lane == "draft":
+                pipe.mget([keys.full_only(h.job.turn.session.tenant) for h in held])
         replies = await pipe.execute()
         self._stores.queue_clock.take(replies[0])
         if not held:
             return
-        for lane, score, mark in zip(held, *replies[-2:], strict=True):
-            if mark:
+        for lane, score, *marks in zip(held, *replies[4:], strict=True):
+            if any(marks):
                 lane.end("cancelled")
             elif score is None:
                 lane.end("lost")

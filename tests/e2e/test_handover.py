@@ -76,7 +76,8 @@ def test_a_draft_that_has_ended_is_followed_by_the_full(stack: Stack) -> None:
 def test_when_a_few_words_of_the_full_are_there(stack: Stack, when: str) -> None:
     stack.simulator.draft(**SLOW)
     model = stack.simulator.full(ttft_ms=600, text=FULL, cut_after=3)
-    heard = stack.hear(model, fast_reply={"policy": {"handoff": {"when": when, "cut": "now"}}})
+    policy = {"handoff": {"when": when, "cut": "now", "join": "append"}}
+    heard = stack.hear(model, fast_reply={"policy": policy})
     if when == "first_token":
         assert heard.lanes == ["draft", "full"]
         assert heard.said("full").lstrip() == FIRST_WORDS
@@ -109,7 +110,7 @@ def test_when_the_full_is_as_long_as_what_was_said(stack: Stack) -> None:
 def test_enough_characters_overtake_without_a_sentence(stack: Stack) -> None:
     stack.simulator.draft(**stuck_after(ENGLISH.draft[:43]))
     model = stack.simulator.full(ttft_ms=500, text=FULL, cut_after=3)
-    policy = {"handoff": {"min_chars": len(FIRST_WORDS), "cut": "now"}}
+    policy = {"handoff": {"min_chars": len(FIRST_WORDS), "cut": "now", "join": "append"}}
     heard = stack.hear(model, fast_reply={"policy": policy})
     assert heard.said("full").strip() == FIRST_WORDS
 
@@ -140,7 +141,7 @@ def test_a_draft_that_never_ends_its_sentence_is_not_waited_for(stack: Stack) ->
     stack.simulator.draft(**stuck_after("Good question, let me"))
     heard = stack.hear(stack.simulator.full(ttft_ms=500, text=FULL))
     heard.assert_well_ended()
-    assert heard.text == "Good question, let me " + FULL
+    assert heard.text == "Good question, let me… " + FULL
 
 
 def test_whole_sentences_of_the_draft_only(stack: Stack) -> None:

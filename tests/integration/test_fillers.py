@@ -1,0 +1,152 @@
+"""Filler phrases as the driver picks them: in the caller's language, and not the one that was heard last."""
+
+import asyncio
+from itertools import pairwise
+from typing import Any
+
+from following import hear, over
+from parts import ask, open_api, open_starter, open_workers
+from reading_turns import count, events, heard
+from scripted import Scripted, answer
+from store_servers import Backend
+from waiting import in_loop, until
+
+from common import driver, keys
+from common.events import Delta, LaneStarted, TimerFired, TurnStarted
+from common.fold import FILLER
+from common.keys import SessionRef, TurnRef
+from common.log import append_now, read_turn
+from common.releases import Due
+from common.settings import Settings
+from common.stores import Stores, open_stores
+
+TWO = {"en": ["One moment.", "Let me look."]}
+NOW = Due(FILLER.number, FILLER.due, 0)
+WHOLE = "We open at nine. Every day."
+LONG = 1_200  # entries: several pages of those that the driver looks through
+
+
+async def begin(
+    settings: Settings,
+    stores: Stores,
+    phrases: dict[str, Any],
+    said: str = "When do you open?",
+    call: str = "s1",
+) -> tuple[TurnRef, TurnStarted]:
+    """A turn in which a filler is due at once."""
+    asked = ask(call, drafting=False, filler={"phrases": phrases, "delay_ms": 0, "maximum": 3})
+    asked.body["messages"][-1]["content"] = said
+    starter = open_starter(settings, stores)
+    turn, started = starter.plan(asked)
+    await starter.write(turn, started)
+    return turn, started
+
+
+async def fill(stores: Stores, turn: TurnRef, started: TurnStarted) -> str:
+    """Let a filler's time come; the phrase that was picked."""
+    await driver.fire_timer(stores, turn, started, NOW)
+    fired = [event for event in await events(stores, turn) if isinstance(event, TimerFired)]
+    return fired[-1].phrase
+
+
+async def answer_begins(stores: Stores, turn: TurnRef, entries: int = 1) -> None:
+    """The full speaks: from now on no filler is heard."""
+    full = [Delta(turn.turn, "full", 1, at, "a", 0) for at in range(entries)]
+    await append_now(stores, turn.session, LaneStarted(turn.turn, "full", 1, "", "w"), *full)
+
+
+@in_loop
+async def test_a_phrase_is_in_the_language_of_the_turn(real: Backend) -> None:
+    settings = real.settings()
+    phrases = {"en": ["One moment."], "ru": ["Минуту.", "Секунду."], "*": ["…"]}
+    async with open_stores(settings) as stores:
+        for said, allowed in (
+            ("When do you open?", {"One moment."}),
+            ("Когда вы открываетесь?", {"Минуту.", "Секунду."}),
+            ("你们几点开门？", {"…"}),
+        ):
+            assert await fill(stores, *await begin(settings, stores, phrases, said)) in allowed
+        assert await fill(stores, *await begin(settings, stores, {"ru": ["Минуту."]})) == ""
+
+
+@in_loop
+async def test_no_phrase_is_heard_twice_running_in_a_session(real: Backend) -> None:
+    settings = real.settings()
+    async with open_stores(settings) as stores:
+        picked = [await fill(stores, *await begin(settings, stores, TWO)) for _ in range(8)]
+        assert set(picked) == set(TWO["en"])
+        assert all(one != other for one, other in pairwise(picked))
+
+
+@in_loop
+async def test_a_phrase_that_came_too_late_was_not_heard(real: Backend) -> None:
+    settings = real.settings()
+    async with open_stores(settings) as stores:
+        for call in range(8):
+            name = f"call {call}"
+            first = await fill(stores, *await begin(settings, stores, TWO, call=name))
+            turn, started = await begin(settings, stores, TWO, call=name)
+            await answer_begins(stores, turn)
+            late = await fill(stores, turn, started)
+            assert late != first
+            assert await fill(stores, *await begin(settings, stores, TWO, call=name)) == late
+
+
+@in_loop
+async def test_the_last_phrase_is_found_behind_a_long_answer(valkey: Backend) -> None:
+    settings = valkey.settings()
+    async with open_stores(settings) as stores:
+        for call in range(4):
+            turn, started = await begin(settings, stores, TWO, call=f"call {call}")
+            first = await fill(stores, turn, started)
+            await answer_begins(stores, turn, LONG)
+            assert await fill(stores, *await begin(settings, stores, TWO, call=f"call {call}")) != first
+
+
+@in_loop
+async def test_another_session_knows_nothing_of_it_and_one_phrase_is_better_than_none(real: Backend) -> None:
+    settings = real.settings()
+    async with open_stores(settings) as stores:
+        for call in ("s1", "s1", "s2"):
+            turn = await begin(settings, stores, {"en": ["One moment."]}, call=call)
+            assert await fill(stores, *turn) == "One moment."
+
+
+@in_loop
+async def test_a_deleted_session_stays_deleted(real: Backend) -> None:
+    settings = real.settings()
+    async with open_stores(settings) as stores:
+        turn, started = await begin(settings, stores, TWO)
+        await stores.log.delete(keys.log(turn.session))
+        await driver.fire_timer(stores, turn, started, NOW)
+        assert await read_turn(stores, turn) == []
+        assert not await stores.log.exists(keys.log(SessionRef("default", "s1")))
+
+
+@in_loop
+async def test_in_a_live_turn_each_filler_is_written_and_heard_once(real: Backend) -> None:
+    settings, spoken = real.settings(), asyncio.Event()
+    model = Scripted(full=[[spoken, *answer(WHOLE)]])
+    filler = {"phrases": TWO, "delay_ms": 100, "interval_ms": 500, "maximum": 2}
+    async with open_workers(settings, model), open_api(settings) as api:
+        live = await api.turns.start(ask(drafting=False, filler=filler))
+        await until(lambda: live.fold.fillers == 2)
+        first, second = (r.text for r in live.releases)  # type: ignore[union-attr]
+        assert {first, second.strip()} == set(TWO["en"])
+        assert live.releases[1].at_ms - live.releases[0].at_ms >= 500
+        spoken.set()
+        assert (await hear(live))[0] == f"{first}{second} {WHOLE}"
+        await over(api, live)
+        assert await count(api.stores, live.turn, TimerFired) == 2
+
+
+@in_loop
+async def test_an_answer_in_time_is_not_filled(real: Backend) -> None:
+    settings = real.settings()
+    model = Scripted(draft=[answer("Let me see.")], full=[answer(WHOLE)])
+    async with open_workers(settings, model), open_api(settings) as api:
+        live = await api.turns.start(ask(filler={"phrases": TWO, "delay_ms": 5_000}))
+        await hear(live)
+        await over(api, live)
+        assert await count(api.stores, live.turn, TimerFired) == 0
+        assert heard(live.releases).endswith(WHOLE)

@@ -1,0 +1,221 @@
+"""What is known of the full models' pace, and what becomes of a draft that waits for it."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from following import hear, over
+from parts import Api, ask, open_api, open_worker, open_workers
+from reading_turns import count, heard
+from redis.exceptions import ConnectionError as NoConnection
+from scripted import END, Scripted, answer, words
+from store_servers import Backend
+from waiting import in_loop, until
+
+from common import keys, pace
+from common.events import LaneFinished, LaneStarted
+from common.keys import DEFAULT_TENANT
+from common.pace import KEPT, Pace
+from common.profiles import DEFAULT_PROFILE
+from common.stores import Stores, open_stores
+from workers.providers.base import UpstreamError
+
+WHOLE = "We open at nine. Every day."
+DRAFT = "Let me see."
+ADAPTIVE = {"when": "adaptive", "slow_ms": 800, "hedge_ms": 50}
+KEY = keys.pace(DEFAULT_TENANT, DEFAULT_PROFILE)
+
+
+async def noted(stores: Stores) -> list[int]:
+    """The first-token times that are known, the newest first."""
+    return [int(ms) for ms in await stores.queue.lrange(KEY, 0, -1)]  # type: ignore[misc]
+
+
+async def known(api: Api, *times_ms: int) -> None:
+    """Let the replica know these times."""
+    for ms in times_ms:
+        await pace.note(api.stores, DEFAULT_TENANT, DEFAULT_PROFILE, ms)
+    await until(lambda: api.pace._recent[DEFAULT_PROFILE] == list(reversed(times_ms)))
+
+
+@in_loop
+async def test_the_latest_times_are_kept(backend: Backend) -> None:
+    async with open_stores(backend.settings()) as stores:
+        for ms in range(KEPT + 7):
+            await pace.note(stores, DEFAULT_TENANT, DEFAULT_PROFILE, ms)
+        assert await noted(stores) == list(range(KEPT + 6, 6, -1))
+
+
+@pytest.mark.parametrize(
+    ("times_ms", "slow"),
+    [
+        ([], True),  # what is not known is taken for slow
+        ([100], False),
+        ([800] * 10, False),
+        ([900] * 3 + [100] * 7, False),
+        ([900] * 4 + [100] * 6, True),
+        ([5_000], True),
+    ],
+)
+@in_loop
+async def test_slow_is_what_was_slow_in_more_than_three_of_ten(
+    valkey: Backend, times_ms: list[int], slow: bool
+) -> None:
+    async with open_stores(valkey.settings()) as stores:
+        for ms in times_ms:
+            await pace.note(stores, DEFAULT_TENANT, DEFAULT_PROFILE, ms)
+        known = Pace(stores, DEFAULT_TENANT, [DEFAULT_PROFILE])
+        assert known.is_slow(DEFAULT_PROFILE, 800)
+        task = asyncio.create_task(known.run())
+        await until(lambda: len(known._recent[DEFAULT_PROFILE]) == len(times_ms))
+        await until(lambda: known.is_slow(DEFAULT_PROFILE, 800) is slow)
+        task.cancel()
+        assert known.is_slow("no such profile", 800)
+
+
+@in_loop
+async def test_a_store_that_is_away_only_leaves_the_pace_as_it_was(valkey: Backend) -> None:
+    async with open_stores(valkey.settings()) as stores:
+        known = Pace(stores, DEFAULT_TENANT, [DEFAULT_PROFILE])
+        asked = asyncio.Event()
+
+        async def away(*_: Any) -> Any:
+            asked.set()
+            raise NoConnection("away")
+
+        stores.queue.lrange = away  # type: ignore[method-assign]
+        task = asyncio.create_task(known.run())
+        await asked.wait()
+        await asyncio.sleep(0)
+        assert not task.done()
+        task.cancel()
+
+
+@in_loop
+async def test_the_fulls_first_word_is_noted_and_nothing_else(real: Backend) -> None:
+    settings = real.settings()
+    model = Scripted(
+        draft=[answer(DRAFT)], full=[answer(WHOLE), [UpstreamError("upstream_refused", "no")], [*END]]
+    )
+    async with open_workers(settings, model), open_api(settings) as api:
+        for number, times in enumerate((1, 1, 1)):
+            live = await api.turns.start(ask(f"s{number}"))
+            await hear(live)
+            await over(api, live)
+            assert len(await noted(api.stores)) == times
+        assert 0 <= (await noted(api.stores))[0] < 10_000
+
+
+@in_loop
+async def test_an_answer_is_whole_also_where_its_pace_cannot_be_noted(
+    real: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(*_: Any) -> None:
+        raise NoConnection("away")
+
+    monkeypatch.setattr(pace, "note", away)
+    settings = real.settings()
+    model = Scripted(full=[answer(WHOLE)])
+    async with open_workers(settings, model), open_api(settings) as api:
+        live = await api.turns.start(ask(drafting=False))
+        assert (await hear(live))[0] == WHOLE
+        await over(api, live)
+        assert await count(api.stores, live.turn, LaneFinished, lane="full", reason="stop") == 1
+
+
+@in_loop
+async def test_the_wait_for_the_draft_is_not_the_models(real: Backend) -> None:
+    settings = real.settings()
+    model = Scripted(draft=[[*words(DRAFT), asyncio.Event()]], full=[answer(" We open at nine.")])
+    handoff = {"join": "continue", "continue_wait_ms": 1_500}
+    async with open_workers(settings, model), open_api(settings) as api:
+        live = await api.turns.start(ask(handoff=handoff))
+        assert (await hear(live))[0] == f"{DRAFT} We open at nine."
+        (asked,) = model.of("full")
+        assert asked.said == DRAFT
+        assert live.fold.handed_over_ms is not None and live.fold.handed_over_ms >= 1_500
+        await over(api, live)
+        (first_ms,) = await noted(api.stores)
+        assert first_ms < live.fold.handed_over_ms - 500
+
+
+# The adaptive draft.
+
+
+@in_loop
+async def test_a_full_that_is_known_as_slow_is_drafted_at_once(real: Backend) -> None:
+    settings = real.settings()
+    model = Scripted(draft=[answer(DRAFT)], full=[[asyncio.Event()]])
+    async with open_workers(settings, model), open_api(settings) as api:
+        await known(api, 2_000)
+        live = await api.turns.start(ask(draft={**ADAPTIVE, "hedge_ms": 60_000}))
+        assert live.started.drafting == "on"
+        await until(lambda: heard(live.releases) == DRAFT)
+        await live.interrupt("client")
+        await over(api, live)
+
+
+@in_loop
+async def test_a_quick_full_is_not_drafted(real: Backend) -> None:
+    settings = real.settings()
+    model = Scripted(draft=[answer(DRAFT)], full=[answer(WHOLE)])
+    async with open_workers(settings, model), open_api(settings) as api:
+        await known(api, 100)
+        live = await api.turns.start(ask(draft={**ADAPTIVE, "hedge_ms": 60_000}))
+        assert live.started.drafting == "late"
+        assert (await hear(live))[0] == WHOLE
+        await over(api, live)
+        assert model.of("draft") == []
+        assert await count(api.stores, live.turn, LaneStarted, lane="draft") == 0
+
+
+@in_loop
+async def test_a_full_that_is_slow_this_time_is_hedged(real: Backend) -> None:
+    settings, spoken = real.settings(), asyncio.Event()
+    model = Scripted(draft=[answer(DRAFT)], full=[[spoken, *answer(WHOLE)]])
+    async with open_workers(settings, model), open_api(settings) as api:
+        await known(api, 100)
+        live = await api.turns.start(ask(draft=ADAPTIVE))
+        await until(lambda: heard(live.releases) == DRAFT)
+        assert live.releases[0].at_ms >= ADAPTIVE["hedge_ms"]
+        spoken.set()
+        assert (await hear(live))[0] == f"{DRAFT} {WHOLE}"
+        await over(api, live)
+        assert await count(api.stores, live.turn, LaneStarted, lane="draft") == 1
+
+
+@in_loop
+async def test_a_full_that_fails_at_once_is_hedged_at_once(real: Backend) -> None:
+    settings = real.settings()
+    model = Scripted(draft=[answer(DRAFT)], full=[[UpstreamError("upstream_refused", "no")]])
+    async with open_workers(settings, model), open_api(settings) as api:
+        await known(api, 100)
+        live = await api.turns.start(ask(draft={**ADAPTIVE, "hedge_ms": 60_000}))
+        text, ending = await hear(live)
+        assert (text, ending.reason, ending.degraded) == (DRAFT, "stop", True)
+        await over(api, live)
+
+
+@in_loop
+async def test_the_sweep_hedges_a_turn_whose_replica_died(real: Backend) -> None:
+    settings = real.settings()
+    model = Scripted(draft=[answer(DRAFT)], full=[[asyncio.Event()]])
+    async with (
+        open_worker(settings, "full", model, name="w:full") as full,
+        open_worker(settings, "draft", model, name="w:draft"),
+        open_api(settings) as api,
+    ):
+        await known(api, 100)
+        live = await api.turns.start(ask(draft=ADAPTIVE, on_disconnect="continue"))
+        live.stop()
+        await until(lambda: model.of("full"))
+
+        async def hedged() -> bool:
+            await api.stores.queue.zadd(keys.LEASES, {str(live.turn): 1}, xx=True)
+            await full.sweep_now()
+            return bool(model.of("draft"))
+
+        await until(hedged)
+        await live.interrupt("client")
+        await until(lambda: live.fold.ending)
+        await full.sweep_now()
