@@ -1,4 +1,4 @@
-"""The manners of the hand-over, through real processes: fillers, continued answers, guards, hedges, fallbacks."""
+"""The manners of the hand-over with real processes: fillers, continued answers, guards, hedges, fallbacks."""
 
 import json
 from collections.abc import Iterator
@@ -24,10 +24,10 @@ SHORT_WAITS = {
 }
 
 
-def prefix(kind: str, **more: str) -> dict[str, str]:
-    """The settings of a gateway whose servers go on from a text in this way, and have a spare model."""
-    spare = json.dumps([{"model": SPARE, "prefix": kind}])
-    return {**SHORT_WAITS, "FAST_REPLY_FULL_PREFIX": kind, "FAST_REPLY_FALLBACKS": spare, **more}
+def prefix(kind: str, of_spare: str) -> dict[str, str]:
+    """The settings of a gateway whose models, of which one is a spare, go on from a text in these ways."""
+    spare = json.dumps([{"model": SPARE, "prefix": of_spare}])
+    return {**SHORT_WAITS, "FAST_REPLY_FULL_PREFIX": kind, "FAST_REPLY_FALLBACKS": spare}
 
 
 def _running(simulator: Simulator, folder: Path, settings: dict[str, str]) -> Iterator[Stack]:
@@ -41,12 +41,13 @@ def _running(simulator: Simulator, folder: Path, settings: dict[str, str]) -> It
 
 @pytest.fixture(scope="module")
 def _noting(simulator: Simulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    yield from _running(simulator, tmp_path_factory.mktemp("noting"), prefix("note"))
+    yield from _running(simulator, tmp_path_factory.mktemp("noting"), prefix("note", "note"))
 
 
 @pytest.fixture(scope="module")
 def _flagging(simulator: Simulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    yield from _running(simulator, tmp_path_factory.mktemp("flagging"), prefix("continue_final_message"))
+    settings = prefix("continue_final_message", "prefix")
+    yield from _running(simulator, tmp_path_factory.mktemp("flagging"), settings)
 
 
 @pytest.fixture
@@ -57,7 +58,7 @@ def noting(_noting: Stack, simulator: Simulator) -> Iterator[Stack]:
 
 @pytest.fixture
 def flagging(_flagging: Stack, simulator: Simulator) -> Iterator[Stack]:
-    """The same with a flag."""
+    """The same with a flag, in the request or, for the spare model, in the message."""
     yield from _sound(_flagging, simulator)
 
 
@@ -306,7 +307,7 @@ def test_a_full_known_as_slow_is_drafted_at_once(stack: Stack) -> None:
 
 SILENT = {
     "says nothing": {"stall_headers": True},
-    "says only blanks": {"text": " \n\n  \n Never.", "stall_after": 1},
+    "says only blanks": {"text": " \n\n ", "stall_after": 1},
     "only thinks": {"reasoning": "Let me think about that.", "text": "", "no_done": True, "stall_after": 6},
 }
 
@@ -353,7 +354,7 @@ def test_an_answer_that_breaks_goes_on_with_the_next_model(
     if kind == "noting":
         assert said in last["content"]
     else:
-        assert (last, body["continue_final_message"]) == ({"role": "assistant", "content": said}, True)
+        assert last == {"role": "assistant", "content": said, "prefix": True}
 
 
 def test_the_next_model_goes_on_from_the_draft_as_well(noting: Stack) -> None:
