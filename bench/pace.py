@@ -68,7 +68,7 @@ def record(answered: Answered, pace: Pace, policy: Policy = SHADOW) -> RecordedT
 
 def _events(turn: str, lane: Lane, text: str, pace: Pace) -> Iterator[tuple[int, Event]]:
     tokens, at = split_tokens(text), 0
-    yield 0, LaneStarted(turn, lane, 1, lane, "bench")
+    yield 0, LaneStarted(turn, lane, 1, "bench")
     times = pace.times_ms(lane, len(tokens))
     for token, ms in zip(tokens, times, strict=True):
         yield ms, Delta(turn, lane, 1, at, token, ms)

@@ -33,7 +33,6 @@ class LaneStarted:
     turn: str
     lane: Lane
     attempt: int
-    model: str
     worker: str
 
 

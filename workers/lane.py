@@ -68,7 +68,7 @@ class LaneRunner:
 
     async def _pick_up(self, job: JobRef, held: Held) -> "_Picked | None":
         """Begin the attempt in the log; what the log says up to there decides whether it is still of use."""
-        begun = LaneStarted(job.turn.turn, job.lane, job.attempt, "", self._running.worker)
+        begun = LaneStarted(job.turn.turn, job.lane, job.attempt, self._running.worker)
         entries, cancelled, leased = await self._begin(job, begun)
         if not entries:  # the session was deleted
             await self._let_go(job)

@@ -139,7 +139,7 @@ class Sweep:
         await append_now(
             self._stores,
             job.turn.session,
-            LaneStarted(turn, job.lane, attempt, "", self._worker),
+            LaneStarted(turn, job.lane, attempt, self._worker),
             LaneFinished(turn, job.lane, attempt, 0, "error", None, error, 0),
         )
         pipe = self._stores.queue.pipeline(transaction=True)

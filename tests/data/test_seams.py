@@ -73,7 +73,7 @@ def overtake(pair: Pair, token: int, policy: dict[str, Any]) -> tuple[str, str]:
         return at + len(text)
 
     for lane in ("draft", "full"):
-        feed(LaneStarted(TURN, lane, 1, "", "w"))
+        feed(LaneStarted(TURN, lane, 1, "w"))
     # How the text was cut changes nothing, which other tests see to.
     at = say("draft", 0, "".join(pair.tokens[:token]))
     length = say("full", 0, pair.full[:OPENING])

@@ -76,7 +76,7 @@ class Pen:
 
 
 async def _begin(publisher: Publisher, stores: Stores, turn: TurnRef, attempt: int) -> Pen:
-    begun = LaneStarted(turn.turn, "full", attempt, "", f"w:{attempt}")
+    begun = LaneStarted(turn.turn, "full", attempt, f"w:{attempt}")
     await append_now(stores, turn.session, begun)
     entries = await read_turn(stores, turn)
     known = fold(entries)[0].full

@@ -52,7 +52,7 @@ async def fill(stores: Stores, turn: TurnRef, started: TurnStarted) -> str:
 async def answer_begins(stores: Stores, turn: TurnRef, entries: int = 1) -> None:
     """The full speaks: from now on no filler is heard."""
     full = [Delta(turn.turn, "full", 1, at, "a", 0) for at in range(entries)]
-    await append_now(stores, turn.session, LaneStarted(turn.turn, "full", 1, "", "w"), *full)
+    await append_now(stores, turn.session, LaneStarted(turn.turn, "full", 1, "w"), *full)
 
 
 @in_loop

@@ -202,7 +202,7 @@ async def test_another_workers_attempt_is_not_disturbed(backend: Backend) -> Non
     """Entries of a lane that this worker doesn't hold stay as they are."""
     async with publishing(backend) as (publisher, stores):
         pen = await Pen.take(publisher, stores)
-        other = LaneStarted(pen.turn.turn, "draft", 1, "", "w:other")
+        other = LaneStarted(pen.turn.turn, "draft", 1, "w:other")
         await append_now(stores, pen.turn.session, other, Delta(pen.turn.turn, "draft", 1, 0, "Hm.", 0))
         pen.writer.say("word")
         await pen.writer.finish("stop", None)

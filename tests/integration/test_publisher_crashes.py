@@ -134,7 +134,7 @@ async def test_after_an_outage_a_lane_that_is_not_ours_any_more_is_left(valkey: 
         if why == "deleted":
             await eyes.log.delete(keys.log(pen.turn.session))
         elif why == "fenced":
-            await append_now(eyes, pen.turn.session, LaneStarted(pen.turn.turn, "full", 2, "", "w:2"))
+            await append_now(eyes, pen.turn.session, LaneStarted(pen.turn.turn, "full", 2, "w:2"))
         else:
             await lose_tail(eyes, pen, 9)
         pen.writer.say("at noon, I think.")

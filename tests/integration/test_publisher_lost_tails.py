@@ -88,7 +88,7 @@ async def test_an_attempt_that_was_begun_anew_elsewhere_is_left_to_its_new_worke
         proxy.cut()
         await lose_tail(eyes, pen, 3)
         turn = pen.turn.turn
-        begun = LaneStarted(turn, "full", 1, "", "w:other")
+        begun = LaneStarted(turn, "full", 1, "w:other")
         await append_now(eyes, pen.turn.session, begun, Delta(turn, "full", 1, 0, "At nine", 0))
         proxy.mend()
         pen.writer.say("at nine. Every day.")

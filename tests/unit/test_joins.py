@@ -329,7 +329,7 @@ def test_where_the_full_fails_the_draft_that_was_held_back_goes_on(over_first: b
         turn.ends("full", "error")
         assert turn.text == "Let me see. Now then. We open. At nine."
         assert turn.fold.unwanted() == []
-        turn.feed(LaneStarted(TURN, "full", 2, "", "z"))  # a zombie changes nothing
+        turn.feed(LaneStarted(TURN, "full", 2, "z"))  # a zombie changes nothing
         assert [due.due for due in turn.fold.dues()] == ["deadline"]
         turn.ends("draft")
     assert turn.text == "Let me see. Now then. We open. At nine."

@@ -51,7 +51,7 @@ def started(
 
 
 def begin(lane: Any, attempt: int = 1, worker: str = "w") -> LaneStarted:
-    return LaneStarted(TURN, lane, attempt, "", f"{worker}{attempt}")
+    return LaneStarted(TURN, lane, attempt, f"{worker}{attempt}")
 
 
 def say(lane: Any, at: int, text: str, attempt: int = 1) -> Delta:
