@@ -29,7 +29,8 @@ async def measure(options: argparse.Namespace) -> Result:
     seconds = getattr(options, "seconds", _SECONDS) * options.scale
     arrivals = data.arrivals_s(seconds)
     # The draft's limit would cut its text where no recorded answer ends.
-    shape = Shape(answers=data.answer_files(), env={"SMALL_MODEL_MAX_TOKENS": "100000"})
+    env = {"SMALL_MODEL_MAX_TOKENS": "100000", "FAST_REPLY_POLICY__HANDOFF__JOIN": "append"}
+    shape = Shape(answers=data.answer_files(), env=env)
     with Stack(shape) as stack:
         await ask_at_once(stack.port, [ask_for(f"Warm {n}") for n in range(8)])
         cut, before = stack.counts("draft")["cut_by_client"], stack.cpu_s()

@@ -5,7 +5,8 @@ import re
 from bench.client import Reply
 from common.sentences import Sentences, rests_at_end
 
-JOINS = ("", " ", "\n", "\n\n")
+SEAM = re.compile(r"…?[*_~`\n]*\s*")
+LONGEST_SEAM = 12
 FULL_ALONE = "full alone"
 SENTENCE_END = "sentence end"
 DRAFT_END = "draft's end"
@@ -31,20 +32,23 @@ def judge(reply: Reply, draft: str, full: str) -> str:
     said, answer = reply.lane("draft"), reply.lane("full")
     if not draft.startswith(said):
         raise NotWhole(f"not the draft's beginning: …{said[-60:]!r}")
-    if answer not in {join + full for join in JOINS}:
+    body = full.lstrip() if said else full
+    if not answer.endswith(body) or not SEAM.fullmatch(answer.removesuffix(body)):
         raise NotWhole(f"not the full's text: {answer[:60]!r}…{answer[-60:]!r}")
     return _kind(draft, len(said))
 
 
 def judge_text(text: str, draft: str, full: str) -> str:
     """Which kind of cut an answer without marks has. Raises NotWhole."""
-    if text.endswith(full):
-        before = text.removesuffix(full)
-        for join in JOINS:
-            said = before.removesuffix(join)
-            if before.endswith(join) and draft.startswith(said):
+    if text == full:
+        return FULL_ALONE
+    body = full.lstrip()
+    if text.endswith(body):
+        before = text.removesuffix(body)
+        for place in range(len(before), max(0, len(before) - LONGEST_SEAM) - 1, -1):
+            if draft.startswith(before[:place]) and SEAM.fullmatch(before, place):
                 try:
-                    return _kind(draft, len(said))
+                    return _kind(draft, place)
                 except NotWhole:
                     continue
     raise NotWhole(f"neither draft nor full, or cut in a word: {text[:60]!r}…{text[-60:]!r}")

@@ -29,8 +29,9 @@ Check = Callable[[Answered], Coroutine[Any, Any, str]]
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
     """Models quick enough for a test, the full overtaking in the middle of most drafts."""
-    # The draft's limit would cut its text where no recorded answer ends.
-    shape = Shape(answers=data.answer_files(), env={"SMALL_MODEL_MAX_TOKENS": "100000"})
+    # The draft's limit would cut its text where no recorded answer ends, another join leave some of it out.
+    env = {"SMALL_MODEL_MAX_TOKENS": "100000", "FAST_REPLY_POLICY__HANDOFF__JOIN": "append"}
+    shape = Shape(answers=data.answer_files(), env=env)
     with Stack(shape) as stack:
         stack.behave("draft", ttft_ms=20, tpot_ms=5)
         stack.behave("full", ttft_ms=120, tpot_ms=3)
