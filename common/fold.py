@@ -29,7 +29,7 @@ from common.released import Released
 from common.releases import Called, Due, Ending, Passed, Release
 from common.repeats import Opening
 
-FOLD_VERSION = 2
+FOLD_VERSION = 3
 
 # What can be due, by its number. Fillers are numbered from FILLER on.
 DEADLINE = Due(0, "deadline", 0)
@@ -97,7 +97,8 @@ class Fold:
             return []
         dues = [Due(DEADLINE.number, DEADLINE.due, self.policy.deadline_ms)]
         if self.stage == "closing" and self.overtaken_ms is not None and not self._closing_is_due:
-            dues.append(Due(CUT.number, CUT.due, self.overtaken_ms + handoff.FINISH_MS))
+            finish_ms = handoff.finish_ms(self.policy.handoff, self.continues)
+            dues.append(Due(CUT.number, CUT.due, self.overtaken_ms + finish_ms))
         if self.draft_waits and self.stage == "draft":
             dues.append(Due(DRAFT.number, DRAFT.due, self.policy.draft.hedge_ms))
         if self._told_by_ms is not None and self.stage == "draft":
@@ -186,7 +187,7 @@ class Fold:
         if lane is self.draft:
             self.voice.look()
         elif self.continues and self._told_by_ms is None and self.full.attempt and not self.full.over:
-            self._told_by_ms = self._now_ms + self.policy.handoff.continue_wait_ms
+            self._told_by_ms = self._now_ms + handoff.listen_ms(self.policy.handoff)
         self._advance()
 
     def _advance(self) -> None:
@@ -238,7 +239,7 @@ class Fold:
         return self.opening.begin
 
     def _close_draft(self) -> None:
-        if self.full.failed and not self.continues:  # it broke before it was heard
+        if self.full.failed and not self.continues:  # before it was heard
             self.stage, self.overtaken_ms, self._closing_is_due = "draft", None, False
             self._follow_draft()
             return
@@ -353,8 +354,16 @@ class Fold:
             elif fired.due == DRAFT.due:
                 self.draft_waits = False
             elif fired.due == TOLD.due:
-                self._floor, self.overtaken_ms, self.stage = self.spoken["draft"], self._now_ms, "closing"
+                self._end_listening()
             self._advance()
+
+    def _end_listening(self) -> None:
+        """Under `continue` the draft ends its sentence now; one yet to begin gets what time is left."""
+        if not self.spoken["draft"] and not self._closing_is_due:
+            self._told_by_ms = self._now_ms + handoff.finish_ms(self.policy.handoff, self.continues)
+            self._closing_is_due = True
+        else:
+            self._floor, self.overtaken_ms, self.stage = self.spoken["draft"], self._now_ms, "closing"
 
     def _reach_deadline(self) -> None:
         answer = self.draft.finished

@@ -10,6 +10,16 @@ FINISH_MS = 1_000
 """So long the draft may take to finish its sentence once it is overtaken: speech is slower than text."""
 
 
+def listen_ms(policy: HandoffPolicy) -> int:
+    """Under `continue`: so long a draft that goes on is listened to; then the end of its sentence will do."""
+    return policy.continue_wait_ms // 2
+
+
+def finish_ms(policy: HandoffPolicy, continues: bool) -> int:
+    """How long the draft may take to finish its sentence. Under `continue` the full waits for it."""
+    return policy.continue_wait_ms - listen_ms(policy) if continues else FINISH_MS
+
+
 def overtakes(
     policy: HandoffPolicy, full: LaneState, opening: Opening | None, begin: int, spoken: int
 ) -> bool:

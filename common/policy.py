@@ -23,7 +23,7 @@ class HandoffPolicy(_Part):
     cut: Literal["sentence", "now"] = "sentence"
     join: Literal["append", "skip_repeat", "continue"] = "skip_repeat"
     min_chars: int = Field(default=120, ge=1, le=10_000)
-    overrun_chars: int = Field(default=120, ge=0, le=10_000)
+    overrun_chars: int = Field(default=300, ge=0, le=10_000)
     continue_wait_ms: int = Field(default=700, ge=0, le=10_000)
     shadow: bool = False
 

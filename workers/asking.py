@@ -34,7 +34,7 @@ class Asker:
     def __init__(self, settings: Settings, provider: Provider, on_first: Callable[[], None]) -> None:
         self._settings = settings
         self._provider = provider
-        self._on_first = on_first  # called when the first model asked says its first word
+        self._on_first = on_first  # called when the first model asked says its first word, or is given up
         self._heard = False
 
     async def ask(
@@ -70,6 +70,8 @@ class Asker:
         except TimeoutError:
             if not answer.reason:  # after the answer's end only its usage is missing
                 code = "upstream_stalled" if self._heard else "upstream_first_token_timeout"
+                if not self._heard and len(answer.tried) == 1:
+                    self._on_first()  # so long it was waited for, at least
                 answer.error = UpstreamError(code, "the model's server fell silent")
         except UpstreamError as error:
             if not answer.reason:

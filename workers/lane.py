@@ -8,7 +8,6 @@ from typing import Any
 from common import driver, keys, log, pace, queue
 from common.events import Entry, LaneStarted, TurnStarted
 from common.fold import CUT, TOLD, Fold, UnknownFold
-from common.handoff import FINISH_MS
 from common.keys import JobRef, SessionRef, TurnRef
 from common.log import decode_entries, read_turn
 from common.profiles import Profiles
@@ -197,7 +196,7 @@ class LaneRunner:
     async def _draft_said(self, picked: "_Picked") -> str:
         """Follow the turn until the fold has let the draft come to its end; what of it is heard."""
         fold, last_id = picked.fold, picked.last_id
-        wait_ms = fold.policy.handoff.continue_wait_ms + FINISH_MS + _LOST_MS
+        wait_ms = fold.policy.handoff.continue_wait_ms + _LOST_MS
         lost_ms = self._publisher.ms_since(picked.start_ms) + wait_ms
         while fold.stage != "full" and fold.ending is None:
             if self._publisher.ms_since(picked.start_ms) > lost_ms:

@@ -133,7 +133,7 @@ async def test_the_wait_for_the_draft_is_not_the_models(real: Backend) -> None:
         assert (await hear(live))[0] == f"{DRAFT} We open at nine."
         (asked,) = model.of("full")
         assert asked.said == DRAFT
-        assert live.fold.handed_over_ms is not None and live.fold.handed_over_ms >= 1_500
+        assert live.fold.handed_over_ms is not None and live.fold.handed_over_ms >= 750
         await over(api, live)
         (first_ms,) = await noted(api.stores)
         assert first_ms < live.fold.handed_over_ms - 500

@@ -7,7 +7,6 @@ from turns import TURN, begin, end, endings, fire, heard, say, spoken, started
 
 from common.events import Event, LaneStarted, TimerFired, TurnInterrupted
 from common.fold import CUT, TOLD, Fold
-from common.handoff import FINISH_MS
 from common.releases import Due, Release
 
 CONTINUE = {"join": "continue"}
@@ -255,12 +254,12 @@ def test_nothing_overtakes_before_the_drafts_time_and_then_it_ends_its_sentence(
     turn = Turn("continue")
     turn.says("draft", "Let me see. I look")
     begun_ms = 2
-    assert turn.fold.next_due == Due(TOLD.number, TOLD.due, begun_ms + WAIT_MS)
+    assert turn.fold.next_due == Due(TOLD.number, TOLD.due, begun_ms + WAIT_MS // 2)
     turn.feed(TimerFired(TURN, TOLD.number, TOLD.due, ""))
     assert turn.fold.stage == "draft"  # that was too early
     turn.comes(TOLD)
     assert turn.fold.stage == "closing"
-    assert turn.fold.next_due == Due(CUT.number, CUT.due, turn.now_ms + FINISH_MS)
+    assert turn.fold.next_due == Due(CUT.number, CUT.due, begun_ms + WAIT_MS)
     turn.says("draft", " it up. Never")
     assert turn.fold.stage == "full"
     assert turn.text == "Let me see. I look it up."
@@ -297,12 +296,27 @@ def test_a_full_that_goes_on_in_mid_sentence_gets_no_mark() -> None:
 
 def test_a_draft_that_has_said_nothing_by_then_leaves_the_full_alone() -> None:
     turn = Turn("continue")
+    begun_ms = turn.now_ms
+    turn.comes(TOLD)
+    assert turn.fold.next_due == Due(TOLD.number, TOLD.due, begun_ms + WAIT_MS)
     turn.comes(TOLD)
     assert turn.fold.stage == "full"
     turn.says("draft", "Too late.")
     turn.says("full", "It is here.")
     turn.ends("full")
     assert turn.text == "It is here."
+
+
+def test_a_draft_that_begins_late_is_listened_to_for_what_time_is_left() -> None:
+    turn = Turn("continue")
+    begun_ms = turn.now_ms
+    turn.comes(TOLD)
+    turn.says("draft", "Let me see. I look")
+    turn.comes(TOLD)
+    assert (turn.fold.stage, turn.now_ms) == ("full", begun_ms + WAIT_MS)
+    turn.says("full", " it up.")
+    turn.ends("full")
+    assert turn.text == "Let me see. I look it up."
 
 
 def test_a_draft_that_fails_early_leaves_the_full_alone() -> None:
