@@ -16,8 +16,9 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 up: $(RUN) ## run everything on this machine, on PORT (8000)
 	@exec $(BIN)/fast-reply up --port $(PORT)
 
+# Most of it waits for processes, so three side by side suit two cores.
 test: $(DEV) ## run all tests; ARGS goes to pytest
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile $(ARGS)
 
 lint: $(DEV) ## check form, types and who imports whom
 	$(BIN)/python -m ruff format --check .
