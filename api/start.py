@@ -76,22 +76,35 @@ class TurnStarter:
 
     async def _write(self, turn: TurnRef, started: TurnStarted) -> str:
         """The id of the turn's entry."""
-        stores, steps = self._stores, (self._lease, self._log, self._jobs)
+        stores, before_log = self._stores, 0
+
+        def write_all(pipe: Pipe) -> None:
+            nonlocal before_log
+            begin = len(pipe)
+            self._lease(pipe, turn)
+            before_log = len(pipe) - begin
+            self._log(pipe, turn, started)
+            self._jobs(pipe, turn, started)
+
         if stores.shared:
-            replies = await stores.on_log.run(lambda pipe: [step(pipe, turn, started) for step in steps])
-            return str(replies[1].decode())
-        await stores.on_queue.run(lambda pipe: self._lease(pipe, turn, started))
+            replies = await stores.on_log.run(write_all)
+            return str(replies[before_log].decode())
+        await stores.on_queue.run(lambda pipe: self._lease(pipe, turn))
         entry_id, _ = await stores.on_log.run(lambda pipe: self._log(pipe, turn, started))
         await stores.on_queue.run(lambda pipe: self._jobs(pipe, turn, started))
         return str(entry_id.decode())
 
-    def _lease(self, pipe: Pipe, turn: TurnRef, started: TurnStarted) -> None:
-        lease_ms = self._settings.turn_lease_ms
-        queue.hold_turns(pipe, [turn], self._stores.queue_clock.now_ms() + lease_ms)
+    def _lease(self, pipe: Pipe, turn: TurnRef) -> None:
+        now_ms = self._stores.queue_clock.now_ms()
+        queue.hold_turns(pipe, [turn], now_ms + self._settings.turn_lease_ms)
+        queue.list_turn(pipe, turn, now_ms)
 
     def _log(self, pipe: Pipe, turn: TurnRef, started: TurnStarted) -> None:
         log.append(pipe, turn.session, started, create=True)
-        pipe.expire(keys.log(turn.session), self._settings.retention_s)
+        if self._settings.archive_url:
+            pipe.persist(keys.log(turn.session))  # it goes when it is archived, however long that is away
+        else:
+            pipe.expire(keys.log(turn.session), self._settings.retention_s)
 
     def _jobs(self, pipe: Pipe, turn: TurnRef, started: TurnStarted) -> None:
         now_ms, lease_ms = self._stores.queue_clock.now_ms(), self._settings.lane_lease_ms

@@ -10,6 +10,7 @@ from api.start import TurnStarter
 from common import queue
 from common.errors import Unavailable
 from common.reader import LogReader
+from common.sessions import Sessions
 from common.settings import Settings
 from common.stores import STORE_ERRORS, Stores
 
@@ -19,10 +20,18 @@ logger = logging.getLogger(__name__)
 class Turns:
     """Starts turns and keeps their leases; a turn stays until its ending is written and nobody reads it."""
 
-    def __init__(self, settings: Settings, stores: Stores, reader: LogReader, starter: TurnStarter) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        stores: Stores,
+        reader: LogReader,
+        sessions: Sessions,
+        starter: TurnStarter,
+    ) -> None:
         self._settings = settings
         self._stores = stores
         self._reader = reader
+        self._sessions = sessions
         self._starter = starter
         self._live: dict[str, LiveTurn] = {}
         self._minded: set[asyncio.Task[None]] = set()

@@ -112,7 +112,9 @@ async def end_turn(stores: Stores, turn: TurnRef, fold: Fold) -> None:
         error=ending.error,
     )
     await _write(
-        stores, lambda pipe: append(pipe, turn.session, ended), lambda pipe: pipe.zrem(keys.LEASES, str(turn))
+        stores,
+        lambda pipe: append(pipe, turn.session, ended),
+        lambda pipe: queue.drop_turn(pipe, turn),
     )
 
 

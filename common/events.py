@@ -1,6 +1,6 @@
 """The events of a session's log and their bytes. `docs/wire-format.md` is the source of truth."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 import orjson
@@ -14,7 +14,11 @@ FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "cancel
 
 @dataclass(frozen=True, slots=True)
 class TurnStarted:
-    """A turn begins: what was asked, how the lanes are to share it, who is asked on which lane."""
+    """A turn begins: what was asked, how the lanes are to share it, who is asked on which lane.
+
+    `reply`: how its client wants to be answered (`usage`, `lanes`), for whoever goes on with the stream;
+    `remembered`: how many of the request's messages came from the session's own memory.
+    """
 
     turn: str
     profile: str
@@ -24,6 +28,8 @@ class TurnStarted:
     drafting: str
     wire: int
     fold: int
+    reply: dict[str, Any] = field(default_factory=dict)
+    remembered: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +113,10 @@ class TimerFired:
 
 @dataclass(frozen=True, slots=True)
 class TurnInterrupted:
-    """Somebody stopped the turn: `by` client, disconnect or sweep; `heard` in characters, -1 unknown."""
+    """Somebody stopped the turn, or said after its end how much of it was heard.
+
+    `by` client, disconnect, sweep, next_turn or deleted; `heard` in released characters, -1 unknown.
+    """
 
     turn: str
     by: str

@@ -142,7 +142,7 @@ class Fold:
             return []
         self._out, self._now_ms = [], max(self._now_ms, at_ms)
         if event.turn != self.turn:
-            if isinstance(event, TurnStarted):
+            if isinstance(event, TurnStarted) and self.policy.barge_in:
                 self._end("superseded")
         elif isinstance(event, LaneStarted | Delta | ToolPart | Extra | LaneFinished):
             lane = self.lanes.get(event.lane)

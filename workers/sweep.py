@@ -86,7 +86,9 @@ class Sweep:
 
     async def _mend_turn(self, turn: TurnRef, entries: list[Entry], fold: Fold | None) -> None:
         if fold is None or any(isinstance(e.event, TurnEnded) and e.event.turn == turn.turn for e in entries):
-            await self._stores.queue.zrem(keys.LEASES, str(turn))  # it never was, or is over
+            await self._stores.on_queue.run(
+                lambda pipe: queue.drop_turn(pipe, turn)
+            )  # it never was, or is over
             return
         logger.info("a turn lost its driver", extra={"turn": turn.turn})
         started = entries[0].event

@@ -12,10 +12,12 @@ from api.requests import TurnRequest
 from api.start import TurnStarter
 from api.turns import Turns
 from common import keys
+from common.archive import open_archive
 from common.keys import DEFAULT_TENANT, Lane
 from common.pace import Pace
 from common.profiles import DEFAULT_PROFILE, Profiles
 from common.reader import LogReader
+from common.sessions import Sessions
 from common.settings import Settings
 from common.stores import Stores, open_stores
 from workers.lane import LaneRunner
@@ -131,7 +133,8 @@ async def open_api(settings: Settings) -> AsyncIterator[Api]:
         reader = LogReader(stores, settings.reread_s)
         pace = Pace(stores, DEFAULT_TENANT, [DEFAULT_PROFILE])
         starter = TurnStarter(settings, stores, Profiles(settings), pace)
-        turns = Turns(settings, stores, reader, starter)
+        sessions = Sessions(stores, open_archive(settings.archive_url))
+        turns = Turns(settings, stores, reader, sessions, starter)
         tasks = [asyncio.create_task(work) for work in (reader.run(), turns.run(), pace.run())]
         api = Api(stores, starter, reader, turns, pace, tasks)
         try:

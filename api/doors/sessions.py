@@ -1,0 +1,5 @@
+"""Sessions: listed, looked at, replayed, exported, deleted."""
+
+from fastapi import APIRouter
+
+router = APIRouter()
