@@ -99,8 +99,17 @@ async def left_behind(stores: Stores) -> Counter[str]:
         key = raw.decode()
         if key == keys.SWEEPING or key.endswith(":log") or key.startswith(lasting):
             continue
+        if key.startswith("fr:live:") and await _all_leased(stores, key):
+            continue
         found[key] += 1
     return found
+
+
+async def _all_leased(stores: Stores, key: str) -> bool:
+    """Whether each of the live turns of this tenant is watched over."""
+    tenant = key.rpartition(":")[2]
+    turns = [f"{tenant}:{member.decode()}" for member in await stores.queue.zrange(key, 0, -1)]
+    return None not in await stores.queue.zmscore(keys.LEASES, turns)
 
 
 async def age(stores: Stores, turn: TurnRef) -> None:
