@@ -9,7 +9,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "e2e"))
 
-from stack import Simulator, Stack  # noqa: E402
+from stack import Simulator, Stack
 
 
 @pytest.fixture(scope="session")
