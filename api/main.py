@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from api.doors import chat, health, models, sessions, turns
+from api.known import QuotedPaths
 from api.services import open_services
 from common.errors import FastReplyError
 from common.logs import set_up_logs
@@ -30,6 +31,7 @@ def create_app(settings: Settings) -> FastAPI:
     app = FastAPI(title="Fast Reply", version="0.1.0", lifespan=lifespan)
     for door in (chat, turns, sessions, models, health):
         app.include_router(door.router)
+    app.add_middleware(QuotedPaths)
     app.add_exception_handler(FastReplyError, _told)
     app.add_exception_handler(HTTPException, _no_such_route)
     app.add_exception_handler(Exception, _bug)

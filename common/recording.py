@@ -5,7 +5,7 @@ says more. It may be read in parts, side by side: a part has the turns that star
 """
 
 from collections.abc import AsyncIterator, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from common.events import (
     LaneFinished,
     LaneStarted,
     TurnEnded,
+    TurnInterrupted,
     TurnStarted,
     encode,
     place,
@@ -34,11 +35,12 @@ _FIELDS = {name: frozenset(kind.__dataclass_fields__) for name, kind in KINDS.it
 
 @dataclass(frozen=True, slots=True)
 class RecordedTurn:
-    """One turn as the log has it. `events`: what follows its start, with ms since then."""
+    """One turn as the log has it. `events`: what follows its start, with ms since then; `start_ms`: that."""
 
     started: TurnStarted
     events: list[tuple[int, Event]]
     ended: TurnEnded | None
+    start_ms: int = 0
 
 
 def write_line(entry: Entry) -> bytes:
@@ -142,7 +144,8 @@ class Collector:
 
 def _open(start_ms: int, started: TurnStarted) -> _Open:
     deadline_ms = started.policy.get("deadline_ms", _DEADLINE_MS)
-    return _Open(start_ms, deadline_ms, RecordedTurn(started, [], None), dict.fromkeys(started.lanes, 0))
+    turn = RecordedTurn(started, [], None, start_ms)
+    return _Open(start_ms, deadline_ms, turn, dict.fromkeys(started.lanes, 0))
 
 
 def _add(opened: _Open, event: Event, ms: int) -> bool:
@@ -150,7 +153,7 @@ def _add(opened: _Open, event: Event, ms: int) -> bool:
     turn = opened.turn
     if isinstance(event, TurnEnded):
         if turn.ended is None:
-            opened.turn = RecordedTurn(turn.started, turn.events, event)
+            opened.turn = replace(turn, ended=event)
         return not opened.lanes
     turn.events.append((ms - opened.start_ms, event))
     if isinstance(event, LaneStarted):
@@ -160,6 +163,27 @@ def _add(opened: _Open, event: Event, ms: int) -> bool:
             opened.lanes.pop(event.lane, None)
         return turn.ended is not None and not opened.lanes
     return False
+
+
+@dataclass(slots=True)
+class SessionTurns:
+    """All turns of one session; of each also what was said after its end about how much was heard."""
+
+    _collector: Collector = field(default_factory=Collector)
+    _whole: dict[str, RecordedTurn] = field(default_factory=dict)
+
+    def take(self, entry: Entry) -> None:
+        """Take the log's next entry."""
+        event = entry.event
+        if isinstance(event, TurnInterrupted) and (turn := self._whole.get(event.turn)):
+            turn.events.append((entry.ms - turn.start_ms, event))
+        else:
+            self._whole.update((turn.started.turn, turn) for turn in self._collector.take(entry))
+
+    def all(self) -> list[RecordedTurn]:
+        """The turns by their start, those that go on too. Ends the taking."""
+        self._whole.update((turn.started.turn, turn) for turn in self._collector.rest())
+        return sorted(self._whole.values(), key=lambda turn: turn.start_ms)
 
 
 def read_turns(lines: Iterable[bytes]) -> Iterator[RecordedTurn]:
