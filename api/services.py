@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
+from api.past import Past
 from api.start import TurnStarter
 from api.turns import Turns
 from common.archive import open_archive
@@ -43,7 +44,9 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         pace = Pace(stores, DEFAULT_TENANT, profiles.names())
         reader = LogReader(stores, settings.reread_s)
         sessions = Sessions(stores, open_archive(settings.archive_url))
-        turns = Turns(settings, stores, reader, sessions, TurnStarter(settings, stores, profiles, pace))
+        starter = TurnStarter(settings, stores, profiles, pace)
+        past = Past(settings, stores, sessions, profiles)
+        turns = Turns(settings, stores, reader, sessions, starter, past)
         with suppress(*STORE_ERRORS):
             await stores.sync_clocks()
         background = [

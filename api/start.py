@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 
 from api.drafting import why_no_draft
+from api.once import AlreadyStarted, Claim
 from api.requests import TurnRequest, merge_policy
 from common import keys, log, queue
 from common.draft_prompts import DRAFT_PROMPTS
@@ -18,7 +19,7 @@ from common.pace import Pace
 from common.policy import Policy
 from common.profiles import Profile, Profiles
 from common.settings import Settings
-from common.stores import Pipe, Stores
+from common.stores import Build, Pipe, Stores
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +35,7 @@ class TurnStarter:
 
     def plan(self, request: TurnRequest) -> tuple[TurnRef, TurnStarted]:
         """Name the turn and decide who is asked what. Raises BadRequest."""
-        name = request.session or "s" + secrets.token_hex(10)
+        name = request.session or (request.once.session if request.once else "s" + secrets.token_hex(10))
         if not keys.valid_session(name):
             raise BadRequest(
                 f"a session's id has 1 to {keys.MAX_SESSION_CHARS} printable characters", param="session_id"
@@ -59,22 +60,27 @@ class TurnStarter:
             drafting=reason or ("late" if late else "on"),
             wire=WIRE_VERSION,
             fold=FOLD_VERSION,
+            reply={"usage": request.include_usage, "lanes": request.lanes},
         )
 
-    async def write(self, turn: TurnRef, started: TurnStarted) -> Entry:
+    async def write(
+        self, turn: TurnRef, started: TurnStarted, claim: Claim | None = None, *, beside: Build | None = None
+    ) -> Entry:
         """Make the turn exist, in one round trip where log and queue share a server.
 
-        Raises BadRequest where the request can't be written down, STORE_ERRORS where a store is away.
+        `beside`: what else goes to the queue's server, together with the lease.
+        Raises BadRequest where the request can't be written down, AlreadyStarted where another has started
+        it for the same key, STORE_ERRORS where a store is away.
 
         Where they don't, the order lets the sweep mend a death in between: a lease without a turn is dropped,
         a turn without jobs is ended, or given them.
         """
         try:
-            return Entry(await self._write(turn, started), started)
+            return Entry(await self._write(turn, started, claim, beside or _nothing), started)
         except orjson.JSONEncodeError:  # deeper JSON can be read than written
             raise BadRequest("the body is nested too deeply", code="invalid_json") from None
 
-    async def _write(self, turn: TurnRef, started: TurnStarted) -> str:
+    async def _write(self, turn: TurnRef, started: TurnStarted, claim: Claim | None, beside: Build) -> str:
         """The id of the turn's entry."""
         stores, before_log = self._stores, 0
 
@@ -82,17 +88,25 @@ class TurnStarter:
             nonlocal before_log
             begin = len(pipe)
             self._lease(pipe, turn)
+            beside(pipe)
             before_log = len(pipe) - begin
             self._log(pipe, turn, started)
             self._jobs(pipe, turn, started)
 
         if stores.shared:
-            replies = await stores.on_log.run(write_all)
+            replies = await self._on_log(write_all, claim)
             return str(replies[before_log].decode())
-        await stores.on_queue.run(lambda pipe: self._lease(pipe, turn))
-        entry_id, _ = await stores.on_log.run(lambda pipe: self._log(pipe, turn, started))
+        await stores.on_queue.run(lambda pipe: (self._lease(pipe, turn), beside(pipe)))
+        try:
+            entry_id, _ = await self._on_log(lambda pipe: self._log(pipe, turn, started), claim)
+        except AlreadyStarted:
+            await stores.on_queue.run(lambda pipe: queue.drop_turn(pipe, turn))
+            raise
         await stores.on_queue.run(lambda pipe: self._jobs(pipe, turn, started))
         return str(entry_id.decode())
+
+    async def _on_log(self, build: Build, claim: Claim | None) -> list[Any]:
+        return await (claim.run(self._stores.log, build) if claim else self._stores.on_log.run(build))
 
     def _lease(self, pipe: Pipe, turn: TurnRef) -> None:
         now_ms = self._stores.queue_clock.now_ms()
@@ -110,6 +124,10 @@ class TurnStarter:
         now_ms, lease_ms = self._stores.queue_clock.now_ms(), self._settings.lane_lease_ms
         for lane in [name for name, asked in started.lanes.items() if not asked.get("late")]:
             queue.put(pipe, JobRef(turn, _lane(lane), 1), now_ms, lease_ms)
+
+
+def _nothing(pipe: Pipe) -> None:
+    """For whom nothing else is to be written."""
 
 
 def _lane(name: str) -> Lane:

@@ -151,7 +151,13 @@ class Fold:
         elif isinstance(event, TimerFired):
             self._reach(event)
         elif isinstance(event, TurnInterrupted):
-            self._end("interrupted")
+            self._end("superseded" if event.by == "next_turn" else "interrupted")
+        return self._out
+
+    def break_off(self, error: dict[str, Any]) -> list[Release]:
+        """End the turn for a reason that no event can tell: its log is gone."""
+        self._out = []
+        self._end("error", error)
         return self._out
 
     def _record(self, event: Event) -> None:

@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 from waiting import end
 
+from api.past import Past
 from api.requests import TurnRequest
 from api.start import TurnStarter
 from api.turns import Turns
@@ -132,9 +133,11 @@ async def open_api(settings: Settings) -> AsyncIterator[Api]:
         await stores.sync_clocks()
         reader = LogReader(stores, settings.reread_s)
         pace = Pace(stores, DEFAULT_TENANT, [DEFAULT_PROFILE])
-        starter = TurnStarter(settings, stores, Profiles(settings), pace)
+        profiles = Profiles(settings)
+        starter = TurnStarter(settings, stores, profiles, pace)
         sessions = Sessions(stores, open_archive(settings.archive_url))
-        turns = Turns(settings, stores, reader, sessions, starter)
+        past = Past(settings, stores, sessions, profiles)
+        turns = Turns(settings, stores, reader, sessions, starter, past)
         tasks = [asyncio.create_task(work) for work in (reader.run(), turns.run(), pace.run())]
         api = Api(stores, starter, reader, turns, pace, tasks)
         try:
