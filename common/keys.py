@@ -172,8 +172,11 @@ def archived_until(tenant: str) -> str:
 
 
 def wake(session: SessionRef) -> str:
-    """Channel: something was appended to the session's log."""
+    """Channel: something was appended to the session's log; `DELETED` says that the session is gone."""
     return f"fr:wake:{session}"
+
+
+DELETED = b"deleted"
 
 
 def orders(worker: str) -> str:

@@ -1,18 +1,21 @@
 """A session as one whole, wherever its events are: in Redis, in the archive, or the older part there."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
 from common import keys
 from common.archive import Archive
+from common.deletion import delete_session
 from common.events import Entry, TurnStarted, place
 from common.keys import SessionRef, TurnRef
 from common.log import decode_entries, read_turn
-from common.recording import read_line, write_line
-from common.stores import Stores
+from common.recording import RecordedTurn, SessionTurns, read_line, write_line
+from common.stores import Pipe, Stores
 
-_PAGE = 1_000
+_PAGE = 250  # decoded without a break: who waits meanwhile is a live turn's token
+_LAST = 2**64 - 1  # the last entry of a millisecond
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,44 +36,52 @@ class Sessions:
     async def find(self, session: SessionRef) -> Known | None:
         """What is known of a session; None where there is none. Raises STORE_ERRORS."""
 
-        def build(pipe: Any) -> None:
+        def build(pipe: Pipe) -> None:
             pipe.zscore(keys.sessions(session.tenant), session.quoted)
             pipe.zscore(keys.deleted(session.tenant), session.quoted)
 
         last, void = await self._stores.on_queue.run(build)
         return None if last is None else Known(int(last), int(void or 0))
 
-    async def entries(self, session: SessionRef) -> AsyncIterator[list[Entry]]:
-        """All events of a session in log order, page by page. Raises STORE_ERRORS, OSError."""
+    async def entries(self, session: SessionRef, after: str = "0-0") -> AsyncIterator[list[Entry]]:
+        """All events after this entry, in log order, page by page. Raises STORE_ERRORS, OSError."""
         known = await self.find(session)
         if known is None:
             return
-        after = (known.void_ms, 2**63)
-        if self._archive:
-            lines = await self._archive.read(session)
-            archived = [e for line in lines if (e := read_line(line)) and place(e.id) > after]
-            if archived:
-                yield archived
-                after = place(archived[-1].id)
-        key, begin = keys.log(session), f"({after[0]}-{after[1]}"
+        last = max(place(after), (known.void_ms, _LAST))
         while True:
-            raw: list[Any] = await self._stores.log.xrange(key, min=begin, count=_PAGE)
-            if raw:
-                yield decode_entries(raw)
-            if len(raw) < _PAGE:
+            had_log = await self._has_log(session)
+            async for page in self._archived(session, last):
+                yield page
+                last = place(page[-1].id)
+            while raw := await self._read_log(session, last):
+                if entries := decode_entries(raw):
+                    yield entries
+                last = place(raw[-1][0].decode())
+                if len(raw) < _PAGE:
+                    return
+            if not had_log or await self._has_log(session):
                 return
-            begin = f"({raw[-1][0].decode()}"
+            # The log was archived while we read it: the rest is there now.
 
-    async def lines(self, session: SessionRef) -> AsyncIterator[bytes]:
-        """The same as the lines of an exported file."""
+    async def lines(self, session: SessionRef, after: str = "0-0") -> AsyncIterator[bytes]:
+        """The same as the lines of an exported file, in pieces of many."""
+        async for page in self.entries(session, after):
+            yield b"".join(map(write_line, page))
+
+    async def turns(self, session: SessionRef) -> list[RecordedTurn]:
+        """The session's turns by their start, those that go on too. Raises STORE_ERRORS, OSError."""
+        turns = SessionTurns()
         async for page in self.entries(session):
             for entry in page:
-                yield write_line(entry)
+                turns.take(entry)
+        return turns.all()
 
     async def turn(self, turn: TurnRef) -> list[Entry]:
         """The events from a turn's start on to the session's end today; none where it isn't kept."""
-        if entries := await read_turn(self._stores, turn):
-            return entries
+        known, entries = await asyncio.gather(self.find(turn.session), read_turn(self._stores, turn))
+        if known is None or entries:
+            return entries if known and entries[0].ms > known.void_ms else []
         found: list[Entry] = []
         async for page in self.entries(turn.session):
             for entry in page:
@@ -78,3 +89,20 @@ class Sessions:
                 if found or begins:
                     found.append(entry)
         return found
+
+    async def delete(self, session: SessionRef) -> bool:
+        """Delete a session wherever it is; whether there was one. Raises STORE_ERRORS, OSError."""
+        return await delete_session(self._stores, self._archive, session)
+
+    async def _has_log(self, session: SessionRef) -> bool:
+        return bool(await self._stores.log.exists(keys.log(session)))
+
+    async def _read_log(self, session: SessionRef, last: tuple[int, int]) -> Any:
+        return await self._stores.log.xrange(keys.log(session), min=f"({last[0]}-{last[1]}", count=_PAGE)
+
+    async def _archived(self, session: SessionRef, last: tuple[int, int]) -> AsyncIterator[list[Entry]]:
+        lines = await self._archive.read(session) if self._archive else []
+        for begin in range(0, len(lines), _PAGE):
+            read = map(read_line, lines[begin : begin + _PAGE])
+            if entries := [entry for entry in read if entry and place(entry.id) > last]:
+                yield entries
