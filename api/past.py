@@ -27,7 +27,7 @@ Raw = list[tuple[bytes, dict[bytes, bytes]]]
 
 @dataclass(frozen=True, slots=True)
 class Recalled:
-    """A turn as it is to start, knowing its past; or `earlier`: the one that this request has started before."""
+    """A turn that knows its past and is to start; or `earlier`: the one that this request has started."""
 
     started: TurnStarted
     claim: Claim | None = None
