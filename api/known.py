@@ -29,10 +29,7 @@ class QuotedPaths:
 
 async def find_session(sessions: Sessions, quoted: str) -> tuple[SessionRef, Known]:
     """The session of a path's quoted name. Raises NotFound, Unavailable."""
-    name = unquote(quoted)
-    if not valid_session(name):
-        raise no_session()
-    session = SessionRef(DEFAULT_TENANT, name)
+    session = session_ref(quoted)
     try:
         known = await sessions.find(session)
     except STORE_ERRORS:
@@ -40,6 +37,14 @@ async def find_session(sessions: Sessions, quoted: str) -> tuple[SessionRef, Kno
     if known is None:
         raise no_session()
     return session, known
+
+
+def session_ref(quoted: str) -> SessionRef:
+    """Whom a path's quoted name would mean. Raises NotFound where nobody can be called so."""
+    name = unquote(quoted)
+    if not valid_session(name):
+        raise no_session()
+    return SessionRef(DEFAULT_TENANT, name)
 
 
 def no_session() -> NotFound:

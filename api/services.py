@@ -32,6 +32,7 @@ class Services:
     profiles: Profiles
     turns: Turns
     sessions: Sessions
+    reader: LogReader
 
 
 @asynccontextmanager
@@ -57,7 +58,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         for task in background:
             task.add_done_callback(_stop_process)
         try:
-            yield Services(settings, stores, profiles, turns, sessions)
+            yield Services(settings, stores, profiles, turns, sessions, reader)
         finally:
             turns.close()
             for task in background:

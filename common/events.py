@@ -181,9 +181,14 @@ def place(entry_id: str) -> tuple[int, int]:
     return int(millis), int(number)
 
 
+def kind_of(event: Event) -> str:
+    """The name of an event's kind."""
+    return _NAMES[type(event)]
+
+
 def encode(event: Event) -> dict[str, bytes]:
     """The fields of an event's stream entry: one, named by the kind, holding JSON."""
-    return {_NAMES[type(event)]: orjson.dumps(event)}
+    return {kind_of(event): orjson.dumps(event)}
 
 
 def decode(entry_id: bytes, fields_: dict[bytes, bytes]) -> Entry | None:
