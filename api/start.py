@@ -84,11 +84,14 @@ class TurnStarter:
         """The id of the turn's entry."""
         stores, before_log = self._stores, 0
 
+        def lease(pipe: Pipe) -> None:
+            self._lease(pipe, turn)
+            beside(pipe)
+
         def write_all(pipe: Pipe) -> None:
             nonlocal before_log
             begin = len(pipe)
-            self._lease(pipe, turn)
-            beside(pipe)
+            lease(pipe)
             before_log = len(pipe) - begin
             self._log(pipe, turn, started)
             self._jobs(pipe, turn, started)
@@ -96,7 +99,7 @@ class TurnStarter:
         if stores.shared:
             replies = await self._on_log(write_all, claim)
             return str(replies[before_log].decode())
-        await stores.on_queue.run(lambda pipe: (self._lease(pipe, turn), beside(pipe)))
+        await stores.on_queue.run(lease)
         try:
             entry_id, _ = await self._on_log(lambda pipe: self._log(pipe, turn, started), claim)
         except AlreadyStarted:

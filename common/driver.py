@@ -93,9 +93,9 @@ async def start_lanes(stores: Stores, turn: TurnRef, lanes: list[LaneState], lea
     await stores.on_queue.run(build)
 
 
-async def interrupt(stores: Stores, turn: TurnRef, by: str, heard: int = -1) -> None:
-    """Write that the turn was stopped, and by whom. Raises STORE_ERRORS."""
-    await _append_and_wake(stores, turn, TurnInterrupted(turn.turn, by, heard))
+async def interrupt(stores: Stores, turn: TurnRef, by: str, heard: int = -1) -> bool:
+    """Write that the turn was stopped, and by whom; False where its log is gone. Raises STORE_ERRORS."""
+    return await _append_and_wake(stores, turn, TurnInterrupted(turn.turn, by, heard))
 
 
 async def end_turn(stores: Stores, turn: TurnRef, fold: Fold) -> None:
@@ -118,17 +118,18 @@ async def end_turn(stores: Stores, turn: TurnRef, fold: Fold) -> None:
     )
 
 
-async def _append_and_wake(stores: Stores, turn: TurnRef, event: TimerFired | TurnInterrupted) -> None:
+async def _append_and_wake(stores: Stores, turn: TurnRef, event: TimerFired | TurnInterrupted) -> bool:
     channel = keys.wake(turn.session)
-    await _write(
+    return await _write(
         stores, lambda pipe: append(pipe, turn.session, event), lambda pipe: pipe.publish(channel, b"")
     )
 
 
-async def _write(stores: Stores, to_log: Build, to_queue: Build) -> None:
-    """First the log, then the queue: in one round trip where they share a server."""
+async def _write(stores: Stores, to_log: Build, to_queue: Build) -> bool:
+    """First the log, then the queue: in one round trip where they share a server. Whether there is a log."""
     if stores.shared:
-        await stores.on_log.run(lambda pipe: (to_log(pipe), to_queue(pipe)))
+        replies = await stores.on_log.run(lambda pipe: (to_log(pipe), to_queue(pipe)))
     else:
-        await stores.on_log.run(to_log)
+        replies = await stores.on_log.run(to_log)
         await stores.on_queue.run(to_queue)
+    return replies[0] is not None

@@ -1,7 +1,8 @@
 """A session as one whole, wherever its events are: in Redis, in the archive, or the older part there."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import logging
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,9 +11,11 @@ from common.archive import Archive
 from common.deletion import delete_session
 from common.events import Entry, TurnStarted, place
 from common.keys import SessionRef, TurnRef
-from common.log import decode_entries, read_turn
+from common.log import decode_entries, last_turn, read_turn
 from common.recording import RecordedTurn, SessionTurns, read_line, write_line
 from common.stores import Pipe, Stores
+
+logger = logging.getLogger(__name__)
 
 _PAGE = 250  # decoded without a break: who waits meanwhile is a live turn's token
 _LAST = 2**64 - 1  # the last entry of a millisecond
@@ -43,28 +46,28 @@ class Sessions:
         last, void = await self._stores.on_queue.run(build)
         return None if last is None else Known(int(last), int(void or 0))
 
-    async def entries(self, session: SessionRef, after: str = "0-0") -> AsyncIterator[list[Entry]]:
+    async def entries(self, session: SessionRef, after: str = "0-0") -> AsyncGenerator[list[Entry], None]:
         """All events after this entry, in log order, page by page. Raises STORE_ERRORS, OSError."""
         known = await self.find(session)
         if known is None:
             return
         last = max(place(after), (known.void_ms, _LAST))
         while True:
-            had_log = await self._has_log(session)
+            head, _ = await self._read_log(session, last)
             async for page in self._archived(session, last):
                 yield page
                 last = place(page[-1].id)
-            while raw := await self._read_log(session, last):
+            while True:
+                head_now, raw = await self._read_log(session, last)
+                if head_now != head:
+                    break  # its first entries were moved while we read: they are in the archive now
                 if entries := decode_entries(raw):
                     yield entries
-                last = place(raw[-1][0].decode())
                 if len(raw) < _PAGE:
                     return
-            if not had_log or await self._has_log(session):
-                return
-            # The log was archived while we read it: the rest is there now.
+                last = place(raw[-1][0].decode())
 
-    async def lines(self, session: SessionRef, after: str = "0-0") -> AsyncIterator[bytes]:
+    async def lines(self, session: SessionRef, after: str = "0-0") -> AsyncGenerator[bytes, None]:
         """The same as the lines of an exported file, in pieces of many."""
         async for page in self.entries(session, after):
             yield b"".join(map(write_line, page))
@@ -90,19 +93,40 @@ class Sessions:
                     found.append(entry)
         return found
 
+    async def last_turn(self, session: SessionRef) -> str | None:
+        """The id of a session's latest turn; None where none is kept. Raises STORE_ERRORS, OSError."""
+        found = await last_turn(self._stores, session)
+        if found is None:
+            async for page in self.entries(session):
+                for entry in page:
+                    found = entry.event.turn if isinstance(entry.event, TurnStarted) else found
+        return found
+
     async def delete(self, session: SessionRef) -> bool:
         """Delete a session wherever it is; whether there was one. Raises STORE_ERRORS, OSError."""
         return await delete_session(self._stores, self._archive, session)
 
-    async def _has_log(self, session: SessionRef) -> bool:
-        return bool(await self._stores.log.exists(keys.log(session)))
+    async def _read_log(self, session: SessionRef, last: tuple[int, int]) -> tuple[Any, list[Any]]:
+        """The id of the log's first entry, and at the same moment a page of what it has after a place."""
+        key, after = keys.log(session), f"({last[0]}-{last[1]}"
+        first, raw = await self._stores.on_log.run(
+            lambda pipe: (pipe.xrange(key, count=1), pipe.xrange(key, min=after, count=_PAGE))
+        )
+        return first[0][0] if first else None, raw
 
-    async def _read_log(self, session: SessionRef, last: tuple[int, int]) -> Any:
-        return await self._stores.log.xrange(keys.log(session), min=f"({last[0]}-{last[1]}", count=_PAGE)
-
-    async def _archived(self, session: SessionRef, last: tuple[int, int]) -> AsyncIterator[list[Entry]]:
+    async def _archived(
+        self, session: SessionRef, last: tuple[int, int]
+    ) -> AsyncGenerator[list[Entry], None]:
         lines = await self._archive.read(session) if self._archive else []
         for begin in range(0, len(lines), _PAGE):
-            read = map(read_line, lines[begin : begin + _PAGE])
+            read = map(_read_line, lines[begin : begin + _PAGE])
             if entries := [entry for entry in read if entry and place(entry.id) > last]:
                 yield entries
+
+
+def _read_line(line: bytes) -> Entry | None:
+    try:
+        return read_line(line)
+    except ValueError:
+        logger.error("passed over a broken line of the archive")  # as in the log: the others still count
+        return None
