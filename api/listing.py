@@ -38,11 +38,10 @@ class Asked:
     cursor: Member | None
 
     def wants(self, member: Member) -> bool:
-        """Whether a session is one of those, its state aside."""
+        """Whether a session is one of those, its state and its place aside."""
         when, quoted = member
         in_time = self.after_ms <= when and (self.before_ms is None or when < self.before_ms)
-        is_next = self.cursor is None or member < self.cursor
-        return in_time and is_next and self.text in unquote(quoted).casefold()
+        return in_time and self.text in unquote(quoted).casefold()
 
 
 def read_query(query: Mapping[str, str]) -> Asked:
@@ -99,7 +98,8 @@ async def list_sessions(stores: Stores, tenant: str, asked: Asked) -> dict[str, 
     found: list[dict[str, Any]] = []
     last, looked_at = asked.cursor, 0
     async for page in members:
-        wanted = [member for member in page if asked.wants(member)]
+        fresh = [member for member in page if asked.cursor is None or member < asked.cursor]
+        wanted = [member for member in fresh if asked.wants(member)]
         states = await _states(stores, tenant, wanted, live)
         for member, state in zip(wanted, states, strict=True):
             if asked.state not in (None, state):
@@ -108,9 +108,9 @@ async def list_sessions(stores: Stores, tenant: str, asked: Asked) -> dict[str, 
                 return _page(found, last)
             found.append(_row(member, state))
             last = member
-        looked_at += len(page)
-        if looked_at >= _MOST and page:
-            return _page(found, page[-1])
+        looked_at += len(fresh)
+        if looked_at >= _MOST:
+            return _page(found, fresh[-1])
     return _page(found, None)
 
 
