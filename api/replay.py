@@ -1,7 +1,6 @@
 """A session's events once more, at their own pace or any other."""
 
 import asyncio
-import math
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
@@ -12,10 +11,9 @@ from common.errors import BadRequest, NotFound
 from common.events import Entry, TurnStarted, place
 from common.keys import SessionRef, valid_turn
 from common.releases import Release
-from common.session_fold import SessionFold, describe
+from common.session_fold import SessionFold, describe, parse_speed
 from common.sessions import Sessions
 
-_SPEEDS = (0.1, 100.0)
 _MOST = 100  # events in one write
 _LONGEST_OFFSET = 10  # digits; a longer number is a turn's id
 
@@ -41,15 +39,10 @@ class Begin:
 
 def read_speed(text: str) -> float:
     """A speed as a query has it; infinite for `max`. Raises BadRequest."""
-    if text == "max":
-        return math.inf
     try:
-        speed = float(text)
-    except ValueError:
-        speed = math.nan
-    if not _SPEEDS[0] <= speed <= _SPEEDS[1]:
-        raise BadRequest("speed is max, or from {:g} to {:g}".format(*_SPEEDS), param="speed")
-    return speed
+        return parse_speed(text)
+    except ValueError as error:
+        raise BadRequest(str(error), param="speed") from None
 
 
 def read_begin(text: str) -> Begin:

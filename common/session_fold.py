@@ -1,10 +1,26 @@
 """A whole session folded as its log goes on: what each entry lets out, of whichever turn."""
 
+import math
 from typing import Any
 
 from common.events import Entry, TurnEnded, TurnStarted
 from common.fold import Fold, UnknownFold
 from common.releases import Called, Ending, Passed, Release, Said
+
+SLOWEST, FASTEST = 0.1, 100.0
+
+
+def parse_speed(text: str) -> float:
+    """How quick a replay is to be, against the original; infinite for `max`. Raises ValueError."""
+    if text == "max":
+        return math.inf
+    try:
+        speed = float(text)
+    except ValueError:
+        speed = math.nan
+    if not SLOWEST <= speed <= FASTEST:
+        raise ValueError(f"speed is max, or from {SLOWEST:g} to {FASTEST:g}")
+    return speed
 
 
 class SessionFold:
