@@ -155,6 +155,11 @@ def open_starter(settings: Settings, stores: Stores) -> TurnStarter:
     return TurnStarter(settings, stores, Profiles(settings), pace)
 
 
+def open_past(settings: Settings, stores: Stores) -> Past:
+    """What looks back from a turn."""
+    return Past(settings, stores, Sessions(stores, open_archive(settings.archive_url)), Profiles(settings))
+
+
 def ask(session: str | None = "s1", *, drafting: bool | None = None, **policy: Any) -> TurnRequest:
     """A turn as a door reads it."""
     return TurnRequest(

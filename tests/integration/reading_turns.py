@@ -97,7 +97,7 @@ async def left_behind(stores: Stores) -> Counter[str]:
     lasting = ("fr:workers:", "fr:pace:", "fr:sessions:", keys.REPLICAS)
     async for raw in stores.queue.scan_iter(count=1000):
         key = raw.decode()
-        if key == keys.SWEEPING or key.endswith(":log") or key.startswith(lasting):
+        if key == keys.SWEEPING or key.endswith(":log") or ":once:" in key or key.startswith(lasting):
             continue
         if key.startswith("fr:live:") and await _all_leased(stores, key):
             continue
