@@ -43,7 +43,13 @@ class Options(BaseModel):
     lanes: bool = False
     state: str = ""
     policy: dict[str, Any] = {}
+    on_disconnect: Literal["cancel", "continue"] | None = None
     memory: bool | None = None
+
+    @property
+    def wishes(self) -> dict[str, Any]:
+        """The policy's parts that this request sets."""
+        return self.policy | ({"on_disconnect": self.on_disconnect} if self.on_disconnect else {})
 
 
 class ChatRequest(_Loose):
@@ -135,7 +141,7 @@ def read_chat(
         drafting=asked.useProgressiveResponse,
         lanes=lanes or asked.fast_reply.lanes,
         state=asked.fast_reply.state,
-        policy=asked.fast_reply.policy,
+        policy=asked.fast_reply.wishes,
         memory=asked.fast_reply.memory,
         once=name_once(body, idempotency_key, request_id, in_session=bool(session)),
     )

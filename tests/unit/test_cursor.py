@@ -29,8 +29,12 @@ def test_a_cursor_that_was_written_is_read_back(chars: int, frames: int) -> None
         f"{TURN}-1-2-3",
         f"{TURN}-1-2\n",
         f" {TURN}-1-2",
-    ]
-    + [f"{TURN}-01-2", f"{TURN}-1-1000000000", f"{TURN}-\u0661-2", f"{TURN}-1.0-2", f"{TURN.upper()}-1-2"],
+        f"{TURN}-01-2",
+        f"{TURN}-1-1000000000",
+        f"{TURN}-\u0661-2",
+        f"{TURN}-1.0-2",
+        f"{TURN.upper()}-1-2",
+    ],
 )
 def test_anything_else_is_refused(text: str) -> None:
     with pytest.raises(BadRequest) as refused:
