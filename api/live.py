@@ -163,7 +163,7 @@ class LiveTurn:
         self._watch_clock()
 
     async def _end(self) -> None:
-        await driver.end_turn(self._stores, self.turn, self.fold)
+        await driver.end_turn(self._stores, self.turn, self.started, self.fold)
         self._close()
 
     def _close(self) -> None:

@@ -61,6 +61,7 @@ class TurnStarter:
             wire=WIRE_VERSION,
             fold=FOLD_VERSION,
             reply={"usage": request.include_usage, "lanes": request.lanes},
+            tell=bool(self._settings.webhook_url),
         )
 
     async def write(

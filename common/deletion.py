@@ -40,6 +40,13 @@ async def delete_session(stores: Stores, archive: Archive | None, session: Sessi
     return known is not None
 
 
+async def drop_void(stores: Stores, archive: Archive | None, session: SessionRef, void_ms: int) -> None:
+    """Drop what a crash has left of a deleted session, nothing of a new one. Raises STORE_ERRORS, OSError."""
+    await _drop_log(stores, session, void_ms)
+    if archive:
+        await archive.delete(session, void_ms)
+
+
 async def _stop_turns(stores: Stores, session: SessionRef) -> None:
     """Interrupt the live turns, so that their models are left and their clients told."""
     for member in await stores.queue.zrange(keys.live_turns(session.tenant), 0, -1):

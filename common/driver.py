@@ -98,8 +98,8 @@ async def interrupt(stores: Stores, turn: TurnRef, by: str, heard: int = -1) -> 
     return await _append_and_wake(stores, turn, TurnInterrupted(turn.turn, by, heard))
 
 
-async def end_turn(stores: Stores, turn: TurnRef, fold: Fold) -> None:
-    """Write the ending that the fold has reached, and let the turn's lease go. Raises STORE_ERRORS."""
+async def end_turn(stores: Stores, turn: TurnRef, started: TurnStarted, fold: Fold) -> None:
+    """Write the ending that the fold has reached, and let the turn go. Raises STORE_ERRORS."""
     ending = fold.ending
     assert ending is not None, "the fold has not ended this turn"
     ended = TurnEnded(
@@ -114,8 +114,15 @@ async def end_turn(stores: Stores, turn: TurnRef, fold: Fold) -> None:
     await _write(
         stores,
         lambda pipe: append(pipe, turn.session, ended),
-        lambda pipe: queue.drop_turn(pipe, turn),
+        lambda pipe: let_go(pipe, turn, started.tell, stores.queue_clock.now_ms()),
     )
+
+
+def let_go(pipe: Pipe, turn: TurnRef, tell: bool, now_ms: int) -> None:
+    """The turn has ended: it needs no driver any more, and is to be told of."""
+    queue.drop_turn(pipe, turn)
+    if tell:
+        queue.put_telling(pipe, turn, now_ms)
 
 
 async def _append_and_wake(stores: Stores, turn: TurnRef, event: TimerFired | TurnInterrupted) -> bool:

@@ -17,7 +17,8 @@ class TurnStarted:
     """A turn begins: what was asked, how the lanes are to share it, who is asked on which lane.
 
     `reply`: how its client wants to be answered (`usage`, `lanes`), for whoever goes on with the stream;
-    `remembered`: how many of the request's messages came from the session's own memory.
+    `remembered`: how many of the request's messages came from the session's own memory;
+    `tell`: whether a webhook is told when the turn has ended.
     """
 
     turn: str
@@ -30,6 +31,7 @@ class TurnStarted:
     fold: int
     reply: dict[str, Any] = field(default_factory=dict)
     remembered: int = 0
+    tell: bool = False
 
 
 @dataclass(frozen=True, slots=True)

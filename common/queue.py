@@ -74,6 +74,11 @@ def drop_turn(pipe: Pipe, turn: TurnRef) -> None:
     pipe.zrem(keys.live_turns(turn.session.tenant), f"{turn.session.quoted}:{turn.turn}")
 
 
+def put_telling(pipe: Pipe, turn: TurnRef, now_ms: int) -> None:
+    """Have the webhook told that a turn has ended."""
+    pipe.zadd(keys.TELLING, {f"{turn}|1": now_ms}, nx=True)
+
+
 def stop(pipe: Pipe, job: JobRef, worker: str) -> None:
     """Tell a job to stop: a mark for whoever looks, and an order to its worker where one is known."""
     pipe.set(keys.cancelled(job), b"1", px=_MARK_TTL_MS)

@@ -49,6 +49,12 @@ def write_line(entry: Entry) -> bytes:
     return _line(entry.id, kind, body)
 
 
+def raw_line(entry_id: bytes, fields: dict[bytes, bytes]) -> bytes:
+    """A stream's entry as a line of a file, whatever its kind: later versions' kinds are kept."""
+    ((kind, body),) = fields.items()
+    return _line(entry_id.decode(), kind.decode(), body)
+
+
 def read_line(line: bytes) -> Entry | None:
     """The entry of a line; None for a kind that we don't know. Raises ValueError on anything else."""
     try:
@@ -70,16 +76,14 @@ async def export(stores: Stores, session: SessionRef) -> AsyncIterator[bytes]:
     while True:
         raw: list[Any] = await stores.log.xrange(key, min=after, count=_PAGE)
         for entry_id, fields in raw:
-            for kind, body in fields.items():
-                yield _line(entry_id.decode(), kind, body)
+            yield raw_line(entry_id, fields)
         if len(raw) < _PAGE:
             return
         after = f"({raw[-1][0].decode()}"
 
 
-def _line(entry_id: str, kind: str | bytes, body: bytes) -> bytes:
-    name = kind.decode() if isinstance(kind, bytes) else kind
-    line = {"id": entry_id, "kind": name, "event": orjson.Fragment(body)}
+def _line(entry_id: str, kind: str, body: bytes) -> bytes:
+    line = {"id": entry_id, "kind": kind, "event": orjson.Fragment(body)}
     return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
 
 
