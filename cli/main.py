@@ -165,6 +165,17 @@ def export(
 
 
 @app.command()
+def golden(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Recordings.")],
+    keep: Annotated[bool, typer.Option(help="First write into them what is heard now.")] = False,
+) -> None:
+    """Exit with 1 unless recordings still fold to what was heard."""
+    from cli.golden import run_golden
+
+    raise typer.Exit(run_golden(files, keeping=keep))
+
+
+@app.command()
 def healthy(kind: Annotated[Kind, typer.Argument(help="The process that is asked after.")]) -> None:
     """Exit with 0 when this machine's process of that kind is well, else with 1."""
     from cli.healthy import is_healthy

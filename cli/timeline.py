@@ -31,7 +31,7 @@ def draw(report: dict[str, Any], width: int) -> list[Text]:
     if fillers:
         lines.append(_line("filler", scale, dict.fromkeys(map(scale.cell, fillers), "f"), None))
     for lane, own in moments.items():
-        lines += _draw_lane(lane, own, scale)
+        lines += _draw_lane(lane, own, report["lanes"][lane]["error"], scale)
     return [*lines, _summary(report)]
 
 
@@ -67,13 +67,14 @@ def _axis(scale: _Scale) -> Text:
     return Text(" " * _NAME + "0" + end.rjust(scale.cells - 1), "dim")
 
 
-def _draw_lane(lane: str, moments: dict[str, int], scale: _Scale) -> list[Text]:
+def _draw_lane(lane: str, moments: dict[str, int], error: dict[str, Any] | None, scale: _Scale) -> list[Text]:
     marks = {scale.cell(ms): MARKS[name] for name, ms in sorted(moments.items(), key=lambda at: at[1])}
     begun = moments.get("first token")
     last = moments.get("cancelled", moments.get("ended", scale.last_ms))
     speaks = None if begun is None else range(scale.cell(begun), scale.cell(last))
     told = " · ".join(f"{MARKS[name]} {name} {ms:,}" for name, ms in moments.items())
-    return [_line(lane, scale, marks, speaks), Text(" " * _NAME + (told or "not begun"), "dim")]
+    failed = f" ({error['code']})" if error else ""
+    return [_line(lane, scale, marks, speaks), Text(" " * _NAME + (told or "not begun") + failed, "dim")]
 
 
 def _line(lane: str, scale: _Scale, marks: dict[int, str], speaks: range | None) -> Text:
@@ -91,6 +92,7 @@ def _summary(report: dict[str, Any]) -> Text:
     parts = [
         f"first sound {first:,} ms" if first is not None else "",
         f"{reason} at {report['ended_ms']:,} ms" if reason and report["ended_ms"] is not None else reason,
+        *(f"calls {call['name']}" for call in report["tool_calls"] or ()),
         "degraded" if report["degraded"] else "",
         report["error"]["code"] if report["error"] else "",
         _stopped(report["interrupted"]),
