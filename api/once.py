@@ -6,6 +6,7 @@ finds the key finds a turn, and whoever died on the way has left nothing to be m
 
 import asyncio
 import hashlib
+import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,14 +18,19 @@ from common.stores import Build, TimedRedis
 
 _MAX_KEY_CHARS = 256
 _CHANGES_ON_RETRY = ("context", "timestamp", "stream", "stream_options")
+_RETRIES_END_S = 600
 
 
 @dataclass(frozen=True, slots=True)
 class Once:
-    """What a request is known by when it comes again: its key, and a digest of what it asks."""
+    """What a request is known by when it comes again: its key, and a digest of what it asks.
+
+    `most_s`: for how long at most; the key is kept as long as its session's log, where that is shorter.
+    """
 
     key: str
     fingerprint: str
+    most_s: int = sys.maxsize
 
     @property
     def session(self) -> str:
@@ -49,8 +55,8 @@ def name_once(
         return None
     if not 0 < len(key) <= _MAX_KEY_CHARS or not key.isprintable():
         raise BadRequest(f"{name} has 1 to {_MAX_KEY_CHARS} printable characters", param=name)
-    if name == "turn_id":
-        key += _agent(body.get("context"))
+    if name == "turn_id":  # a channel's next call may count anew
+        return Once(f"{name}:{key}{_agent(body.get('context'))}", _fingerprint(body), _RETRIES_END_S)
     return Once(f"{name}:{key}", _fingerprint(body))
 
 
@@ -90,7 +96,7 @@ class Claim:
     key: str
     seen: bytes | None
     held: Held
-    retention_s: int
+    keep_s: int
 
     async def run(self, redis: TimedRedis, build: Build) -> list[Any]:
         """Write the key together with what `build` queues; the replies to the latter.
@@ -103,7 +109,7 @@ class Claim:
                 raise AlreadyStarted
             pipe.multi()  # type: ignore[no-untyped-call]
             build(pipe)
-            pipe.set(self.key, orjson.dumps(self.held), ex=self.retention_s)
+            pipe.set(self.key, orjson.dumps(self.held), ex=self.keep_s)
             try:
                 replies = await pipe.execute()
             except WatchError:

@@ -71,7 +71,9 @@ class Past:
 
     def _claim(self, turn: TurnRef, once: Once, seen: bytes | None) -> Claim:
         held = Held(turn.turn, once.fingerprint, self._stores.log_clock.now_ms())
-        return Claim(keys.once(turn.session, once.key), seen, held, self._settings.retention_s)
+        return Claim(
+            keys.once(turn.session, once.key), seen, held, min(once.most_s, self._settings.retention_s)
+        )
 
     async def _look(
         self, session: SessionRef, request: TurnRequest, remembers: bool
