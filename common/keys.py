@@ -90,7 +90,7 @@ def log(session: SessionRef) -> str:
 
 
 def once(session: SessionRef, key: str) -> str:
-    """String: which turn an idempotency key stands for, and of what request. Expires with the log, or before."""
+    """String: which turn an idempotency key stands for, and of what request. Expires with the log at most."""
     return f"fr:{{{session}}}:once:{hashlib.sha256(key.encode()).hexdigest()[:32]}"
 
 
