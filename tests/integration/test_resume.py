@@ -20,9 +20,10 @@ from api.followers import Followers
 from common import keys
 from common.archive import Archive
 from common.deletion import delete_session
-from common.events import Entry, TurnEnded, TurnInterrupted, TurnStarted
+from common.events import Delta, Entry, TurnEnded, TurnInterrupted, TurnStarted
 from common.keys import SessionRef, TurnRef
 from common.log import append_now, read_turn
+from common.reader import LogReader
 from common.recording import export
 from common.sessions import Sessions
 from common.settings import Settings
@@ -114,7 +115,8 @@ async def test_a_live_turn_cut_anywhere_is_whole_at_another_replica(real: Backen
         draft=[answer("Let me see.")], full=[[*words("We open at nine."), spoken, *answer(" Every day.")]]
     )
     async with two_replicas(settings, model) as two:
-        options = {"stream_options": {"include_usage": True}, "fast_reply": {"lanes": True}}
+        ours = {"lanes": True, "policy": {"handoff": {"join": "append"}}}
+        options = {"stream_options": {"include_usage": True}, "fast_reply": ours}
         async with asked(two.first, **options) as whole:
             early = list(await whole.read(b"nine."))
             places = [b"", *map(cursor, early)]
@@ -152,8 +154,11 @@ async def test_after_the_end_there_is_nothing_more_for_a_browser(valkey: Backend
             whole.path, headers=SSE | {"Last-Event-ID": after}, params={"after": cursor(frames[0]).decode()}
         )
         assert reply.status_code == 204
+        await until(lambda: count(two.stores, whole.turn, TurnEnded))
+        length = await two.stores.log.xlen(keys.log(whole.session))
         raw = (await two.second.get(whole.path, headers=SSE)).content
         assert raw == b"retry: 500\n" + b"\n\n".join(frames) + b"\n\n"
+        assert await two.stores.log.xlen(keys.log(whole.session)) == length
 
 
 @in_loop
@@ -202,6 +207,29 @@ async def test_each_reason_for_not_going_on_has_its_answer(valkey: Backend) -> N
         deleted = await two.second.get(path, headers=SSE)
         assert code_of(unknown) == (404, "session_not_found")
         assert unknown.content == deleted.content and unknown.status_code == deleted.status_code
+
+
+@in_loop
+async def test_a_replica_that_lags_reads_on_before_it_judges(
+    valkey: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spoken = asyncio.Event()
+    model = Scripted(full=[[*words("We open"), spoken, *words(" at nine."), HELD()]])
+    async with (
+        two_replicas(valkey.settings(reread_s=600), model) as two,
+        asked(two.first, useProgressiveResponse=False) as whole,
+        resumed(two.second, whole.path) as other,
+    ):
+        await whole.read(b"open")
+        await other.read(b"open")
+        monkeypatch.setattr(LogReader, "_wake", lambda *_: None)
+        spoken.set()
+        await until(lambda: _said(two.stores, whole.turn, " nine."))
+        async with resumed(two.second, whole.path, f"{whole.turn.turn}-16-0".encode()):
+            pass
+        reply = await two.first.post(f"{whole.path}/interrupt", json={"heard_chars": 16})
+        assert reply.status_code == 200
+        monkeypatch.undo()
 
 
 @pytest.mark.parametrize("why", ["trimmed", "expired"])
@@ -334,18 +362,22 @@ async def test_what_cannot_have_been_heard_is_refused(valkey: Backend, body: Any
         assert not await count(two.stores, whole.turn, TurnInterrupted)
 
 
-@in_loop
-async def test_none_stops_a_turn_that_is_followed_elsewhere(
-    real: Backend, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    looked: list[float] = []
+@pytest.fixture
+def looked(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """What replicas were told that asked whether a turn is followed elsewhere."""
+    told: list[float] = []
     elsewhere_s = Followers.elsewhere_s
 
     async def looking(self: Followers, turn: TurnRef) -> float:
-        looked.append(await elsewhere_s(self, turn))
-        return looked[-1]
+        told.append(await elsewhere_s(self, turn))
+        return told[-1]
 
     monkeypatch.setattr(Followers, "elsewhere_s", looking)
+    return told
+
+
+@in_loop
+async def test_none_stops_a_turn_that_is_followed_elsewhere(real: Backend, looked: list[float]) -> None:
     model = Scripted(full=[[*words("We open"), HELD()]])
     async with two_replicas(real.settings(resume_grace_s=0.05), model) as two:
         async with asked(two.first, useProgressiveResponse=False) as whole:
@@ -361,6 +393,24 @@ async def test_none_stops_a_turn_that_is_followed_elsewhere(
         assert await count(two.stores, whole.turn, TurnInterrupted, by="disconnect")
         await until(lambda: all(call.ended == "closed" for call in model.calls))
         await until(lambda: _none_followed(two.stores))
+
+
+@in_loop
+async def test_a_client_that_leaves_the_second_replica_takes_nothing_from_the_first(
+    real: Backend, looked: list[float]
+) -> None:
+    """The first has said from the start that the turn is followed there, long before its next renewal."""
+    spoken = asyncio.Event()
+    model = Scripted(full=[[*words("We open"), spoken, *answer(" at nine.")]])
+    async with two_replicas(real.settings(resume_grace_s=0), model) as two:
+        async with asked(two.first, useProgressiveResponse=False) as whole:
+            await whole.read(b"open")
+            async with resumed(two.second, whole.path) as other:
+                await other.read(b"open")
+            await until(lambda: looked)
+            spoken.set()
+            assert b"[DONE]" in (await whole.read())[-1]
+        assert min(looked) > 0 and not await count(two.stores, whole.turn, TurnInterrupted)
 
 
 @in_loop
@@ -457,6 +507,10 @@ async def test_a_deleted_sessions_clients_hear_the_end_everywhere(real: Backend,
                 assert b"session_deleted" in error
         await until(lambda: all(call.ended == "closed" for call in model.calls))
         assert not await two.stores.log.exists(keys.log(whole.session))
+
+
+async def _said(stores: Stores, turn: TurnRef, words: str) -> bool:
+    return any(isinstance(e, Delta) and e.text.endswith(words) for e in await events(stores, turn))
 
 
 async def _none_followed(stores: Stores) -> bool:
