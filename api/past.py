@@ -21,7 +21,7 @@ from common.stores import Pipe, Stores
 
 logger = logging.getLogger(__name__)
 
-_PAGE = 256
+_PAGE = 128  # most turns fit in, and a larger one costs every start
 Raw = list[tuple[bytes, dict[bytes, bytes]]]
 
 
