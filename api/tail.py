@@ -21,17 +21,20 @@ class Tail:
         self._bell = asyncio.Event()
         self._fresh: list[Entry] = []
         self._behind = True  # what comes is not kept: it is to be read from the log
+        self._log_is_gone = False
 
     async def pages(self, after: str) -> AsyncGenerator[list[Entry], None]:
         """The entries after this one, until the session is deleted. Raises STORE_ERRORS."""
-        self._reader.follow(self._session, self._take, self._look_again)
-        reading = False
+        self._reader.follow(self._session, self._take, self._lose_log)
+        known, reading = await self._sessions.find(self._session), False
         try:
             while True:
                 self._bell.clear()
-                if self._behind:
-                    if await self._sessions.find(self._session) is None:
+                if self._log_is_gone:
+                    self._log_is_gone = False
+                    if await self._sessions.find(self._session) != known:
                         return
+                if self._behind:
                     self._behind = False
                     async for page in self._sessions.entries(self._session, after):
                         yield page
@@ -49,12 +52,12 @@ class Tail:
 
     def _take(self, entries: list[Entry]) -> None:
         if len(self._fresh) + len(entries) > _MOST:
-            self._look_again()
+            self._fresh, self._behind = [], True
         elif not self._behind:
             self._fresh += entries
-            self._bell.set()
+        self._bell.set()
 
-    def _look_again(self) -> None:
-        """There is too much to be kept, or the log is gone: deleted with its session, or archived."""
-        self._fresh, self._behind = [], True
+    def _lose_log(self) -> None:
+        """Its session was deleted, or archived."""
+        self._log_is_gone = True
         self._bell.set()
