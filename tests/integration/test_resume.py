@@ -10,7 +10,7 @@ import httpx
 import pytest
 from following import hear, over
 from parts import ask, open_api, open_workers
-from reading_turns import count, events, heard
+from reading_turns import count, events, heard, lines_of
 from scripted import Scripted, answer, words
 from serving import serving
 from store_servers import Backend
@@ -24,7 +24,6 @@ from common.events import Delta, Entry, TurnEnded, TurnInterrupted, TurnStarted
 from common.keys import SessionRef, TurnRef
 from common.log import append_now, read_turn
 from common.reader import LogReader
-from common.recording import export
 from common.sessions import Sessions
 from common.settings import Settings
 from common.stores import Stores, open_stores
@@ -262,7 +261,7 @@ async def test_an_archived_turn_is_given_again(valkey: Backend, tmp_path: Any) -
         async with asked(two.first, useProgressiveResponse=False) as whole:
             frames = await whole.read()
         await until(lambda: count(two.stores, whole.turn, TurnEnded))
-        lines = [line async for line in export(two.stores, whole.session)]
+        lines = await lines_of(two.stores, whole.session)
         await Archive(str(tmp_path)).write(whole.session, lines)
         await two.stores.log.delete(keys.log(whole.session))
         for cut, frame in enumerate(frames[:-1], start=1):
@@ -426,6 +425,20 @@ async def test_a_turn_that_was_followed_at_a_replica_that_died_is_stopped(valkey
         api.turns.client_left(live)
         assert (await over(api, live)).reason == "interrupted"
         await end(following)
+
+
+@in_loop
+async def test_a_turn_whose_jobs_were_never_put_gets_them(two_servers: Backend) -> None:
+    """Its replica died between the log's server and the queue's."""
+    settings = two_servers.settings()
+    async with open_stores(settings) as stores:
+        await stores.sync_clocks()
+        turn = await start(stores, settings)
+        await forget_jobs(stores, job(turn))
+    async with open_workers(settings, Scripted(full=[answer(WHOLE)])), open_api(settings) as api:
+        live = await api.turns.attach(turn)
+        assert (await hear(live))[0] == WHOLE
+        await over(api, live)
 
 
 @in_loop
