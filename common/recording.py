@@ -4,14 +4,12 @@ A file has one JSON object a line, `{"id": …, "kind": …, "event": …}`, in 
 says more. It may be read in parts, side by side: a part has the turns that start in it.
 """
 
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import orjson
 
-from common import keys
 from common.events import (
     KINDS,
     Entry,
@@ -24,10 +22,7 @@ from common.events import (
     encode,
     place,
 )
-from common.keys import SessionRef
-from common.stores import Stores
 
-_PAGE = 500
 _LEAVE_MS = 60_000  # how long after a turn's deadline its lanes' last entries may come
 _DEADLINE_MS = 120_000
 _FIELDS = {name: frozenset(kind.__dataclass_fields__) for name, kind in KINDS.items()}
@@ -68,18 +63,6 @@ def read_line(line: bytes) -> Entry | None:
         return Entry(values["id"], known(**event))
     except (TypeError, KeyError, AttributeError) as error:
         raise ValueError(f"a broken line: {error}") from None
-
-
-async def export(stores: Stores, session: SessionRef) -> AsyncIterator[bytes]:
-    """A session's log, line by line. Raises STORE_ERRORS."""
-    key, after = keys.log(session), "-"
-    while True:
-        raw: list[Any] = await stores.log.xrange(key, min=after, count=_PAGE)
-        for entry_id, fields in raw:
-            yield raw_line(entry_id, fields)
-        if len(raw) < _PAGE:
-            return
-        after = f"({raw[-1][0].decode()}"
 
 
 def _line(entry_id: str, kind: str, body: bytes) -> bytes:

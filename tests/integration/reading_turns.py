@@ -9,9 +9,10 @@ from parts import ask, open_starter
 from common import keys, queue
 from common.events import Entry, Event, TurnEnded, TurnStarted
 from common.fold import Fold
-from common.keys import JobRef, Lane, TurnRef
+from common.keys import JobRef, Lane, SessionRef, TurnRef
 from common.log import read_turn
 from common.releases import Ending, Release, Said
+from common.sessions import Sessions
 from common.settings import Settings
 from common.stores import Stores
 
@@ -49,6 +50,12 @@ async def count(stores: Stores, turn: TurnRef, kind: type[Event], **fields: Any)
 async def ended(stores: Stores, turn: TurnRef) -> TurnEnded | None:
     """The ending in the log that counts."""
     return next((e for e in await events(stores, turn) if isinstance(e, TurnEnded)), None)
+
+
+async def lines_of(stores: Stores, session: SessionRef) -> list[bytes]:
+    """The session's log as the lines of a file."""
+    pieces = [piece async for piece in Sessions(stores, None).lines(session)]
+    return b"".join(pieces).splitlines(keepends=True)
 
 
 def fold(entries: list[Entry]) -> tuple[Fold, list[Release]]:

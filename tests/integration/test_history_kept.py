@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from following import hear, over
 from parts import Api, ask, open_api, open_worker, open_workers
-from reading_turns import count, events, heard
+from reading_turns import count, events, heard, lines_of
 from redis.asyncio.client import Pipeline
 from scripted import Scripted, answer, words
 from store_servers import Backend
@@ -21,7 +21,6 @@ from common import driver, keys
 from common.archive import open_archive
 from common.events import Delta, TurnEnded, TurnInterrupted
 from common.log import append_now
-from common.recording import export
 from common.stores import Stores
 from workers.providers.base import Finish, ToolPiece
 
@@ -215,7 +214,7 @@ async def archive_it(api: Api, url: str, request: TurnRequest) -> None:
     await over(api, live)
     archive = open_archive(url)
     assert archive
-    lines = [line async for line in export(api.stores, live.turn.session)]
+    lines = await lines_of(api.stores, live.turn.session)
     await archive.write(live.turn.session, lines)
     await api.stores.log.delete(keys.log(live.turn.session))
 

@@ -1,12 +1,14 @@
 """Sessions over HTTP: listed, looked at, followed, replayed, exported, deleted."""
 
 import asyncio
+from pathlib import Path
 from typing import Any, NoReturn
 
 import httpx
 import orjson
 import pytest
 from parts import open_workers
+from reading_turns import lines_of
 from scripted import Scripted, answer
 from serving import Events, list_session, serving, write_session
 from store_servers import Backend
@@ -14,6 +16,8 @@ from waiting import in_loop, until
 
 from bench.data import Answered
 from bench.pace import Pace, record
+from cli.recordings import NoRecording, fetch
+from cli.replay import load_turns
 from common import keys
 from common.archive import Archive
 from common.deletion import _drop_log, delete_session
@@ -187,6 +191,29 @@ async def test_events_and_export_are_the_lines_of_a_recording(real: Backend) -> 
         assert (await client.get(f"{PATH}/events?after=x")).json()["error"]["param"] == "after"
 
 
+def test_commands_read_a_session_from_log_and_archive_alike(real: Backend, tmp_path: Path) -> None:
+    settings, out = real.settings(archive_url=str(tmp_path / "archive")), tmp_path / "out.jsonl"
+
+    async def put() -> list[bytes]:
+        async with open_stores(settings) as stores:
+            await write_session(stores, ODD, turn())
+            return await lines_of(stores, ODD)
+
+    async def move(lines: list[bytes]) -> None:
+        async with open_stores(settings) as stores:
+            await Archive(settings.archive_url).write(ODD, lines)
+            await stores.log.delete(keys.log(ODD))
+
+    lines = asyncio.run(put())
+    assert fetch(settings, ODD.session, out) == len(lines) and out.read_bytes() == b"".join(lines)
+    asyncio.run(move(lines))
+    assert fetch(settings, ODD.session, out) == len(lines) and out.read_bytes() == b"".join(lines)
+    assert [len(one.events) for one in load_turns(settings, ODD.session)] == [len(lines) - 2]
+    with pytest.raises(NoRecording):
+        fetch(settings, "nobody", out)
+    assert not out.exists()
+
+
 @in_loop
 async def test_live_events_go_on_where_the_stored_ones_end(real: Backend) -> None:
     events = turn()
@@ -308,7 +335,7 @@ async def remains(stores: Stores) -> list[str]:
 
 
 @in_loop
-async def test_a_live_session_is_deleted_and_nothing_comes_back(real: Backend, tmp_path: Any) -> None:
+async def test_a_live_session_is_deleted_and_nothing_comes_back(real: Backend, tmp_path: Path) -> None:
     settings = real.settings(archive_url=str(tmp_path), heartbeat_s=0.2)
     waiting = asyncio.Event()
     model = Scripted(draft=[answer("Let me see.")], full=[(waiting,)])
@@ -356,13 +383,13 @@ class Dying(Exception):
 )
 @in_loop
 async def test_a_deletion_that_died_is_finished_by_the_next(
-    real: Backend, tmp_path: Any, step: str, hidden: bool, monkeypatch: pytest.MonkeyPatch
+    real: Backend, tmp_path: Path, step: str, hidden: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     archive = Archive(str(tmp_path))
     async with open_stores(real.settings()) as stores:
         sessions = Sessions(stores, archive)
         await write_session(stores, ODD, turn())
-        await archive.write(ODD, [line async for line in Sessions(stores, None).lines(ODD)])
+        await archive.write(ODD, await lines_of(stores, ODD))
 
         def die(*_: Any) -> NoReturn:
             raise Dying
@@ -378,7 +405,7 @@ async def test_a_deletion_that_died_is_finished_by_the_next(
 
 
 @in_loop
-async def test_a_new_session_of_the_name_begins_clean(real: Backend, tmp_path: Any) -> None:
+async def test_a_new_session_of_the_name_begins_clean(real: Backend, tmp_path: Path) -> None:
     """Also where the old one's deletion died, and is finished only then."""
     archive = Archive(str(tmp_path))
     async with open_stores(real.settings()) as stores:

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from following import hear, over
 from parts import ask, open_api, open_workers
-from reading_turns import count, events, heard, lines_of
+from reading_turns import count, events, forget_jobs, heard, job, lines_of, start
 from scripted import Scripted, answer, words
 from serving import serving
 from store_servers import Backend
