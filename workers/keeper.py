@@ -201,7 +201,8 @@ class Keeper:
             found = await self._stores.queue.zrangebyscore(key, begin, end, 0, count, withscores=True)
             page = [(name.decode(), int(score)) for name, score in found]
             if len(page) < count:
-                yield page
+                if page:
+                    yield page
                 return
             last = page[-1][1]
             if page[0][1] == last:
