@@ -166,8 +166,8 @@ def export(
 
 @app.command()
 def golden(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Recordings.")],
-    keep: Annotated[bool, typer.Option(help="First write into them what is heard now.")] = False,
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Recordings.")],
+    keep: Annotated[bool, typer.Option("--keep", help="First write into them what is heard now.")] = False,
 ) -> None:
     """Exit with 1 unless recordings still fold to what was heard."""
     from cli.golden import run_golden

@@ -95,15 +95,16 @@ def _summary(report: dict[str, Any]) -> Text:
         *(f"calls {call['name']}" for call in report["tool_calls"] or ()),
         "degraded" if report["degraded"] else "",
         report["error"]["code"] if report["error"] else "",
-        _stopped(report["interrupted"]),
+        _stopped(report),
         "drift: it was heard otherwise" if report["drift"] else "",
         f"folded by version {report['fold']}: what was heard is unknown" if report["text"] is None else "",
     ]
     return Text(" " * _NAME + (" · ".join(filter(None, parts)) or "goes on"), "dim")
 
 
-def _stopped(interrupted: dict[str, Any] | None) -> str:
-    if not interrupted:
+def _stopped(report: dict[str, Any]) -> str:
+    if not (interrupted := report["interrupted"]):
         return ""
     heard = interrupted["heard"]
-    return f"interrupted by {interrupted['by']}" + ("" if heard is None else f", {heard} characters heard")
+    late = "" if report["reason"] == "interrupted" else "interrupted "
+    return f"{late}by {interrupted['by']}" + ("" if heard is None else f", {heard} characters heard")

@@ -125,7 +125,7 @@ def test_a_cancelled_lane_and_an_interrupted_turn_are_marked() -> None:
         "        q queued 0 · s started 10 · t first token 100 · x cancelled 210",
         "full    q",
         "        q queued 0",
-        "        first sound 100 ms · interrupted at 200 ms · interrupted by client, 3 characters heard",
+        "        first sound 100 ms · interrupted at 200 ms · by client, 3 characters heard",
     ]
 
 
