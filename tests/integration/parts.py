@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from waiting import end
+from waiting import end, until
 
 from api.past import Past
 from api.requests import TurnRequest
@@ -90,6 +90,8 @@ async def open_worker(
         worker = Worker(settings, stores, publisher, running, runner, sweep, tasks)
         try:
             yield worker
+            if not worker.killed:  # behind a lane that is over arq tidies up, shielded from any cancellation
+                await until(lambda: runner.job_counter <= running.count)
             if not worker.killed and runner.allow_pick_jobs:
                 _assert_alive(tasks)
         finally:
