@@ -17,7 +17,8 @@ class TurnStarted:
     """A turn begins: what was asked, how the lanes are to share it, who is asked on which lane.
 
     `reply`: how its client wants to be answered (`usage`, `lanes`), for whoever goes on with the stream;
-    `remembered`: how many of the request's messages came from the session's own memory.
+    `remembered`: how many of the request's messages came from the session's own memory;
+    `speech`: the `voice` and `format` in which the answer is spoken, empty where it isn't.
     """
 
     turn: str
@@ -30,6 +31,7 @@ class TurnStarted:
     fold: int
     reply: dict[str, Any] = field(default_factory=dict)
     remembered: int = 0
+    speech: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,20 @@ class LaneFinished:
 
 
 @dataclass(frozen=True, slots=True)
+class Retrieved:
+    """What the tenant's knowledge has to say to a turn; of several the first counts.
+
+    Each of `passages` has `id`, `document`, `title`, `text`, `score`; `error`: why there are none, a code.
+    """
+
+    turn: str
+    collection: str
+    passages: list[dict[str, Any]]
+    error: str | None
+    ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class TimerFired:
     """A time that the fold had named has come."""
 
@@ -143,6 +159,7 @@ Event = (
     | ToolPart
     | Extra
     | LaneFinished
+    | Retrieved
     | TimerFired
     | TurnInterrupted
     | TurnEnded
@@ -155,6 +172,7 @@ KINDS: dict[str, type[Event]] = {
     "tool": ToolPart,
     "extra": Extra,
     "lane.finished": LaneFinished,
+    "retrieved": Retrieved,
     "timer.fired": TimerFired,
     "turn.interrupted": TurnInterrupted,
     "turn.ended": TurnEnded,

@@ -23,6 +23,11 @@ router = APIRouter()
 @router.post("/", include_in_schema=False)
 async def chat_completions(request: Request) -> Response:
     """Answer a conversation: the draft speaks at once, the full model takes over."""
+    return await answer(request)
+
+
+async def answer(request: Request, *, rag: bool = False) -> Response:
+    """Answer a Chat Completions request; with `rag` from the tenant's knowledge."""
     services: Services = request.app.state.services
     raw = await read_body(request, services.settings.max_body_bytes)
     headers = request.headers
@@ -31,6 +36,7 @@ async def chat_completions(request: Request) -> Response:
         session=headers.get("x-session-id") or headers.get("x-task-id"),
         stream="text/event-stream" in headers.get("accept", ""),
         lanes=headers.get("x-fast-reply-lanes", "0") not in ("", "0"),
+        rag=rag,
     )
     live = await services.turns.start(asked)
     if asked.stream:
@@ -61,7 +67,7 @@ def _streamed(services: Services, live: LiveTurn, asked: TurnRequest) -> Respons
 
 async def _whole(request: Request, services: Services, live: LiveTurn) -> Response:
     following = asyncio.create_task(_follow_to_end(live))
-    leaving = asyncio.create_task(_client_gone(request))
+    leaving = asyncio.create_task(client_gone(request))
     try:
         await asyncio.wait((following, leaving), return_when=asyncio.FIRST_COMPLETED)
         if not following.done():
@@ -83,6 +89,7 @@ async def _follow_to_end(live: LiveTurn) -> None:
         pass
 
 
-async def _client_gone(request: Request) -> None:
+async def client_gone(request: Request) -> None:
+    """Wait until the client has left."""
     while (await request.receive())["type"] != "http.disconnect":
         pass
