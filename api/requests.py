@@ -1,6 +1,6 @@
 """What a chat request may hold, and the one form that every door reads its dialect into."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import orjson
@@ -34,6 +34,16 @@ class StreamOptions(_Loose):
     include_usage: bool = False
 
 
+class Knowledge(BaseModel):
+    """What an answer is to rest on; what is not said is the deployment's default."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    collection: str | None = None
+    top_k: int | None = Field(default=None, ge=1, le=20)
+    citations: bool | None = None
+
+
 class Options(BaseModel):
     """Our own part of a request, in `fast_reply`."""
 
@@ -42,6 +52,7 @@ class Options(BaseModel):
     lanes: bool = False
     state: str = ""
     policy: dict[str, Any] = {}
+    knowledge: Knowledge | None = None
 
 
 class ChatRequest(_Loose):
@@ -86,10 +97,14 @@ class TurnRequest:
     lanes: bool
     state: str
     policy: dict[str, Any]
+    speech: dict[str, str] = field(default_factory=dict)
+    knowledge: Knowledge | None = None
 
 
-def read_chat(raw: bytes, *, session: str | None, stream: bool, lanes: bool) -> TurnRequest:
-    """Read a Chat Completions body; the arguments are what the headers say. Raises BadRequest."""
+def read_chat(
+    raw: bytes, *, session: str | None, stream: bool, lanes: bool, rag: bool = False
+) -> TurnRequest:
+    """Read a Chat Completions body; the arguments are what path and headers say. Raises BadRequest."""
     try:
         body = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
@@ -110,6 +125,7 @@ def read_chat(raw: bytes, *, session: str | None, stream: bool, lanes: bool) -> 
         lanes=lanes or asked.fast_reply.lanes,
         state=asked.fast_reply.state,
         policy=asked.fast_reply.policy,
+        knowledge=asked.fast_reply.knowledge or (Knowledge() if rag else None),
     )
 
 
