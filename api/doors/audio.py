@@ -11,6 +11,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from api.audio_chunks import SpokenAnswer
+from api.audio_feed import AudioFeed
 from api.body import read_body
 from api.chunks import ChunkWriter
 from api.completion import whole_answer
@@ -63,15 +64,16 @@ async def audio_chat_completions(request: Request) -> Response:
     live = await services.turns.start(asked)
     writer = ChunkWriter(live, include_usage=asked.include_usage, lanes=asked.lanes)
     answer = SpokenAnswer(live, writer)
+    events = speak(services.audio, live, answer, services.settings.speech_wait_s)
     if asked.stream:
         return EventStream(
-            _speak(services, live, answer),
+            events,
             headers=turn_headers(live),
             heartbeat_s=services.settings.heartbeat_s,
             send_timeout_s=services.settings.send_timeout_s,
             on_left=lambda: services.turns.client_left(live),
         )
-    return await _whole(request, services, live, answer)
+    return await _whole(request, services, live, answer, events)
 
 
 def _to_be_spoken(asked: TurnRequest) -> TurnRequest:
@@ -101,17 +103,19 @@ async def _hear(services: Services, asked: TurnRequest) -> TurnRequest:
     return replace(asked, body={**asked.body, "messages": await services.transcriber.write_down(messages)})
 
 
-async def _speak(services: Services, live: LiveTurn, answer: SpokenAnswer) -> AsyncIterator[bytes]:
-    """The answer's events, as text and sound come."""
+async def speak(
+    audio: AudioFeed, live: LiveTurn, answer: SpokenAnswer, wait_s: float
+) -> AsyncIterator[bytes]:
+    """The answer's events, as text and sound come; after the text's end sound is waited for `wait_s`."""
     steps: asyncio.Queue[Callable[[], bytes]] = asyncio.Queue(_AHEAD)
     pumps = (
         asyncio.create_task(_pump(live.follow(), answer.release, steps)),
-        asyncio.create_task(_pump(services.audio.follow(live.turn), answer.hear, steps)),
+        asyncio.create_task(_pump(audio.follow(live.turn), answer.hear, steps)),
     )
     try:
         while not answer.over:
             try:
-                async with asyncio.timeout(services.settings.speech_wait_s if answer.waits else None):
+                async with asyncio.timeout(wait_s if answer.waits else None):
                     step = await steps.get()
             except TimeoutError:
                 step = answer.give_up
@@ -131,8 +135,14 @@ async def _pump(
             await steps.put(lambda batch=batch: take(batch))  # type: ignore[misc]
 
 
-async def _whole(request: Request, services: Services, live: LiveTurn, answer: SpokenAnswer) -> Response:
-    speaking = asyncio.create_task(_to_end(_speak(services, live, answer)))
+async def _whole(
+    request: Request,
+    services: Services,
+    live: LiveTurn,
+    answer: SpokenAnswer,
+    events: AsyncIterator[bytes],
+) -> Response:
+    speaking = asyncio.create_task(_to_end(events))
     leaving = asyncio.create_task(client_gone(request))
     try:
         await asyncio.wait((speaking, leaving), return_when=asyncio.FIRST_COMPLETED)
