@@ -41,7 +41,8 @@ def prepare(text: str) -> str:
 
 def parts(terms: list[str]) -> list[str]:
     """The terms' parts of four letters: so a word is found by its relatives, where a stemmer sees none."""
-    return [term[at : at + _PART] for term in terms for at in range(len(term) - _PART + 1)]
+    words = filter(str.isalpha, terms)  # a part of a number says nothing
+    return [word[at : at + _PART] for word in words for at in range(len(word) - _PART + 1)]
 
 
 def _in_pairs(run: re.Match[str]) -> str:

@@ -70,9 +70,10 @@ class Documents:
     async def drop(self, collection: CollectionRef) -> bool:
         """Delete a whole collection; whether there was anything in it."""
         # Its changes go with it: whoever follows finds the last one he saw gone, and looks at all anew.
-        removed = await self._stores.log.delete(
-            keys.documents(collection), keys.document_ids(collection), keys.document_changes(collection)
-        )
+        pipe = self._stores.log.pipeline(transaction=True)
+        pipe.delete(keys.documents(collection))
+        pipe.delete(keys.document_ids(collection), keys.document_changes(collection))
+        removed, _ = await pipe.execute()
         await self._tell(collection)
         return bool(removed)
 
@@ -143,7 +144,8 @@ class Documents:
         key, cursor = keys.documents(collection), -1
         while cursor:
             cursor, bodies = await self._stores.log.hscan(key, max(cursor, 0), count=_BATCH_DOCUMENTS)
-            yield list(map(_read, bodies.values()))
+            if bodies:
+                yield list(map(_read, bodies.values()))
 
     async def _tell(self, collection: CollectionRef) -> None:
         await self._stores.queue.publish(keys.KNOWLEDGE_CHANGED, str(collection))
