@@ -154,6 +154,14 @@ TELLING = "fr:telling"
 KEEPING = "fr:keeping"
 """String: held by the worker that archives now. Expires if it is not renewed."""
 
+UPSTREAMS_BUSY = "fr:upstreams:busy"
+"""Sorted set: upstreams that asked to be left alone, by until when, ms. Old members go with the next one."""
+
+UPSTREAMS_BROKEN = "fr:upstreams:broken"
+"""Sorted set: upstreams that failed, by from when one stream may try them, ms. A member goes when it answers,
+or an hour later.
+"""
+
 
 def queue(lane: Lane) -> str:
     """Sorted set, arq's: ids of queued and running jobs. A job goes when it ends."""
@@ -183,13 +191,6 @@ def pace(tenant: str, profile: str) -> str:
 def audio(turn: TurnRef) -> str:
     """Stream: what is spoken of a turn, see `common/speech.py`. Expires a minute after the last of it."""
     return f"fr:audio:{turn}"
-
-
-UPSTREAMS_SHUT = "fr:upstreams:shut"
-"""Sorted set: `busy:<upstream>` and `broken:<upstream>`, by until when it is not to be asked, ms.
-
-A broken one stays until it answers a trial; the others are dropped by whoever adds one later.
-"""
 
 
 def upstream_streams(upstream: str) -> str:

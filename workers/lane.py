@@ -193,8 +193,10 @@ class LaneRunner:
         def on_first() -> None:  # the wait for the draft is not the model's
             first_by_ms.append(self._publisher.ms_since(picked.start_ms) - asked_ms + picked_ms)
 
-        asker = Asker(self._settings, self._provider, self._running.upstreams, on_first)
-        await asker.ask(upstreams, started, before, writer, answer)
+        asker = Asker(
+            self._settings, self._provider, self._running.upstreams, writer, answer, on_first
+        )
+        await asker.ask(upstreams, started, before)
         if retrieved and answer.error is None:
             _cite(writer, started, retrieved)
         if job.lane == "full" and job.attempt == 1 and first_by_ms:

@@ -19,11 +19,12 @@ from common.logs import set_up_logs
 from common.memory import freeze_start_up
 from common.profiles import Profiles
 from common.reader import LogReader
+from common.seal import seal_of
 from common.settings import Settings
 from common.stores import STORE_ERRORS, Stores, open_stores
 from workers.indexes import Indexes
 from workers.lane import LaneRunner
-from workers.providers.openai import OpenAIProvider
+from workers.providers.registry import Providers
 from workers.publisher import Publisher
 from workers.retrieval import Retrieval, SearchService
 from workers.runner import JobRunner
@@ -88,7 +89,7 @@ def _open_models(
     publisher, indexes = Publisher(stores), Indexes(stores)
     search = SearchService(settings, client) if settings.search_url else indexes
     retrieval = Retrieval(settings, stores, search)
-    provider = OpenAIProvider(client)
+    provider = Providers(client, stores, seal_of(settings))
     lanes = LaneRunner(settings, stores, Profiles(settings), provider, publisher, running, retrieval)
     indexing = [indexes.run()] if running.lane == "full" and search is indexes else []
     return lanes.run_lane, [publisher.run(), *indexing]
