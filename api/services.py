@@ -8,7 +8,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
+from api.audio_feed import AudioFeed
 from api.start import TurnStarter
+from api.transcription import Transcriber
 from api.turns import Turns
 from common.archive import open_archive
 from common.keys import DEFAULT_TENANT
@@ -31,6 +33,8 @@ class Services:
     profiles: Profiles
     turns: Turns
     sessions: Sessions
+    audio: AudioFeed
+    transcriber: Transcriber | None
 
 
 @asynccontextmanager
@@ -46,7 +50,10 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         turns = Turns(settings, stores, reader, sessions, TurnStarter(settings, stores, profiles, pace))
         with suppress(*STORE_ERRORS):
             await stores.sync_clocks()
+        audio = AudioFeed(stores, settings.reread_s)
+        transcriber = Transcriber(settings) if settings.transcription_url else None
         background = [
+            asyncio.create_task(audio.run()),
             asyncio.create_task(reader.run()),
             asyncio.create_task(turns.run()),
             asyncio.create_task(pace.run()),
@@ -54,13 +61,15 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         for task in background:
             task.add_done_callback(_stop_process)
         try:
-            yield Services(settings, stores, profiles, turns, sessions)
+            yield Services(settings, stores, profiles, turns, sessions, audio, transcriber)
         finally:
             turns.close()
             for task in background:
                 task.remove_done_callback(_stop_process)
                 task.cancel()
             await asyncio.gather(*background, return_exceptions=True)
+            if transcriber:
+                await transcriber.close()
 
 
 def _stop_process(task: "asyncio.Task[None]") -> None:

@@ -279,9 +279,8 @@ async def test_a_caller_who_breaks_in_is_not_talked_over_even_after_the_texts_en
         assert ended and ended.reason == "stopped"
 
 
-@pytest.mark.parametrize("heard_it", [True, False])
 @in_loop
-async def test_an_interrupted_turn_falls_silent(valkey: Backend, heard_it: bool) -> None:
+async def test_an_interrupted_turn_falls_silent(valkey: Backend) -> None:
     settings, held = valkey.settings(), asyncio.Event()
     voice = Counting(see=held)
     model = Scripted(draft=[answer(DRAFT)], full=[[held]])
@@ -292,9 +291,7 @@ async def test_an_interrupted_turn_falls_silent(valkey: Backend, heard_it: bool)
     ):
         live = await begin(api)
         async with listening(api, live) as (heard, done):
-            await until(lambda: voice.begun == [DRAFT])
-            if heard_it:
-                await until(lambda: heard.audio)
+            await until(lambda: heard.audio)
             await live.interrupt("client")
             await done
         assert heard.events[-1]["choices"][0]["finish_reason"] == "stop"
