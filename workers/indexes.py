@@ -61,41 +61,50 @@ class Indexes:
                 tasks.create_task(self._channels.run())
                 while True:
                     self._bell.clear()
-                    for collection in await self._list():
-                        followed = self._followed[str(collection)] = _Followed(collection)
-                        tasks.create_task(self._follow(followed))
+                    try:
+                        for followed in await self._look():
+                            tasks.create_task(self._follow(followed))
+                    except STORE_ERRORS as error:
+                        logger.warning("could not look for documents", extra={"error": type(error).__name__})
                     await _rung(self._bell)
         finally:
             self._thread.shutdown(wait=False, cancel_futures=True)
 
     def _wake(self, name: str) -> None:
-        """Look at this collection; with no name, at all: what was said may have been missed."""
-        for followed in self._followed.values() if not name else filter(None, [self._followed.get(name)]):
+        """Look at this collection; with no name, or one that is new, at all of them."""
+        if followed := self._followed.get(name):
             followed.bell.set()
-        if name not in self._followed:
+        else:
             self._bell.set()
 
-    async def _list(self) -> list[CollectionRef]:
-        """The collections that nobody follows yet."""
-        try:
-            collections = await self._documents.collections()
-        except STORE_ERRORS as error:
-            logger.warning("could not list the collections", extra={"error": type(error).__name__})
-            return []
+    async def _look(self) -> list[_Followed]:
+        """Wake those that have changed; the collections that are new."""
+        collections = await self._documents.collections()
+        new = []
+        for collection, latest in zip(collections, await self._documents.latest(collections), strict=True):
+            followed = self._followed.get(str(collection))
+            if followed is None:
+                followed = self._followed[str(collection)] = _Followed(collection)
+                new.append(followed)
+            if latest != followed.after:
+                followed.bell.set()
+            elif not latest:
+                followed.read.set()  # there is nothing in it
         self._listed.set()
-        return [collection for collection in collections if str(collection) not in self._followed]
+        return new
 
     async def _follow(self, followed: _Followed) -> None:
         while True:
+            await followed.bell.wait()
             followed.bell.clear()
             try:
-                if await self._catch_up(followed):
-                    continue
+                while await self._catch_up(followed):
+                    pass
                 followed.read.set()
             except STORE_ERRORS as error:
                 logger.warning("could not read a collection", extra={"error": type(error).__name__})
                 await asyncio.sleep(_RETRY_S)
-            await _rung(followed.bell)
+                followed.bell.set()
 
     async def _catch_up(self, followed: _Followed) -> bool:
         """Take in what has changed since; whether anything had."""
@@ -116,7 +125,7 @@ class Indexes:
 
     async def _read_all(self, followed: _Followed) -> None:
         # What changes while we read is read once more: taking a document in twice does no harm.
-        last = await self._documents.last_change(followed.collection)
+        (last,) = await self._documents.latest([followed.collection])
         index = None
         async for page in self._documents.scan(followed.collection):
             index = index or CollectionIndex()

@@ -122,10 +122,12 @@ class Documents:
 
     # For those who follow.
 
-    async def last_change(self, collection: CollectionRef) -> str:
-        """The entry of the latest change; empty where there was none."""
-        raw = await self._stores.log.xrevrange(keys.document_changes(collection), count=1)
-        return str(raw[0][0].decode()) if raw else ""
+    async def latest(self, collections: Sequence[CollectionRef]) -> list[str]:
+        """The entry of each collection's latest change; empty where nothing is kept of any."""
+        pipe = self._stores.log.pipeline(transaction=False)
+        for collection in collections:
+            pipe.xrevrange(keys.document_changes(collection), count=1)
+        return [raw[0][0].decode() if raw else "" for raw in await pipe.execute()]
 
     async def changes(self, collection: CollectionRef, after: str) -> Changes | None:
         """The next changes after this entry; None where that is gone, so that all must be looked at anew."""
