@@ -38,6 +38,12 @@ class ChunkWriter:
         """The events of these releases, one after the other."""
         return b"".join(map(self._one, releases))
 
+    def add(self, delta: dict[str, Any], *, chars: int = 0, frames: int = 0) -> bytes:
+        """An event of another delta, with which so much more of the text and of the frames is told."""
+        self._chars += chars
+        self._frames += frames
+        return self._event(self._choice(delta), None)
+
     def _one(self, release: Release) -> bytes:
         if isinstance(release, Said):
             text, role = release.text, self._take_role()

@@ -1,6 +1,6 @@
 """What a chat request may hold, and the one form that every door reads its dialect into."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import orjson
@@ -35,6 +35,16 @@ class StreamOptions(_Loose):
     include_usage: bool = False
 
 
+class Knowledge(BaseModel):
+    """What an answer is to rest on; what is not said is the deployment's default."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    collection: str | None = None
+    top_k: int | None = Field(default=None, ge=1, le=20)
+    citations: bool | None = None
+
+
 class Options(BaseModel):
     """Our own part of a request, in `fast_reply`."""
 
@@ -45,6 +55,7 @@ class Options(BaseModel):
     policy: dict[str, Any] = {}
     on_disconnect: Literal["cancel", "continue"] | None = None
     memory: bool | None = None
+    knowledge: Knowledge | None = None
 
     @property
     def wishes(self) -> dict[str, Any]:
@@ -108,6 +119,8 @@ class TurnRequest:
     policy: dict[str, Any]
     memory: bool | None = None
     once: Once | None = None
+    speech: dict[str, str] = field(default_factory=dict)
+    knowledge: Knowledge | None = None
 
 
 def read_chat(
@@ -118,8 +131,9 @@ def read_chat(
     lanes: bool,
     idempotency_key: str | None = None,
     request_id: str | None = None,
+    rag: bool = False,
 ) -> TurnRequest:
-    """Read a Chat Completions body; the arguments are what the headers say. Raises BadRequest."""
+    """Read a Chat Completions body; the arguments are what path and headers say. Raises BadRequest."""
     try:
         body = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
@@ -144,6 +158,7 @@ def read_chat(
         policy=asked.fast_reply.wishes,
         memory=asked.fast_reply.memory,
         once=name_once(body, idempotency_key, request_id, in_session=bool(session)),
+        knowledge=asked.fast_reply.knowledge or (Knowledge() if rag else None),
     )
 
 

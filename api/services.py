@@ -8,8 +8,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
+from api.audio_feed import AudioFeed
 from api.past import Past
 from api.start import TurnStarter
+from api.transcription import Transcriber
 from api.turns import Turns
 from common.archive import open_archive
 from common.keys import DEFAULT_TENANT
@@ -33,6 +35,8 @@ class Services:
     turns: Turns
     sessions: Sessions
     reader: LogReader
+    audio: AudioFeed
+    transcriber: Transcriber | None
 
 
 @asynccontextmanager
@@ -50,7 +54,10 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         turns = Turns(settings, stores, reader, sessions, starter, past)
         with suppress(*STORE_ERRORS):
             await stores.sync_clocks()
+        audio = AudioFeed(stores, settings.reread_s)
+        transcriber = Transcriber(settings) if settings.transcription_url else None
         background = [
+            asyncio.create_task(audio.run()),
             asyncio.create_task(reader.run()),
             asyncio.create_task(turns.run()),
             asyncio.create_task(pace.run()),
@@ -58,13 +65,15 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         for task in background:
             task.add_done_callback(_stop_process)
         try:
-            yield Services(settings, stores, profiles, turns, sessions, reader)
+            yield Services(settings, stores, profiles, turns, sessions, reader, audio, transcriber)
         finally:
             turns.close()
             for task in background:
                 task.remove_done_callback(_stop_process)
                 task.cancel()
             await asyncio.gather(*background, return_exceptions=True)
+            if transcriber:
+                await transcriber.close()
 
 
 def _stop_process(task: "asyncio.Task[None]") -> None:

@@ -8,11 +8,12 @@ import orjson
 
 from api.drafting import why_no_draft
 from api.once import AlreadyStarted, Claim
-from api.requests import TurnRequest, merge_policy
+from api.requests import Knowledge, TurnRequest, merge_policy
 from common import keys, log, queue
 from common.draft_prompts import DRAFT_PROMPTS
 from common.errors import BadRequest
 from common.events import WIRE_VERSION, Entry, TurnStarted
+from common.fillers import waiting
 from common.fold import FOLD_VERSION
 from common.keys import DEFAULT_TENANT, JobRef, Lane, SessionRef, TurnRef
 from common.pace import Pace
@@ -45,23 +46,29 @@ class TurnStarter:
         if request.policy and policy.filler.is_early:
             logger.warning("a filler is due early", extra={"delay_ms": policy.filler.delay_ms})
         reason = why_no_draft(profile, policy, request)
+        if request.knowledge and reason:
+            policy = policy.model_copy(update={"filler": waiting(policy.filler)})
         late = (
             not reason
             and policy.draft.when == "adaptive"
             and not self._pace.is_slow(profile.name, policy.draft.slow_ms)
         )
         turn = TurnRef(SessionRef(DEFAULT_TENANT, name), secrets.token_hex(6))
+        lanes = _lanes(profile, policy, model, drafted=not reason, late=late)
+        if request.knowledge:
+            lanes["full"]["knowledge"] = _knowledge(self._settings, request.knowledge)
         return turn, TurnStarted(
             turn=turn.turn,
             profile=profile.name,
             request=request.body,
             policy=policy.model_dump(mode="json"),
-            lanes=_lanes(profile, policy, model, drafted=not reason, late=late),
+            lanes=lanes,
             drafting=reason or ("late" if late else "on"),
             wire=WIRE_VERSION,
             fold=FOLD_VERSION,
             reply={"usage": request.include_usage, "lanes": request.lanes},
             tell=bool(self._settings.webhook_url),
+            speech=request.speech,
         )
 
     async def write(
@@ -128,6 +135,19 @@ class TurnStarter:
         now_ms, lease_ms = self._stores.queue_clock.now_ms(), self._settings.lane_lease_ms
         for lane in [name for name, asked in started.lanes.items() if not asked.get("late")]:
             queue.put(pipe, JobRef(turn, _lane(lane), 1), now_ms, lease_ms)
+        if started.speech:
+            queue.put(pipe, JobRef(turn, "speech", 1), now_ms, lease_ms)
+            pipe.publish(keys.wake(turn.session), b"")  # what is still spoken of an earlier turn falls silent
+
+
+def _knowledge(settings: Settings, wanted: Knowledge) -> dict[str, Any]:
+    """What the full is to look up. Raises BadRequest."""
+    collection = wanted.collection or settings.knowledge_collection
+    if not keys.valid_collection(collection):
+        raise BadRequest("no collection can have this name", param="fast_reply.knowledge.collection")
+    citations = settings.knowledge_citations if wanted.citations is None else wanted.citations
+    top_k = wanted.top_k or settings.knowledge_top_k
+    return {"collection": collection, "top_k": top_k, "citations": citations}
 
 
 def _nothing(pipe: Pipe) -> None:

@@ -1,6 +1,6 @@
 """Runs all benches, one after the other, each with its own stack: `python -m bench`."""
 
-from bench import arrivals, cancel, first_token, pickup, recovery, replay, report
+from bench import arrivals, cancel, first_token, pickup, recovery, replay, report, retrieval
 
 _ALL = {
     "pickup": pickup.measure,
@@ -8,6 +8,7 @@ _ALL = {
     "cancel": cancel.measure,
     "recovery": recovery.measure,
     "replay": replay.measure,
+    "retrieval": retrieval.measure,
     "arrivals": arrivals.measure,
 }
 

@@ -35,6 +35,7 @@ class Shape:
 
     draft_workers: int = 1
     full_workers: int = 1
+    speech_workers: int = 0
     answers: Sequence[Path] = ()
     env: Mapping[str, str] = field(default_factory=dict)
 
@@ -146,8 +147,9 @@ class Stack(Processes):
             **self._shape.env,
         }
         self.start("api", [sys.executable, "-m", "cli.main", "api"], self._env)
-        for lane in ("draft",) * self._shape.draft_workers + ("full",) * self._shape.full_workers:
-            self.start_worker(lane)
+        for lane, count in self._workers.items():
+            for _ in range(count):
+                self.start_worker(lane)
         self.wait_until(self.ready, "the gateway")
 
     def start_worker(self, lane: str) -> int:
@@ -156,12 +158,16 @@ class Stack(Processes):
 
     def ready(self) -> bool:
         """Whether the gateway knows of exactly the workers that it is to have."""
-        wanted = {"draft": self._shape.draft_workers, "full": self._shape.full_workers}
         try:
             answer = _call("GET", self.port, "/readyz")
         except OSError:
             return False
-        return bool(answer["workers"] == wanted)
+        return bool(answer["workers"] == self._workers)
+
+    @property
+    def _workers(self) -> dict[str, int]:
+        shape = self._shape
+        return {"draft": shape.draft_workers, "full": shape.full_workers, "speech": shape.speech_workers}
 
     def behave(self, model: str, **fields: Any) -> None:
         """Tell the simulator how a model is to behave from now on."""

@@ -73,7 +73,7 @@ class Conversation:
         post = self._client.stream("POST", "/v1/chat/completions", content=body, headers=headers)
         async with post as response:
             if response.status_code != 200:
-                raise TurnFailed(_refusal(response.status_code, await response.aread()))
+                raise TurnFailed(refusal(response.status_code, await response.aread()))
             self.session = response.headers.get("X-Session-ID", self.session)
             parser = SSEParser()
             async for piece in response.aiter_bytes():
@@ -98,7 +98,8 @@ class Conversation:
         return f"{address}: {error or type(error).__name__}"
 
 
-def _refusal(status: int, body: bytes) -> str:
+def refusal(status: int, body: bytes) -> str:
+    """What a gateway that refused says why."""
     try:
         said = orjson.loads(body)["error"]["message"]
     except (ValueError, KeyError, TypeError):

@@ -28,9 +28,19 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+knowledge = typer.Typer(
+    help="The documents that answers rest on.", no_args_is_help=True, rich_markup_mode=None
+)
+app.add_typer(knowledge, name="knowledge")
+
 Port = Annotated[
     int | None, typer.Option(min=1, max=65535, help="Port to serve on (else FAST_REPLY_PORT, else 8000).")
 ]
+
+Gateway = Annotated[str, typer.Option("--url", help="The gateway's address.")]
+Key = Annotated[str, typer.Option(envvar="FAST_REPLY_KEY", help="The tenant's key.")]
+Collection = Annotated[str, typer.Option(help="The collection's name.")]
+LOCAL = "http://127.0.0.1:8000"
 
 FirstToken = Annotated[float | None, typer.Option(min=0, help="Milliseconds to its first token.")]
 NextToken = Annotated[float | None, typer.Option(min=0, help="Milliseconds from token to token.")]
@@ -41,6 +51,7 @@ class WorkerLane(StrEnum):
 
     draft = "draft"
     full = "full"
+    speech = "speech"
 
 
 class Kind(StrEnum):
@@ -49,6 +60,7 @@ class Kind(StrEnum):
     api = "api"
     draft = "draft"
     full = "full"
+    speech = "speech"
 
 
 @app.command()
@@ -58,13 +70,14 @@ def up(
     proof: Annotated[bool, typer.Option(help="Show one streamed turn once all is ready.")] = True,
     draft_workers: Annotated[int, typer.Option(min=1, help="How many draft workers.")] = 1,
     full_workers: Annotated[int, typer.Option(min=1, help="How many full workers.")] = 1,
+    speech_workers: Annotated[int, typer.Option(min=0, help="How many speech workers.")] = 1,
 ) -> None:
     """Start everything on this machine: Valkey, simulator (each unless configured), API and workers."""
     from cli.stack import Plan
     from cli.up import run_up
 
     settings = read_settings(port=port)
-    raise typer.Exit(run_up(settings, Plan(data, proof, draft_workers, full_workers)))
+    raise typer.Exit(run_up(settings, Plan(data, proof, draft_workers, full_workers, speech_workers)))
 
 
 @app.command()
@@ -181,6 +194,50 @@ def healthy(kind: Annotated[Kind, typer.Argument(help="The process that is asked
     from cli.healthy import is_healthy
 
     raise typer.Exit(0 if is_healthy(read_settings(), kind.value) else 1)
+
+
+@knowledge.command("add")
+def knowledge_add(
+    files: Annotated[
+        list[Path], typer.Argument(exists=True, dir_okay=False, help="Text, Markdown, JSONL or JSON.")
+    ],
+    collection: Collection = "default",
+    url: Gateway = LOCAL,
+    key: Key = "",
+) -> None:
+    """Put the documents of files into a collection."""
+    from cli.knowledge import add
+
+    raise typer.Exit(add(url, key, collection, files))
+
+
+@knowledge.command("list")
+def knowledge_list(
+    collection: Annotated[str, typer.Option(help="List this collection's documents.")] = "",
+    url: Gateway = LOCAL,
+    key: Key = "",
+) -> None:
+    """List the collections, or a collection's documents."""
+    from cli.knowledge import show
+
+    raise typer.Exit(show(url, key, collection))
+
+
+@knowledge.command("delete")
+def knowledge_delete(
+    documents: Annotated[list[str] | None, typer.Argument(help="The documents' ids.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Delete the whole collection.")] = False,
+    collection: Collection = "default",
+    url: Gateway = LOCAL,
+    key: Key = "",
+) -> None:
+    """Delete documents, or with --all the whole collection."""
+    from cli.knowledge import delete
+
+    if bool(documents) == everything:
+        raise typer.BadParameter("name documents, or say --all")
+
+    raise typer.Exit(delete(url, key, collection, documents or []))
 
 
 @app.command("full-only")

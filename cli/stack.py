@@ -30,6 +30,7 @@ class Plan:
     proof: bool = True
     draft_workers: int = 1
     full_workers: int = 1
+    speech_workers: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,7 @@ def build_stack(settings: Settings, plan: Plan, environ: Mapping[str, str]) -> I
             _own("api", env, "api"),
             *_workers("draft", plan.draft_workers, env),
             *_workers("full", plan.full_workers, env),
+            *_workers("speech", plan.speech_workers, env),
         )
         draft_model = env.get("SMALL_MODEL", "")
         yield Stack(tuple(backing.values()), tuple(backing), serving, simulator_url, draft_model)

@@ -95,7 +95,8 @@ async def _bring_up(
     supervisor.start(*stack.serving)
     url = local_url(settings)
     async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=60.0) as client:
-        await _until(partial(missing, client, {"draft": plan.draft_workers, "full": plan.full_workers}))
+        wanted = {"draft": plan.draft_workers, "full": plan.full_workers, "speech": plan.speech_workers}
+        await _until(partial(missing, client, wanted))
         terminal.say("fast-reply", f"ready after {clock() - started_s:.1f} s")
         if plan.proof:
             await _prove(client, stack, terminal)

@@ -18,7 +18,8 @@ class TurnStarted:
 
     `reply`: how its client wants to be answered (`usage`, `lanes`), for whoever goes on with the stream;
     `remembered`: how many of the request's messages came from the session's own memory;
-    `tell`: whether a webhook is told when the turn has ended.
+    `tell`: whether a webhook is told when the turn has ended;
+    `speech`: the `voice` and `format` in which the answer is spoken, empty where it isn't.
     """
 
     turn: str
@@ -32,6 +33,7 @@ class TurnStarted:
     reply: dict[str, Any] = field(default_factory=dict)
     remembered: int = 0
     tell: bool = False
+    speech: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,20 @@ class LaneFinished:
 
 
 @dataclass(frozen=True, slots=True)
+class Retrieved:
+    """What the tenant's knowledge has to say to a turn; of several the first counts.
+
+    Each of `passages` has `id`, `document`, `title`, `text`, `score`; `error`: why there are none, a code.
+    """
+
+    turn: str
+    collection: str
+    passages: list[dict[str, Any]]
+    error: str | None
+    ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class TimerFired:
     """A time that the fold had named has come."""
 
@@ -145,6 +161,7 @@ Event = (
     | ToolPart
     | Extra
     | LaneFinished
+    | Retrieved
     | TimerFired
     | TurnInterrupted
     | TurnEnded
@@ -157,6 +174,7 @@ KINDS: dict[str, type[Event]] = {
     "tool": ToolPart,
     "extra": Extra,
     "lane.finished": LaneFinished,
+    "retrieved": Retrieved,
     "timer.fired": TimerFired,
     "turn.interrupted": TurnInterrupted,
     "turn.ended": TurnEnded,

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import quote, unquote
 
-Lane = Literal["filler", "draft", "full"]
-LANES_OF_WORKERS: tuple[Lane, ...] = ("draft", "full")
+Lane = Literal["filler", "draft", "full", "speech"]
+LANES_OF_WORKERS: tuple[Lane, ...] = ("draft", "full", "speech")
 
 DEFAULT_TENANT = "default"
 MAX_SESSION_CHARS = 128
 _TURN = re.compile(r"[0-9a-z]{8,40}\Z")
+_COLLECTION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
 
 
 def valid_session(name: str) -> bool:
@@ -64,6 +65,22 @@ class JobRef:
         return f"{self.turn}:{self.lane}:{self.attempt}"
 
 
+@dataclass(frozen=True, slots=True)
+class CollectionRef:
+    """One collection of a tenant's knowledge."""
+
+    tenant: str
+    collection: str
+
+    def __str__(self) -> str:
+        return f"{self.tenant}:{self.collection}"
+
+    @staticmethod
+    def parse(text: str) -> "CollectionRef":
+        tenant, collection = text.split(":")
+        return CollectionRef(tenant, collection)
+
+
 def parse_lease(member: str) -> TurnRef | JobRef:
     """What a lease is held on: three parts name a turn, five a job. Raises ValueError."""
     parts = member.split(":")
@@ -81,6 +98,11 @@ def valid_turn(name: str) -> bool:
     return bool(_TURN.match(name))
 
 
+def valid_collection(name: str) -> bool:
+    """Whether a tenant may call a collection so: 1 to 64 letters, digits and, not first, `.`, `_`, `-`."""
+    return bool(_COLLECTION.match(name))
+
+
 # On the log server.
 
 
@@ -94,7 +116,25 @@ def once(session: SessionRef, key: str) -> str:
     return f"fr:{{{session}}}:once:{hashlib.sha256(key.encode()).hexdigest()[:32]}"
 
 
+def documents(collection: CollectionRef) -> str:
+    """Hash: a collection's documents in JSON, by id. Stays until they are deleted."""
+    return f"fr:knowledge:{{{collection}}}:documents"
+
+
+def document_ids(collection: CollectionRef) -> str:
+    """Sorted set: the same ids, all with score 0, to be paged in order. Stays as long."""
+    return f"fr:knowledge:{{{collection}}}:ids"
+
+
+def document_changes(collection: CollectionRef) -> str:
+    """Stream: ids of documents that were put or deleted, for followers. Kept at about 10,000."""
+    return f"fr:knowledge:{{{collection}}}:changes"
+
+
 # On the queue server.
+
+COLLECTIONS = "fr:knowledge"
+"""Set: every collection that ever had a document, `<tenant>:<collection>`. Nothing is taken out of it."""
 
 LEASES = "fr:leases"
 """Sorted set: live turns and jobs by the deadline of their lease, ms. Members go when they end."""
@@ -113,6 +153,14 @@ TELLING = "fr:telling"
 
 KEEPING = "fr:keeping"
 """String: held by the worker that archives now. Expires if it is not renewed."""
+
+UPSTREAMS_BUSY = "fr:upstreams:busy"
+"""Sorted set: upstreams that asked to be left alone, by until when, ms. Old members go with the next one."""
+
+UPSTREAMS_BROKEN = "fr:upstreams:broken"
+"""Sorted set: upstreams that failed, by from when one stream may try them, ms. A member goes when it answers,
+or an hour later.
+"""
 
 
 def queue(lane: Lane) -> str:
@@ -138,6 +186,36 @@ def workers(lane: Lane) -> str:
 def pace(tenant: str, profile: str) -> str:
     """List: the full model's latest first-token times, ms, the newest first. Kept at 50."""
     return f"fr:pace:{tenant}:{quote(profile, safe='')}"
+
+
+def audio(turn: TurnRef) -> str:
+    """Stream: what is spoken of a turn, see `common/speech.py`. Expires a minute after the last of it."""
+    return f"fr:audio:{turn}"
+
+
+def upstream_streams(upstream: str) -> str:
+    """Sorted set: the streams that an upstream with a limit has now, by the deadline of their lease, ms."""
+    return f"fr:upstream:{upstream}:streams"
+
+
+def upstream_failures(upstream: str) -> str:
+    """String: how often an upstream has failed running. Expires a window after the first of these."""
+    return f"fr:upstream:{upstream}:failures"
+
+
+def upstream_trial(upstream: str) -> str:
+    """String: somebody tries now whether a broken upstream answers again. Expires by itself."""
+    return f"fr:upstream:{upstream}:trial"
+
+
+def token(account: str) -> str:
+    """String, sealed: an account's access token. Expires a little before the token does."""
+    return f"fr:token:{account}"
+
+
+def token_asked(account: str) -> str:
+    """String: somebody asks for an account's access token now. Expires by itself."""
+    return f"fr:token:{account}:asked"
 
 
 def full_only(tenant: str) -> str:
@@ -170,6 +248,9 @@ def archived_until(tenant: str) -> str:
 
 # Channels, on the queue server.
 
+KNOWLEDGE_CHANGED = "fr:knowledge:changed"
+"""Channel: the collection, `<tenant>:<collection>`, in which documents were put or deleted."""
+
 
 def wake(session: SessionRef) -> str:
     """Channel: something was appended to the session's log; `DELETED` says that the session is gone."""
@@ -177,6 +258,11 @@ def wake(session: SessionRef) -> str:
 
 
 DELETED = b"deleted"
+
+
+def spoke(turn: TurnRef) -> str:
+    """Channel: something was added to what is spoken of the turn."""
+    return f"fr:spoke:{turn}"
 
 
 def orders(worker: str) -> str:

@@ -13,12 +13,13 @@ DEFAULT_PROFILE = "fast-reply"
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
-    """One model at one server that speaks OpenAI's dialect."""
+    """One model at one server; the URL's scheme names the dialect, see docs/providers.md."""
 
     base_url: str
     api_key: SecretStr
     model: str
     prefix: Prefix = "assistant"
+    max_streams: int = 0  # at once, over all workers; 0: no limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +64,17 @@ class Profiles:
             else settings.llm_api_key,
             model=settings.small_model,
             prefix=settings.draft_prefix,
+            max_streams=settings.draft_max_streams,
         )
         default = Profile(
             name=DEFAULT_PROFILE,
             policy=settings.policy,
             full=Upstream(
-                settings.llm_base_url, settings.llm_api_key, settings.llm_model, settings.full_prefix
+                settings.llm_base_url,
+                settings.llm_api_key,
+                settings.llm_model,
+                settings.full_prefix,
+                settings.full_max_streams,
             ),
             full_prompt=settings.llm_default_prompt,
             draft=draft if settings.drafting else None,
@@ -104,6 +110,11 @@ class Profiles:
 
 
 def _fallback(settings: Settings, model: FallbackModel) -> Upstream:
-    if model.base_url:  # a key goes only to the server it was given for
-        return Upstream(model.base_url, model.api_key, model.model, model.prefix)
-    return Upstream(settings.llm_base_url, settings.llm_api_key, model.model, model.prefix)
+    own = bool(model.base_url)  # a key goes only to the server it was given for
+    return Upstream(
+        model.base_url if own else settings.llm_base_url,
+        model.api_key if own else settings.llm_api_key,
+        model.model,
+        model.prefix,
+        model.max_streams,
+    )

@@ -21,6 +21,7 @@ class FallbackModel(BaseModel):
     base_url: str = ""
     api_key: SecretStr = SecretStr("")
     prefix: Prefix = "assistant"
+    max_streams: int = Field(0, ge=0)
 
 
 def _own(name: str) -> AliasChoices:
@@ -56,8 +57,21 @@ class Settings(BaseSettings):
 
     full_prefix: Prefix = "assistant"
     draft_prefix: Prefix = "assistant"
+    full_max_streams: int = Field(0, ge=0)
+    draft_max_streams: int = Field(0, ge=0)
     fallbacks: tuple[FallbackModel, ...] = ()
     policy: Policy = Policy()
+
+    speech_url: str = ""
+    speech_api_key: SecretStr = SecretStr("")
+    speech_model: str = "tts-1"
+    speech_voice: str = "alloy"
+    speech_timeout_s: float = Field(3.0, gt=0)
+    speech_wait_s: float = Field(10.0, gt=0)
+    transcription_url: str = ""
+    transcription_api_key: SecretStr = SecretStr("")
+    transcription_model: str = "whisper-1"
+    transcription_timeout_s: float = Field(10.0, gt=0)
 
     host: str = "127.0.0.1"
     port: int = 8000
@@ -70,6 +84,9 @@ class Settings(BaseSettings):
     connect_timeout_s: float = 3.0
     first_token_timeout_s: float = 20.0
     next_token_timeout_s: float = 15.0
+    breaker_failures: int = Field(5, ge=0)
+    breaker_window_s: float = Field(10.0, gt=0)
+    breaker_open_s: float = Field(5.0, gt=0)
     worker_slots: int = 250
     max_attempts: int = 3
     lane_lease_s: float = 2.0
@@ -91,10 +108,20 @@ class Settings(BaseSettings):
     archive_retention_s: int = Field(0, ge=0)
     keep_s: float = Field(60.0, gt=0)
 
+    knowledge_collection: str = "default"
+    knowledge_top_k: int = Field(4, ge=1, le=20)
+    knowledge_citations: bool = False
+    knowledge_max_body_bytes: int = Field(8_388_608, ge=1)
+    knowledge_max_documents: int = Field(100_000, ge=1)
+    search_url: str = ""
+    search_api_key: SecretStr = SecretStr("")
+    search_timeout_s: float = Field(2.0, gt=0)
+
     reread_s: float = 2.0
     retention_s: int = 36_000
     retention_events: int = Field(0, ge=0)
     redis_timeout_s: float = 1.5
+    secret_key: SecretStr = SecretStr("")
     log_level: str = "INFO"
 
     @cached_property

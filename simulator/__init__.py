@@ -1,1 +1,1 @@
-"""A light stand-in for LLM servers: OpenAI Chat Completions with exact pacing and faults on demand."""
+"""A light stand-in for LLM servers in several dialects, with exact pacing and faults on demand."""

@@ -10,11 +10,11 @@ _MOST_CHOICES = 128
 
 
 class RequestError(ValueError):
-    """The client's mistake, answered with 400; `param` names the field, if it is one."""
+    """The client's mistake, answered with `status`; `param` names the field, if it is one."""
 
-    def __init__(self, message: str, param: str | None = None) -> None:
+    def __init__(self, message: str, param: str | None = None, status: int = 400) -> None:
         super().__init__(message)
-        self.param = param
+        self.param, self.status = param, status
 
 
 @dataclass(frozen=True, slots=True)

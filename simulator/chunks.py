@@ -5,10 +5,12 @@ from typing import Any
 
 import orjson
 
-from simulator.plan import Plan
+from simulator.chat import ChatRequest, RequestError, parse_chat_request
+from simulator.connection import Scope
+from simulator.dialect import SSE_HEADERS, Headers
+from simulator.plan import Plan, Token
 
-DONE = b"data: [DONE]\n\n"
-GARBLED = b'data: {"id": "chatcmpl-\xe2\x80\xa6, "choices": [{"ind\n\n'
+_DONE = b"data: [DONE]\n\n"
 
 _ERROR_KINDS = {
     400: ("invalid_request_error", None),
@@ -21,6 +23,9 @@ _ERROR_KINDS = {
 class ChunkEncoder:
     """Makes the chunks of one stream; all but the delta is encoded once."""
 
+    headers: Headers = SSE_HEADERS
+    garbled = b'data: {"id": "chatcmpl-\xe2\x80\xa6, "choices": [{"ind\n\n'
+
     def __init__(self, stream_id: str, created: int, model: str, *, n: int, with_usage: bool) -> None:
         base = {"id": stream_id, "object": "chat.completion.chunk", "created": created, "model": model}
         self._base = orjson.dumps(base)[:-1]
@@ -29,25 +34,49 @@ class ChunkEncoder:
         ]
         # OpenAI: with include_usage every other chunk has a usage of null.
         self._end = b'],"usage":null}\n\n' if with_usage else b"]}\n\n"
+        self._with_usage = with_usage
         self._delta_end = b',"logprobs":null,"finish_reason":null}' + self._end
 
-    def delta(self, delta: bytes) -> bytes:
-        """One chunk for each choice with this delta, which is JSON."""
+    def opening(self, plan: Plan) -> bytes:
+        """The first chunks: who speaks."""
+        only_tools = bool(plan.tokens) and all(token.kind == "tool_calls" for token in plan.tokens)
+        content = None if only_tools else ""
+        return self._delta(orjson.dumps({"role": "assistant", "content": content, "refusal": None}))
+
+    def token(self, token: Token) -> bytes:
+        """One chunk for each choice."""
+        return self._delta(token.delta)
+
+    def ending(self, plan: Plan) -> bytes:
+        """The chunks which end the choices, the one with the token counts, and the mark of the end."""
+        end = b',"logprobs":null,"finish_reason":%b}' % orjson.dumps(plan.finish_reason) + self._end
+        body = b"".join(head + b"{}" + end for head in self._heads)
+        if self._with_usage:
+            body += b'data: %b,"choices":[],"usage":%b}\n\n' % (self._base, orjson.dumps(plan.usage()))
+        return body + _DONE
+
+    def error(self, status: int) -> bytes:
+        """An error in the middle of a stream."""
+        return b"data: %b\n\n" % error_body(status)
+
+    def _delta(self, delta: bytes) -> bytes:
         return b"".join([head + delta + self._delta_end for head in self._heads])
 
-    def role(self, *, has_content: bool) -> bytes:
-        """The first chunks: who speaks."""
-        content = "" if has_content else None
-        return self.delta(orjson.dumps({"role": "assistant", "content": content, "refusal": None}))
 
-    def finish(self, reason: str) -> bytes:
-        """The chunks which end the choices."""
-        end = b',"logprobs":null,"finish_reason":%b}' % orjson.dumps(reason) + self._end
-        return b"".join(head + b"{}" + end for head in self._heads)
+class OpenAI:
+    """The dialect of `POST /v1/chat/completions`."""
 
-    def usage(self, usage: dict[str, Any]) -> bytes:
-        """The chunk without choices which carries the token counts."""
-        return b'data: %b,"choices":[],"usage":%b}\n\n' % (self._base, orjson.dumps(usage))
+    def model(self, scope: Scope, body: dict[str, Any]) -> Any:
+        return body.get("model")
+
+    def read(self, scope: Scope, body: dict[str, Any]) -> ChatRequest:
+        return parse_chat_request(body)
+
+    def encoder(self, stream_id: str, created: int, request: ChatRequest) -> ChunkEncoder:
+        return ChunkEncoder(stream_id, created, request.model, n=request.n, with_usage=request.include_usage)
+
+    def refusal(self, status: int, error: RequestError | None = None) -> tuple[int, bytes]:
+        return status, error_body(status, str(error) if error else None, error.param if error else None)
 
 
 def completion(stream_id: str, created: int, model: str, plan: Plan) -> bytes:
@@ -76,11 +105,6 @@ def error_body(status: int, message: str | None = None, param: str | None = None
     return orjson.dumps(
         {"error": {"message": message or _phrase(status), "type": kind, "param": param, "code": code}}
     )
-
-
-def error_event(status: int) -> bytes:
-    """An error in the middle of a stream."""
-    return b"data: %b\n\n" % error_body(status)
 
 
 def _phrase(status: int) -> str:

@@ -1,12 +1,13 @@
-"""Answers one Chat Completions request from its first byte to its last."""
+"""Answers one request to a model from its first byte to its last."""
 
 import secrets
 import time
 
 from simulator.behaviour import Behaviour, behaviour_from_json
-from simulator.chat import ChatRequest, parse_chat_request, parse_json_object
-from simulator.chunks import ChunkEncoder, completion
+from simulator.chat import ChatRequest, RequestError, parse_json_object
+from simulator.chunks import completion
 from simulator.connection import Connection, Scope
+from simulator.dialect import Dialect
 from simulator.ledger import Ledger, Outcome, StreamRecord
 from simulator.models import Models
 from simulator.plan import Plan, make_plan
@@ -15,22 +16,27 @@ from simulator.texts import Answers
 
 
 class Completions:
-    """The model behind `POST /v1/chat/completions`."""
+    """The models behind one dialect's path."""
 
-    def __init__(self, models: Models, answers: Answers, ledger: Ledger) -> None:
+    def __init__(self, models: Models, answers: Answers, ledger: Ledger, dialect: Dialect) -> None:
+        self._dialect = dialect
         self._models = models
         self._answers = answers
         self._ledger = ledger
 
     async def handle(self, scope: Scope, connection: Connection) -> None:
-        """Answer; raises RequestError and BehaviourError before, ConnectionCut after the response began."""
+        """Answer; raises BehaviourError before, ConnectionCut after the response began."""
         start_s = time.monotonic()
         body = await connection.read_body()
         if connection.left_s is not None:
             return
-        value = parse_json_object(body)
-        self._ledger.note_request(value)
-        request = parse_chat_request(value)
+        try:
+            value = parse_json_object(body)
+            self._ledger.note_request(value | {"model": self._dialect.model(scope, value)})
+            request = self._dialect.read(scope, value)
+        except RequestError as error:
+            await connection.answer(*self._dialect.refusal(error.status, error))
+            return
         behaviour = self._models.behaviour(request.model)
         if request.simulate is not None:
             behaviour = behaviour_from_json(request.simulate, behaviour)
@@ -56,7 +62,7 @@ class Completions:
         connection: Connection,
     ) -> None:
         pace = Pace(record.started_s, behaviour, len(plan.tokens), seed=f"{request.model}\n{request.prompt}")
-        speaker = Speaker(connection, plan, behaviour, pace, record)
+        speaker = Speaker(connection, plan, behaviour, pace, record, self._dialect)
         connection.dribble = behaviour.dribble
         connection.watch()
         self._ledger.begin(record)
@@ -78,5 +84,4 @@ class Completions:
         created = int(time.time())
         if not request.stream:
             return await speaker.complete(completion(stream_id, created, request.model, plan))
-        encoder = ChunkEncoder(stream_id, created, request.model, n=plan.n, with_usage=request.include_usage)
-        return await speaker.stream(encoder, include_usage=request.include_usage)
+        return await speaker.stream(self._dialect.encoder(stream_id, created, request))

@@ -12,14 +12,19 @@ from urllib.parse import parse_qs
 import orjson
 import uvicorn
 
+from simulator.anthropic import Anthropic
+from simulator.audio import Audio
 from simulator.behaviour import BehaviourError
 from simulator.chat import RequestError, parse_json_object
-from simulator.chunks import error_body
+from simulator.chunks import OpenAI, error_body
 from simulator.completions import Completions
 from simulator.connection import Connection, ConnectionCut, Receive, Scope, Send
+from simulator.ernie import PATH as ERNIE_PATH
+from simulator.ernie import Ernie, Tokens
 from simulator.ledger import Ledger
 from simulator.models import Models, SimulatorConfig
 from simulator.texts import Answers
+from simulator.yandex import Yandex
 
 __all__ = ["ASGIApp", "SimulatorConfig", "build_server", "create_app", "run"]
 
@@ -34,21 +39,36 @@ class _Simulator:
     def __init__(self, config: SimulatorConfig) -> None:
         self._models = Models(config)
         self._ledger = Ledger()
-        chat = Completions(self._models, Answers.from_files(config.answers), self._ledger).handle
+        self._tokens = Tokens()
+        answers = Answers.from_files(config.answers)
+        chat, messages, yandex, ernie = (
+            Completions(self._models, answers, self._ledger, dialect).handle
+            for dialect in (OpenAI(), Anthropic(), Yandex(), Ernie(self._tokens))
+        )
+        audio = Audio(self._models, self._ledger)
         self._routes: dict[str, dict[str, Handler]] = {
             "/v1/chat/completions": {"POST": chat},
             "/chat/completions": {"POST": chat},
+            "/v1/messages": {"POST": messages},
+            "/foundationModels/v1/completion": {"POST": yandex},
+            "/oauth/2.0/token": {"POST": self._tokens.issue},
+            "/v1/audio/speech": {"POST": audio.speak},
+            "/v1/audio/transcriptions": {"POST": audio.write_down},
             "/v1/models": {"GET": self._list_models},
             "/healthz": {"GET": self._health},
             "/simulator/stats": {"GET": self._stats},
             "/simulator/streams": {"GET": self._streams},
             "/simulator/requests": {"GET": self._requests},
             "/simulator/reset": {"POST": self._reset},
+            "/simulator/tokens": {"GET": self._count_tokens, "DELETE": self._expire_tokens},
         }
-        self._model_routes: dict[str, Handler] = {
-            "GET": self._behaviour,
-            "PUT": self._set_behaviour,
-            "DELETE": self._restore_behaviour,
+        self._routes_below: dict[str, dict[str, Handler]] = {
+            _MODELS_PATH: {
+                "GET": self._behaviour,
+                "PUT": self._set_behaviour,
+                "DELETE": self._restore_behaviour,
+            },
+            ERNIE_PATH: {"POST": ernie},
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -56,7 +76,8 @@ class _Simulator:
             raise RuntimeError(f"only HTTP is served, not {scope['type']}")
         connection = Connection(receive, send)
         path = scope["path"]
-        methods = self._model_routes if path.startswith(_MODELS_PATH) else self._routes.get(path, {})
+        below = (methods for start, methods in self._routes_below.items() if path.startswith(start))
+        methods = self._routes.get(path) or next(below, {})
         handler = methods.get(scope["method"])
         if handler is None:
             status, problem = (405, "Method not allowed") if methods else (404, "Unknown path")
@@ -91,6 +112,13 @@ class _Simulator:
     async def _reset(self, scope: Scope, connection: Connection) -> None:
         self._ledger.reset()
         await _answer_json(connection, self._ledger.stats(self._models.names()))
+
+    async def _count_tokens(self, scope: Scope, connection: Connection) -> None:
+        await _answer_json(connection, {"issued": self._tokens.issued})
+
+    async def _expire_tokens(self, scope: Scope, connection: Connection) -> None:
+        self._tokens.expire()
+        await self._count_tokens(scope, connection)
 
     async def _behaviour(self, scope: Scope, connection: Connection) -> None:
         await _answer_json(connection, asdict(self._models.behaviour(_model_name(scope))))

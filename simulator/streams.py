@@ -8,16 +8,11 @@ from time import monotonic
 from typing import Literal
 
 from simulator.behaviour import Behaviour
-from simulator.chunks import DONE, GARBLED, ChunkEncoder, error_body, error_event
 from simulator.connection import Connection, ConnectionCut
+from simulator.dialect import Dialect, Encoder
 from simulator.ledger import Outcome, StreamRecord
 from simulator.plan import Plan
 
-_SSE_HEADERS = [
-    (b"content-type", b"text/event-stream; charset=utf-8"),
-    (b"cache-control", b"no-cache"),
-    (b"x-accel-buffering", b"no"),
-]
 _STREAM_ERROR_STATUS = 500
 
 
@@ -72,8 +67,15 @@ class Speaker:
     """One answer on its way to one client; every way of saying it returns the outcome."""
 
     def __init__(
-        self, connection: Connection, plan: Plan, behaviour: Behaviour, pace: Pace, record: StreamRecord
+        self,
+        connection: Connection,
+        plan: Plan,
+        behaviour: Behaviour,
+        pace: Pace,
+        record: StreamRecord,
+        dialect: Dialect,
     ) -> None:
+        self._dialect = dialect
         self._connection = connection
         self._plan = plan
         self._behaviour = behaviour
@@ -81,9 +83,9 @@ class Speaker:
         self._record = record
         self._ending = find_ending(behaviour, len(plan.tokens))
 
-    async def stream(self, encoder: ChunkEncoder, *, include_usage: bool) -> Outcome:
+    async def stream(self, encoder: Encoder) -> Outcome:
         """Say it token by token; raises ConnectionCut."""
-        await self._connection.open(200, _SSE_HEADERS)
+        await self._connection.open(200, list(encoder.headers))
         asides = self._asides(encoder)
         if not await self._say_tokens(encoder, asides):
             return "cut"
@@ -98,11 +100,9 @@ class Speaker:
             raise ConnectionCut
         body = asides.get(total, b"") if ending.tokens == total else b""
         if ending.kind == "error":
-            body += error_event(_STREAM_ERROR_STATUS)
+            body += encoder.error(_STREAM_ERROR_STATUS)
         elif ending.kind == "finish":
-            body += encoder.finish(self._plan.finish_reason)
-            body += encoder.usage(self._plan.usage()) if include_usage else b""
-            body += DONE
+            body += encoder.ending(self._plan)
         return await self._close(body)
 
     async def complete(self, body: bytes) -> Outcome:
@@ -141,20 +141,19 @@ class Speaker:
         self._connection.unwatch()
         retry_after_s = self._behaviour.retry_after_s
         headers = [] if retry_after_s is None else [(b"retry-after", f"{retry_after_s:g}".encode())]
-        await self._connection.answer(status, error_body(status), *headers)
+        http_status, body = self._dialect.refusal(status)
+        await self._connection.answer(http_status, body, *headers)
         return "faulted"
 
-    def _asides(self, encoder: ChunkEncoder) -> dict[int, bytes]:
+    def _asides(self, encoder: Encoder) -> dict[int, bytes]:
         """What is sent together with a token, before it."""
-        only_tools = bool(self._plan.tokens) and all(
-            token.kind == "tool_calls" for token in self._plan.tokens
-        )
-        asides = {0: encoder.role(has_content=not only_tools)}
-        if self._behaviour.garble_after is not None:
-            asides[self._behaviour.garble_after] = asides.get(self._behaviour.garble_after, b"") + GARBLED
+        asides = {0: encoder.opening(self._plan)}
+        garble_after = self._behaviour.garble_after
+        if garble_after is not None:
+            asides[garble_after] = asides.get(garble_after, b"") + encoder.garbled
         return asides
 
-    async def _say_tokens(self, encoder: ChunkEncoder, asides: dict[int, bytes]) -> bool:
+    async def _say_tokens(self, encoder: Encoder, asides: dict[int, bytes]) -> bool:
         frames = self._frames(encoder, asides)
         said, end = 0, self._ending.tokens
         while said < end:
@@ -166,9 +165,9 @@ class Speaker:
             said += due
         return self._connection.left_s is None
 
-    def _frames(self, encoder: ChunkEncoder, asides: dict[int, bytes]) -> Iterator[bytes]:
+    def _frames(self, encoder: Encoder, asides: dict[int, bytes]) -> Iterator[bytes]:
         for index, token in enumerate(self._plan.tokens):
-            chunk = encoder.delta(token.delta)
+            chunk = encoder.token(token)
             yield asides[index] + chunk if index in asides else chunk
 
     async def _close(self, body: bytes) -> Outcome:

@@ -1,5 +1,6 @@
 """Asking the models of a lane, one after the other as they fail, and writing down what they say."""
 
+import asyncio
 from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from common.watchdog import Watchdog
 from workers.prompts import body_for
 from workers.providers.base import Finish, Other, Piece, Provider, ToolPiece, UpstreamError, Usage
 from workers.publisher import LaneWriter
+from workers.upstreams import Upstreams
 
 _USAGE_WAIT_S = 1.0
 _FINISH_REASONS = ("stop", "length", "tool_calls", "content_filter")
@@ -31,19 +33,29 @@ class Answer:
 class Asker:
     """Puts one lane's request to its models."""
 
-    def __init__(self, settings: Settings, provider: Provider, on_first: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        provider: Provider,
+        upstreams: Upstreams,
+        writer: LaneWriter,
+        answer: Answer,
+        on_first: Callable[[], None],
+    ) -> None:
         self._settings = settings
         self._provider = provider
+        self._upstreams = upstreams
+        self._writer = writer
+        self._answer = answer
         self._on_first = on_first  # called when the first model asked says its first word, or is given up
         self._heard = False
 
-    async def ask(
-        self, upstreams: list[Upstream], started: TurnStarted, before: str, writer: LaneWriter, answer: Answer
-    ) -> None:
+    async def ask(self, upstreams: list[Upstream], started: TurnStarted, before: str) -> None:
         """Ask each in turn until one ends its answer; the next goes on from what was said.
 
         `before` is what another lane has said that this one is to go on from.
         """
+        writer, answer = self._writer, self._answer
         for upstream in upstreams:
             answer.error, self._heard = None, False
             answer.tried.append(upstream.model)
@@ -51,18 +63,40 @@ class Asker:
             if said.isspace():
                 said = ""  # a model that gave only blanks has begun nothing
             body = body_for(started, writer.job.lane, upstream.model, said, upstream.prefix)
-            await self._ask_one(upstream, body, writer, answer)
+            await self._ask_one(upstream, body, patient=upstream is upstreams[-1])
             if answer.error is None or writer.state.calls:
                 return  # a call that has begun is not made again by another model
 
-    async def _ask_one(
-        self, upstream: Upstream, body: dict[str, Any], writer: LaneWriter, answer: Answer
-    ) -> None:
+    async def _ask_one(self, upstream: Upstream, body: dict[str, Any], *, patient: bool) -> None:
+        """Ask; where there is nobody else, a busy one is waited for as long as a silent one would be."""
+        now_s, answer = asyncio.get_running_loop().time, self._answer
+        give_up_s = now_s() + self._settings.first_token_timeout_s
+        while True:
+            answer.error = None
+            try:
+                wait_s = give_up_s - now_s() if patient else 0
+                async with self._upstreams.admit(upstream, self._writer.job, wait_s):
+                    await self._listen(upstream, body, give_up_s - now_s())
+                    if answer.error:
+                        self._upstreams.failed(upstream, answer.error)
+            except UpstreamError as not_asked:
+                answer.error = not_asked
+            again_s = answer.error.retry_after_s if answer.error and patient and not self._heard else None
+            if again_s is None or now_s() + again_s > give_up_s:
+                return
+
+    async def _listen(self, upstream: Upstream, body: dict[str, Any], first_s: float) -> None:
+        """Write down what the model says; its first word is expected within so many seconds."""
+        answer = self._answer
         try:
             async with Watchdog() as watchdog, aclosing(self._provider.stream(upstream, body)) as pieces:
-                watchdog.expect_within(self._settings.first_token_timeout_s)
+                watchdog.expect_within(first_s)
                 async for piece in pieces:
-                    self._write(writer, piece, answer)
+                    if not self._heard and _is_heard(piece):
+                        self._heard = True
+                        self._upstreams.spoke(upstream)
+                        self._first()
+                    self._write(piece)
                     if answer.reason:
                         watchdog.expect_within(_USAGE_WAIT_S)
                     elif self._heard:
@@ -70,22 +104,18 @@ class Asker:
         except TimeoutError:
             if not answer.reason:  # after the answer's end only its usage is missing
                 code = "upstream_stalled" if self._heard else "upstream_first_token_timeout"
-                if not self._heard and len(answer.tried) == 1:
-                    self._on_first()  # so long it was waited for, at least
+                if not self._heard:
+                    self._first()  # so long it was waited for, at least
                 answer.error = UpstreamError(code, "the model's server fell silent")
         except UpstreamError as error:
             if not answer.reason:
                 answer.error = error
 
-    def _write(self, writer: LaneWriter, piece: Piece, answer: Answer) -> None:
+    def _write(self, piece: Piece) -> None:
+        writer, answer = self._writer, self._answer
         if isinstance(piece, str):
-            # Blank text and thoughts are not heard: a model that gives only those is still silent.
-            if not self._heard and not piece.isspace():
-                self._first(answer)
             writer.say(piece)
         elif isinstance(piece, ToolPiece):
-            if not self._heard:
-                self._first(answer)
             writer.call(piece.index, piece.id, piece.name, piece.arguments)
         elif isinstance(piece, Other):
             writer.add(piece.choice)
@@ -96,10 +126,14 @@ class Asker:
         elif isinstance(piece, Usage):
             answer.usage = piece.tokens
 
-    def _first(self, answer: Answer) -> None:
-        self._heard = True
-        if len(answer.tried) == 1:
+    def _first(self) -> None:
+        if len(self._answer.tried) == 1:
             self._on_first()
+
+
+def _is_heard(piece: Piece) -> bool:
+    """Blank text and thoughts are not heard: a model that gives only those is still silent."""
+    return isinstance(piece, ToolPiece) or (isinstance(piece, str) and not piece.isspace())
 
 
 def estimate(writer: LaneWriter) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from common import driver, keys, log, pace, queue
-from common.events import Entry, LaneStarted, TurnStarted
+from common.events import Entry, LaneStarted, Retrieved, TurnStarted
 from common.fold import CUT, TOLD, Fold, UnknownFold
 from common.keys import JobRef, SessionRef, TurnRef
 from common.log import decode_entries, read_turn
@@ -14,8 +14,10 @@ from common.profiles import Profiles
 from common.settings import Settings
 from common.stores import STORE_ERRORS, Pipe, Stores
 from workers.asking import Answer, Asker, estimate
+from workers.prompts import with_passages
 from workers.providers.base import Provider, UpstreamError
 from workers.publisher import LaneWriter, Publisher
+from workers.retrieval import Retrieval, citations
 from workers.running import Held, RunningLanes
 
 logger = logging.getLogger(__name__)
@@ -37,6 +39,7 @@ class LaneRunner:
         provider: Provider,
         publisher: Publisher,
         running: RunningLanes,
+        retrieval: Retrieval | None = None,
     ) -> None:
         self._settings = settings
         self._stores = stores
@@ -44,6 +47,7 @@ class LaneRunner:
         self._provider = provider
         self._publisher = publisher
         self._running = running
+        self._retrieval = retrieval
 
     async def run_lane(
         self, ctx: dict[str, Any], tenant: str, session: str, turn: str, lane: Any, attempt: int
@@ -86,7 +90,9 @@ class LaneRunner:
         writer = self._publisher.open(begun, job, entries[0].ms, state)
         if cancelled or not fold.wants(job.lane):
             held.end("cancelled")
-        return _Picked(writer, started, fold, entries[0].ms, entries[-1].id)
+        mine = (entry.event for entry in entries if entry.event.turn == job.turn.turn)
+        retrieved = next((event for event in mine if isinstance(event, Retrieved)), None)
+        return _Picked(writer, started, fold, entries[0].ms, entries[-1].id, retrieved)
 
     async def _begin(self, job: JobRef, begun: LaneStarted) -> tuple[list[Entry], bool, bool]:
         """Append `lane.started` and read the turn; is the job marked to stop, is its lease ours."""
@@ -95,6 +101,7 @@ class LaneRunner:
         def ask_queue(pipe: Pipe) -> None:
             pipe.exists(*self._stops(job))
             pipe.zscore(keys.LEASES, str(job))
+            self._running.upstreams.look(pipe)
 
         def ask_log(pipe: Pipe) -> None:
             log.append(pipe, session, begun)
@@ -103,8 +110,9 @@ class LaneRunner:
 
         # Side by side; where both are one server, its batcher makes them one round trip.
         on_queue, on_log = await asyncio.gather(stores.on_queue.run(ask_queue), stores.on_log.run(ask_log))
-        replies = [*on_queue, *on_log]
-        marked, lease, entry_id, time, page = replies
+        marked, lease, busy, broken = on_queue
+        entry_id, time, page = on_log
+        self._running.upstreams.saw(busy, broken)
         self._stores.log_clock.take(time)
         if entry_id is None:
             return [], False, False
@@ -174,6 +182,9 @@ class LaneRunner:
         if not upstreams:
             answer.error = UpstreamError("unknown_profile", "this worker doesn't know the turn's profile")
             return
+        retrieved = await self._retrieve(picked) if job.lane == "full" else None
+        if retrieved and retrieved.passages:
+            started = with_passages(started, retrieved.passages)
         picked_ms = self._publisher.ms_since(picked.start_ms)
         before = await self._draft_said(picked) if job.lane == "full" and picked.fold.continues else ""
         asked_ms = self._publisher.ms_since(picked.start_ms)
@@ -182,9 +193,18 @@ class LaneRunner:
         def on_first() -> None:  # the wait for the draft is not the model's
             first_by_ms.append(self._publisher.ms_since(picked.start_ms) - asked_ms + picked_ms)
 
-        await Asker(self._settings, self._provider, on_first).ask(upstreams, started, before, writer, answer)
+        asker = Asker(self._settings, self._provider, self._running.upstreams, writer, answer, on_first)
+        await asker.ask(upstreams, started, before)
+        if retrieved and answer.error is None:
+            _cite(writer, started, retrieved)
         if job.lane == "full" and job.attempt == 1 and first_by_ms:
             await self._note_pace(picked, first_by_ms[0])
+
+    async def _retrieve(self, picked: "_Picked") -> Retrieved | None:
+        """What the turn's answer is to rest on; an earlier attempt may have found it."""
+        if picked.retrieved or self._retrieval is None:
+            return picked.retrieved
+        return await self._retrieval.retrieve(picked.writer.job.turn, picked.started, picked.start_ms)
 
     async def _note_pace(self, picked: "_Picked", first_by_ms: int) -> None:
         tenant, profile = picked.writer.job.turn.session.tenant, picked.started.profile
@@ -236,3 +256,11 @@ class _Picked:
     fold: Fold
     start_ms: int
     last_id: str
+    retrieved: Retrieved | None
+
+
+def _cite(writer: LaneWriter, started: TurnStarted, retrieved: Retrieved) -> None:
+    """Tell the client what the answer rests on, if it wants to know and no earlier attempt has told it."""
+    told = any("citations" in extra.get("delta", {}) for extra in writer.state.extras)
+    if retrieved.passages and started.lanes["full"]["knowledge"]["citations"] and not told:
+        writer.add(citations(retrieved))

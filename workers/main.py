@@ -6,7 +6,7 @@ import os
 import secrets
 import signal
 import socket
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, cast
 
 import aiohttp
@@ -18,13 +18,19 @@ from common.keys import Lane
 from common.logs import set_up_logs
 from common.memory import freeze_start_up
 from common.profiles import Profiles
+from common.reader import LogReader
+from common.seal import seal_of
 from common.settings import Settings
 from common.stores import STORE_ERRORS, Stores, open_stores
+from workers.indexes import Indexes
 from workers.lane import LaneRunner
-from workers.providers.openai import OpenAIProvider
+from workers.providers.registry import Providers
 from workers.publisher import Publisher
+from workers.retrieval import Retrieval, SearchService
 from workers.runner import JobRunner
 from workers.running import RunningLanes
+from workers.speech.lane import SpeechRunner
+from workers.speech.voices import open_voice
 from workers.sweep import Sweep
 
 _HAND_OVER_S = 3.0
@@ -57,20 +63,44 @@ async def work(settings: Settings, lane: Lane) -> None:
     async with open_stores(settings) as stores, open_client(settings) as client:
         await _first_contact(stores, stopping)
         worker = worker_id()
-        publisher = Publisher(stores)
         running = RunningLanes(settings, stores, lane, worker)
-        lanes = LaneRunner(settings, stores, Profiles(settings), OpenAIProvider(client), publisher, running)
+        open_lane = _open_speech if lane == "speech" else _open_models
+        run, own = open_lane(settings, stores, client, running)
         runner = JobRunner(
             lane,
             stores.queue,
-            lanes.run_lane,
+            run,
             slots=settings.worker_slots,
             timeout_s=_LONGEST_TURN_S,
         )
         sweep = Sweep(settings, stores, worker)
-        background = [publisher.run(), running.run(), sweep.run(), runner.main()]
+        background = [*own, running.run(), sweep.run(), runner.main()]
         freeze_start_up()
         await _until_stopped(background, stopping, lambda: _drain(settings, runner, running))
+
+
+_Opened = tuple[Callable[..., Awaitable[None]], list[Coroutine[Any, Any, None]]]
+"""What runs a lane's jobs, and its work in the background."""
+
+
+def _open_models(
+    settings: Settings, stores: Stores, client: httpx.AsyncClient, running: RunningLanes
+) -> _Opened:
+    publisher, indexes = Publisher(stores), Indexes(stores)
+    search = SearchService(settings, client) if settings.search_url else indexes
+    retrieval = Retrieval(settings, stores, search)
+    provider = Providers(client, stores, seal_of(settings))
+    lanes = LaneRunner(settings, stores, Profiles(settings), provider, publisher, running, retrieval)
+    indexing = [indexes.run()] if running.lane == "full" and search is indexes else []
+    return lanes.run_lane, [publisher.run(), *indexing]
+
+
+def _open_speech(
+    settings: Settings, stores: Stores, client: httpx.AsyncClient, running: RunningLanes
+) -> _Opened:
+    reader = LogReader(stores, settings.reread_s)
+    speech = SpeechRunner(settings, stores, reader, open_voice(settings, client), running)
+    return speech.run_speech, [reader.run()]
 
 
 async def _until_stopped(

@@ -1,5 +1,6 @@
 """What each lane's model is sent."""
 
+from dataclasses import replace
 from typing import Any
 
 from common.events import TurnStarted
@@ -25,6 +26,21 @@ _NOTES = {
     "hi": "आप पहले ही कह चुके हैं: “{said}” ठीक वहीं से आगे कहिए, कुछ भी मत दोहराइए।",
 }
 
+_PASSAGES = {
+    "en": "Answer from these passages of our knowledge. Where they don't hold the answer, say so.",
+    "zh": "请根据下面这些资料回答。如果其中没有答案，请如实说明。",
+    "ru": "Отвечайте по этим выдержкам из нашей базы знаний. Если ответа в них нет, скажите об этом.",
+    "de": "Antworten Sie anhand dieser Auszüge aus unserem Wissen. Steht die Antwort nicht darin, sagen Sie es.",
+    "es": "Responde a partir de estos pasajes de nuestra documentación. Si no contienen la respuesta, dilo.",
+    "fr": "Répondez à partir de ces extraits de notre documentation. S'ils ne contiennent pas la réponse, dites-le.",
+    "pt": "Responda com base nestes trechos da nossa documentação. Se não contiverem a resposta, diga-o.",
+    "it": "Rispondi in base a questi estratti della nostra documentazione. Se non contengono la risposta, dillo.",
+    "ja": "次の資料にもとづいて答えてください。答えが書かれていない場合は、そう伝えてください。",
+    "ko": "다음 자료를 바탕으로 답하세요. 자료에 답이 없으면 그렇다고 말하세요.",
+    "ar": "أجب بالاعتماد على هذه المقاطع من قاعدة معرفتنا. وإن لم تتضمن الإجابة فقل ذلك.",
+    "hi": "हमारी जानकारी के इन अंशों के आधार पर उत्तर दीजिए। यदि उत्तर इनमें न हो, तो ऐसा ही कहिए।",
+}
+
 
 def body_for(started: TurnStarted, lane: Lane, model: str, said: str, prefix: Prefix) -> dict[str, Any]:
     """The request to a lane's model; `said` is what it is to go on from, by the server's `prefix` mechanism."""
@@ -32,6 +48,23 @@ def body_for(started: TurnStarted, lane: Lane, model: str, said: str, prefix: Pr
     body = _draft_body(started, asked) if lane == "draft" else _full_body(started, asked)
     body["model"] = model
     return _going_on(body, said, prefix) if said else body
+
+
+def with_passages(started: TurnStarted, passages: list[dict[str, Any]]) -> TurnStarted:
+    """The turn as the full is asked when something was found: the passages stand in its system message."""
+    messages = _full_body(started, started.lanes["full"])["messages"]
+    numbered = [
+        f"[{number}] " + "\n".join(filter(None, (passage["title"], passage["text"])))
+        for number, passage in enumerate(passages, 1)
+    ]
+    note = "\n\n".join([_PASSAGES[_language(messages)], *numbered])
+    first = messages[0]
+    if first["role"] in ("system", "developer") and isinstance(first["content"], str):
+        # Not a second one: some servers take no system message but the first.
+        first, messages = {**first, "content": f"{first['content']}\n\n{note}"}, messages[1:]
+    else:
+        first = {"role": "system", "content": note}
+    return replace(started, request={**started.request, "messages": [first, *messages]})
 
 
 def _full_body(started: TurnStarted, asked: dict[str, Any]) -> dict[str, Any]:
@@ -55,8 +88,7 @@ def _draft_body(started: TurnStarted, asked: dict[str, Any]) -> dict[str, Any]:
 def _going_on(body: dict[str, Any], said: str, prefix: Prefix) -> dict[str, Any]:
     messages = body["messages"]
     if prefix == "note":
-        note = _NOTES[_language(messages)].format(said=said)
-        return {**body, "messages": [*messages, {"role": "system", "content": note}]}
+        return {**body, "messages": [*messages, {"role": "system", "content": note_of(said, messages)}]}
     begun: Message = {"role": "assistant", "content": said}
     if prefix == "prefix":
         begun["prefix"] = True
@@ -64,6 +96,11 @@ def _going_on(body: dict[str, Any], said: str, prefix: Prefix) -> dict[str, Any]
     if prefix == "continue_final_message":
         body |= {"continue_final_message": True, "add_generation_prompt": False}
     return body
+
+
+def note_of(said: str, messages: list[Message]) -> str:
+    """The wish to go on from what was said, in the conversation's language."""
+    return _NOTES[_language(messages)].format(said=said)
 
 
 def _language(messages: list[Message]) -> str:

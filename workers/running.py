@@ -12,6 +12,7 @@ from common.channels import Channels
 from common.keys import JobRef, Lane
 from common.settings import Settings
 from common.stores import STORE_ERRORS, Stores
+from workers.upstreams import Upstreams
 
 logger = logging.getLogger(__name__)
 
@@ -40,9 +41,10 @@ class RunningLanes:
 
     def __init__(self, settings: Settings, stores: Stores, lane: Lane, worker: str) -> None:
         self.worker = worker
+        self.lane = lane
         self._settings = settings
         self._stores = stores
-        self._lane = lane
+        self.upstreams = Upstreams(settings, stores)
         self._held: dict[str, Held] = {}
         self._channels = Channels(stores, self._order, lambda _: None)
         self._channels.add(keys.orders(worker))
@@ -90,21 +92,23 @@ class RunningLanes:
         now_ms = self._stores.queue_clock.now_ms()
         pipe = self._stores.queue.pipeline(transaction=False)
         pipe.time()
-        pipe.zadd(keys.workers(self._lane), {self.worker: now_ms})
-        pipe.zremrangebyscore(keys.workers(self._lane), "-inf", now_ms - _FORGET_WORKER_MS)
+        pipe.zadd(keys.workers(self.lane), {self.worker: now_ms})
+        pipe.zremrangebyscore(keys.workers(self.lane), "-inf", now_ms - _FORGET_WORKER_MS)
         if held:
             members = [str(h.job) for h in held]
             # Only what is still there: a lease that the sweep took away is not taken back.
             pipe.zadd(keys.LEASES, dict.fromkeys(members, now_ms + self._settings.lane_lease_ms), xx=True)
             pipe.zmscore(keys.LEASES, members)
             pipe.mget([keys.cancelled(h.job) for h in held])
-            if self._lane == "draft":
+            if self.lane == "draft":
                 pipe.mget([keys.full_only(h.job.turn.session.tenant) for h in held])
+        asked = len(pipe)
+        self.upstreams.renew(pipe)
         replies = await pipe.execute()
         self._stores.queue_clock.take(replies[0])
         if not held:
             return
-        for lane, score, *marks in zip(held, *replies[4:], strict=True):
+        for lane, score, *marks in zip(held, *replies[4:asked], strict=True):
             if any(marks):
                 lane.end("cancelled")
             elif score is None:
@@ -112,4 +116,4 @@ class RunningLanes:
 
     async def say_goodbye(self) -> None:
         """Take our beat back, so that nobody counts on us. Raises STORE_ERRORS."""
-        await self._stores.queue.zrem(keys.workers(self._lane), self.worker)
+        await self._stores.queue.zrem(keys.workers(self.lane), self.worker)

@@ -7,13 +7,14 @@ twice, or beside the rightful owner, changes nothing.
 import asyncio
 import logging
 
-from common import driver, keys, queue
+from common import driver, keys, queue, speech
 from common.errors import turn_error
 from common.events import Entry, LaneFinished, LaneStarted, TurnEnded, TurnStarted
 from common.fold import Fold, UnknownFold
 from common.keys import JobRef, TurnRef, parse_lease
 from common.log import append_now, read_turn
 from common.settings import Settings
+from common.speech import Over
 from common.stores import STORE_ERRORS, Stores
 
 logger = logging.getLogger(__name__)
@@ -79,6 +80,8 @@ class Sweep:
             return
         if isinstance(held, TurnRef):
             await self._mend_turn(held, entries, fold)
+        elif held.lane == "speech":
+            await self._mend_speech(held, entries)
         else:
             await self._mend_lane(held, fold)
 
@@ -152,9 +155,32 @@ class Sweep:
         pipe.publish(keys.wake(job.turn.session), b"")
         await pipe.execute()
 
+    # A turn whose speaker is gone, or that nobody has begun to speak.
+
+    async def _mend_speech(self, job: JobRef, entries: list[Entry]) -> None:
+        now_ms, lease_ms = self._stores.queue_clock.now_ms(), self._settings.lane_lease_ms
+        pipe = self._stores.queue.pipeline(transaction=True)
+        if _ended_before(entries, job.turn, self._stores.log_clock.now_ms() - speech.TTL_MS):
+            queue.forget(pipe, job)  # nobody waits for it any more
+        elif not await queue.taken(self._stores, job):
+            queue.wake_again(pipe, job, now_ms + lease_ms)
+        elif job.attempt >= self._settings.max_attempts:
+            speech.append(pipe, job.turn, Over(job.attempt + 1, "failed"))
+            queue.forget(pipe, job)
+        else:
+            logger.warning("a turn lost its speaker", extra={"turn": job.turn.turn, "attempt": job.attempt})
+            await queue.replace(self._stores, job, lease_ms)
+        await pipe.execute()
+
     async def _look_again(self, member: str, in_ms: int) -> None:
         deadline_ms = self._stores.queue_clock.now_ms() + in_ms
         await self._stores.queue.zadd(keys.LEASES, {member: deadline_ms}, xx=True)
+
+
+def _ended_before(entries: list[Entry], turn: TurnRef, time_ms: int) -> bool:
+    """Whether the turn ended before that time of the log's clock, or is gone."""
+    ended = [e.ms for e in entries if isinstance(e.event, TurnEnded) and e.event.turn == turn.turn]
+    return not entries or any(ended_ms < time_ms for ended_ms in ended)
 
 
 def _fold(entries: list[Entry]) -> Fold | None:

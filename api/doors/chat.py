@@ -10,7 +10,7 @@ from api.chunks import ChunkWriter
 from api.completion import whole_answer
 from api.live import LiveTurn
 from api.relay import EventStream, chunks
-from api.requests import read_chat
+from api.requests import TurnRequest, read_chat
 from api.services import Services
 from common.errors import TurnFailed
 
@@ -22,21 +22,32 @@ router = APIRouter()
 @router.post("/", include_in_schema=False)
 async def chat_completions(request: Request) -> Response:
     """Answer a conversation: the draft speaks at once, the full model takes over."""
+    return await answer(request)
+
+
+async def answer(request: Request, *, rag: bool = False) -> Response:
+    """Answer a Chat Completions request; with `rag` from the tenant's knowledge."""
     services: Services = request.app.state.services
+    asked = await read_asked(request, services, rag=rag)
+    live = await services.turns.start(asked)
+    if asked.stream:
+        return stream_answer(services, live, ChunkWriter(live))
+    return await _whole(request, services, live)
+
+
+async def read_asked(request: Request, services: Services, *, rag: bool = False) -> TurnRequest:
+    """The turn that a Chat Completions request asks for. Raises BadRequest, TooLarge."""
     raw = await read_body(request, services.settings.max_body_bytes)
     headers = request.headers
-    asked = read_chat(
+    return read_chat(
         raw,
         session=headers.get("x-session-id") or headers.get("x-task-id"),
         stream="text/event-stream" in headers.get("accept", ""),
         lanes=headers.get("x-fast-reply-lanes", "0") not in ("", "0"),
         idempotency_key=headers.get("idempotency-key"),
         request_id=headers.get("x-request-id"),
+        rag=rag,
     )
-    live = await services.turns.start(asked)
-    if asked.stream:
-        return stream_answer(services, live, ChunkWriter(live))
-    return await _whole(request, services, live)
 
 
 def turn_headers(live: LiveTurn) -> dict[str, str]:
@@ -57,7 +68,7 @@ def stream_answer(services: Services, live: LiveTurn, writer: ChunkWriter, first
 
 async def _whole(request: Request, services: Services, live: LiveTurn) -> Response:
     following = asyncio.create_task(_follow_to_end(live))
-    leaving = asyncio.create_task(_client_gone(request))
+    leaving = asyncio.create_task(client_gone(request))
     try:
         await asyncio.wait((following, leaving), return_when=asyncio.FIRST_COMPLETED)
         had_all = following.done()
@@ -81,6 +92,7 @@ async def _follow_to_end(live: LiveTurn) -> None:
         pass
 
 
-async def _client_gone(request: Request) -> None:
+async def client_gone(request: Request) -> None:
+    """Wait until the client has left."""
     while (await request.receive())["type"] != "http.disconnect":
         pass

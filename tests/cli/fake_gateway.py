@@ -15,7 +15,9 @@ class Door(BaseHTTPRequestHandler):
         print("asked whether it is ready", flush=True)
         ASKED.append(self.path)
         full = len(ASKED) - 1
-        self.answer(200 if full else 503, {"status": "ready", "workers": {"draft": 1, "full": full}})
+        self.answer(
+            200 if full else 503, {"status": "ready", "workers": {"draft": 1, "full": full, "speech": 1}}
+        )
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"]))

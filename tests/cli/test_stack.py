@@ -18,7 +18,7 @@ def names(stack: Stack) -> list[str]:
 
 def test_with_nothing_configured_everything_runs_here() -> None:
     stack = stack_of()
-    assert names(stack) == ["valkey", "simulator", "api", "draft-worker", "full-worker"]
+    assert names(stack) == ["valkey", "simulator", "api", "draft-worker", "full-worker", "speech-worker"]
     env = stack.serving[0].env
     valkey_port, simulator_port = stack.ports
     assert env["REDIS_URL"] == f"redis://127.0.0.1:{valkey_port}/0"
@@ -28,7 +28,7 @@ def test_with_nothing_configured_everything_runs_here() -> None:
 
 def test_what_the_environment_names_is_used_as_it_is() -> None:
     stack = stack_of(REDIS_URL="redis://store:6379/1", LLM_BASE_URL="https://models.example/v1")
-    assert names(stack) == ["api", "draft-worker", "full-worker"]
+    assert names(stack) == ["api", "draft-worker", "full-worker", "speech-worker"]
     env = stack.serving[0].env
     assert env["REDIS_URL"] == "redis://store:6379/1" and "SMALL_MODEL" not in env
     assert stack.simulator_url is None
@@ -40,7 +40,12 @@ def test_chosen_models_stay_chosen_with_the_simulator() -> None:
 
 
 def test_workers_are_numbered_where_there_are_many() -> None:
-    assert names(stack_of(Plan(draft_workers=2)))[3:] == ["draft-worker-1", "draft-worker-2", "full-worker"]
+    assert names(stack_of(Plan(draft_workers=2)))[3:] == [
+        "draft-worker-1",
+        "draft-worker-2",
+        "full-worker",
+        "speech-worker",
+    ]
 
 
 def test_the_embedded_store_keeps_its_data_where_it_is_told(tmp_path: Path) -> None:

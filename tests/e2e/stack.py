@@ -21,6 +21,7 @@ from common.log import decode_entries
 from common.releases import Release
 
 PATH = "/v1/chat/completions"
+_LANES = ("draft", "full", "speech")
 _numbers = itertools.count(1)
 
 
@@ -100,6 +101,7 @@ class Stack:
     folder: Path
     settings: Mapping[str, str]
     full_workers: int = 1
+    speech_workers: int = 0
     replicas: int = 1
     processes: dict[str, Process] = field(default_factory=dict)
 
@@ -110,6 +112,7 @@ class Stack:
         env = {
             "REDIS_URL": self.redis_url,
             "LLM_BASE_URL": f"{self.simulator.url}/v1",
+            "FAST_REPLY_TRANSCRIPTION_URL": f"{self.simulator.url}/v1",
             "LLM_MODEL": "full",
             "SMALL_MODEL": "draft",
             **self.settings,
@@ -119,7 +122,7 @@ class Stack:
         self.api = self._add_api("api", {**env, "FAST_REPLY_PORT": str(ports[0])})
         for port in ports[1:]:
             self._add_api("replica", {**env, "FAST_REPLY_PORT": str(port), "FAST_REPLY_DRAIN_S": "20"})
-        for lane, count in (("draft", 1), ("full", self.full_workers)):
+        for lane, count in (("draft", 1), ("full", self.full_workers), ("speech", self.speech_workers)):
             for number in range(1, count + 1):
                 name = f"{lane}-{number}"
                 self._add(gateway_process(name, f"worker {lane}", env, self.folder / f"{name}.log"))
@@ -141,11 +144,11 @@ class Stack:
         if not all(_answers(client, "/readyz") for client in self.clients):
             return False
         workers = self.client.get("/readyz").json()["workers"]
-        beaten = {lane: self.redis.zrange(f"fr:workers:{lane}", 0, -1) for lane in ("draft", "full")}
+        beaten = {lane: self.redis.zrange(f"fr:workers:{lane}", 0, -1) for lane in _LANES}
         mine = all(
             any(f":{process.pid}:".encode() in worker for worker in beaten[name.partition("-")[0]])
             for name, process in self.processes.items()
-            if name.startswith(("draft", "full"))
+            if name.startswith(_LANES)
         )
         return mine and workers["draft"] >= 1 and workers["full"] >= self.full_workers
 

@@ -183,7 +183,10 @@ def test_heartbeats_come_while_nobody_speaks(stack: Stack) -> None:
 
 def test_health_and_readiness(stack: Stack) -> None:
     assert stack.client.get("/healthz").json() == {"status": "alive"}
-    assert stack.client.get("/readyz").json() == {"status": "ready", "workers": {"draft": 1, "full": 1}}
+    assert stack.client.get("/readyz").json() == {
+        "status": "ready",
+        "workers": {"draft": 1, "full": 1, "speech": 1},
+    }
 
 
 def test_a_client_that_leaves_stops_both_models(stack: Stack) -> None:

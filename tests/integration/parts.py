@@ -24,6 +24,7 @@ from common.stores import Stores, open_stores
 from workers.lane import LaneRunner
 from workers.providers.base import Provider
 from workers.publisher import Publisher
+from workers.retrieval import Retrieval, Search
 from workers.runner import JobRunner
 from workers.running import RunningLanes
 from workers.sweep import Sweep
@@ -69,14 +70,21 @@ class Worker:
 
 @asynccontextmanager
 async def open_worker(
-    settings: Settings, lane: Lane, provider: Provider, *, name: str = "w:1", sweeping: bool = False
+    settings: Settings,
+    lane: Lane,
+    provider: Provider,
+    *,
+    name: str = "w:1",
+    sweeping: bool = False,
+    search: Search | None = None,
 ) -> AsyncIterator[Worker]:
     """A working worker of one lane. It sweeps only if told to: most tests take that step by hand."""
     async with open_stores(settings) as stores:
         await stores.sync_clocks()
         publisher = Publisher(stores)
         running = RunningLanes(settings, stores, lane, name)
-        lanes = LaneRunner(settings, stores, Profiles(settings), provider, publisher, running)
+        retrieval = Retrieval(settings, stores, search) if search else None
+        lanes = LaneRunner(settings, stores, Profiles(settings), provider, publisher, running, retrieval)
         runner = JobRunner(
             lane,
             stores.queue,

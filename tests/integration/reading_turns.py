@@ -101,10 +101,11 @@ async def is_running(stores: Stores, attempt: JobRef) -> bool:
 async def left_behind(stores: Stores) -> Counter[str]:
     """What stands on the queue server of any turn: keys, and members of the sets that all share."""
     found: Counter[str] = Counter()
-    lasting = ("fr:workers:", "fr:pace:", "fr:sessions:", keys.REPLICAS)
+    lasting = ("fr:workers:", "fr:pace:", "fr:sessions:", "fr:upstreams:", keys.REPLICAS)
     async for raw in stores.queue.scan_iter(count=1000):
         key = raw.decode()
-        if key == keys.SWEEPING or key.endswith(":log") or ":once:" in key or key.startswith(lasting):
+        ends = (":log", ":failures")
+        if key == keys.SWEEPING or key.endswith(ends) or ":once:" in key or key.startswith(lasting):
             continue
         if key.startswith("fr:live:") and await _all_leased(stores, key):
             continue

@@ -18,9 +18,10 @@ from waiting import in_loop, until
 
 from common import keys
 from common.events import LaneStarted, TurnEnded, TurnStarted
-from common.keys import LANES_OF_WORKERS, SessionRef, TurnRef
+from common.keys import Lane, SessionRef, TurnRef
 from common.stores import Stores, open_stores
 
+LANES: tuple[Lane, ...] = ("draft", "full")
 WHOLE = "We open at nine. Every day."
 HERE = Path(__file__).parent
 CANCEL: dict[str, Any] = {"on_disconnect": "cancel"}
@@ -69,7 +70,7 @@ async def test_on_two_servers_a_start_that_is_cut_ends_or_never_was(
     async with open_stores(two_servers.settings()) as eyes:
         assert (await lease_of(eyes, turn) is not None) == (steps >= 1)
         assert await count(eyes, turn, TurnStarted) == (steps >= 2)
-        for lane in LANES_OF_WORKERS:
+        for lane in LANES:
             assert await eyes.queue.zcard(keys.queue(lane)) == (steps >= 3)
         await mend(two_servers, turn)
         if steps < 2:
@@ -98,7 +99,7 @@ async def test_on_one_server_a_start_is_whole_or_never_was(
             assert not await left_behind(eyes)
             return
         assert await lease_of(eyes, turn)
-        assert all([await lease_of(eyes, job(turn, lane=lane)) for lane in LANES_OF_WORKERS])
+        assert all([await lease_of(eyes, job(turn, lane=lane)) for lane in LANES])
         await mend(valkey, turn)
         over = await ended(eyes, turn)
         assert over and over.reason in ("stop", "interrupted")

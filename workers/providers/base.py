@@ -43,11 +43,17 @@ Piece = str | ToolPiece | Other | Finish | Usage
 
 
 class UpstreamError(Exception):
-    """A model's server failed. `code` says how; its own words are not repeated, they may hold a key."""
+    """A model's server failed. `code` says how; its own words are not repeated, they may hold a key.
 
-    def __init__(self, code: str, message: str) -> None:
+    `retry_after_s`: it asked to be left alone for so long. `faulty`: it is at fault, not what it was asked.
+    """
+
+    def __init__(
+        self, code: str, message: str, *, retry_after_s: float | None = None, faulty: bool = True
+    ) -> None:
         super().__init__(message)
         self.code, self.message = code, message
+        self.retry_after_s, self.faulty = retry_after_s, faulty
 
     def as_event(self) -> dict[str, Any]:
         """The error object for the log and the client."""

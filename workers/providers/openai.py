@@ -1,6 +1,8 @@
 """Any server that speaks OpenAI's Chat Completions.
 
 Source: https://platform.openai.com/docs/api-reference/chat/create-chat-completion
+YandexGPT speaks it too, at https://llm.api.cloud.yandex.net/v1, with a key `Api-Key …`:
+https://yandex.cloud/en/docs/foundation-models/concepts/openai-compatibility
 """
 
 from collections.abc import AsyncGenerator, Iterator
@@ -11,8 +13,8 @@ import httpx
 import orjson
 
 from common.profiles import Upstream
-from common.sse import SSEParser
-from workers.providers.base import Finish, Other, Piece, ToolPiece, UpstreamError, Usage
+from workers.providers.base import Finish, Other, Piece, ToolPiece, Usage
+from workers.providers.exchange import authorization, broke_off, cut, exchange, garbled, sse_data
 
 
 class OpenAIProvider:
@@ -23,60 +25,45 @@ class OpenAIProvider:
 
     async def stream(self, upstream: Upstream, body: dict[str, Any]) -> AsyncGenerator[Piece, None]:
         """The pieces of one answer. Raises UpstreamError; leaving it early closes the connection."""
-        content = orjson.dumps({**body, "stream": True, "stream_options": {"include_usage": True}})
-        headers = {"Content-Type": "application/json", "Accept": "text/event-stream"}
-        if key := upstream.api_key.get_secret_value():
-            headers["Authorization"] = f"Bearer {key}"
         url = upstream.base_url.rstrip("/") + "/chat/completions"
-        try:
-            async with self._client.stream("POST", url, content=content, headers=headers) as response:
-                if response.status_code != 200:
-                    raise UpstreamError(
-                        "upstream_refused", f"the model's server answered {response.status_code}"
-                    )
-                async with aclosing(_pieces(response)) as pieces:
-                    async for piece in pieces:
-                        yield piece
-        except httpx.TimeoutException:
-            raise UpstreamError("upstream_timeout", "the model's server did not answer in time") from None
-        except (httpx.ConnectError, httpx.UnsupportedProtocol, httpx.InvalidURL):
-            raise UpstreamError("upstream_unreachable", "the model's server can't be reached") from None
-        except (httpx.HTTPError, httpx.StreamError):
-            raise UpstreamError("upstream_cut", "the model's server broke the connection") from None
-
-
-async def _pieces(response: httpx.Response) -> AsyncGenerator[Piece, None]:
-    parser = SSEParser()
-    finished = False
-    async for chunk in response.aiter_raw():
-        try:
-            events = parser.feed(chunk)
-        except ValueError:
-            raise _garbled() from None
-        for event in events:
-            if event.data == b"[DONE]":
-                if not finished:
-                    yield Finish("stop")
-                return
-            for piece in read_chunk(event.data):
-                finished = finished or isinstance(piece, Finish)
-                yield piece
-    if not finished:
-        raise UpstreamError("upstream_cut", "the model's answer ended in the middle")
+        headers = {"Accept": "text/event-stream", **authorization(upstream)}
+        body = {**body, "stream": True, "stream_options": {"include_usage": True}}
+        async with (
+            exchange(self._client, url, body, headers) as response,
+            aclosing(sse_data(response)) as events,
+        ):
+            finished = False
+            async for data in events:
+                if data == b"[DONE]":
+                    if not finished:
+                        yield Finish("stop")
+                    return
+                for piece in read_chunk(data):
+                    finished = finished or isinstance(piece, Finish)
+                    yield piece
+            if not finished:
+                raise cut()
 
 
 def read_chunk(data: bytes) -> Iterator[Piece]:
     """The pieces in one chunk's JSON. Raises UpstreamError."""
     try:
-        chunk = orjson.loads(data)
+        yield from read_value(orjson.loads(data))
+    except orjson.JSONDecodeError:
+        raise garbled() from None
+
+
+def read_value(chunk: Any) -> Iterator[Piece]:
+    """The pieces in one chunk. Raises UpstreamError."""
+    try:
         if chunk.get("error"):
-            raise UpstreamError("upstream_error", "the model's server broke off with an error")
+            raise broke_off()
         for choice in chunk.get("choices") or ():
             yield from _read_choice(choice)
         if usage := chunk.get("usage"):
             yield Usage(dict(usage))
     except (ValueError, TypeError, KeyError, AttributeError):
-        raise _garbled() from None
+        raise garbled() from None
 
 
 def _read_choice(choice: dict[str, Any]) -> Iterator[Piece]:
@@ -109,7 +96,3 @@ def _read_choice(choice: dict[str, Any]) -> Iterator[Piece]:
 def _other(choice: dict[str, Any]) -> Other:
     orjson.dumps(choice)  # raises TypeError on what is nested too deeply to be written down
     return Other(choice)
-
-
-def _garbled() -> UpstreamError:
-    return UpstreamError("upstream_garbled", "the model's server sent what is no chat completion")

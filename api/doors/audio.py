@@ -1,0 +1,156 @@
+"""The audio door: Chat Completions whose answer is spoken while its text still comes."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from dataclasses import replace
+from typing import Any, Literal, TypeVar
+
+import orjson
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from api.audio_chunks import SpokenAnswer
+from api.audio_feed import AudioFeed
+from api.chunks import ChunkWriter
+from api.completion import whole_answer
+from api.doors.chat import client_gone, read_asked, turn_headers
+from api.live import LiveTurn
+from api.relay import EventStream
+from api.requests import TurnRequest, first_error
+from api.services import Services
+from api.transcription import holds_audio
+from common.errors import BadRequest, TurnFailed
+
+router = APIRouter()
+
+T = TypeVar("T")
+_AHEAD = 16  # batches that may wait for a slow client
+
+
+class Audio(BaseModel):
+    """How the answer is to be spoken."""
+
+    model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
+
+    voice: str = ""
+    format: Literal["pcm16", "wav", "g711_ulaw", "g711_alaw"] | None = None
+
+
+class SpokenRequest(BaseModel):
+    """What a Chat Completions body says about audio."""
+
+    model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
+
+    modalities: list[str] = ["text", "audio"]
+    audio: Audio = Audio()
+
+
+@router.post("/v1/audio/chat/completions")
+@router.post("/audio/chat/completions", include_in_schema=False)
+async def audio_chat_completions(request: Request) -> Response:
+    """Answer a conversation aloud: each sentence as a transcript, then as sound."""
+    services: Services = request.app.state.services
+    asked = await _hear(services, _to_be_spoken(await read_asked(request, services)))
+    live = await services.turns.start(asked)
+    answer = SpokenAnswer(live, ChunkWriter(live))
+    events = speak(services.audio, live, answer, services.settings.speech_wait_s)
+    if asked.stream:
+        return EventStream(
+            events,
+            headers=turn_headers(live),
+            heartbeat_s=services.settings.heartbeat_s,
+            send_timeout_s=services.settings.send_timeout_s,
+            on_left=lambda: services.turns.client_left(live),
+        )
+    return await _whole(request, services, live, answer, events)
+
+
+def _to_be_spoken(asked: TurnRequest) -> TurnRequest:
+    """The request with what it says about audio read, and kept from the models. Raises BadRequest."""
+    body = dict(asked.body)
+    said = {name: body.pop(name) for name in ("modalities", "audio") if body.get(name) is not None}
+    try:
+        wanted = SpokenRequest.model_validate(said)
+    except ValidationError as error:
+        raise first_error(error) from None
+    if "audio" not in wanted.modalities:
+        raise BadRequest("answers are spoken here: modalities must have audio in it", param="modalities")
+    if (body.get("n") or 1) > 1:
+        raise BadRequest("one answer can be spoken at a time", param="n")
+    usual = "pcm16" if asked.stream else "wav"
+    speech = {"voice": wanted.audio.voice, "format": wanted.audio.format or usual}
+    return replace(asked, body=body, speech=speech)
+
+
+async def _hear(services: Services, asked: TurnRequest) -> TurnRequest:
+    """The request with the caller's recorded speech written down. Raises BadRequest, Unavailable."""
+    messages = asked.body["messages"]
+    if not holds_audio(messages):
+        return asked
+    if not services.transcriber:
+        return replace(asked, drafting=False)  # the full model hears it; a small one as a rule can't
+    return replace(asked, body={**asked.body, "messages": await services.transcriber.write_down(messages)})
+
+
+async def speak(
+    audio: AudioFeed, live: LiveTurn, answer: SpokenAnswer, wait_s: float
+) -> AsyncGenerator[bytes, None]:
+    """The answer's events, as text and sound come; after the text's end sound is waited for `wait_s`."""
+    steps: asyncio.Queue[Callable[[], bytes]] = asyncio.Queue(_AHEAD)
+    pumps = (
+        asyncio.create_task(_pump(live.follow(), answer.release, steps)),
+        asyncio.create_task(_pump(audio.follow(live.turn), answer.hear, steps)),
+    )
+    try:
+        while not answer.over:
+            try:
+                async with asyncio.timeout(wait_s if answer.waits else None):
+                    step = await steps.get()
+            except TimeoutError:
+                step = answer.give_up
+            if events := step():
+                yield events
+    finally:
+        for pump in pumps:
+            pump.cancel()
+        await asyncio.gather(*pumps, return_exceptions=True)
+
+
+async def _pump(
+    batches: Any, take: Callable[[T], bytes], steps: "asyncio.Queue[Callable[[], bytes]]"
+) -> None:
+    async with aclosing(batches) as each:
+        async for batch in each:
+            await steps.put(lambda batch=batch: take(batch))  # type: ignore[misc]
+
+
+async def _whole(
+    request: Request,
+    services: Services,
+    live: LiveTurn,
+    answer: SpokenAnswer,
+    events: AsyncGenerator[bytes, None],
+) -> Response:
+    speaking = asyncio.create_task(_to_end(events))
+    leaving = asyncio.create_task(client_gone(request))
+    try:
+        await asyncio.wait((speaking, leaving), return_when=asyncio.FIRST_COMPLETED)
+        if not speaking.done():
+            services.turns.client_left(live)
+            return Response(status_code=499)  # nobody is there to read it
+    finally:
+        speaking.cancel()
+        leaving.cancel()
+    if error := answer.error:
+        raise TurnFailed(error, turn_headers(live))
+    whole = whole_answer(live)
+    message = whole["choices"][0]["message"]
+    if answer.audio:
+        message |= {"content": None, "audio": answer.whole()}
+    return Response(orjson.dumps(whole), media_type="application/json", headers=turn_headers(live))
+
+
+async def _to_end(events: AsyncGenerator[bytes, None]) -> None:
+    async for _ in events:
+        pass

@@ -1,0 +1,142 @@
+"""`fast-reply knowledge`: documents put into a gateway's collections, listed, deleted."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import orjson
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TaskProgressColumn, TextColumn
+from rich.text import Text
+
+from cli.conversation import TurnFailed, open_client, refusal
+from cli.show import printable
+
+_BATCH_BYTES = 500_000
+_BATCH_LINES = 200
+_LINES = (".jsonl", ".ndjson")
+
+Work = Callable[[httpx.AsyncClient], Coroutine[Any, Any, None]]
+
+
+class Refused(Exception):
+    """The gateway, or a file, will not have it; the message is for people."""
+
+
+def add(url: str, key: str, collection: str, files: list[Path]) -> int:
+    """Put the documents of files into a collection; the exit code."""
+
+    async def work(client: httpx.AsyncClient) -> None:
+        columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), DownloadColumn())
+        with Progress(*columns) as progress:
+            bar = progress.add_task(printable(collection), total=sum(path.stat().st_size for path in files))
+            count = 0
+            for path in files:
+                for batch in _batches(_documents(path)):
+                    await _send(client, "PUT", _path(collection), str(path), b"\n".join(batch))
+                    count += len(batch)
+                    progress.advance(bar, sum(len(line) + 1 for line in batch))
+            progress.update(bar, completed=progress.tasks[0].total)
+        print(f"{count} documents in {collection}")
+
+    return _run(url, key, work)
+
+
+def show(url: str, key: str, collection: str) -> int:
+    """Print a collection's documents, or with no name the collections, a line each; the exit code."""
+
+    async def work(client: httpx.AsyncClient) -> None:
+        if not collection:
+            for row in (await _send(client, "GET", "/v1/knowledge"))["data"]:
+                print(f"{row['id']}\t{row['documents']} documents")
+        else:
+            async for row in _pages(client, collection):
+                print(printable(f"{row['id']}\t{row['chars']} characters\t{row['title']}").rstrip())
+
+    return _run(url, key, work)
+
+
+def delete(url: str, key: str, collection: str, documents: list[str]) -> int:
+    """Delete documents, or with none given the whole collection; the exit code."""
+
+    async def work(client: httpx.AsyncClient) -> None:
+        for document in documents:
+            await _send(client, "DELETE", f"{_path(collection)}/{quote(document, safe='')}", document)
+        if not documents:
+            await _send(client, "DELETE", _path(collection), collection)
+        print(f"{len(documents)} documents deleted" if documents else f"{collection} deleted")
+
+    return _run(url, key, work)
+
+
+def _run(url: str, key: str, work: Work) -> int:
+    async def connected() -> None:
+        async with open_client(url, key) as client:
+            await work(client)
+
+    try:
+        asyncio.run(connected())
+    except (Refused, TurnFailed, OSError, ValueError) as error:
+        Console(stderr=True).print(Text(printable(str(error)), "red"), soft_wrap=True)
+        return 1
+    except httpx.HTTPError as error:
+        text = f"{url} can't be reached: {error or type(error).__name__}"
+        Console(stderr=True).print(Text(printable(text), "red"), soft_wrap=True)
+        return 1
+    return 0
+
+
+async def _send(
+    client: httpx.AsyncClient, method: str, path: str, what: str = "", content: bytes | None = None
+) -> dict[str, Any]:
+    """The gateway's answer. Raises Refused."""
+    headers = {"Content-Type": "application/jsonl"}
+    reply = await client.request(method, path, content=content, headers=headers)
+    if reply.status_code != 200:
+        raise Refused(f"{what}: {refusal(reply.status_code, reply.content)}".removeprefix(": "))
+    answer: dict[str, Any] = orjson.loads(reply.content)
+    return answer
+
+
+async def _pages(client: httpx.AsyncClient, collection: str) -> AsyncIterator[dict[str, Any]]:
+    after, more = "", True
+    while more:
+        query = f"?limit=100&after={quote(after, safe='')}"
+        page = await _send(client, "GET", _path(collection) + query, collection)
+        for row in page["data"]:
+            yield row
+        after, more = page["last_id"], page["has_more"]
+
+
+def _path(collection: str) -> str:
+    return f"/v1/knowledge/{quote(collection, safe='')}/documents"
+
+
+def _documents(path: Path) -> Iterator[bytes]:
+    """A file's documents, a line of JSON each; text and Markdown are one, named by the path as given."""
+    if path.suffix in _LINES:
+        with path.open("rb") as file:
+            yield from filter(None, map(bytes.strip, file))
+    elif path.suffix == ".json":
+        body = orjson.loads(path.read_bytes())
+        if not isinstance(body, dict) or not isinstance(body.get("documents"), list):
+            raise Refused(f"{path}: holds no list of documents")
+        yield from map(orjson.dumps, body["documents"])
+    else:
+        yield orjson.dumps({"id": path.as_posix(), "text": path.read_text(encoding="utf-8")})
+
+
+def _batches(lines: Iterable[bytes]) -> Iterator[list[bytes]]:
+    batch: list[bytes] = []
+    size = 0
+    for line in lines:
+        if batch and (size + len(line) > _BATCH_BYTES or len(batch) == _BATCH_LINES):
+            yield batch
+            batch, size = [], 0
+        batch.append(line)
+        size += len(line)
+    if batch:
+        yield batch

@@ -1,0 +1,1 @@
+"""A tenant's knowledge: documents, cut into passages, found by their words."""

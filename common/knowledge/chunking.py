@@ -1,0 +1,103 @@
+"""A document cut into passages: by its headings, then paragraphs, then sentences."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from common.sentences import split_sentences
+
+TARGET = 700
+"""How large a passage is to be, in columns: a character of a wide script says as much as three of others."""
+
+OVERLAP = 140
+"""So much of a passage, in whole sentences, stands again at the next one's beginning."""
+
+_HEADING = re.compile(r"(#{1,6})\s+(.*?)\s*#*\s*\Z")
+_BLANK = re.compile(r"\n[^\S\n]*(?:\n[^\S\n]*)+")
+_WIDE = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af]")
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """One passage; `title` is the document's with the headings above the passage."""
+
+    title: str
+    text: str
+
+
+def cut(title: str, text: str) -> list[Chunk]:
+    """The passages of a document, in order."""
+    chunks = []
+    for headings, body in _sections(text):
+        # A text that begins with its own title has it once.
+        above = headings[1:] if headings[:1] == [title] else headings
+        whole_title = " › ".join(filter(None, (title, *above)))
+        chunks += [Chunk(whole_title, passage) for passage in _pack(_pieces(body))]
+    return chunks
+
+
+def columns(text: str) -> int:
+    """How large a text is."""
+    return len(text) + 2 * len(_WIDE.findall(text))
+
+
+def _sections(text: str) -> Iterator[tuple[list[str], str]]:
+    """The text under each heading, with that heading and those above it."""
+    above: list[tuple[int, str]] = []
+    body: list[str] = []
+    for line in text.splitlines():
+        heading = _HEADING.match(line)
+        if not heading:
+            body.append(line)
+            continue
+        yield [name for _, name in above], "\n".join(body)
+        level, body = len(heading[1]), []
+        above = [(upper, name) for upper, name in above if upper < level] + [(level, heading[2])]
+    yield [name for _, name in above], "\n".join(body)
+
+
+def _pieces(body: str) -> Iterator[str]:
+    """Paragraphs, and of those that are too large the sentences; each with the whitespace that follows it."""
+    for paragraph in filter(None, map(str.strip, _BLANK.split(body))):
+        if columns(paragraph) <= TARGET:
+            yield paragraph + "\n\n"
+            continue
+        *sentences, last = split_sentences(paragraph)
+        for sentence in sentences:
+            yield from _fit(sentence)
+        yield from _fit(last + "\n\n")
+
+
+def _fit(sentence: str) -> Iterator[str]:
+    """A sentence as it is; one larger than a passage in parts that are not, cut at spaces if it has any."""
+    while columns(sentence) > TARGET:
+        end = TARGET if columns(sentence[:TARGET]) <= TARGET else TARGET // 3
+        end = sentence.rfind(" ", end // 2, end) + 1 or end
+        yield sentence[:end]
+        sentence = sentence[end:]
+    yield sentence
+
+
+def _pack(pieces: Iterator[str]) -> Iterator[str]:
+    """Pieces put together until a passage is full; the next begins with the last one's end."""
+    held: list[str] = []
+    size = carried = 0  # carried: how many of those held the passage before has, too
+    for piece in pieces:
+        if len(held) > carried and size + columns(piece) > TARGET:
+            yield "".join(held).strip()
+            held = _tail(held)
+            if sum(map(columns, held)) + columns(piece) > TARGET:
+                held = []
+            carried, size = len(held), sum(map(columns, held))
+        held.append(piece)
+        size += columns(piece)
+    if len(held) > carried:
+        yield "".join(held).strip()
+
+
+def _tail(pieces: list[str]) -> list[str]:
+    """The last pieces, as many as the overlap holds."""
+    size, begin = 0, len(pieces)
+    while begin and (size := size + columns(pieces[begin - 1])) <= OVERLAP:
+        begin -= 1
+    return pieces[begin:]

@@ -1,0 +1,180 @@
+"""Documents as they are kept in Redis, and what has changed among them for those who follow."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from common import keys
+from common.keys import CollectionRef
+from common.stores import Pipe, Stores
+
+MAX_ID_CHARS = 200
+MAX_TITLE_CHARS = 300
+MAX_TEXT_CHARS = 200_000
+MAX_METADATA_BYTES = 4_096
+
+_BATCH_DOCUMENTS = 100
+_BATCH_CHARS = 400_000
+_CHANGES_KEPT = 10_000
+_CHANGES_PAGE = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A text that a tenant wants answers from."""
+
+    id: str
+    text: str
+    title: str = ""
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """Documents that were put or deleted since, and the entry of the last one, to go on from."""
+
+    ids: list[str]
+    last: str
+
+
+class Documents:
+    """All tenants' documents. Every act may be done twice; each raises STORE_ERRORS."""
+
+    def __init__(self, stores: Stores) -> None:
+        self._stores = stores
+
+    async def put(self, collection: CollectionRef, documents: Sequence[Document]) -> None:
+        """Keep documents, in place of those of the same id."""
+        await self._stores.queue.sadd(keys.COLLECTIONS, str(collection))  # type: ignore[misc]
+        for batch in _batches(documents):
+            pipe = self._stores.log.pipeline(transaction=True)
+            bodies = {document.id: orjson.dumps(document) for document in batch}
+            pipe.hset(keys.documents(collection), mapping=bodies)
+            pipe.zadd(keys.document_ids(collection), dict.fromkeys(bodies, 0))
+            _note_change(pipe, collection, list(bodies))
+            await pipe.execute()
+            await self._tell(collection)
+
+    async def remove(self, collection: CollectionRef, document_id: str) -> bool:
+        """Delete a document; whether there was one."""
+        pipe = self._stores.log.pipeline(transaction=True)
+        pipe.hdel(keys.documents(collection), document_id)
+        pipe.zrem(keys.document_ids(collection), document_id)
+        _note_change(pipe, collection, [document_id], create=False)
+        removed, *_ = await pipe.execute()
+        await self._tell(collection)
+        return bool(removed)
+
+    async def drop(self, collection: CollectionRef) -> bool:
+        """Delete a whole collection; whether there was anything in it."""
+        # Its changes go with it: whoever follows finds the last one he saw gone, and looks at all anew.
+        pipe = self._stores.log.pipeline(transaction=True)
+        pipe.delete(keys.documents(collection))
+        pipe.delete(keys.document_ids(collection), keys.document_changes(collection))
+        removed, _ = await pipe.execute()
+        await self._tell(collection)
+        return bool(removed)
+
+    async def get(self, collection: CollectionRef, document_id: str) -> Document | None:
+        """One document."""
+        body = await self._stores.log.hget(keys.documents(collection), document_id)  # type: ignore[misc]
+        return _read(body) if body else None
+
+    async def find(self, collection: CollectionRef, ids: Sequence[str]) -> list[Document]:
+        """Those of these documents that there are."""
+        bodies: list[bytes | None] = (
+            await self._stores.log.hmget(keys.documents(collection), list(ids)) if ids else []  # type: ignore[misc]
+        )
+        return [_read(body) for body in bodies if body]
+
+    async def page(self, collection: CollectionRef, after: str, count: int) -> list[Document]:
+        """The next documents by id after this one; an empty id is before all."""
+        begin = f"({after}" if after else "-"
+        ids = await self._stores.log.zrangebylex(
+            keys.document_ids(collection), begin, "+", start=0, num=count
+        )
+        return await self.find(collection, [document_id.decode() for document_id in ids])
+
+    async def count(self, collection: CollectionRef, putting: Sequence[str] = ()) -> int:
+        """How many documents a collection has, or would have with these put."""
+        pipe = self._stores.log.pipeline(transaction=False)
+        pipe.zcard(keys.document_ids(collection))
+        if putting:
+            pipe.zmscore(keys.document_ids(collection), list(putting))
+        now, *scores = await pipe.execute()
+        return int(now) + (scores[0].count(None) if scores else 0)
+
+    async def collections(self) -> list[CollectionRef]:
+        """Every collection that ever had a document."""
+        names = await self._stores.queue.smembers(keys.COLLECTIONS)  # type: ignore[misc]
+        return sorted((CollectionRef.parse(name.decode()) for name in names), key=str)
+
+    async def counts(self, tenant: str) -> dict[str, int]:
+        """How many documents each of a tenant's collections has, if any."""
+        mine = [collection for collection in await self.collections() if collection.tenant == tenant]
+        pipe = self._stores.log.pipeline(transaction=False)
+        for collection in mine:
+            pipe.zcard(keys.document_ids(collection))
+        counts = await pipe.execute()
+        return {c.collection: int(count) for c, count in zip(mine, counts, strict=True) if count}
+
+    # For those who follow.
+
+    async def latest(self, collections: Sequence[CollectionRef]) -> list[str]:
+        """The entry of each collection's latest change; empty where nothing is kept of any."""
+        pipe = self._stores.log.pipeline(transaction=False)
+        for collection in collections:
+            pipe.xrevrange(keys.document_changes(collection), count=1)
+        return [raw[0][0].decode() if raw else "" for raw in await pipe.execute()]
+
+    async def changes(self, collection: CollectionRef, after: str) -> Changes | None:
+        """The next changes after this entry; None where that is gone, so that all must be looked at anew."""
+        raw = await self._stores.log.xrange(
+            keys.document_changes(collection), min=after or "-", count=_CHANGES_PAGE
+        )
+        if not after:
+            return None if raw else Changes([], "")
+        if not raw or raw[0][0].decode() != after:
+            return None
+        ids = [document_id for _, fields in raw[1:] for document_id in orjson.loads(fields[b"ids"])]
+        return Changes(list(dict.fromkeys(ids)), raw[-1][0].decode())
+
+    async def scan(self, collection: CollectionRef) -> AsyncIterator[list[Document]]:
+        """All documents, page by page; one that is put meanwhile may be missed, or come twice."""
+        key, cursor = keys.documents(collection), -1
+        while cursor:
+            cursor, bodies = await self._stores.log.hscan(key, max(cursor, 0), count=_BATCH_DOCUMENTS)
+            if bodies:
+                yield list(map(_read, bodies.values()))
+
+    async def _tell(self, collection: CollectionRef) -> None:
+        await self._stores.queue.publish(keys.KNOWLEDGE_CHANGED, str(collection))
+
+
+def _note_change(pipe: Pipe, collection: CollectionRef, ids: list[str], *, create: bool = True) -> None:
+    pipe.xadd(
+        keys.document_changes(collection),
+        {"ids": orjson.dumps(ids)},
+        maxlen=_CHANGES_KEPT,
+        approximate=True,
+        nomkstream=not create,
+    )
+
+
+def _batches(documents: Sequence[Document]) -> list[list[Document]]:
+    """The documents in parts that the server takes in a moment."""
+    batches: list[list[Document]] = []
+    chars = 0
+    for document in documents:
+        chars += len(document.text)
+        if not batches or len(batches[-1]) == _BATCH_DOCUMENTS or chars > _BATCH_CHARS:
+            batches.append([])
+            chars = len(document.text)
+        batches[-1].append(document)
+    return batches
+
+
+def _read(body: bytes) -> Document:
+    return Document(**orjson.loads(body))

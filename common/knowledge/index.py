@@ -1,0 +1,110 @@
+"""One collection's index, in memory: what its documents say, found by BM25."""
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+
+import orjson
+from tantivy import Document as IndexDocument
+from tantivy import Index, IndexWriter, Occur, Query, SchemaBuilder
+
+from common.knowledge.analysis import build_analyzer, parts, prepare
+from common.knowledge.chunking import cut
+from common.knowledge.documents import Document
+
+_HEAP_BYTES = 15_000_000  # the least that tantivy takes; held only while documents are written
+# A title is short, so that what it says counts for much as it is; a part of a word says little.
+_BOOSTS = {"title": 0.5, "text": 1.0, "parts": 0.3}
+_MOST_TERMS = 64
+_MOST_PARTS = 256
+_MOST_QUERY_CHARS = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A part of a document that answers a question, the better the higher its score."""
+
+    id: str
+    document: str
+    title: str
+    text: str
+    score: float
+
+
+class CollectionIndex:
+    """Finds passages. Written by one thread at a time, searched by any."""
+
+    def __init__(self) -> None:
+        self._schema = (
+            SchemaBuilder()
+            .add_text_field("document", tokenizer_name="raw", index_option="basic")
+            .add_text_field("title", tokenizer_name="terms", index_option="freq")
+            .add_text_field("text", tokenizer_name="terms", index_option="freq")
+            .add_text_field("parts", tokenizer_name="whitespace", index_option="freq")
+            .add_bytes_field("passage", stored=True)
+            .build()
+        )
+        self._analyzer = build_analyzer()
+        self._index = Index(self._schema)
+        self._index.register_tokenizer("terms", self._analyzer)
+        self._writer: IndexWriter | None = None
+
+    def put(self, documents: Iterable[Document]) -> None:
+        """Take documents in, in place of those of the same id; they are found after `commit`."""
+        writer = self._open_writer()
+        for document in documents:
+            writer.delete_documents_by_term("document", document.id)
+            for number, chunk in enumerate(cut(document.title, document.text)):
+                passage = Passage(f"{document.id}#{number}", document.id, chunk.title, chunk.text, 0.0)
+                entry = IndexDocument()
+                entry.add_text("document", document.id)
+                entry.add_text("title", prepare(chunk.title))
+                entry.add_text("text", prepare(chunk.text))
+                entry.add_text("parts", " ".join(parts(self._terms(f"{chunk.title}\n{chunk.text}"))))
+                entry.add_bytes("passage", orjson.dumps(passage))
+                writer.add_document(entry)
+
+    def remove(self, ids: Iterable[str]) -> None:
+        """Drop documents; they are found no more after `commit`."""
+        writer = self._open_writer()
+        for document_id in ids:
+            writer.delete_documents_by_term("document", document_id)
+
+    def commit(self) -> None:
+        """Let searches see what was put and removed."""
+        if self._writer:
+            writer, self._writer = self._writer, None
+            writer.commit()
+            writer.wait_merging_threads()
+            self._index.reload()
+
+    def search(self, question: str, most: int) -> list[Passage]:
+        """At most so many passages, the best first."""
+        terms = list(dict.fromkeys(self._terms(question[:_MOST_QUERY_CHARS])))[:_MOST_TERMS]
+        if not terms:
+            return []
+        wanted = [self._wants(field, term) for term in terms for field in ("title", "text")]
+        wanted += [self._wants("parts", part) for part in list(dict.fromkeys(parts(terms)))[:_MOST_PARTS]]
+        searcher = self._index.searcher()
+        hits = searcher.search(Query.boolean_query(wanted), most, count=False).hits
+        return [_read(searcher.doc(address)["passage"][0], score) for score, address in hits]
+
+    def _terms(self, text: str) -> list[str]:
+        return self._analyzer.analyze(prepare(text))
+
+    def _wants(self, field: str, term: str) -> tuple[Occur, Query]:
+        query = Query.term_query(self._schema, field, term, "freq")
+        return Occur.Should, Query.boost_query(query, _BOOSTS[field])
+
+    def _open_writer(self) -> IndexWriter:
+        if self._writer is None:
+            self._writer = self._index.writer(_HEAP_BYTES, 1)
+        return self._writer
+
+
+def _read(stored: bytes, score: float) -> Passage:
+    return Passage(**{**orjson.loads(stored), "score": round(score, 3)})
+
+
+def as_json(passage: Passage) -> dict[str, object]:
+    """A passage as it stands in an event."""
+    return asdict(passage)

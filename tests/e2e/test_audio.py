@@ -1,0 +1,199 @@
+"""The audio door over real processes: what a client of OpenAI's audio models finds, and the voices."""
+
+import asyncio
+import base64
+import wave
+from contextlib import aclosing
+from io import BytesIO
+from typing import Any
+
+import httpx
+import openai
+import pytest
+from heard import Stream
+from stack import Simulator, Stack, user
+
+from common.settings import Settings
+from workers.speech.served import ServedVoice
+from workers.speech.voice import Utterance, VoiceError
+
+PATH = "/v1/audio/chat/completions"
+FULL = "We open at nine in the morning. Every day of the week, **even** on Sundays. Goodbye!"
+RATES = {"pcm16": (24_000, 2), "wav": (24_000, 2), "g711_ulaw": (8_000, 1), "g711_alaw": (8_000, 1)}
+RECORDING = {"type": "input_audio", "input_audio": {"data": "UklGRg==", "format": "wav"}}
+
+
+def sounds(stream: Stream) -> list[dict[str, Any]]:
+    deltas = [chunk["choices"][0]["delta"] for chunk in stream.chunks]
+    return [delta["audio"] for delta in deltas if "audio" in delta]
+
+
+def sound_of(stream: Stream) -> bytes:
+    return b"".join(base64.b64decode(sound["data"]) for sound in sounds(stream) if "data" in sound)
+
+
+def transcript_of(stream: Stream) -> str:
+    return "".join(sound.get("transcript", "") for sound in sounds(stream))
+
+
+def speak(stack: Stack, model: str, audio_format: str, **fields: Any) -> Stream:
+    audio = {"voice": "alloy", "format": audio_format}
+    wanted = {"modalities": ["text", "audio"], "audio": audio, "useProgressiveResponse": False, **fields}
+    return stack.hear(model, path=PATH, **wanted)
+
+
+def seconds_of(audio_format: str, sound: bytes) -> float:
+    rate, width = RATES[audio_format]
+    return len(sound) / rate / width
+
+
+def test_a_streamed_answer_is_a_transcript_and_its_sound(stack: Stack) -> None:
+    heard = speak(stack, stack.simulator.full(text=FULL, tpot_ms=2), "pcm16")
+    heard.assert_well_ended()
+    parts = sounds(heard)
+    assert transcript_of(heard) == FULL and heard.text == ""
+    assert len({part["id"] for part in parts}) == 1
+    assert parts[0]["transcript"] == "We open at nine in the morning." and "data" in parts[1]
+    assert parts[-1]["expires_at"] > heard.chunks[0]["created"]
+    assert sum("transcript" in part for part in parts) == 3
+    assert 3 < seconds_of("pcm16", sound_of(heard)) < 10
+    assert len(set(heard.ids)) == len(heard.ids)
+
+
+@pytest.mark.parametrize("audio_format", ["wav", "g711_ulaw", "g711_alaw"])
+def test_every_format_plays_as_long(stack: Stack, audio_format: str) -> None:
+    model = stack.simulator.full(text=FULL)
+    plain, heard = (sound_of(speak(stack, model, form)) for form in ("pcm16", audio_format))
+    if audio_format == "wav":
+        assert heard[:4] == b"RIFF" and heard.count(b"RIFF") == 1
+        heard = heard[44:]
+    assert seconds_of(audio_format, heard) == pytest.approx(seconds_of("pcm16", plain), rel=0.05)
+
+
+def test_a_whole_answer_is_a_file(stack: Stack) -> None:
+    model = stack.simulator.full(text=FULL)
+    body = {"model": model, "messages": [user("Hello")], "modalities": ["text", "audio"]}
+    answer = stack.client.post(PATH, json=body).json()
+    message = answer["choices"][0]["message"]
+    assert message["content"] is None and message["audio"]["transcript"] == FULL
+    with wave.open(BytesIO(base64.b64decode(message["audio"]["data"]))) as file:
+        assert file.getframerate() == 24_000
+        assert 3 < file.getnframes() / 24_000 < 10
+
+
+def test_openais_own_client_reads_it(stack: Stack) -> None:
+    model = stack.simulator.full(text=FULL)
+    with openai.OpenAI(base_url=f"{stack.url}/v1/audio", api_key="k") as client:
+        answer = client.chat.completions.create(
+            model=model,
+            messages=[{"role": "user", "content": "Hello"}],
+            modalities=["text", "audio"],
+            audio={"voice": "alloy", "format": "wav"},
+        )
+    audio = answer.choices[0].message.audio
+    assert audio and audio.transcript == FULL and audio.expires_at > answer.created
+    assert base64.b64decode(audio.data)[:4] == b"RIFF"
+
+
+def test_the_models_are_not_told_of_audio(stack: Stack) -> None:
+    model = stack.simulator.full(text=FULL)
+    speak(stack, model, "pcm16")
+    (asked,) = stack.simulator.requests(model)
+    assert not {"audio", "modalities"} & set(asked)
+
+
+def test_a_recording_is_written_down_before_the_turn_starts(stack: Stack) -> None:
+    model = stack.simulator.full(text=FULL)
+    stack.simulator.change("whisper-1", text="Are you open on Sundays?")
+    content = [{"type": "text", "text": "The caller said:"}, RECORDING]
+    heard = speak(stack, model, "g711_ulaw", messages=[user("Hi"), {"role": "user", "content": content}])
+    (asked,) = stack.simulator.requests(model)
+    said = asked["messages"][-1]["content"]
+    assert said == [content[0], {"type": "text", "text": "Are you open on Sundays?"}]
+    assert b"UklGRg" not in stack.redis.xrange(f"fr:{{default:{heard.session}}}:log")[0][1][b"turn.started"]
+
+
+def test_a_recording_that_cannot_be_written_down_is_told(stack: Stack) -> None:
+    stack.simulator.change("whisper-1", status=500)
+    body = {"messages": [{"role": "user", "content": [RECORDING]}]}
+    answer = stack.client.post(PATH, json=body)
+    stack.simulator.change("whisper-1")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "transcription_failed")
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"audio": {"format": "mp3"}}, "audio.format"),
+        ({"audio": "loud"}, "audio"),
+        ({"modalities": ["text"]}, "modalities"),
+        ({"n": 2}, "n"),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "input_audio", "input_audio": "?"}]}]},
+            "messages.content.input_audio",
+        ),
+    ],
+)
+def test_what_cannot_be_spoken_is_told(stack: Stack, fields: dict[str, Any], param: str) -> None:
+    answer = stack.client.post(PATH, json={"messages": [user("Hello")], **fields})
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, param)
+
+
+def test_a_failed_turn_is_told_as_ever(stack: Stack) -> None:
+    model = stack.simulator.full(status=500)
+    speak(stack, model, "pcm16").assert_failed("upstream_refused")
+    body = {"model": model, "messages": [user("Hello")], "useProgressiveResponse": False}
+    assert stack.client.post(PATH, json=body).status_code == 502
+
+
+def test_a_tool_call_comes_after_what_was_said_before_it(stack: Stack) -> None:
+    call = {"name": "look_up", "arguments": '{"day": "Sunday"}'}
+    heard = speak(stack, stack.simulator.full(text="One moment please.", tool_calls=[call]), "g711_alaw")
+    heard.assert_well_ended("tool_calls")
+    kinds = [key for chunk in heard.chunks for key in chunk["choices"][0]["delta"] if key != "role"]
+    assert kinds[0] == "audio" and kinds.index("tool_calls") > kinds.index("audio")
+    assert transcript_of(heard) == "One moment please."
+
+
+# A voice on a server.
+
+
+def served(simulator: Simulator, text: str, **settings: Any) -> bytes:
+    """What a server's voice says."""
+
+    async def ask() -> bytes:
+        at = Settings(speech_url=f"{simulator.url}/v1", speech_voice="nova", **settings)
+        async with (
+            httpx.AsyncClient(trust_env=False) as client,
+            aclosing(ServedVoice(at, client).speak(Utterance(text, "en"))) as sounds,
+        ):
+            return b"".join([sound.pcm async for sound in sounds])
+
+    return asyncio.run(ask())
+
+
+def test_a_servers_voice_speaks_the_whole_text(simulator: Simulator) -> None:
+    simulator.reset()
+    pcm = served(simulator, "We open at nine.", speech_model="tts-7")
+    assert seconds_of("pcm16", pcm) == pytest.approx(16 * 0.060)
+    (asked,) = simulator.requests("tts-7")
+    assert asked == {
+        "model": "tts-7",
+        "input": "We open at nine.",
+        "voice": "nova",
+        "response_format": "pcm",
+    }
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "code"),
+    [
+        ({"status": 500}, "voice_refused"),
+        ({"ttft_ms": 60_000}, "voice_silent"),
+        ({"cut_after": 3}, "voice_unreachable"),
+    ],
+)
+def test_a_voice_that_fails_says_how(simulator: Simulator, behaviour: dict[str, Any], code: str) -> None:
+    model = simulator.full(**behaviour)
+    with pytest.raises(VoiceError, match=code):
+        served(simulator, "We open at nine.", speech_model=model, speech_timeout_s=0.3)

@@ -1,0 +1,109 @@
+"""OpenAI requests as Anthropic's Messages.
+
+Sources: https://docs.anthropic.com/en/api/messages,
+https://docs.anthropic.com/en/docs/agents-and-tools/tool-use/overview
+"""
+
+from typing import Any
+
+import orjson
+
+from workers.providers.messages import (
+    SILENCE,
+    Message,
+    forced_function,
+    functions_of,
+    most_tokens,
+    split_system,
+    stops_of,
+    text_of,
+)
+
+_MAX_TOKENS = 4096  # Anthropic wants a limit; OpenAI's clients need not name one
+
+
+def to_anthropic(body: dict[str, Any]) -> dict[str, Any]:
+    """The same request. Raises ValueError, TypeError, KeyError or AttributeError on one of no sense."""
+    system, messages = split_system(body["messages"])
+    asked: dict[str, Any] = {
+        "model": body["model"],
+        "max_tokens": most_tokens(body) or _MAX_TOKENS,
+        "messages": _merged(messages),
+        "stream": True,
+    }
+    if system:
+        asked["system"] = system
+    if body.get("temperature") is not None:
+        asked["temperature"] = min(body["temperature"], 1)
+    if body.get("top_p") is not None:
+        asked["top_p"] = body["top_p"]
+    if stops := stops_of(body):
+        asked["stop_sequences"] = stops
+    if functions := functions_of(body):
+        asked["tools"] = [_tool(function) for function in functions]
+        asked["tool_choice"] = _choice(body)
+    if body.get("user"):
+        asked["metadata"] = {"user_id": str(body["user"])}
+    return asked
+
+
+def _merged(messages: list[Message]) -> list[Message]:
+    """Each side's messages in a row as one, the user's first: results of calls are the user's there."""
+    turns: list[Message] = []
+    for message in messages:
+        role = "assistant" if message["role"] == "assistant" else "user"
+        if not (blocks := list(_blocks(message))):
+            continue  # nothing said, and an empty block is refused
+        if turns and turns[-1]["role"] == role:
+            turns[-1]["content"] += blocks
+        else:
+            turns.append({"role": role, "content": blocks})
+    if not turns or turns[0]["role"] == "assistant":
+        turns.insert(0, {"role": "user", "content": [{"type": "text", "text": SILENCE}]})
+    last = turns[-1]["content"][-1]
+    if turns[-1]["role"] == "assistant" and last["type"] == "text":
+        last["text"] = last["text"].rstrip()  # a prefill that ends in a space is refused
+    return turns
+
+
+def _blocks(message: Message) -> list[dict[str, Any]]:
+    content = message.get("content")
+    if message["role"] == "tool":
+        return [{"type": "tool_result", "tool_use_id": message["tool_call_id"], "content": text_of(content)}]
+    blocks = [_block(part) for part in content] if isinstance(content, list) else [_text(text_of(content))]
+    for call in message.get("tool_calls") or ():
+        function = call["function"]
+        given = orjson.loads(function["arguments"] or "{}")
+        blocks.append({"type": "tool_use", "id": call["id"], "name": function["name"], "input": given})
+    return [block for block in blocks if block.get("text") != ""]
+
+
+def _block(part: dict[str, Any]) -> dict[str, Any]:
+    if part["type"] == "text":
+        return _text(part["text"])
+    if part["type"] != "image_url":
+        raise ValueError("no such part in Anthropic's dialect")
+    url = part["image_url"]["url"]
+    if not url.startswith("data:"):
+        return {"type": "image", "source": {"type": "url", "url": url}}
+    kind, _, data = url.removeprefix("data:").partition(";base64,")
+    return {"type": "image", "source": {"type": "base64", "media_type": kind, "data": data}}
+
+
+def _text(text: str) -> dict[str, Any]:
+    return {"type": "text", "text": text if text.strip() else ""}
+
+
+def _tool(function: dict[str, Any]) -> dict[str, Any]:
+    tool = {"name": function["name"], "input_schema": function.get("parameters") or {"type": "object"}}
+    return tool | ({"description": function["description"]} if function.get("description") else {})
+
+
+def _choice(body: dict[str, Any]) -> dict[str, Any]:
+    if name := forced_function(body):
+        choice: dict[str, Any] = {"type": "tool", "name": name}
+    else:
+        choice = {"type": "any" if body.get("tool_choice") == "required" else "auto"}
+    if body.get("parallel_tool_calls") is False:
+        choice["disable_parallel_tool_use"] = True
+    return choice

@@ -1,0 +1,130 @@
+"""Access tokens of Baidu's platform: asked for once, kept until they expire, shared by all workers.
+
+Source: https://cloud.baidu.com/doc/WENXINWORKSHOP/s/Ilkkrb0i5
+"""
+
+import asyncio
+import contextlib
+import hashlib
+import logging
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import orjson
+from pydantic import SecretStr
+
+from common import keys
+from common.seal import Seal
+from common.stores import STORE_ERRORS, Stores
+from workers.providers.base import UpstreamError
+from workers.providers.exchange import garbled, network_errors, refusal
+
+logger = logging.getLogger(__name__)
+
+_ASK_S = 5.0
+_LOOK_S = 0.05  # so often is looked whether another worker has the token now
+_EARLY_S = 3_600.0  # so long before it expires, a token is renewed; or a tenth of its life
+
+
+@dataclass(slots=True)
+class _Account:
+    """One pair of keys at one server, and its token as this process knows it."""
+
+    name: str
+    server: str
+    api_key: str
+    secret_key: str
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    token: str = ""
+    until_s: float = 0.0
+
+    def fresh(self, refused: str) -> bool:
+        """Whether there is a token, and it is not the one that was refused."""
+        return self.token not in ("", refused) and time.monotonic() < self.until_s
+
+
+class ErnieTokens:
+    """The tokens of all accounts. Without a seal they are kept in this process only."""
+
+    def __init__(self, client: httpx.AsyncClient, stores: Stores, seal: Seal | None) -> None:
+        self._client = client
+        self._stores = stores
+        self._seal = seal
+        self._accounts: dict[str, _Account] = {}
+
+    async def get(self, server: str, key: SecretStr, *, refused: str = "") -> str:
+        """A token that holds, and is another than the one that was `refused`. Raises UpstreamError."""
+        account = self._account(server, key.get_secret_value())
+        if not account.fresh(refused):
+            async with account.lock:
+                if not account.fresh(refused):
+                    await self._obtain(account, refused)
+        return account.token
+
+    def _account(self, server: str, key: str) -> _Account:
+        name = hashlib.sha256(f"{server} {key}".encode()).hexdigest()[:24]
+        if name not in self._accounts:
+            api_key, colon, secret_key = key.partition(":")
+            if not colon:
+                raise UpstreamError(
+                    "upstream_refused", "an ERNIE key is `<API key>:<secret key>`", faulty=False
+                )
+            self._accounts[name] = _Account(name, server, api_key, secret_key)
+        return self._accounts[name]
+
+    async def _obtain(self, account: _Account, refused: str) -> None:
+        try:
+            if self._seal and await self._share(account, self._seal, refused):
+                return
+        except STORE_ERRORS as error:
+            logger.warning("could not share an access token", extra={"error": type(error).__name__})
+        await self._ask(account)
+
+    async def _share(self, account: _Account, seal: Seal, refused: str) -> bool:
+        """The token from the store, or, if nobody else asks for it now, from its server into the store."""
+        asked = keys.token_asked(account.name)
+        give_up_s = time.monotonic() + _ASK_S
+        while time.monotonic() < give_up_s:
+            pipe = self._stores.queue.pipeline(transaction=False)
+            pipe.set(asked, b"1", nx=True, px=int(_ASK_S * 1000))
+            pipe.get(keys.token(account.name))
+            pipe.pttl(keys.token(account.name))
+            mine, sealed, ms = await pipe.execute()
+            try:
+                token = seal.open(sealed) if sealed else None
+                if token and token != refused:
+                    account.token, account.until_s = token, time.monotonic() + ms / 1000
+                    return True
+                if mine:
+                    ms = int(await self._ask(account) * 1000)
+                    await self._stores.queue.set(keys.token(account.name), seal.close(account.token), px=ms)
+                    return True
+            finally:
+                if mine:
+                    with contextlib.suppress(*STORE_ERRORS):
+                        await self._stores.queue.delete(asked)
+            await asyncio.sleep(_LOOK_S)
+        return False
+
+    async def _ask(self, account: _Account) -> float:
+        """Ask for a new token; for how many seconds it is kept."""
+        login = {
+            "grant_type": "client_credentials",
+            "client_id": account.api_key,
+            "client_secret": account.secret_key,
+        }
+        with network_errors():
+            url = f"{account.server}/oauth/2.0/token"
+            response = await self._client.post(url, params=login, timeout=_ASK_S)
+        if response.status_code != 200:
+            raise refusal(response.status_code, response.headers)
+        try:
+            answer: dict[str, Any] = orjson.loads(response.content)
+            token, life_s = str(answer["access_token"]), float(answer["expires_in"])
+        except (ValueError, TypeError, KeyError):
+            raise garbled() from None
+        kept_s = life_s - min(_EARLY_S, life_s / 10)
+        account.token, account.until_s = token, time.monotonic() + kept_s
+        return kept_s

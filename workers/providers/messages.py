@@ -1,0 +1,71 @@
+"""OpenAI's messages, taken apart for the dialects that know no such roles or parts."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from workers.prompts import note_of
+
+Message = dict[str, Any]
+
+SILENCE = "…"
+"""What stands where a dialect wants words and there are none."""
+
+
+def text_of(content: Any) -> str:
+    """The words of a content, be it a text or a list of parts."""
+    if content is None or isinstance(content, str):
+        return content or ""
+    return "".join(str(part["text"]) for part in content if part.get("type") == "text")
+
+
+def without_prefill(messages: list[Message]) -> list[Message]:
+    """The same, with a note in place of a text at the end that the model is to go on from."""
+    last = messages[-1]
+    if last["role"] != "assistant" or last.get("tool_calls"):
+        return messages
+    return [*messages[:-1], {"role": "system", "content": note_of(text_of(last.get("content")), messages)}]
+
+
+def split_system(messages: Iterable[Message]) -> tuple[str, list[Message]]:
+    """What the system says, as one text, and the others' messages."""
+    system, others = [], []
+    for message in messages:
+        if message["role"] in ("system", "developer"):
+            system.append(text_of(message.get("content")))
+        else:
+            others.append(message)
+    return "\n\n".join(filter(None, system)), others
+
+
+def names_of_calls(messages: Iterable[Message]) -> dict[str, str]:
+    """The functions' names by the ids of their calls: a result says only the id."""
+    return {
+        call["id"]: call["function"]["name"]
+        for message in messages
+        for call in message.get("tool_calls") or ()
+    }
+
+
+def functions_of(body: dict[str, Any]) -> list[dict[str, Any]]:
+    """The functions that the model may call."""
+    if body.get("tool_choice") == "none":
+        return []
+    return [tool["function"] for tool in body.get("tools") or () if tool.get("type") == "function"]
+
+
+def forced_function(body: dict[str, Any]) -> str:
+    """The name of the function that the model must call, if one is named."""
+    choice = body.get("tool_choice")
+    return str(choice["function"]["name"]) if isinstance(choice, dict) else ""
+
+
+def most_tokens(body: dict[str, Any]) -> int | None:
+    """How long the answer may be."""
+    limit = body.get("max_completion_tokens") or body.get("max_tokens")
+    return int(limit) if limit else None
+
+
+def stops_of(body: dict[str, Any]) -> list[str]:
+    """The texts at which the answer ends."""
+    stop = body.get("stop") or []
+    return [stop] if isinstance(stop, str) else list(stop)

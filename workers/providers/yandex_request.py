@@ -1,0 +1,97 @@
+"""OpenAI requests as YandexGPT's own.
+
+Sources: https://yandex.cloud/en/docs/foundation-models/text-generation/api-ref/TextGeneration/completion,
+https://yandex.cloud/en/docs/foundation-models/operations/yandexgpt/function-call
+"""
+
+from typing import Any
+
+import orjson
+
+from workers.providers.messages import (
+    Message,
+    forced_function,
+    functions_of,
+    most_tokens,
+    names_of_calls,
+    split_system,
+    text_of,
+    without_prefill,
+)
+
+
+def to_yandex(body: dict[str, Any], folder: str) -> dict[str, Any]:
+    """The same request. Raises ValueError, TypeError, KeyError or AttributeError on one of no sense."""
+    options: dict[str, Any] = {"stream": True}
+    if body.get("temperature") is not None:
+        options["temperature"] = min(body["temperature"], 1)
+    if limit := most_tokens(body):
+        options["maxTokens"] = str(limit)  # an int64 of protobuf is a text in JSON
+    asked: dict[str, Any] = {
+        "modelUri": _model_uri(body["model"], folder),
+        "completionOptions": options,
+        "messages": _messages(body["messages"]),
+    }
+    if functions := functions_of(body):
+        asked["tools"] = [{"function": _function(function)} for function in functions]
+        asked |= _choice(body)
+    return asked | _form(body.get("response_format") or {})
+
+
+def _model_uri(model: str, folder: str) -> str:
+    """A model is named in full, `gpt://<folder>/<model>`, or its folder is the upstream's."""
+    return model if "://" in model or not folder else f"gpt://{folder}/{model}"
+
+
+def _messages(messages: list[Message]) -> list[Message]:
+    names = names_of_calls(messages)
+    # What the API makes of a text of the assistant's at the end is not documented.
+    system, others = split_system(without_prefill(messages))
+    said: list[Message] = [{"role": "system", "text": system}] if system else []
+    for message in others:
+        if message["role"] == "tool":
+            result = {"name": names[message["tool_call_id"]], "content": text_of(message.get("content"))}
+            _add_result(said, {"functionResult": result})
+            continue
+        if text := text_of(message.get("content")):
+            said.append({"role": message["role"], "text": text})
+        if calls := message.get("tool_calls"):
+            said.append({"role": "assistant", "toolCallList": {"toolCalls": [_call(call) for call in calls]}})
+    return said
+
+
+def _add_result(said: list[Message], result: dict[str, Any]) -> None:
+    """The results of one message's calls belong into one list."""
+    if said and "toolResultList" in said[-1]:
+        said[-1]["toolResultList"]["toolResults"].append(result)
+    else:
+        said.append({"role": "assistant", "toolResultList": {"toolResults": [result]}})
+
+
+def _call(call: dict[str, Any]) -> dict[str, Any]:
+    function = call["function"]
+    given = orjson.loads(function["arguments"] or "{}")
+    return {"functionCall": {"name": function["name"], "arguments": given}}
+
+
+def _function(function: dict[str, Any]) -> dict[str, Any]:
+    return {key: function[key] for key in ("name", "description", "parameters", "strict") if key in function}
+
+
+def _choice(body: dict[str, Any]) -> dict[str, Any]:
+    chosen: dict[str, Any] = {}
+    if name := forced_function(body):
+        chosen["toolChoice"] = {"functionName": name}
+    elif body.get("tool_choice") == "required":
+        chosen["toolChoice"] = {"mode": "REQUIRED"}
+    if body.get("parallel_tool_calls") is False:
+        chosen["parallelToolCalls"] = False
+    return chosen
+
+
+def _form(wanted: dict[str, Any]) -> dict[str, Any]:
+    if wanted.get("type") == "json_object":
+        return {"jsonObject": True}
+    if wanted.get("type") == "json_schema":
+        return {"jsonSchema": {"schema": wanted["json_schema"]["schema"]}}
+    return {}

@@ -1,0 +1,6 @@
+"""Speech: what is released of a turn, put into sound."""
+
+import os
+
+# Before numpy is imported: for matrices as small as ours its threads cost four times what they share out.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

@@ -1,0 +1,46 @@
+"""Cuts the sound of a sentence into frames of one length: made again, it has the same frames."""
+
+from common.audio import FORMATS
+from common.speech import Frame
+from workers.speech.samples import Encoder
+from workers.speech.voice import Sound
+
+
+class Framing:
+    """The frames of one sentence in a format; the first `made` of them are there already, and left out."""
+
+    def __init__(self, audio_format: str, attempt: int, start: int, end: int, made: int) -> None:
+        self._format = audio_format
+        self._size = FORMATS[audio_format].frame_bytes
+        self._attempt = attempt
+        self._place = start, end
+        self._made = made
+        self._number = 0
+        self._rest = b""
+        self._encoder: Encoder | None = None
+
+    def add(self, sound: Sound) -> list[Frame]:
+        """The frames that this piece fills."""
+        self._encoder = self._encoder or Encoder(self._format, sound.rate)
+        return self._fill(self._encoder.feed(sound.pcm))
+
+    def close(self) -> list[Frame]:
+        """The last frames of the sentence; the very last is marked so, and may be empty."""
+        frames = self._fill(self._encoder.close() if self._encoder else b"")
+        if self._number < self._made:  # a voice is not always as long
+            self._number, self._rest = self._made, b""
+        return [*frames, self._frame(self._rest, last=True)]
+
+    def _fill(self, data: bytes) -> list[Frame]:
+        self._rest += data
+        frames = []
+        while len(self._rest) >= self._size:
+            frame = self._frame(self._rest[: self._size])
+            self._rest = self._rest[self._size :]
+            if frame.number >= self._made:
+                frames.append(frame)
+        return frames
+
+    def _frame(self, data: bytes, *, last: bool = False) -> Frame:
+        self._number += 1
+        return Frame(self._attempt, *self._place, self._number - 1, last, data)

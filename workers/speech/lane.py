@@ -1,0 +1,137 @@
+"""One attempt at speaking a turn: follow its log, and put each sentence that is released into sound.
+
+Unlike the models' lanes this one writes nothing to the log: what is heard as text is the fold's alone, and
+the sound of it goes over a stream of its own (`common/speech.py`), which doesn't outlive its turn by much.
+"""
+
+import asyncio
+import logging
+from contextlib import aclosing
+from typing import Any
+
+from common import keys, queue, speech
+from common.fold import UnknownFold
+from common.keys import JobRef, SessionRef, TurnRef
+from common.language import language_of
+from common.log import read_turn
+from common.reader import LogReader
+from common.settings import Settings
+from common.speech import Began, Over, Reason, Spoken
+from common.stores import STORE_ERRORS, Pipe, Stores
+from workers.running import Held, RunningLanes
+from workers.speech.framing import Framing
+from workers.speech.speakable import speakable
+from workers.speech.speaking import Speaking
+from workers.speech.voice import Utterance, Voice, VoiceError
+
+logger = logging.getLogger(__name__)
+
+_RETRY_S = 0.2
+
+
+class SpeechRunner:
+    """Runs the speech jobs that the queue hands to this worker."""
+
+    def __init__(
+        self, settings: Settings, stores: Stores, reader: LogReader, voice: Voice, running: RunningLanes
+    ) -> None:
+        self._settings = settings
+        self._stores = stores
+        self._reader = reader
+        self._voice = voice
+        self._running = running
+
+    async def run_speech(
+        self, ctx: dict[str, Any], tenant: str, session: str, turn: str, lane: Any, attempt: int
+    ) -> None:
+        """The job. Whoever may not go on leaves the turn to the sweep."""
+        job = JobRef(TurnRef(SessionRef(tenant, session), turn), lane, attempt)
+        with self._running.hold(job) as held:
+            try:
+                speaking = await self._begin(job, held)
+            except UnknownFold:
+                logger.warning("left a turn to a worker of its version", extra={"turn": turn})
+                return
+            if speaking:
+                await self._run(speaking, held)
+        if held.stop == "drain":
+            await queue.replace(self._stores, job, self._settings.lane_lease_ms)
+        elif held.stop != "lost":
+            await self._let_go(job)
+
+    async def _begin(self, job: JobRef, held: Held) -> Speaking | None:
+        """Begin the attempt in the turn's stream, and read how far others came; None: nothing is to do."""
+        turn = job.turn
+        entries = await read_turn(self._stores, turn)
+        if not entries:  # the session was deleted
+            return None
+
+        def build(pipe: Pipe) -> None:
+            pipe.zscore(keys.LEASES, str(job))
+            speech.append(pipe, turn, Began(job.attempt))
+            pipe.xrange(keys.audio(turn))
+
+        lease, *_, spoken = await self._stores.on_queue.run(build)
+        speaking = Speaking(job, entries, [speech.decode(fields) for _, fields in spoken], held)
+        return speaking if lease is not None and not speaking.is_over else None
+
+    async def _run(self, speaking: Speaking, held: Held) -> None:
+        """Speak until all is said, or until somebody stops it; then say how it ended."""
+        if held.stop is None:
+            held.work = asyncio.create_task(self._speak(speaking))
+            try:
+                await asyncio.wait({held.work})
+            finally:  # also where the job itself is cancelled
+                held.work.cancel()
+                await asyncio.gather(held.work, return_exceptions=True)
+        if held.stop in (None, "cancelled"):
+            await self._append(speaking, Over(held.job.attempt, _reason(held)))
+
+    async def _speak(self, speaking: Speaking) -> None:
+        session = speaking.job.turn.session
+        self._reader.follow(session, speaking.take)
+        self._reader.read_from(session, speaking.last_id)
+        try:
+            async for start, end in speaking.sentences():
+                await self._say(speaking, start, end)
+        finally:
+            self._reader.leave(session, speaking.take)
+
+    async def _say(self, speaking: Speaking, start: int, end: int) -> None:
+        """Put one sentence into sound; of one that was begun before, what is there already is left out."""
+        text = speaking.text[start:end]
+        words = Utterance(speakable(text), language_of(text, speaking.language), speaking.voice)
+        framing = Framing(speaking.format, speaking.job.attempt, start, end, speaking.frames_of(start, end))
+        try:
+            if words.text:
+                async with aclosing(self._voice.speak(words)) as sounds:
+                    async for sound in sounds:
+                        await self._append(speaking, *framing.add(sound))
+        except VoiceError as error:
+            logger.warning("a sentence stays unspoken", extra={"code": error.code})
+        await self._append(speaking, *framing.close())
+
+    async def _append(self, speaking: Speaking, *entries: Spoken) -> None:
+        """Appending is safe to repeat, so a store that is away only delays it."""
+        while entries:
+            try:
+                await self._stores.on_queue.run(lambda pipe: speech.append(pipe, speaking.job.turn, *entries))
+                return
+            except STORE_ERRORS as error:
+                logger.warning("could not hand over audio", extra={"error": type(error).__name__})
+                await asyncio.sleep(_RETRY_S)
+
+    async def _let_go(self, job: JobRef) -> None:
+        await self._stores.on_queue.run(
+            lambda pipe: (pipe.zrem(keys.LEASES, str(job)), pipe.delete(keys.cancelled(job)))
+        )
+
+
+def _reason(held: Held) -> Reason:
+    """How the speaking ended."""
+    if held.stop:
+        return "stopped"
+    if held.work and (bug := held.work.exception()):
+        logger.error("speech broke", exc_info=bug, extra={"turn": held.job.turn.turn})
+        return "failed"
+    return "done"

@@ -1,0 +1,97 @@
+"""A turn while it is spoken: what of it is released, cut into sentences, and how far the speech has come."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+
+from common.events import Entry, Event, TurnInterrupted, TurnStarted, place
+from common.fold import Fold
+from common.keys import JobRef
+from common.language import language_of_messages
+from common.releases import Said
+from common.speech import Speech, Spoken
+from workers.running import Held
+from workers.speech.cutter import Cutter
+
+_PAUSE_S = 0.05  # where a text stops at what may be a sentence's end, it is taken for one after this
+
+
+class Speaking:
+    """One turn. `spoken`: the entries of its speech until now; `held` is stopped if the caller breaks in."""
+
+    def __init__(self, job: JobRef, entries: Sequence[Entry], spoken: Sequence[Spoken], held: Held) -> None:
+        """Raises UnknownFold."""
+        started = entries[0].event
+        assert isinstance(started, TurnStarted)
+        self.job = job
+        self.voice = started.speech.get("voice", "")
+        self.format = started.speech.get("format", "pcm16")
+        self.language = language_of_messages(started.request["messages"])
+        self.last_id = entries[0].id
+        self._fold = Fold(started)
+        self._start_ms = entries[0].ms
+        self._held = held
+        self._bell = asyncio.Event()
+        self._speech = Speech()
+        for entry in spoken:
+            self._speech.take(entry)
+        begun = self._speech.sentence
+        self._cutter = Cutter(begun[1] if begun else self._speech.done)
+        self.take(entries[1:])
+
+    @property
+    def text(self) -> str:
+        """All that is released."""
+        return self._cutter.text
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing is left to this attempt: all is spoken, or a later one is at it."""
+        return self._speech.over is not None or self._speech.attempt > self.job.attempt
+
+    def frames_of(self, start: int, end: int) -> int:
+        """How many frames of this sentence there were before this attempt."""
+        return self._speech.number if self._speech.sentence == (start, end) else 0
+
+    def take(self, entries: Sequence[Entry]) -> None:
+        """Fold what is new of the session's log."""
+        for entry in entries:
+            if place(entry.id) <= place(self.last_id):
+                continue
+            self.last_id = entry.id
+            for release in self._fold.feed(entry.event, entry.ms - self._start_ms):
+                if isinstance(release, Said):
+                    self._cutter.feed(release)
+            if self._breaks_in(entry.event):
+                self._held.end("cancelled")
+        if self._fold.ending:
+            self._cutter.close()
+        self._bell.set()
+
+    def _breaks_in(self, event: Event) -> bool:
+        """Whether the caller wants to hear no more. The text may have ended long ago."""
+        if isinstance(event, TurnStarted):
+            return self._fold.policy.barge_in
+        return isinstance(event, TurnInterrupted) and event.turn == self.job.turn.turn
+
+    async def sentences(self) -> AsyncIterator[tuple[int, int]]:
+        """The places of what is to be spoken, from where the speech stands, as they come."""
+        if begun := self._speech.sentence:
+            while len(self.text) < begun[1] and not self._fold.ending:
+                await self._more()
+            yield begun
+        while True:
+            if sentence := self._cutter.next():
+                yield sentence
+            elif self._fold.ending:
+                return
+            else:
+                await self._more()
+
+    async def _more(self) -> None:
+        """Wait for what comes next; where the text may stop here, only for a moment."""
+        self._bell.clear()
+        try:
+            async with asyncio.timeout(_PAUSE_S if self._cutter.rests else None):
+                await self._bell.wait()
+        except TimeoutError:
+            self._cutter.rest()

@@ -1,0 +1,64 @@
+"""What every voice gives, and how one stands in for another."""
+
+import logging
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Protocol
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """A piece of speech: 16-bit samples, little-endian, so many a second."""
+
+    rate: int
+    pcm: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """What is to be spoken: words without Markdown, their language's code, the voice asked for (or none)."""
+
+    text: str
+    language: str
+    voice: str = ""
+
+
+class VoiceError(Exception):
+    """A voice could not speak; `code` says why."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+class Voice(Protocol):
+    """Speaks one utterance, piece by piece as it is made. Raises VoiceError; may be left early."""
+
+    def speak(self, utterance: Utterance) -> AsyncGenerator[Sound, None]: ...
+
+
+class StandIn:
+    """A voice, and another that speaks what the first could not begin: a caller is to hear the answer."""
+
+    def __init__(self, first: Voice, second: Voice) -> None:
+        self._first = first
+        self._second = second
+
+    async def speak(self, utterance: Utterance) -> AsyncGenerator[Sound, None]:
+        """The first voice's sounds, or else the second's."""
+        begun = False
+        try:
+            async with aclosing(self._first.speak(utterance)) as sounds:
+                async for sound in sounds:
+                    begun = True
+                    yield sound
+        except VoiceError as error:
+            logger.warning("a voice failed", extra={"code": error.code, "begun": begun})
+            if begun:
+                return  # what was heard would be heard again
+            async with aclosing(self._second.speak(utterance)) as sounds:
+                async for sound in sounds:
+                    yield sound

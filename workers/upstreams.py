@@ -1,0 +1,192 @@
+"""Which upstreams may be asked now: how many streams each may have, and which are busy or broken.
+
+What is known is in the queue's store, for all workers. A worker looks at it in the round trip in which it picks
+a job up; a healthy upstream without a limit costs no other.
+"""
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
+
+from common import keys
+from common.keys import JobRef
+from common.profiles import Upstream
+from common.settings import Settings
+from common.stores import STORE_ERRORS, Pipe, Stores
+from workers.providers.base import UpstreamError
+
+logger = logging.getLogger(__name__)
+
+_LOOK_S = 0.05  # so often somebody who waits for a free stream asks for one
+_FORGET_MS = 3_600_000  # a broken upstream that nobody has tried for so long
+
+
+class Upstreams:
+    """What this worker knows of them, and the streams that it holds."""
+
+    def __init__(self, settings: Settings, stores: Stores) -> None:
+        self._settings = settings
+        self._stores = stores
+        self._busy: dict[str, float] = {}  # until when, ms
+        self._broken: dict[str, float] = {}
+        self._failed: set[str] = set()  # those that have failed here since they last spoke
+        self._held: set[tuple[str, str]] = set()  # upstream and job of each stream that counts
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    # As a part of others' round trips.
+
+    def look(self, pipe: Pipe) -> None:
+        """Ask which upstreams are busy and broken: two replies."""
+        pipe.zrange(keys.UPSTREAMS_BUSY, 0, -1, withscores=True)
+        pipe.zrange(keys.UPSTREAMS_BROKEN, 0, -1, withscores=True)
+
+    def saw(self, busy: list[tuple[bytes, float]], broken: list[tuple[bytes, float]]) -> None:
+        """Take the replies to `look`."""
+        self._busy = {name.decode(): until_ms for name, until_ms in busy}
+        self._broken = {name.decode(): until_ms for name, until_ms in broken}
+
+    def renew(self, pipe: Pipe) -> None:
+        """Renew the leases of the streams that are held here."""
+        deadline_ms = self._stores.queue_clock.now_ms() + self._settings.lane_lease_ms
+        for name, job in self._held:
+            pipe.zadd(keys.upstream_streams(name), {job: deadline_ms}, xx=True)
+
+    # Around one stream.
+
+    @asynccontextmanager
+    async def admit(self, upstream: Upstream, job: JobRef, wait_s: float) -> AsyncIterator[None]:
+        """May the upstream be asked: else waits, at most so long, and raises UpstreamError in the end."""
+        name = name_of(upstream)
+        trial = await self._enter(upstream, name, job, asyncio.get_running_loop().time() + wait_s)
+        try:
+            yield
+        finally:  # nothing here waits for the store: we may be cancelled
+            if (name, str(job)) in self._held:
+                self._held.discard((name, str(job)))
+                self._later(self._leave(name, job))
+            if trial:
+                self._later(self._end_trial(name))
+
+    def spoke(self, upstream: Upstream) -> None:
+        """It answers: whatever it failed at before is forgotten."""
+        name = name_of(upstream)
+        if name in self._failed or name in self._broken:
+            self._failed.discard(name)
+            self._broken.pop(name, None)
+            self._later(self._mend(name))
+
+    def failed(self, upstream: Upstream, error: UpstreamError) -> None:
+        """It has failed: all workers are told."""
+        name = name_of(upstream)
+        if error.retry_after_s is not None:
+            until_ms = self._stores.queue_clock.now_ms() + error.retry_after_s * 1000
+            self._busy[name] = max(until_ms, self._busy.get(name, 0))
+            self._later(self._shut(keys.UPSTREAMS_BUSY, name, until_ms, keep_ms=0))
+        elif error.faulty and self._settings.breaker_failures:
+            self._failed.add(name)
+            self._later(self._count(name))
+
+    async def _enter(self, upstream: Upstream, name: str, job: JobRef, give_up_s: float) -> bool:
+        """Wait until it may be asked; whether that is the trial of a broken one."""
+        loop = asyncio.get_running_loop()
+        while True:
+            now_ms = self._stores.queue_clock.now_ms()
+            if self._broken.get(name, 0) > now_ms:
+                raise _broken()
+            pause_s = max(self._busy.get(name, 0) - now_ms, 0) / 1000
+            try:
+                if not pause_s:
+                    trial = name in self._broken and await self._try(name)
+                    if not upstream.max_streams or await self._take(upstream.max_streams, name, job):
+                        return trial
+                    if trial:
+                        self._later(self._end_trial(name))
+            except STORE_ERRORS as error:  # whoever has no fallback tries again
+                logger.warning("could not count an upstream's streams", extra={"error": type(error).__name__})
+            pause_s = pause_s or _LOOK_S
+            if loop.time() + pause_s > give_up_s:
+                raise UpstreamError("upstream_busy", "the model's server has as much to do as it may")
+            await asyncio.sleep(pause_s)
+
+    async def _try(self, name: str) -> bool:
+        """Take on the trial of a broken upstream; raises UpstreamError where somebody else has."""
+        for_ms = int(self._settings.first_token_timeout_s * 1000)
+        if not await self._stores.queue.set(keys.upstream_trial(name), b"1", nx=True, px=for_ms):
+            raise _broken()
+        return True
+
+    async def _take(self, limit: int, name: str, job: JobRef) -> bool:
+        """Take one of its streams. Exact: of many who add themselves, only those within the limit stay."""
+        key, member, now_ms = keys.upstream_streams(name), str(job), self._stores.queue_clock.now_ms()
+        deadline_ms = now_ms + self._settings.lane_lease_ms
+
+        def take(pipe: Pipe) -> None:
+            pipe.zremrangebyscore(key, "-inf", now_ms)  # those of dead workers
+            pipe.zadd(key, {member: deadline_ms})
+            pipe.zcard(key)
+
+        streams = (await self._stores.on_queue.run(take))[-1]
+        if streams > limit:
+            await self._leave(name, job)
+            return False
+        self._held.add((name, member))
+        return True
+
+    async def _leave(self, name: str, job: JobRef) -> None:
+        await self._stores.on_queue.run(lambda pipe: pipe.zrem(keys.upstream_streams(name), str(job)))
+
+    async def _count(self, name: str) -> None:
+        settings, key = self._settings, keys.upstream_failures(name)
+
+        def count(pipe: Pipe) -> None:
+            pipe.incr(key)
+            pipe.pexpire(key, int(settings.breaker_window_s * 1000), nx=True)
+
+        failures, _ = await self._stores.on_queue.run(count)
+        if failures >= settings.breaker_failures or name in self._broken:
+            self._broken[name] = self._stores.queue_clock.now_ms() + settings.breaker_open_s * 1000
+            await self._shut(keys.UPSTREAMS_BROKEN, name, self._broken[name], keep_ms=_FORGET_MS)
+            logger.warning("an upstream is broken", extra={"upstream": name, "failures": failures})
+
+    async def _shut(self, key: str, name: str, until_ms: float, keep_ms: int) -> None:
+        def shut(pipe: Pipe) -> None:
+            pipe.zremrangebyscore(key, "-inf", self._stores.queue_clock.now_ms() - keep_ms)
+            pipe.zadd(key, {name: until_ms}, gt=True)
+
+        await self._stores.on_queue.run(shut)
+
+    async def _mend(self, name: str) -> None:
+        def mend(pipe: Pipe) -> None:
+            pipe.zrem(keys.UPSTREAMS_BROKEN, name)
+            pipe.delete(keys.upstream_failures(name))
+
+        await self._stores.on_queue.run(mend)
+
+    async def _end_trial(self, name: str) -> None:
+        await self._stores.on_queue.run(lambda pipe: pipe.delete(keys.upstream_trial(name)))
+
+    def _later(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(_leniently(work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _broken() -> UpstreamError:
+    return UpstreamError("upstream_broken", "the model's server has failed too often to be asked now")
+
+
+async def _leniently(work: Coroutine[Any, Any, None]) -> None:
+    """What can't be written now lapses by itself."""
+    try:
+        await work
+    except STORE_ERRORS as error:
+        logger.warning("could not note an upstream's state", extra={"error": type(error).__name__})
+
+
+def name_of(upstream: Upstream) -> str:
+    """One name for one model at one server under one key, which doesn't show in it."""
+    parts = (upstream.base_url, upstream.model, upstream.api_key.get_secret_value())
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
