@@ -56,7 +56,7 @@ class Turns:
         try:
             recalled = await self._past.recall(turn, planned, request)
             if recalled.earlier is None:
-                return await self._begin(turn, recalled)
+                return await self._share(turn, self._begin(turn, recalled))
         except AlreadyStarted:
             return await self.start(request)  # and join it
         except STORE_ERRORS as error:
@@ -93,14 +93,19 @@ class Turns:
 
     async def find(self, turn: TurnRef) -> LiveTurn:
         """The turn, live here from now on if it goes on. Raises NotFound, Gone, Unavailable."""
-        key = str(turn)
-        if live := self._live.get(key):
+        if live := self._live.get(str(turn)):
             return live
-        opening = self._opening.get(key)
-        if opening is None:  # who asks meanwhile waits for the same
-            opening = self._opening[key] = asyncio.create_task(self._open(turn))
-            opening.add_done_callback(lambda task: self._opened(key, task))
-        return await asyncio.shield(opening)
+        try:
+            return await asyncio.shield(self._opening.get(str(turn)) or self._share(turn, self._open(turn)))
+        except STORE_ERRORS:
+            raise store_is_away() from None
+
+    def _share(self, turn: TurnRef, work: Coroutine[None, None, LiveTurn]) -> "asyncio.Task[LiveTurn]":
+        """Start or open a turn so that who asks for it meanwhile gets the same one."""
+        key = str(turn)
+        task = self._opening[key] = asyncio.create_task(work)
+        task.add_done_callback(lambda _: self._opened(key, task))
+        return task
 
     def _opened(self, key: str, task: "asyncio.Task[LiveTurn]") -> None:
         del self._opening[key]
@@ -113,8 +118,6 @@ class Turns:
             if not entries:
                 raise await self._why_missing(turn)
             return await self._read(turn, entries)
-        except STORE_ERRORS:
-            raise store_is_away() from None
         except UnknownFold:
             message = "the turn was written by another version of this server"
             raise Unavailable(message, code="turn_of_another_version") from None
