@@ -16,11 +16,11 @@ def why_no_draft(profile: Profile, policy: Policy, request: TurnRequest) -> str:
         return "the request says so"
     if policy.draft.when == "never":
         return "the policy says so"
-    return _form_forbids(body) or _rule_forbids(policy.draft, request)
+    return form_forbids(body) or _rule_forbids(policy.draft, request)
 
 
-def _form_forbids(body: dict[str, Any]) -> str:
-    """Where a draft's prose would break the answer."""
+def form_forbids(body: dict[str, Any]) -> str:
+    """Why prose that is not the full's would break the answer; empty where it would not."""
     if body["messages"][-1].get("role") != "user":
         return "the last message is not the user's"
     if (body.get("n") or 1) > 1:

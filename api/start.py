@@ -6,8 +6,12 @@ from typing import Any
 
 import orjson
 
+<<<<<<< HEAD
 from api.drafting import why_no_draft
 from api.once import AlreadyStarted, Claim
+=======
+from api.drafting import form_forbids, why_no_draft
+>>>>>>> platforms
 from api.requests import Knowledge, TurnRequest, merge_policy
 from common import keys, log, queue
 from common.draft_prompts import DRAFT_PROMPTS
@@ -46,7 +50,7 @@ class TurnStarter:
         if request.policy and policy.filler.is_early:
             logger.warning("a filler is due early", extra={"delay_ms": policy.filler.delay_ms})
         reason = why_no_draft(profile, policy, request)
-        if request.knowledge and reason:
+        if request.knowledge and reason and not form_forbids(request.body):
             policy = policy.model_copy(update={"filler": waiting(policy.filler)})
         late = (
             not reason

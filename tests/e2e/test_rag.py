@@ -122,6 +122,13 @@ def test_without_a_draft_a_phrase_is_said_at_once(
     assert heard.said("filler").startswith(begins)
 
 
+def test_no_phrase_is_said_where_it_would_break_the_answer(stack: Stack, collection: str) -> None:
+    model = stack.simulator.full(ttft_ms=100, text="{}")
+    wanted = {"response_format": {"type": "json_object"}, "fast_reply": knowledge(collection)}
+    heard = stack.hear(model, path=PATH, **wanted)
+    assert (heard.lanes, heard.text) == (["full"], "{}")
+
+
 def test_an_unknown_collection_fails_no_turn(stack: Stack) -> None:
     model = stack.simulator.full(text=FULL)
     heard = stack.hear(model, path=PATH, fast_reply=knowledge("nowhere", citations=True))

@@ -1,25 +1,26 @@
 """What the full lane does with passages: they are noted, shown to the model, cited, and found once a turn."""
 
 import asyncio
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
 from parts import ask, open_starter, open_worker
-from reading_turns import count, events, fold, replay
+from reading_turns import count, events, fold, job, replay
 from scripted import Scripted, answer, going_on, words
 from store_servers import Backend
 from waiting import in_loop, until
 
 from api.requests import Knowledge
+from common import queue
 from common.events import Delta, Extra, LaneFinished, LaneStarted, Retrieved
 from common.keys import CollectionRef, TurnRef
 from common.knowledge.index import Passage
-from common.log import read_turn
+from common.log import append_now, read_turn
 from common.releases import Passed
 from common.settings import Settings
 from common.stores import Stores, open_stores
-from workers.retrieval import SearchFailed
+from workers.retrieval import SearchFailed, citations
 
 WHOLE = "We open at nine. Every day."
 HOURS = Passage("hours#0", "hours", "Hours", "The shop opens at nine.", 7.5)
@@ -96,6 +97,29 @@ async def test_the_next_attempt_goes_on_from_what_the_first_found(real: Backend)
         assert await count(eyes, turn, Retrieved) == 1
         assert other.asked == []
         assert model.calls[0].body["messages"] == model.calls[1].body["messages"][:-1]
+        assert [[c["id"] for c in chunk] for chunk in await cited(eyes, turn)] == [["hours#0"]]
+
+
+@in_loop
+async def test_a_worker_that_died_after_it_had_cited_is_not_repeated(real: Backend) -> None:
+    settings = real.settings()
+    model = Scripted(full=[going_on(WHOLE)])
+    async with open_stores(settings) as eyes:
+        turn = await start(eyes, settings, citations=True)
+        noted = Retrieved(turn.turn, "default", [asdict(HOURS)], None, 1)
+        lane = {"turn": turn.turn, "lane": "full", "attempt": 1}
+        await append_now(
+            eyes,
+            turn.session,
+            LaneStarted(**lane, worker="gone"),
+            noted,
+            Delta(**lane, at=0, text="We open at nine.", ms=2),
+            Extra(**lane, number=0, choice=citations(noted), ms=3),
+        )
+        await queue.replace(eyes, job(turn), settings.lane_lease_ms)
+        async with open_worker(settings, "full", model, search=Found(HOURS)):
+            await until(lambda: over(eyes, turn))
+        assert (await replay(eyes, turn))[0].endswith(WHOLE)
         assert [[c["id"] for c in chunk] for chunk in await cited(eyes, turn)] == [["hours#0"]]
 
 

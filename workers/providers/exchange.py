@@ -38,7 +38,10 @@ def network_errors() -> Iterator[None]:
     """Turns httpx's errors into ours."""
     try:
         yield
-    except httpx.TimeoutException:
+    except httpx.TimeoutException as error:
+        # The transport calls a refused connection a timeout too.
+        if isinstance(error.__cause__, OSError) and not isinstance(error.__cause__, TimeoutError):
+            raise UpstreamError("upstream_unreachable", "the model's server can't be reached") from None
         raise UpstreamError("upstream_timeout", "the model's server did not answer in time") from None
     except (httpx.ConnectError, httpx.UnsupportedProtocol, httpx.InvalidURL):
         raise UpstreamError("upstream_unreachable", "the model's server can't be reached") from None

@@ -1,0 +1,309 @@
+"""Upstreams with limits, busy and broken ones: what all workers know of them, what a turn makes of it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import pytest
+from parts import open_worker
+from pydantic import SecretStr
+from reading_turns import events, job, start
+from scripted import Scripted, answer, words
+from store_servers import Backend
+from waiting import in_loop, until
+
+from common import keys
+from common.events import LaneFinished
+from common.keys import SessionRef, TurnRef
+from common.profiles import Upstream
+from common.settings import FallbackModel, Settings
+from common.stores import Stores, open_stores
+from workers.providers.base import UpstreamError
+from workers.upstreams import Upstreams, name_of
+
+WHOLE = "We open at nine. Every day."
+SECOND = "Ask at the desk."
+BROKEN = UpstreamError("upstream_refused", "the model's server answered 500")
+MODEL = Upstream("http://models/v1", SecretStr("sk-secret"), "full", max_streams=2)
+LONG_S = 600.0
+
+
+def jobs(count: int) -> list[Any]:
+    return [job(TurnRef(SessionRef("default", "s"), f"turn{number:04}")) for number in range(count)]
+
+
+@asynccontextmanager
+async def two_workers(settings: Settings) -> AsyncIterator[tuple[Upstreams, Upstreams, Stores]]:
+    """What two workers know, each over connections of its own."""
+    async with open_stores(settings) as ours, open_stores(settings) as theirs:
+        await ours.sync_clocks()
+        await theirs.sync_clocks()
+        yield Upstreams(settings, ours), Upstreams(settings, theirs), ours
+
+
+async def look(upstreams: Upstreams, stores: Stores) -> None:
+    """Learn what all know, as a worker does with each job."""
+    upstreams.saw(*await stores.on_queue.run(upstreams.look))
+
+
+async def streams(stores: Stores, model: Upstream = MODEL) -> int:
+    return int(await stores.queue.zcard(keys.upstream_streams(name_of(model))))
+
+
+async def finish(stores: Stores, turn: TurnRef) -> LaneFinished:
+    async def found() -> LaneFinished | None:
+        return next((e for e in await events(stores, turn) if isinstance(e, LaneFinished)), None)
+
+    event = await until(found)
+    assert isinstance(event, LaneFinished)
+    return event
+
+
+@in_loop
+async def test_no_more_streams_than_the_limit_whoever_asks(backend: Backend) -> None:
+    async with two_workers(backend.settings()) as (ours, theirs, stores):
+        running = most = served = 0
+
+        async def speak(upstreams: Upstreams, each: Any) -> None:
+            nonlocal running, most, served
+            async with upstreams.admit(MODEL, each, wait_s=LONG_S):
+                running += 1
+                most = max(most, running)
+                assert await streams(stores) >= running
+                await asyncio.sleep(0)
+                running -= 1
+                served += 1
+
+        wanted = jobs(12)
+        await asyncio.gather(*(speak((ours, theirs)[n % 2], each) for n, each in enumerate(wanted)))
+        assert (most, served) == (2, 12)
+
+        async def none_held() -> bool:
+            return await streams(stores) == 0
+
+        await until(none_held)
+
+
+@in_loop
+async def test_who_may_not_wait_is_told_at_once(backend: Backend) -> None:
+    async with two_workers(backend.settings()) as (ours, theirs, _), AsyncExitStack() as held:
+        one, two, three = jobs(3)
+        await held.enter_async_context(ours.admit(MODEL, one, 0))
+        await held.enter_async_context(theirs.admit(MODEL, two, 0))
+        with pytest.raises(UpstreamError) as caught:
+            async with theirs.admit(MODEL, three, 0):
+                pass
+        assert (caught.value.code, caught.value.retry_after_s) == ("upstream_busy", None)
+
+
+@in_loop
+async def test_a_dead_workers_streams_are_free_when_their_leases_lapse(backend: Backend) -> None:
+    settings = backend.settings(lane_lease_s=0.3)
+    async with two_workers(settings) as (dead, alive, stores), AsyncExitStack() as held:
+        one, two, three, four = jobs(4)
+        await held.enter_async_context(dead.admit(MODEL, one, 0))  # and is never heard of again
+        await held.enter_async_context(alive.admit(MODEL, two, 0))
+
+        async def renew() -> None:
+            while True:
+                pipe = stores.queue.pipeline(transaction=False)
+                alive.renew(pipe)
+                await pipe.execute()
+                await asyncio.sleep(0.05)
+
+        renewing = asyncio.create_task(renew())
+        try:
+            await held.enter_async_context(alive.admit(MODEL, three, LONG_S))
+            assert await streams(stores) == 2  # the living one's is still held
+            with pytest.raises(UpstreamError):
+                async with alive.admit(MODEL, four, 0):
+                    pass
+        finally:
+            renewing.cancel()
+
+
+@in_loop
+async def test_a_busy_upstream_is_left_alone_by_all_until_it_said(backend: Backend) -> None:
+    free = Upstream(MODEL.base_url, MODEL.api_key, "free")
+    async with two_workers(backend.settings()) as (ours, theirs, stores):
+        ours.failed(free, UpstreamError("upstream_busy", "busy", retry_after_s=0.2))
+        await until(lambda: stores.queue.zcard(keys.UPSTREAMS_BUSY))
+        await look(theirs, stores)
+        (one,) = jobs(1)
+        for upstreams in (ours, theirs):
+            with pytest.raises(UpstreamError) as caught:
+                async with upstreams.admit(free, one, wait_s=0.01):
+                    pass
+            assert caught.value.code == "upstream_busy"
+        async with theirs.admit(free, one, wait_s=LONG_S):
+            now_ms = stores.queue_clock.now_ms()
+            ((_, until_ms),) = await stores.queue.zrange(keys.UPSTREAMS_BUSY, 0, -1, withscores=True)
+            assert now_ms >= until_ms - 1
+        assert not await stores.queue.exists(keys.upstream_streams(name_of(free)))
+
+
+@in_loop
+async def test_a_broken_upstream_is_tried_by_one_until_it_answers(backend: Backend) -> None:
+    settings = backend.settings(breaker_failures=3, breaker_open_s=0.1, breaker_window_s=LONG_S)
+    async with two_workers(settings) as (ours, theirs, stores):
+        one, two = jobs(2)
+
+        async def may_ask(upstreams: Upstreams) -> bool:
+            await look(upstreams, stores)
+            try:
+                async with upstreams.admit(MODEL, two, LONG_S):
+                    return True
+            except UpstreamError as error:
+                assert error.code == "upstream_broken"
+                return False
+
+        async def broken() -> int:
+            return int(await stores.queue.zcard(keys.UPSTREAMS_BROKEN))
+
+        for upstreams in (ours, theirs):
+            upstreams.failed(MODEL, BROKEN)
+            upstreams.failed(MODEL, UpstreamError("upstream_refused", "400", faulty=False))
+        assert await may_ask(ours) and await may_ask(theirs)
+        theirs.failed(MODEL, BROKEN)
+        await until(broken)
+        assert not await may_ask(ours) and not await may_ask(theirs)
+
+        async def trial() -> bool:
+            """Once its time is over, one gets to try, and nobody else meanwhile."""
+            await look(ours, stores)
+            try:
+                async with ours.admit(MODEL, one, 0):
+                    assert not await may_ask(theirs)
+                    return True
+            except UpstreamError:
+                return False
+
+        await until(trial)
+
+        async def answers() -> bool:
+            await look(ours, stores)
+            try:
+                async with ours.admit(MODEL, one, 0):
+                    ours.spoke(MODEL)
+                    return True
+            except UpstreamError:
+                return False
+
+        await until(answers)  # the first trial came to nothing: the next may try
+        await until(lambda: _mended(stores))
+        assert await may_ask(ours) and await may_ask(theirs)
+
+
+async def _mended(stores: Stores) -> bool:
+    return not await stores.queue.exists(
+        keys.UPSTREAMS_BROKEN, keys.upstream_failures(name_of(MODEL)), keys.upstream_trial(name_of(MODEL))
+    )
+
+
+@in_loop
+async def test_what_answers_in_between_is_not_broken(backend: Backend) -> None:
+    settings = backend.settings(breaker_failures=2, breaker_window_s=LONG_S)
+    async with two_workers(settings) as (ours, _, stores):
+        for _ in range(3):
+            ours.failed(MODEL, BROKEN)
+            await until(lambda: stores.queue.exists(keys.upstream_failures(name_of(MODEL))))
+            ours.spoke(MODEL)
+            await until(lambda: _mended(stores))
+
+
+@in_loop
+async def test_a_store_that_is_away_is_not_taken_for_a_free_stream(
+    mortal: Backend, mortal_server: Any
+) -> None:
+    async with two_workers(mortal.settings()) as (ours, _, _):
+        mortal_server.kill()
+        with pytest.raises(UpstreamError) as caught:
+            async with ours.admit(MODEL, jobs(1)[0], 0):
+                pass
+        assert caught.value.code == "upstream_busy"
+
+
+# As turns see it.
+
+
+@in_loop
+async def test_a_turn_with_a_fallback_goes_to_it_at_once(real: Backend) -> None:
+    other = FallbackModel(model="second")
+    settings = real.settings(full_max_streams=1, fallbacks=(other,), first_token_timeout_s=LONG_S)
+    going = asyncio.Event()
+    model = Scripted(full=[[*words("We open"), going, *answer(" at nine.")]], second=[answer(SECOND)])
+    async with open_stores(settings) as eyes, open_worker(settings, "full", model):
+        first = await start(eyes, settings, "one")
+        await until(lambda: model.calls)
+        second = await start(eyes, settings, "two")
+        assert (await finish(eyes, second)).reason == "stop"
+        assert [call.model for call in model.calls] == ["full", "second"]
+        going.set()
+        assert (await finish(eyes, first)).reason == "stop"
+
+
+@in_loop
+async def test_a_turn_without_one_waits_its_turn(real: Backend) -> None:
+    settings = real.settings(full_max_streams=1, first_token_timeout_s=LONG_S)
+    going = asyncio.Event()
+    model = Scripted(full=[[*words("We open"), going, *answer(" at nine.")], answer(SECOND)])
+    async with (
+        open_stores(settings) as eyes,
+        open_worker(settings, "full", model),
+        open_worker(settings, "full", model, name="w:2"),
+    ):
+        first = await start(eyes, settings, "one")
+        await until(lambda: model.calls)
+        second = await start(eyes, settings, "two")
+        await until(lambda: _running(eyes, 2))
+        assert len(model.calls) == 1
+        going.set()
+        assert (await finish(eyes, first)).reason == (await finish(eyes, second)).reason == "stop"
+        assert len(model.calls) == 2
+
+
+async def _running(stores: Stores, count: int) -> bool:
+    return len([key async for key in stores.queue.scan_iter(match="arq:in-progress:*")]) == count
+
+
+@in_loop
+async def test_a_turn_without_one_asks_a_busy_model_again(real: Backend) -> None:
+    busy = UpstreamError("upstream_busy", "busy", retry_after_s=0.05)
+    settings = real.settings(first_token_timeout_s=LONG_S)
+    model = Scripted(full=[[busy], [busy], answer(WHOLE)])
+    async with open_stores(settings) as eyes, open_worker(settings, "full", model):
+        turn = await start(eyes, settings)
+        assert (await finish(eyes, turn)).reason == "stop"
+        assert [call.ended for call in model.calls] == ["broken", "broken", "whole"]
+
+
+@in_loop
+async def test_a_model_that_is_busy_for_too_long_fails_the_turn(real: Backend) -> None:
+    busy = UpstreamError("upstream_busy", "busy", retry_after_s=30)
+    settings = real.settings(first_token_timeout_s=20)
+    model = Scripted(full=[[busy]])
+    async with open_stores(settings) as eyes, open_worker(settings, "full", model):
+        for session in ("one", "two"):
+            finished = await finish(eyes, await start(eyes, settings, session))
+            assert finished.error and finished.error["code"] == "upstream_busy"
+        assert len(model.calls) == 1  # the second turn knew
+
+
+@in_loop
+async def test_a_broken_model_is_asked_no_more_and_its_fallback_is(real: Backend) -> None:
+    other = FallbackModel(model="second")
+    settings = real.settings(breaker_failures=2, breaker_open_s=LONG_S, fallbacks=(other,))
+    model = Scripted(full=[[BROKEN]], second=[answer(SECOND)])
+    async with (
+        open_stores(settings) as eyes,
+        open_worker(settings, "full", model),
+        open_worker(settings, "full", model, name="w:2"),
+    ):
+        for number in range(2):
+            assert (await finish(eyes, await start(eyes, settings, f"s{number}"))).reason == "stop"
+        await until(lambda: eyes.queue.zcard(keys.UPSTREAMS_BROKEN))
+        for number in range(4):
+            assert (await finish(eyes, await start(eyes, settings, f"t{number}"))).reason == "stop"
+        assert len(model.of("full")) == 2
+        assert len(model.of("second")) == 6
