@@ -6,12 +6,8 @@ from typing import Any
 
 import orjson
 
-<<<<<<< HEAD
-from api.drafting import why_no_draft
-from api.once import AlreadyStarted, Claim
-=======
 from api.drafting import form_forbids, why_no_draft
->>>>>>> platforms
+from api.once import AlreadyStarted, Claim
 from api.requests import Knowledge, TurnRequest, merge_policy
 from common import keys, log, queue
 from common.draft_prompts import DRAFT_PROMPTS
