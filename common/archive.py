@@ -49,6 +49,11 @@ class Archive:
         """The lines of a session, in log order; none where there is no file of it."""
         return await _in_thread(lambda: self._read(session))
 
+    async def last(self, session: SessionRef) -> tuple[int, int] | None:
+        """The place up to which a session is archived; None where it isn't."""
+        files = await _in_thread(lambda: self._files(session))
+        return files[-1][1] if files else None
+
     async def write(self, session: SessionRef, lines: list[bytes]) -> None:
         """Put these lines, all that the session has up to the last of them, in the place of fewer."""
         await _in_thread(lambda: self._write(session, lines))

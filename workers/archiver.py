@@ -77,9 +77,10 @@ class Archiver:
         log = await self._read(session)
         if not log.lines:
             return True
-        if log.open or not await self._save(session, log.lines):
+        if log.open:
+            await self._drop_archived(session)
             return False
-        return await self.drop_log(session, log.last)
+        return await self._save(session, log.lines) and await self.drop_log(session, log.last)
 
     async def trim(self, session: SessionRef, keep: int) -> None:
         """Let a log lose its oldest turns until it has `keep` entries; to the archive, where there is one."""
@@ -89,8 +90,7 @@ class Archiver:
             return
         moved = {at: line for at, line in log.lines.items() if at < begin}
         if self._archive is None or await self._save(session, moved):
-            first = f"{begin[0]}-{begin[1]}"
-            await self._stores.log.xtrim(keys.log(session), minid=first, approximate=False)
+            await self._cut(session, begin)
 
     async def drop_log(self, session: SessionRef, last: str) -> bool:
         """Delete a log if nothing has come after this entry; whether it is gone."""
@@ -109,6 +109,16 @@ class Archiver:
                     return False  # something has just been appended: the next round will see
         return True
 
+    async def _drop_archived(self, session: SessionRef) -> None:
+        """Take out of a log what a crash has left in both places. No turn that goes on is among it."""
+        assert self._archive is not None, "nothing is archived without an archive"
+        if last := await self._archive.last(session):
+            await self._cut(session, (last[0], last[1] + 1))
+
+    async def _cut(self, session: SessionRef, begin: Place) -> None:
+        first = f"{begin[0]}-{begin[1]}"
+        await self._stores.log.xtrim(keys.log(session), minid=first, approximate=False)
+
     async def _read(self, session: SessionRef) -> _Log:
         log, begin = _Log(), "-"
         while True:
@@ -126,13 +136,14 @@ class Archiver:
             return False
         archived = await self._archive.read(session)
         merged = await asyncio.to_thread(_merge, archived, lines, known.void_ms)
-        if merged:
-            await self._archive.write(session, merged)
-        # A deletion that came meanwhile has looked for the file too early.
+        if not merged:
+            return True
+        await self._archive.write(session, merged)
         now = await self._sessions.find(session)
         if now and now.void_ms == known.void_ms:
             return True
-        await self._archive.delete(session, until_ms=now.void_ms if now else None)
+        # A deletion came meanwhile, and has looked for the file too early.
+        await self._archive.delete(session, place(id_of(merged[-1]))[0])
         return False
 
 

@@ -42,6 +42,7 @@ def directory(archive: Archive, session: SessionRef) -> Path:
 @in_loop
 async def test_what_was_written_is_read_by_another_process(place_of: str, session: SessionRef) -> None:
     assert await Archive(place_of).read(session) == []
+    assert await Archive(place_of).last(session) is None
     await Archive(place_of).write(session, lines(1, 2, 3))
     assert await Archive(place_of).read(session) == lines(1, 2, 3)
     assert [id_of(line) for line in lines(1, 20)] == ["1-0", "20-0"]
@@ -53,6 +54,7 @@ async def test_a_longer_file_takes_the_place_of_shorter_ones(place_of: str, sess
     for last in (2, 9, 10):
         await archive.write(session, lines(*range(1, last + 1)))
         assert files(archive, session) == [f"{last}-0.jsonl.gz"]
+        assert await archive.last(session) == (last, 0)
     assert await archive.read(session) == lines(*range(1, 11))
 
 
