@@ -1,7 +1,7 @@
 """Which upstreams may be asked now: how many streams each may have, and which are busy or broken.
 
-What is known is in the queue's store, for all workers. A worker looks at it in the round trip in which it picks
-a job up; a healthy upstream without a limit costs no other.
+What is known is in the queue's store, for all workers. A worker looks at it in the round trip in which it
+picks a job up; a healthy upstream without a limit costs no other.
 """
 
 import asyncio
