@@ -113,6 +113,10 @@ async def open_speaker(settings: Settings, voice: Voice, name: str = "w:s") -> A
         tasks = [asyncio.create_task(each) for each in work]
         try:
             yield Speaker(stores, running, runner, Sweep(settings, stores, name), tasks)
+            if not any(task.done() for task in tasks):
+                running.drain()
+                # What the queue notes of a job's end is on its way.
+                await asyncio.gather(*runner.tasks.values(), return_exceptions=True)
         finally:
             await end(*tasks, *runner.tasks.values())
 
@@ -170,8 +174,15 @@ async def listening(api: Api, live: LiveTurn, wait_s: float = 30.0) -> AsyncIter
     tasks = [asyncio.create_task(feed.run()), asyncio.create_task(listen())]
     try:
         yield heard, tasks[1]
+        await until(lambda: _models_rest(api.stores))
     finally:
         await end(*tasks)
+
+
+async def _models_rest(stores: Stores) -> bool:
+    """Whether the queue has no job of a model's lane any more."""
+    keys_left = [key.decode() async for key in stores.queue.scan_iter(match="arq:job:*")]
+    return not any(":draft:" in key or ":full:" in key for key in keys_left)
 
 
 async def stands(stores: Stores, turn: TurnRef) -> tuple[Speech, str]:
