@@ -1,6 +1,6 @@
 """Runs all benches, one after the other, each with its own stack: `python -m bench`."""
 
-from bench import arrivals, cancel, first_token, pickup, recovery, report, retrieval
+from bench import arrivals, cancel, first_token, pickup, recovery, report, speech, retrieval
 
 _ALL = {
     "pickup": pickup.measure,
@@ -8,6 +8,7 @@ _ALL = {
     "cancel": cancel.measure,
     "recovery": recovery.measure,
     "retrieval": retrieval.measure,
+    "speech": speech.measure,
     "arrivals": arrivals.measure,
 }
 
