@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -222,6 +223,9 @@ async def test_a_store_that_is_away_is_not_taken_for_a_free_stream(
             async with ours.admit(MODEL, jobs(1)[0], 0):
                 pass
         assert caught.value.code == "upstream_busy"
+        # Where there is no limit nothing is asked, so nothing is missed.
+        async with ours.admit(replace(MODEL, max_streams=0), jobs(1)[0], 0):
+            pass
 
 
 # As turns see it.
