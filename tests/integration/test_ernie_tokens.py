@@ -124,7 +124,11 @@ async def test_without_a_key_to_seal_it_the_token_stays_in_the_process(backend: 
         process(settings, baidu, None) as (stores, ours),
         process(settings, baidu, None) as (_, theirs),
     ):
-        await asyncio.gather(*(turn((ours, theirs)[n % 2]) for n in range(20)))
+        baidu.ready.clear()
+        turns = [asyncio.create_task(turn((ours, theirs)[n % 2])) for n in range(20)]
+        await until(lambda: len(baidu.issued) == 2)
+        baidu.ready.set()
+        await asyncio.gather(*turns)
         assert len(baidu.issued) == 2
         assert not await everything(stores)
 
