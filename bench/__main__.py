@@ -1,6 +1,6 @@
 """Runs all benches, one after the other, each with its own stack: `python -m bench`."""
 
-from bench import arrivals, cancel, first_token, pickup, recovery, report, speech, retrieval
+from bench import arrivals, cancel, first_token, pickup, recovery, report, retrieval, speech
 
 _ALL = {
     "pickup": pickup.measure,
