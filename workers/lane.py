@@ -193,9 +193,7 @@ class LaneRunner:
         def on_first() -> None:  # the wait for the draft is not the model's
             first_by_ms.append(self._publisher.ms_since(picked.start_ms) - asked_ms + picked_ms)
 
-        asker = Asker(
-            self._settings, self._provider, self._running.upstreams, writer, answer, on_first
-        )
+        asker = Asker(self._settings, self._provider, self._running.upstreams, writer, answer, on_first)
         await asker.ask(upstreams, started, before)
         if retrieved and answer.error is None:
             _cite(writer, started, retrieved)

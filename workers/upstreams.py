@@ -89,6 +89,11 @@ class Upstreams:
             self._failed.add(name)
             self._later(self._count(name, upstream.model))
 
+    async def settle(self) -> None:
+        """Wait until what was to be noted is noted, or could not be."""
+        while self._tasks:
+            await asyncio.gather(*self._tasks)
+
     async def _enter(self, upstream: Upstream, name: str, job: JobRef, give_up_s: float) -> bool:
         """Wait until it may be asked; whether that is the trial of a broken one."""
         loop = asyncio.get_running_loop()

@@ -40,7 +40,12 @@ async def two_workers(settings: Settings) -> AsyncIterator[tuple[Upstreams, Upst
     async with open_stores(settings) as ours, open_stores(settings) as theirs:
         await ours.sync_clocks()
         await theirs.sync_clocks()
-        yield Upstreams(settings, ours), Upstreams(settings, theirs), ours
+        both = Upstreams(settings, ours), Upstreams(settings, theirs)
+        try:
+            yield (*both, ours)
+        finally:
+            for upstreams in both:
+                await upstreams.settle()
 
 
 async def look(upstreams: Upstreams, stores: Stores) -> None:
