@@ -1,6 +1,6 @@
 """Runs all benches, one after the other, each with its own stack: `python -m bench`."""
 
-from bench import arrivals, cancel, first_token, pickup, recovery, replay, report, retrieval
+from bench import arrivals, cancel, first_token, pickup, recovery, replay, report, retrieval, speech
 
 _ALL = {
     "pickup": pickup.measure,
@@ -9,6 +9,7 @@ _ALL = {
     "recovery": recovery.measure,
     "replay": replay.measure,
     "retrieval": retrieval.measure,
+    "speech": speech.measure,
     "arrivals": arrivals.measure,
 }
 

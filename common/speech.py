@@ -15,6 +15,8 @@ from common.stores import Pipe
 
 TTL_MS = 60_000
 """Audio is kept so long after the last of it, for a client that reconnects."""
+AGAIN = 0
+"""The attempt that speaks a turn again, for whoever asks: nobody is there to break in."""
 _PAUSE_TTL_MS = 600_000  # longer than any pause in mid-turn
 
 Reason = Literal["done", "stopped", "failed"]

@@ -29,7 +29,7 @@ _PIECE = array("h", (int(8_000 * sin(2 * pi * 440 * n / RATE)) for n in range(RA
 
 
 class Audio:
-    """The models behind both paths. Of a behaviour `ttft_ms`, `status`, `cut_after` (pieces), `text` count."""
+    """The models behind both paths. Of a behaviour count ttft_ms, status, cut_after (pieces), text."""
 
     def __init__(self, models: Models, ledger: Ledger) -> None:
         self._models = models

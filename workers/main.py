@@ -77,6 +77,7 @@ async def work(settings: Settings, lane: Lane) -> None:
         background = [*own, running.run(), sweep.run(), runner.main()]
         freeze_start_up()
         await _until_stopped(background, stopping, lambda: _drain(settings, runner, running))
+        await running.upstreams.settle()
 
 
 _Opened = tuple[Callable[..., Awaitable[None]], list[Coroutine[Any, Any, None]]]

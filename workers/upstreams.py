@@ -1,7 +1,7 @@
 """Which upstreams may be asked now: how many streams each may have, and which are busy or broken.
 
-What is known is in the queue's store, for all workers. A worker looks at it in the round trip in which it picks
-a job up; a healthy upstream without a limit costs no other.
+What is known is in the queue's store, for all workers. A worker looks at it in the round trip in which it
+picks a job up; a healthy upstream without a limit costs no other.
 """
 
 import asyncio
@@ -87,7 +87,12 @@ class Upstreams:
             self._later(self._shut(keys.UPSTREAMS_BUSY, name, until_ms, keep_ms=0))
         elif error.faulty and self._settings.breaker_failures:
             self._failed.add(name)
-            self._later(self._count(name))
+            self._later(self._count(name, upstream.model))
+
+    async def settle(self) -> None:
+        """Wait until what was to be noted is noted, or could not be."""
+        while self._tasks:
+            await asyncio.gather(*self._tasks)
 
     async def _enter(self, upstream: Upstream, name: str, job: JobRef, give_up_s: float) -> bool:
         """Wait until it may be asked; whether that is the trial of a broken one."""
@@ -138,7 +143,7 @@ class Upstreams:
     async def _leave(self, name: str, job: JobRef) -> None:
         await self._stores.on_queue.run(lambda pipe: pipe.zrem(keys.upstream_streams(name), str(job)))
 
-    async def _count(self, name: str) -> None:
+    async def _count(self, name: str, model: str) -> None:
         settings, key = self._settings, keys.upstream_failures(name)
 
         def count(pipe: Pipe) -> None:
@@ -149,7 +154,7 @@ class Upstreams:
         if failures >= settings.breaker_failures or name in self._broken:
             self._broken[name] = self._stores.queue_clock.now_ms() + settings.breaker_open_s * 1000
             await self._shut(keys.UPSTREAMS_BROKEN, name, self._broken[name], keep_ms=_FORGET_MS)
-            logger.warning("an upstream is broken", extra={"upstream": name, "failures": failures})
+            logger.warning("an upstream is broken", extra={"model": model, "failures": failures})
 
     async def _shut(self, key: str, name: str, until_ms: float, keep_ms: int) -> None:
         def shut(pipe: Pipe) -> None:

@@ -81,6 +81,17 @@ def test_a_whole_answer_is_a_file(stack: Stack) -> None:
         assert 3 < file.getnframes() / 24_000 < 10
 
 
+def test_a_turns_sound_can_be_fetched_after_it(stack: Stack) -> None:
+    model = stack.simulator.full(text=FULL)
+    written, spoken = stack.hear(model, useProgressiveResponse=False), speak(stack, model, "g711_ulaw")
+    sound = stack.client.get(f"/v1/sessions/{spoken.session}/turns/{spoken.headers['x-turn-id']}/audio")
+    assert (sound.headers["content-type"], sound.content) == ("audio/basic", sound_of(spoken))
+    sound = stack.client.get(f"/v1/sessions/{written.session}/turns/{written.headers['x-turn-id']}/audio")
+    with wave.open(BytesIO(sound.content)) as file:
+        assert 3 < file.getnframes() / file.getframerate() < 10
+    assert stack.client.get(f"/v1/sessions/{spoken.session}/turns/nosuchturn/audio").status_code == 404
+
+
 def test_openais_own_client_reads_it(stack: Stack) -> None:
     model = stack.simulator.full(text=FULL)
     with openai.OpenAI(base_url=f"{stack.url}/v1/audio", api_key="k") as client:

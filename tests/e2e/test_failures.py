@@ -12,7 +12,7 @@ from simulator.tokens import split_tokens
 FULL = "The answer begins with this sentence. It has a second one, and with that it is over."
 FAULTS_BEFORE = {
     "refused": {"status": 500},
-    "too busy": {"status": 429, "retry_after_s": 1},
+    "too busy": {"status": 429, "retry_after_s": 0.2},
     "cut": {"cut_after": 0},
     "error object": {"error_after": 0},
     "garbled": {"garble_after": 0},

@@ -104,6 +104,7 @@ async def open_worker(
                 _assert_alive(tasks)
         finally:
             await end(*tasks, *runner.tasks.values())
+            await running.upstreams.settle()
 
 
 @asynccontextmanager

@@ -20,9 +20,11 @@ from api.audio_chunks import SpokenAnswer
 from api.audio_feed import AudioFeed
 from api.chunks import ChunkWriter
 from api.doors.audio import speak
+from api.doors.spoken import find, listen
 from api.live import LiveTurn
 from common import keys, speech
 from common.audio import FORMATS
+from common.errors import NotFound
 from common.keys import TurnRef
 from common.reader import LogReader
 from common.settings import Settings
@@ -113,6 +115,10 @@ async def open_speaker(settings: Settings, voice: Voice, name: str = "w:s") -> A
         tasks = [asyncio.create_task(each) for each in work]
         try:
             yield Speaker(stores, running, runner, Sweep(settings, stores, name), tasks)
+            if not any(task.done() for task in tasks):
+                running.drain()
+                # What the queue notes of a job's end is on its way.
+                await asyncio.gather(*runner.tasks.values(), return_exceptions=True)
         finally:
             await end(*tasks, *runner.tasks.values())
 
@@ -170,8 +176,15 @@ async def listening(api: Api, live: LiveTurn, wait_s: float = 30.0) -> AsyncIter
     tasks = [asyncio.create_task(feed.run()), asyncio.create_task(listen())]
     try:
         yield heard, tasks[1]
+        await until(lambda: _models_rest(api.stores))
     finally:
         await end(*tasks)
+
+
+async def _models_rest(stores: Stores) -> bool:
+    """Whether the queue has no job of a model's lane any more."""
+    keys_left = [key.decode() async for key in stores.queue.scan_iter(match="arq:job:*")]
+    return not any(":draft:" in key or ":full:" in key for key in keys_left)
 
 
 async def stands(stores: Stores, turn: TurnRef) -> tuple[Speech, str]:
@@ -297,6 +310,31 @@ async def test_an_interrupted_turn_falls_silent(valkey: Backend) -> None:
         assert heard.events[-1]["choices"][0]["finish_reason"] == "stop"
         await until(lambda: over(api.stores, live.turn))
         assert voice.spoken == []
+
+
+@in_loop
+async def test_what_a_turn_said_can_be_spoken_again_though_the_caller_broke_in(real: Backend) -> None:
+    settings, voice, held = real.settings(), Counting(), asyncio.Event()
+    model = Scripted(full=[[*words("We open at nine. Every"), held], answer(WHOLE)])
+    async with (
+        open_workers(settings, model),
+        open_speaker(settings, voice),
+        open_api(settings) as api,
+    ):
+        former = await api.turns.start(ask(drafting=False))
+        await until(lambda: former.releases)
+        await (await api.turns.start(ask(drafting=False))).closed.wait()
+        feed = AudioFeed(api.stores, 2.0)
+        feeding = asyncio.create_task(feed.run())
+        for _ in range(2):  # made again, and heard once more
+            await find(api.stores, former.turn, settings.lane_lease_ms)
+            audio = await listen(feed, former.turn, 20)
+            assert read_aloud(audio) == "We open at nine.Every"
+        assert voice.spoken == ["We open at nine.", "Every"]
+        with pytest.raises(NotFound):
+            await find(api.stores, replace(former.turn, turn="nosuchturn"), settings.lane_lease_ms)
+        await until(lambda: _models_rest(api.stores))
+        await end(feeding)
 
 
 @in_loop

@@ -1,4 +1,4 @@
-"""Forms of audio: G.711 decodes back, rates change without loss, headers are true, text is cut to be spoken."""
+"""Forms of audio: G.711 decodes back, rates change without loss, headers are true, text is cut for speech."""
 
 import struct
 import wave

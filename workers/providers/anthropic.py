@@ -23,6 +23,7 @@ from workers.providers.exchange import (
     sse_data,
     translated,
 )
+from workers.providers.messages import text_of
 
 SERVER = "https://api.anthropic.com"
 _VERSION = "2023-06-01"
@@ -47,9 +48,10 @@ class AnthropicProvider:
         key = upstream.api_key.get_secret_value()
         login = authorization(upstream) if " " in key else {"x-api-key": key}
         headers = {"anthropic-version": _VERSION, **login}
-        answer = _Answer()
+        asked = translated(to_anthropic, body)
+        answer = _Answer(spaced=_ends_in_space(body["messages"]))
         async with (
-            exchange(self._client, url, translated(to_anthropic, body), headers) as response,
+            exchange(self._client, url, asked, headers) as response,
             aclosing(sse_data(response)) as events,
         ):
             async for data in events:
@@ -61,10 +63,14 @@ class AnthropicProvider:
 
 
 class _Answer:
-    """What of an answer has come: counts its calls and its tokens."""
+    """What of an answer has come: counts its calls and its tokens.
 
-    def __init__(self) -> None:
+    `spaced`: what it goes on from ends in a space, which Anthropic was not told and says again.
+    """
+
+    def __init__(self, *, spaced: bool = False) -> None:
         self.over = False
+        self._spaced = spaced
         self._calls: dict[int, int] = {}  # by block, the call's number among the calls
         self._bare: set[int] = set()  # calls of which no argument has come
         self._usage: dict[str, int] = {}
@@ -102,7 +108,9 @@ class _Answer:
     def _read_delta(self, index: int, delta: dict[str, Any]) -> Iterator[Piece]:
         match delta["type"]:
             case "text_delta":
-                yield delta["text"]
+                if text := delta["text"].lstrip() if self._spaced else delta["text"]:
+                    self._spaced = False
+                    yield text
             case "input_json_delta" if delta["partial_json"]:
                 self._bare.discard(index)
                 yield ToolPiece(self._calls[index], "", "", delta["partial_json"])
@@ -120,3 +128,8 @@ class _Answer:
             "total_tokens": asked + said,
             "prompt_tokens_details": {"cached_tokens": cached},
         }
+
+
+def _ends_in_space(messages: list[dict[str, Any]]) -> bool:
+    said = text_of(messages[-1].get("content")) if messages and messages[-1]["role"] == "assistant" else ""
+    return said != said.rstrip()

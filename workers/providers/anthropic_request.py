@@ -23,7 +23,7 @@ _MAX_TOKENS = 4096  # Anthropic wants a limit; OpenAI's clients need not name on
 
 
 def to_anthropic(body: dict[str, Any]) -> dict[str, Any]:
-    """The same request. Raises ValueError, TypeError, KeyError or AttributeError on one of no sense."""
+    """The same request. Raises ValueError, TypeError, LookupError or AttributeError on one of no sense."""
     system, messages = split_system(body["messages"])
     asked: dict[str, Any] = {
         "model": body["model"],

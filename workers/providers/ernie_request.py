@@ -25,7 +25,7 @@ _MOST_STOP_CHARS = 20
 
 
 def to_ernie(body: dict[str, Any]) -> dict[str, Any]:
-    """The same request. Raises ValueError, TypeError, KeyError or AttributeError on one of no sense."""
+    """The same request. Raises ValueError, TypeError, LookupError or AttributeError on one of no sense."""
     system, messages = split_system(without_prefill(body["messages"]))
     asked: dict[str, Any] = {"messages": _in_turns(_said(messages)), "stream": True}
     if system:

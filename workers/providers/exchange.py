@@ -92,7 +92,7 @@ def translated(translate: Callable[[dict[str, Any]], dict[str, Any]], body: dict
     """A request in another dialect; one of no sense is refused as a server would."""
     try:
         return translate(body)
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, LookupError, AttributeError):
         raise UpstreamError(
             "upstream_refused", "the request has no form in this model's dialect", faulty=False
         ) from None

@@ -21,7 +21,7 @@ from workers.providers.messages import (
 
 
 def to_yandex(body: dict[str, Any], folder: str) -> dict[str, Any]:
-    """The same request. Raises ValueError, TypeError, KeyError or AttributeError on one of no sense."""
+    """The same request. Raises ValueError, TypeError, LookupError or AttributeError on one of no sense."""
     options: dict[str, Any] = {"stream": True}
     if body.get("temperature") is not None:
         options["temperature"] = min(body["temperature"], 1)

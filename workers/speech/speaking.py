@@ -8,7 +8,7 @@ from common.fold import Fold
 from common.keys import JobRef
 from common.language import language_of_messages
 from common.releases import Said
-from common.speech import Speech, Spoken
+from common.speech import AGAIN, Speech, Spoken
 from workers.running import Held
 from workers.speech.cutter import Cutter
 
@@ -69,6 +69,8 @@ class Speaking:
 
     def _breaks_in(self, event: Event) -> bool:
         """Whether the caller wants to hear no more. The text may have ended long ago."""
+        if self.job.attempt == AGAIN:
+            return False
         if isinstance(event, TurnStarted):
             return self._fold.policy.barge_in
         return isinstance(event, TurnInterrupted) and event.turn == self.job.turn.turn

@@ -1,0 +1,58 @@
+"""The sound of a turn that is over: as it was heard a moment ago, or made again from its text."""
+
+from fastapi import APIRouter, Request, Response
+
+from api.audio_feed import AudioFeed
+from api.known import find_session
+from api.services import Services
+from common import keys, queue
+from common.audio import wav_header
+from common.errors import NotFound, Unavailable
+from common.events import TurnStarted
+from common.keys import JobRef, TurnRef, valid_turn
+from common.log import read_turn
+from common.speech import AGAIN, Frame
+from common.stores import STORE_ERRORS, Stores
+from common.watchdog import Watchdog
+
+router = APIRouter()
+
+_TYPES = {"g711_ulaw": "audio/basic", "g711_alaw": "audio/x-alaw-basic"}
+
+
+@router.get("/v1/sessions/{session}/turns/{turn}/audio")
+async def turn_audio(request: Request, session: str, turn: str) -> Response:
+    """What was said in a turn as an audio file: WAV, or bare G.711 where the turn was spoken so."""
+    services: Services = request.app.state.services
+    settings, (found, _) = services.settings, await find_session(services.sessions, session)
+    named = TurnRef(found, turn)
+    try:
+        started = await find(services.stores, named, settings.lane_lease_ms)
+        audio = await listen(services.audio, named, settings.speech_wait_s)
+    except STORE_ERRORS:
+        raise Unavailable("the store is away, or nobody speaks; try again", code="speech_failed") from None
+    kind = _TYPES.get(started.speech.get("format", ""))
+    content = audio if kind else wav_header(len(audio)) + audio
+    return Response(content, media_type=kind or "audio/wav")
+
+
+async def find(stores: Stores, turn: TurnRef, lease_ms: int) -> TurnStarted:
+    """The turn's start, once it is spoken or about to be. Raises NotFound, STORE_ERRORS."""
+    entries = await read_turn(stores, turn) if valid_turn(turn.turn) else []
+    if not entries or not isinstance(entries[0].event, TurnStarted):
+        raise NotFound("there is no such turn in the log", code="turn_not_found", param="turn")
+    if not await stores.queue.exists(keys.audio(turn)):
+        now_ms, job = stores.queue_clock.now_ms(), JobRef(turn, "speech", AGAIN)
+        await stores.on_queue.run(lambda pipe: queue.put(pipe, job, now_ms, lease_ms))
+    return entries[0].event
+
+
+async def listen(feed: AudioFeed, turn: TurnRef, wait_s: float) -> bytes:
+    """All of a turn's sound. Raises TimeoutError where nothing of it comes for so long."""
+    audio = bytearray()
+    async with Watchdog() as watchdog:
+        watchdog.expect_within(wait_s)
+        async for spoken in feed.follow(turn):
+            watchdog.expect_within(wait_s)
+            audio += b"".join(each.data for each in spoken if isinstance(each, Frame))
+    return bytes(audio)

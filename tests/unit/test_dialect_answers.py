@@ -1,0 +1,235 @@
+"""What the other dialects' events mean; whatever makes no sense is one kind of error."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from types import ModuleType
+from typing import Any
+
+import httpx
+import orjson
+import pytest
+from pydantic import SecretStr
+
+from common.profiles import Upstream
+from workers.providers import anthropic, ernie, exchange, yandex
+from workers.providers.base import Finish, Other, Piece, ToolPiece, UpstreamError, Usage
+from workers.providers.litellm import LiteLLMProvider
+
+
+def read_ernie(**event: Any) -> list[Piece]:
+    return list(ernie.read_event(orjson.dumps({"is_end": True, **event})))
+
+
+def test_ernies_reasons() -> None:
+    for given, reason in {
+        "normal": "stop",
+        "stop": "stop",
+        "length": "length",
+        "content_filter": "content_filter",
+    }.items():
+        assert read_ernie(result="", finish_reason=given) == [Finish(reason), Usage({})]
+    assert read_ernie(result="x", is_truncated=True) == ["x", Finish("length"), Usage({})]
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "busy_s", "faulty"),
+    [
+        (4, "upstream_busy", 1, True),
+        (17, "upstream_busy", 60, True),
+        (18, "upstream_busy", 1, True),
+        (336100, "upstream_busy", 1, True),
+        (336501, "upstream_busy", 1, True),
+        (336000, "upstream_error", None, True),
+        (336003, "upstream_refused", None, False),
+        (6, "upstream_refused", None, False),
+        (111, "upstream_refused", None, False),
+    ],
+)
+def test_ernies_error_codes(number: int, code: str, busy_s: float | None, faulty: bool) -> None:
+    with pytest.raises(UpstreamError) as caught:
+        read_ernie(error_code=number, error_msg="key sk-123")
+    assert (caught.value.code, caught.value.retry_after_s, caught.value.faulty) == (code, busy_s, faulty)
+    assert "sk-123" not in caught.value.message
+
+
+def test_yandexs_filter_takes_nothing_back() -> None:
+    answer = yandex._Answer()
+
+    def line(text: str, status: str) -> bytes:
+        alternative = {
+            "message": {"role": "assistant", "text": text},
+            "status": f"ALTERNATIVE_STATUS_{status}",
+        }
+        return orjson.dumps({"result": {"alternatives": [alternative]}})
+
+    assert list(answer.read(line("Привет", "PARTIAL"))) == ["Привет"]
+    assert list(answer.read(line("Привет, мир", "PARTIAL"))) == [", мир"]
+    assert list(answer.read(line("Привет, мир", "PARTIAL"))) == []
+    ending = list(answer.read(line("Об этом я говорить не могу, извините", "CONTENT_FILTER")))
+    assert ending[0] == Finish("content_filter")
+    assert answer.over
+
+
+def test_anthropics_blocks() -> None:
+    answer = anthropic._Answer()
+
+    def read(kind: str, **fields: Any) -> list[Piece]:
+        return list(answer.read(orjson.dumps({"type": kind, **fields})))
+
+    usage = {"input_tokens": 5, "cache_read_input_tokens": 3, "output_tokens": 1}
+    assert read("message_start", message={"usage": usage}) == []
+    assert read("ping") == read("some_day_new") == []
+    thinking = {"type": "thinking_delta", "thinking": "hm"}
+    assert read("content_block_delta", index=0, delta=thinking) == [
+        Other({"delta": {"reasoning_content": "hm"}})
+    ]
+    for block, name in ((1, "f"), (3, "g")):
+        tool = {"type": "tool_use", "id": f"t{block}", "name": name, "input": {}}
+        number = (block - 1) // 2
+        assert read("content_block_start", index=block, content_block=tool) == [
+            ToolPiece(number, f"t{block}", name, "")
+        ]
+    more = {"type": "input_json_delta", "partial_json": '{"a":1}'}
+    assert read("content_block_delta", index=1, delta=more) == [ToolPiece(0, "", "", '{"a":1}')]
+    assert read("content_block_stop", index=1) == []
+    assert read("content_block_stop", index=3) == [ToolPiece(1, "", "", "{}")]
+    assert read("message_delta", delta={"stop_reason": "tool_use"}, usage={"output_tokens": 9}) == [
+        Finish("tool_calls")
+    ]
+    (cost,) = read("message_stop")
+    assert isinstance(cost, Usage)
+    assert (cost.tokens["prompt_tokens"], cost.tokens["completion_tokens"]) == (8, 9)
+
+
+@pytest.mark.parametrize(
+    ("kind", "code"), [("overloaded_error", "upstream_busy"), ("api_error", "upstream_error")]
+)
+def test_anthropics_errors(kind: str, code: str) -> None:
+    with pytest.raises(UpstreamError) as caught:
+        list(anthropic._Answer().read(orjson.dumps({"type": "error", "error": {"type": kind}})))
+    assert caught.value.code == code
+
+
+def test_a_space_that_anthropic_was_not_told_comes_once() -> None:
+    answer = anthropic._Answer(spaced=True)
+
+    def read(text: str) -> list[Piece]:
+        delta = {"type": "text_delta", "text": text}
+        return list(answer.read(orjson.dumps({"type": "content_block_delta", "index": 0, "delta": delta})))
+
+    assert [read(" "), read(" at"), read(" nine")] == [[], ["at"], [" nine"]]
+
+
+GARBAGE = [b"{", b"7", b"[]", b"{}", b'{"type": 7}', b'{"result": 7, "is_end": 1, "usage": 7}']
+
+
+@pytest.mark.parametrize("data", GARBAGE)
+def test_garbage(data: bytes) -> None:
+    for read in (ernie.read_event, yandex._Answer().read):
+        with pytest.raises(UpstreamError) as caught:
+            list(read(data))
+        assert caught.value.code == "upstream_garbled"
+    with pytest.raises(UpstreamError):
+        list(anthropic._Answer().read(b'{"type": "content_block_delta"}'))
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "busy_s"),
+    [
+        (429, {}, 1),
+        (429, {"retry-after": "2.5"}, 2.5),
+        (429, {"retry-after-ms": "20", "retry-after": "1"}, 0.02),
+        (429, {"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}, 0),
+        (429, {"retry-after": "soon"}, 1),
+        (429, {"retry-after": "99999"}, 600),
+        (503, {"retry-after": "3"}, 3),
+        (529, {}, 1),
+        (503, {}, None),
+    ],
+)
+def test_how_long_a_server_wants_to_be_left_alone(
+    status: int, headers: dict[str, str], busy_s: float | None
+) -> None:
+    error = exchange.refusal(status, httpx.Headers(headers))
+    assert error.retry_after_s == busy_s
+    assert error.code == ("upstream_refused" if busy_s is None else "upstream_busy")
+
+
+class _Chunk:
+    def __init__(self, **fields: Any) -> None:
+        self._fields = fields
+
+    def model_dump(self, exclude_none: bool) -> dict[str, Any]:
+        return self._fields
+
+
+class _StatusError(Exception):
+    def __init__(self, status_code: int) -> None:
+        super().__init__("your key sk-123 is wrong")
+        self.status_code = status_code
+
+
+def ask_litellm(monkeypatch: pytest.MonkeyPatch, *steps: Any) -> tuple[list[Piece], dict[str, Any]]:
+    """What a fake of the package says, and what it was asked."""
+    asked: dict[str, Any] = {}
+    module = ModuleType("litellm")
+
+    async def chunks() -> AsyncIterator[Any]:
+        for step in steps:
+            if isinstance(step, Exception):
+                raise step
+            yield step
+
+    async def acompletion(**fields: Any) -> AsyncIterator[Any]:
+        asked.update(fields)
+        return chunks()
+
+    module.__dict__["acompletion"] = acompletion
+    monkeypatch.setitem(sys.modules, "litellm", module)
+
+    async def run() -> list[Piece]:
+        upstream = Upstream("", SecretStr("k"), "mistral/large")
+        body = {"model": upstream.model, "messages": [], "max_tokens": 3}
+        return [piece async for piece in LiteLLMProvider().stream(upstream, body)]
+
+    return asyncio.run(run()), asked
+
+
+def test_litellm(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = _Chunk(choices=[{"index": 0, "delta": {"content": "Hi"}}])
+    last = _Chunk(choices=[{"index": 0, "delta": {}, "finish_reason": "stop"}], usage={"total_tokens": 2})
+    pieces, asked = ask_litellm(monkeypatch, first, last)
+    assert pieces == ["Hi", Finish("stop"), Usage({"total_tokens": 2})]
+    assert asked["model"] == "mistral/large"
+    assert (asked["api_key"], asked["max_tokens"], asked["stream"]) == ("k", 3, True)
+    assert "base_url" not in asked
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (_StatusError(429), "upstream_busy"),
+        (_StatusError(408), "upstream_timeout"),
+        (_StatusError(401), "upstream_refused"),
+        (RuntimeError("sk-123"), "upstream_error"),
+    ],
+)
+def test_litellms_errors(monkeypatch: pytest.MonkeyPatch, error: Exception, code: str) -> None:
+    with pytest.raises(UpstreamError) as caught:
+        ask_litellm(monkeypatch, error)
+    assert caught.value.code == code
+    assert "sk-123" not in caught.value.message
+
+
+def test_without_litellm_it_is_said_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "litellm", None)
+
+    async def run() -> None:
+        async for _ in LiteLLMProvider().stream(Upstream("", SecretStr(""), "x"), {}):
+            pass
+
+    with pytest.raises(UpstreamError) as caught:
+        asyncio.run(run())
+    assert caught.value.code == "provider_missing"
+    assert "fast-reply[litellm]" in caught.value.message
