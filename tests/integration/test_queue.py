@@ -192,4 +192,4 @@ async def test_workers_count_while_their_beat_is_fresh(backend: Backend) -> None
         await stores.sync_clocks()
         now_ms = stores.queue_clock.now_ms()
         await stores.queue.zadd(keys.workers("full"), {"w:1": now_ms, "w:2": now_ms, "w:3": now_ms - 60_000})
-        assert await queue.count_workers(stores) == {"draft": 0, "full": 2}
+        assert await queue.count_workers(stores) == {"draft": 0, "full": 2, "speech": 0}

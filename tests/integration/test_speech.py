@@ -167,7 +167,7 @@ async def begin(api: Api, session: str = "s1", **policy: Any) -> LiveTurn:
 async def listening(api: Api, live: LiveTurn, wait_s: float = 30.0) -> AsyncIterator[tuple[Heard, Any]]:
     """A client of the turn: what it has heard, and the task that ends with the stream."""
     heard, feed = Heard(), AudioFeed(api.stores, 2.0)
-    spoken = SpokenAnswer(live, ChunkWriter(live, include_usage=False, lanes=False))
+    spoken = SpokenAnswer(live, ChunkWriter(live))
 
     async def listen() -> None:
         async for data in speak(feed, live, spoken, wait_s):

@@ -84,7 +84,7 @@ CALL = Called(0, ToolCall("call_1", "look_up", "{}"), 25)
 def spoken_answer() -> SpokenAnswer:
     first = replace(started(), speech={"voice": "", "format": "pcm16"})
     live = LiveTurn(cast(Stores, None), TurnRef(SessionRef("default", "s"), first.turn), first, 2000)
-    return SpokenAnswer(live, ChunkWriter(live, include_usage=False, lanes=False))
+    return SpokenAnswer(live, ChunkWriter(live))
 
 
 def heard(data: bytes) -> list[Any]:
