@@ -112,7 +112,12 @@ TELLING = "fr:telling"
 """Sorted set: `<turn>|<attempt>`, ended turns that a webhook is yet to be told of, by when to try, ms."""
 
 KEEPING = "fr:keeping"
-"""String: held by the worker that archives now. Expires if it is not renewed."""
+"""String: held by the worker that archives, trims and forgets now, and for a while after. Expires."""
+
+
+def telling(member: str) -> str:
+    """String: the worker that tries this member of `TELLING` now. Goes after the try; expires after 55 s."""
+    return f"fr:telling:{member}"
 
 
 def queue(lane: Lane) -> str:

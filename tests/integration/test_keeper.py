@@ -155,6 +155,21 @@ async def test_something_appended_while_the_session_is_moved_keeps_its_log(
 
 
 @in_loop
+async def test_what_a_crash_left_in_both_places_goes_out_of_the_log(
+    real: Backend, session: SessionRef, archive_url: str
+) -> None:
+    settings, archive = real.settings(archive_url=archive_url, archive_after_s=0), Archive(archive_url)
+    async with keeping(settings) as (eyes, keeper):
+        await add_turn(eyes, session)
+        await archive.write(session, await read_lines(eyes, None, session))  # and then it died
+        await add_turn(eyes, session, ended=False)
+        written = await in_log(eyes, session)
+        await keep(keeper, eyes)
+        assert await in_archive(archive, session) == written[:2]
+        assert await in_log(eyes, session) == written[2:]
+
+
+@in_loop
 async def test_where_the_archive_is_away_nothing_is_lost(
     real: Backend, session: SessionRef, tmp_path: Path
 ) -> None:
