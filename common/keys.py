@@ -154,6 +154,7 @@ def sessions(tenant: str) -> str:
     """Sorted set: all sessions, archived ones too, quoted, by the start of their last turn, ms.
 
     A session that is not in it doesn't exist, whatever else is found of it.
+    Members go when their time is over.
     """
     return f"fr:sessions:{tenant}"
 
@@ -164,7 +165,10 @@ def live_turns(tenant: str) -> str:
 
 
 def deleted(tenant: str) -> str:
-    """Sorted set: deleted sessions, quoted, by when, ms of the log's clock. Events up to then are void."""
+    """Sorted set: deleted sessions, quoted, by when, ms of the log's clock. Events up to then are void.
+
+    Members are dropped a day later, with whatever may have been left of them.
+    """
     return f"fr:deleted:{tenant}"
 
 
