@@ -90,7 +90,7 @@ async def open_teller(settings: Settings, name: str = "w:1") -> AsyncIterator[Te
 async def end_one(stores: Stores, session: SessionRef) -> TurnRef:
     """A turn that has ended and is to be told of."""
     turn = await add_turn(stores, session)
-    await stores.on_queue.run(lambda pipe: queue.put_telling(pipe, turn, stores.queue_clock.now_ms()))
+    await stores.on_queue.run(lambda pipe: queue.put_telling(pipe, turn, 1))
     return turn
 
 
@@ -264,6 +264,16 @@ async def test_many_tellers_tell_of_each_turn_once(real: Backend, session: Sessi
             while await listed(eyes):
                 await asyncio.gather(*(teller.tell() for teller in (first, second, third)))
         assert sorted(headers["webhook-id"] for headers, _ in receiver.got) == sorted(t.turn for t in turns)
+
+
+@in_loop
+async def test_what_another_has_just_told_of_is_not_told_again(real: Backend, session: SessionRef) -> None:
+    async with receiving() as receiver:
+        settings = settings_for(real, receiver)
+        async with open_stores(settings) as eyes, open_teller(settings) as teller:
+            member = f"{await end_one(eyes, session)}|1"
+            assert await teller.tell() == 1
+            assert await teller._hold([member], eyes.queue_clock.now_ms()) == []
 
 
 @in_loop
