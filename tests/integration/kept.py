@@ -87,6 +87,14 @@ async def open_keeper(settings: Settings, name: str = "w:1") -> AsyncIterator[Ke
         yield Keeper(settings, stores, name, open_archive(settings.archive_url))
 
 
+@asynccontextmanager
+async def keeping(settings: Settings) -> AsyncIterator[tuple[Stores, Keeper]]:
+    """A keeper, and other eyes on the same stores."""
+    async with open_stores(settings) as eyes, open_keeper(settings) as keeper:
+        await eyes.sync_clocks()
+        yield eyes, keeper
+
+
 async def keep(keeper: Keeper, eyes: Stores) -> None:
     """One round, whoever kept a moment ago; its clock is past all that was written before."""
     now_ms = eyes.queue_clock.now_ms()
