@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: up test lint format bench clean help
+.PHONY: up test soak lint format bench clean help
 
 up: $(RUN) ## run everything on this machine, on PORT (8000)
 	@exec $(BIN)/fast-reply up --port $(PORT)
@@ -19,6 +19,9 @@ up: $(RUN) ## run everything on this machine, on PORT (8000)
 # Most of it waits for processes, so three side by side suit two cores.
 test: $(DEV) ## run all tests; ARGS goes to pytest
 	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile $(ARGS)
+
+soak: $(DEV) ## run the long tests that `make test` leaves out
+	$(BIN)/python -m pytest -m soak $(ARGS)
 
 lint: $(DEV) ## check form, types and who imports whom
 	$(BIN)/python -m ruff format --check .

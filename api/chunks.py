@@ -1,32 +1,38 @@
 """A turn's releases as the bytes of OpenAI's chunks, each in its place.
 
 Source: https://platform.openai.com/docs/api-reference/chat/create-chat-completion (streaming)
-A place is `<turn>-<characters>-<frames>`: how much text was released up to and with this chunk, and how many
-frames that are no text. It depends on the log alone, not on how the text was cut into chunks.
+Places follow from the log alone, not from how text was cut into chunks: so an answer can be gone on with
+from any of them.
 """
 
 from typing import Any
 
 import orjson
 
+from api.cursor import START, Place
 from api.live import LiveTurn
 from common.releases import Called, Ending, Passed, Release, Said
 
 _FINISH = {"interrupted": "stop", "superseded": "stop", "error": "stop"}
-DONE = b"data: [DONE]\n\n"
 
 
 class ChunkWriter:
-    """Writes the chunks of one answer for one client."""
+    """Writes the chunks of one answer for one client, from a place on: what lies before it is passed over."""
 
-    def __init__(self, live: LiveTurn, *, include_usage: bool, lanes: bool) -> None:
+    def __init__(self, live: LiveTurn, after: Place = START) -> None:
         self._live = live
-        self._include_usage = include_usage
-        self._lanes = lanes
+        self._after = after
+        self._include_usage = bool(live.started.reply.get("usage"))
+        self._lanes = bool(live.started.reply.get("lanes"))
         self._chars = 0
         self._frames = 0
         self._role = b'"role":"assistant",'  # goes with the first chunk
         self._head = orjson.dumps(completion_head(live, "chat.completion.chunk"))[:-1]
+
+    @property
+    def place(self) -> Place:
+        """Where the answer stands after what was written."""
+        return Place(self._chars, self._frames)
 
     def write(self, releases: list[Release]) -> bytes:
         """The events of these releases, one after the other."""
@@ -34,11 +40,14 @@ class ChunkWriter:
 
     def _one(self, release: Release) -> bytes:
         if isinstance(release, Said):
+            text, role = release.text, self._take_role()
+            if self._chars < self._after.chars:  # of a text that begins before the place the rest is left
+                text, role = text[self._after.chars - self._chars :], b""
             self._chars += len(release.text)
             # By hand: this is the one place that runs for every token.
             delta = b'{"index":0,"delta":{%b"content":%b},"logprobs":null,"finish_reason":null}' % (
-                self._take_role(),
-                orjson.dumps(release.text),
+                role,
+                orjson.dumps(text),
             )
             return self._event(delta, self._mark(release.lane, release.at_ms))
         self._frames += 1
@@ -60,10 +69,10 @@ class ChunkWriter:
         frames.append(self._event(self._choice({}, finish_reason(ending)), mark))
         if self._include_usage:
             self._frames += 1
-            usage = orjson.dumps(self._live.fold.usage()["sum"])
+            usage = orjson.dumps(self._live.usage)
             frames.append(self._line(b'%b,"choices":[],"usage":%b}' % (self._head, usage)))
         self._frames += 1
-        return b"".join([*frames, b"id: %b\n%b" % (self._place(), DONE)])
+        return b"".join([*frames, self._line(b"[DONE]")])
 
     def _choice(self, delta: dict[str, Any], finish: str | None = None) -> bytes:
         role = {"role": "assistant"} if self._take_role() else {}
@@ -84,10 +93,11 @@ class ChunkWriter:
         return self._line(b'%b,"choices":[%b]%b%b' % (self._head, choice, usage, tail))
 
     def _line(self, data: bytes) -> bytes:
-        return b"id: %b\ndata: %b\n\n" % (self._place(), data)
-
-    def _place(self) -> bytes:
-        return f"{self._live.turn.turn}-{self._chars}-{self._frames}".encode()
+        """An event, unless the client has had it."""
+        here = self.place
+        if self._after.covers(here):
+            return b""
+        return b"id: %b\ndata: %b\n\n" % (here.cursor(self._live.turn.turn).encode(), data)
 
 
 def completion_head(live: LiveTurn, kind: str) -> dict[str, Any]:

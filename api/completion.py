@@ -1,4 +1,4 @@
-"""A turn that has ended as one completion object, for clients that don't stream."""
+"""A turn in one piece, for clients that don't stream: its answer as a completion, or the turn itself."""
 
 from typing import Any
 
@@ -29,7 +29,23 @@ def whole_answer(live: LiveTurn) -> dict[str, Any]:
     extra = others.pop(0, {})
     message.update(extra.pop("message", {}))
     choices = [{**first, **extra}, *({"index": index, **others[index]} for index in sorted(others))]
-    return {**completion_head(live, "chat.completion"), "choices": choices, "usage": live.fold.usage()["sum"]}
+    return {**completion_head(live, "chat.completion"), "choices": choices, "usage": live.usage}
+
+
+def turn_object(live: LiveTurn) -> dict[str, Any]:
+    """The turn as it stands; with its ending, and the answer as a completion, where it has ended."""
+    turn: dict[str, Any] = {
+        "id": live.turn.turn,
+        "object": "turn",
+        "session": live.turn.session.session,
+        "created": live.created_s,
+        "status": "live",
+        "text": live.text,
+    }
+    if ending := live.fold.ending:
+        told = {"reason": ending.reason, "degraded": ending.degraded, "error": ending.error}
+        turn |= {"status": "ended", **told, "answer": whole_answer(live)}
+    return turn
 
 
 def _merge_choice(whole: dict[str, Any], part: dict[str, Any]) -> None:

@@ -5,13 +5,15 @@ Folding and driving never wait for a client; clients read from `releases` at the
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import Any
 
-from common import driver
+from common import driver, log
+from common.errors import turn_error
 from common.events import Entry, TimerFired, TurnEnded, TurnStarted, place
 from common.fold import Fold
 from common.keys import TurnRef
-from common.releases import Due, Release
+from common.releases import Due, Release, Said
 from common.stores import STORE_ERRORS, Stores
 
 logger = logging.getLogger(__name__)
@@ -20,40 +22,42 @@ _RETRY_S = 0.5
 
 
 class LiveTurn:
-    """One turn that goes on now. Call `begin` with its first entry, then `take` with what follows."""
+    """One turn. Call `begin` with its first entries, then `take` with what follows.
 
-    def __init__(self, stores: Stores, turn: TurnRef, started: TurnStarted, lane_lease_ms: int) -> None:
+    `queued`: the jobs that it begins with have just been put. Raises UnknownFold.
+    """
+
+    def __init__(
+        self, stores: Stores, turn: TurnRef, started: TurnStarted, lane_lease_ms: int, *, queued: bool = True
+    ) -> None:
         self.turn = turn
         self.started = started
         self.releases: list[Release] = []
         self.fold = Fold(started)
+        self.usage: dict[str, Any] = {}  # all lanes' together, as it was known at the ending
         self.closed = asyncio.Event()  # the ending stands in the log: nothing is left to do
         self.followers = 0
         self._stores = stores
         self._start_ms = 0
         self._last_id = (0, 0)
-        self._early: list[Entry] = []
         self._bells: set[asyncio.Event] = set()
         self._lease_ms = lane_lease_ms
-        self._started_lanes = {lane.lane for lane in self.fold.unstarted()}  # by the turn's start
+        self._started_lanes = {lane.lane for lane in self.fold.unstarted()} if queued else set()
         self._told: set[tuple[str, int]] = set()
         self._acts: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._due: Due | None = None
         self._ending_written = False
 
-    def begin(self, entry: Entry) -> None:
-        """The turn's first entry is in the log."""
+    def begin(self, entry: Entry, *later: Entry) -> None:
+        """The turn's first entry is in the log, and what came after it until now."""
         self._start_ms, self._last_id = entry.ms, place(entry.id)
-        early, self._early = self._early, []
-        self.take(early)
-        self._drive()
+        self.take(list(later))
 
     def take(self, entries: list[Entry]) -> None:
         """Fold what came after the turn's start; earlier and repeated entries are passed over."""
         if not self._start_ms:
-            self._early += entries
-            return
+            return  # the log is yet to be read, from the turn's start on
         count = len(self.releases)
         for entry in entries:
             here = place(entry.id)
@@ -62,15 +66,21 @@ class LiveTurn:
             self._last_id = here
             if isinstance(entry.event, TimerFired):
                 self._due = None  # should it have come a moment too early, it is set again
-            self.releases += self.fold.feed(entry.event, entry.ms - self._start_ms)
+            self._let_out(self.fold.feed(entry.event, entry.ms - self._start_ms))
             if isinstance(entry.event, TurnEnded) and entry.event.turn == self.turn.turn:
                 self._close()
         if len(self.releases) > count:
-            for bell in self._bells:
-                bell.set()
+            self._ring()
         self._drive()
 
-    async def follow(self) -> AsyncIterator[list[Release]]:
+    def lose_log(self) -> None:
+        """The session was deleted: nothing more can come, so the turn ends here."""
+        if self.fold.ending is None:
+            self._let_out(self.fold.break_off(turn_error("session_deleted", "the session was deleted")))
+            self._ring()
+        self._drive()
+
+    async def follow(self) -> AsyncGenerator[list[Release], None]:
         """What has been released, from the first, in batches as large as the reader is slow."""
         bell, done = asyncio.Event(), 0
         self._bells.add(bell)
@@ -90,10 +100,20 @@ class LiveTurn:
             self._bells.discard(bell)
             self.followers -= 1
 
-    async def interrupt(self, by: str) -> None:
-        """Stop the turn, if it hasn't ended. Raises STORE_ERRORS."""
-        if self.fold.ending is None:
-            await driver.interrupt(self._stores, self.turn, by)
+    async def interrupt(self, by: str, heard: int = -1) -> bool:
+        """Stop the turn, if it hasn't ended, and write how much of it was heard, if that is known.
+
+        False where there is no log to write it to. Raises STORE_ERRORS.
+        """
+        if self.fold.ending and heard < 0:
+            return True
+        return await driver.interrupt(self._stores, self.turn, by, heard)
+
+    async def catch_up(self) -> None:
+        """Fold all that the log has by now. Raises STORE_ERRORS."""
+        if not self.closed.is_set():
+            millis, number = self._last_id
+            self.take(await log.read_after(self._stores, self.turn.session, f"{millis}-{number}"))
 
     def stop(self) -> None:
         """Leave the turn to others: no more timers or acts."""
@@ -107,10 +127,26 @@ class LiveTurn:
         """When the turn started, in seconds on the log server's clock."""
         return self._start_ms // 1000
 
+    @property
+    def text(self) -> str:
+        """All that was said until now."""
+        return "".join(release.text for release in self.releases if isinstance(release, Said))
+
+    def _let_out(self, released: list[Release]) -> None:
+        self.releases += released
+        if self.fold.ending and not self.usage:
+            self.usage = self.fold.usage()["sum"]
+
+    def _ring(self) -> None:
+        for bell in self._bells:
+            bell.set()
+
     # Driving.
 
     def _drive(self) -> None:
         """Set going what the fold asks for and hasn't been told of."""
+        if self.closed.is_set():
+            return
         # A lane whose attempt begins after it was told to stop is told again, now by its worker's name.
         unwanted = {(lane.lane, lane.attempt): lane for lane in self.fold.unwanted()}
         untold = [lane for key, lane in unwanted.items() if key not in self._told]
@@ -127,7 +163,7 @@ class LiveTurn:
         self._watch_clock()
 
     async def _end(self) -> None:
-        await driver.end_turn(self._stores, self.turn, self.fold)
+        await driver.end_turn(self._stores, self.turn, self.started, self.fold)
         self._close()
 
     def _close(self) -> None:

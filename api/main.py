@@ -9,7 +9,8 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from api.doors import chat, health, models
+from api.doors import chat, health, models, replay, sessions, turns
+from api.known import QuotedPaths
 from api.services import open_services
 from common.errors import FastReplyError
 from common.logs import set_up_logs
@@ -28,8 +29,9 @@ def create_app(settings: Settings) -> FastAPI:
             yield
 
     app = FastAPI(title="Fast Reply", version="0.1.0", lifespan=lifespan)
-    for door in (chat, models, health):
+    for door in (chat, turns, replay, sessions, models, health):
         app.include_router(door.router)
+    app.add_middleware(QuotedPaths)
     app.add_exception_handler(FastReplyError, _told)
     app.add_exception_handler(HTTPException, _no_such_route)
     app.add_exception_handler(Exception, _bug)

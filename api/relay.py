@@ -5,11 +5,14 @@ that is ready into one write.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from api.chunks import ChunkWriter
+from api.live import LiveTurn
 from common.watchdog import Watchdog
 
 # One line end only: OpenAI's own client takes a blank line after a comment for an event without data.
@@ -22,14 +25,17 @@ _HEADERS = {
 
 
 class EventStream(Response):
-    """Streams batches of bytes until they end; `on_left` is called where the client went first."""
+    """Streams batches of bytes until they end; `on_left` is called where the client went first.
+
+    `heartbeat_s`: the longest silence; None where the bytes are no server-sent events.
+    """
 
     def __init__(
         self,
-        batches: AsyncIterator[bytes],
+        batches: AsyncGenerator[bytes, None],
         *,
         headers: dict[str, str],
-        heartbeat_s: float,
+        heartbeat_s: float | None,
         send_timeout_s: float,
         on_left: Callable[[], None],
     ) -> None:
@@ -46,14 +52,16 @@ class EventStream(Response):
         others = (asyncio.create_task(_left(receive)), asyncio.create_task(self._send_heartbeats(send)))
         try:
             await asyncio.wait((sending, *others), return_when=asyncio.FIRST_COMPLETED)
-            if not (sending.done() and sending.result()):
-                self._on_left()
+            had_all = sending.done() and sending.result()
         except asyncio.CancelledError:
             return  # the process stops: the client sees its connection end, and goes on elsewhere
         finally:
             for task in (sending, *others):
                 task.cancel()
             await asyncio.gather(sending, *others, return_exceptions=True)
+            await self._batches.aclose()
+        if not had_all:
+            self._on_left()  # who asks now who else follows doesn't find this one
 
     async def _send_all(self, send: Send) -> bool:
         """Whether the client took it all: one that takes nothing for `send_timeout_s` is gone."""
@@ -72,6 +80,9 @@ class EventStream(Response):
 
     async def _send_heartbeats(self, send: Send) -> None:
         """A comment wherever nothing was sent for a while. Ends only by being cancelled."""
+        if self._heartbeat_s is None:
+            await asyncio.Event().wait()
+            return
         while True:
             sent = self._batches_sent
             await asyncio.sleep(self._heartbeat_s)
@@ -82,3 +93,12 @@ class EventStream(Response):
 async def _left(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
+
+
+async def chunks(live: LiveTurn, writer: ChunkWriter, first: bytes = b"") -> AsyncGenerator[bytes, None]:
+    """A turn's chunks as they come, for an EventStream. `first`: lines that go before the first event."""
+    async with aclosing(live.follow()) as batches:
+        async for releases in batches:
+            if written := writer.write(releases):
+                yield first + written
+                first = b""

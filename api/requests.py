@@ -6,6 +6,7 @@ from typing import Any, Literal
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from api.once import Once, name_once
 from common.errors import BadRequest
 from common.policy import Policy
 
@@ -42,10 +43,17 @@ class Options(BaseModel):
     lanes: bool = False
     state: str = ""
     policy: dict[str, Any] = {}
+    on_disconnect: Literal["cancel", "continue"] | None = None
+    memory: bool | None = None
+
+    @property
+    def wishes(self) -> dict[str, Any]:
+        """The policy's parts that this request sets."""
+        return self.policy | ({"on_disconnect": self.on_disconnect} if self.on_disconnect else {})
 
 
 class ChatRequest(_Loose):
-    """The body of a Chat Completions request, with CloudBase's fields.
+    """The body of a Chat Completions request, with CloudBase's and Agora's fields.
 
     Source: https://platform.openai.com/docs/api-reference/chat/create
     """
@@ -67,15 +75,27 @@ class ChatRequest(_Loose):
     session_id: str | None = None
     taskId: str | None = None
     useProgressiveResponse: bool | None = None
+    turn_id: int | str | None = None
+    context: Any = None
     fast_reply: Options = Options()
+
+    @property
+    def channel(self) -> str | None:
+        """Agora's name for the call. Anybody else's `context` may be anything."""
+        channel = self.context.get("channel") if isinstance(self.context, dict) else None
+        return channel if isinstance(channel, str) else None
 
 
 _OURS = ("model", "stream", "stream_options", "session_id", "taskId", "useProgressiveResponse", "fast_reply")
+_AGORAS = ("context", "turn_id", "timestamp")  # stay here too: model servers refuse what they don't know
 
 
 @dataclass(frozen=True, slots=True)
 class TurnRequest:
-    """One turn as asked for, whatever the door. `body`: all that the full model is to be given."""
+    """One turn as asked for, whatever the door. `body`: all that the full model is to be given.
+
+    `session`: as the client names it; `memory`: whether it is to be remembered, where the client says so.
+    """
 
     session: str | None
     model: str | None
@@ -86,9 +106,19 @@ class TurnRequest:
     lanes: bool
     state: str
     policy: dict[str, Any]
+    memory: bool | None = None
+    once: Once | None = None
 
 
-def read_chat(raw: bytes, *, session: str | None, stream: bool, lanes: bool) -> TurnRequest:
+def read_chat(
+    raw: bytes,
+    *,
+    session: str | None,
+    stream: bool,
+    lanes: bool,
+    idempotency_key: str | None = None,
+    request_id: str | None = None,
+) -> TurnRequest:
     """Read a Chat Completions body; the arguments are what the headers say. Raises BadRequest."""
     try:
         body = orjson.loads(raw)
@@ -100,16 +130,20 @@ def read_chat(raw: bytes, *, session: str | None, stream: bool, lanes: bool) -> 
         asked = ChatRequest.model_validate(body)
     except ValidationError as error:
         raise first_error(error) from None
+    session = session or asked.session_id or asked.taskId or asked.channel
+    kept_here = (*_OURS, *_AGORAS) if asked.turn_id is not None or asked.channel else _OURS
     return TurnRequest(
-        session=session or asked.session_id or asked.taskId,
+        session=session,
         model=asked.model,
-        body={key: value for key, value in body.items() if key not in _OURS},
+        body={key: value for key, value in body.items() if key not in kept_here},
         stream=stream if asked.stream is None else asked.stream,
         include_usage=asked.stream_options is not None and asked.stream_options.include_usage,
         drafting=asked.useProgressiveResponse,
         lanes=lanes or asked.fast_reply.lanes,
         state=asked.fast_reply.state,
-        policy=asked.fast_reply.policy,
+        policy=asked.fast_reply.wishes,
+        memory=asked.fast_reply.memory,
+        once=name_once(body, idempotency_key, request_id, in_session=bool(session)),
     )
 
 

@@ -8,12 +8,15 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
+from api.past import Past
 from api.start import TurnStarter
 from api.turns import Turns
+from common.archive import open_archive
 from common.keys import DEFAULT_TENANT
 from common.pace import Pace
 from common.profiles import Profiles
 from common.reader import LogReader
+from common.sessions import Sessions
 from common.settings import Settings
 from common.stores import STORE_ERRORS, Stores, open_stores
 
@@ -28,6 +31,8 @@ class Services:
     stores: Stores
     profiles: Profiles
     turns: Turns
+    sessions: Sessions
+    reader: LogReader
 
 
 @asynccontextmanager
@@ -39,7 +44,10 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
     async with open_stores(settings) as stores:
         pace = Pace(stores, DEFAULT_TENANT, profiles.names())
         reader = LogReader(stores, settings.reread_s)
-        turns = Turns(settings, stores, reader, TurnStarter(settings, stores, profiles, pace))
+        sessions = Sessions(stores, open_archive(settings.archive_url))
+        starter = TurnStarter(settings, stores, profiles, pace)
+        past = Past(settings, stores, sessions, profiles)
+        turns = Turns(settings, stores, reader, sessions, starter, past)
         with suppress(*STORE_ERRORS):
             await stores.sync_clocks()
         background = [
@@ -50,7 +58,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         for task in background:
             task.add_done_callback(_stop_process)
         try:
-            yield Services(settings, stores, profiles, turns)
+            yield Services(settings, stores, profiles, turns, sessions, reader)
         finally:
             turns.close()
             for task in background:

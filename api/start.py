@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 
 from api.drafting import why_no_draft
+from api.once import AlreadyStarted, Claim
 from api.requests import TurnRequest, merge_policy
 from common import keys, log, queue
 from common.draft_prompts import DRAFT_PROMPTS
@@ -18,7 +19,7 @@ from common.pace import Pace
 from common.policy import Policy
 from common.profiles import Profile, Profiles
 from common.settings import Settings
-from common.stores import Pipe, Stores
+from common.stores import Build, Pipe, Stores
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +35,7 @@ class TurnStarter:
 
     def plan(self, request: TurnRequest) -> tuple[TurnRef, TurnStarted]:
         """Name the turn and decide who is asked what. Raises BadRequest."""
-        name = request.session or "s" + secrets.token_hex(10)
+        name = request.session or (request.once.session if request.once else "s" + secrets.token_hex(10))
         if not keys.valid_session(name):
             raise BadRequest(
                 f"a session's id has 1 to {keys.MAX_SESSION_CHARS} printable characters", param="session_id"
@@ -59,44 +60,78 @@ class TurnStarter:
             drafting=reason or ("late" if late else "on"),
             wire=WIRE_VERSION,
             fold=FOLD_VERSION,
+            reply={"usage": request.include_usage, "lanes": request.lanes},
+            tell=bool(self._settings.webhook_url),
         )
 
-    async def write(self, turn: TurnRef, started: TurnStarted) -> Entry:
+    async def write(
+        self, turn: TurnRef, started: TurnStarted, claim: Claim | None = None, *, beside: Build | None = None
+    ) -> Entry:
         """Make the turn exist, in one round trip where log and queue share a server.
 
-        Raises BadRequest where the request can't be written down, STORE_ERRORS where a store is away.
+        `beside`: what else goes to the queue's server, together with the lease.
+        Raises BadRequest where the request can't be written down, AlreadyStarted where another has started
+        it for the same key, STORE_ERRORS where a store is away.
 
         Where they don't, the order lets the sweep mend a death in between: a lease without a turn is dropped,
         a turn without jobs is ended, or given them.
         """
         try:
-            return Entry(await self._write(turn, started), started)
+            return Entry(await self._write(turn, started, claim, beside or _nothing), started)
         except orjson.JSONEncodeError:  # deeper JSON can be read than written
             raise BadRequest("the body is nested too deeply", code="invalid_json") from None
 
-    async def _write(self, turn: TurnRef, started: TurnStarted) -> str:
+    async def _write(self, turn: TurnRef, started: TurnStarted, claim: Claim | None, beside: Build) -> str:
         """The id of the turn's entry."""
-        stores, steps = self._stores, (self._lease, self._log, self._jobs)
+        stores, before_log = self._stores, 0
+
+        def lease(pipe: Pipe) -> None:
+            self._lease(pipe, turn)
+            beside(pipe)
+
+        def write_all(pipe: Pipe) -> None:
+            nonlocal before_log
+            begin = len(pipe)
+            lease(pipe)
+            before_log = len(pipe) - begin
+            self._log(pipe, turn, started)
+            self._jobs(pipe, turn, started)
+
         if stores.shared:
-            replies = await stores.on_log.run(lambda pipe: [step(pipe, turn, started) for step in steps])
-            return str(replies[1].decode())
-        await stores.on_queue.run(lambda pipe: self._lease(pipe, turn, started))
-        entry_id, _ = await stores.on_log.run(lambda pipe: self._log(pipe, turn, started))
+            replies = await self._on_log(write_all, claim)
+            return str(replies[before_log].decode())
+        await stores.on_queue.run(lease)
+        try:
+            entry_id, _ = await self._on_log(lambda pipe: self._log(pipe, turn, started), claim)
+        except AlreadyStarted:
+            await stores.on_queue.run(lambda pipe: queue.drop_turn(pipe, turn))
+            raise
         await stores.on_queue.run(lambda pipe: self._jobs(pipe, turn, started))
         return str(entry_id.decode())
 
-    def _lease(self, pipe: Pipe, turn: TurnRef, started: TurnStarted) -> None:
-        lease_ms = self._settings.turn_lease_ms
-        queue.hold_turns(pipe, [turn], self._stores.queue_clock.now_ms() + lease_ms)
+    async def _on_log(self, build: Build, claim: Claim | None) -> list[Any]:
+        return await (claim.run(self._stores.log, build) if claim else self._stores.on_log.run(build))
+
+    def _lease(self, pipe: Pipe, turn: TurnRef) -> None:
+        now_ms = self._stores.queue_clock.now_ms()
+        queue.hold_turns(pipe, [turn], now_ms + self._settings.turn_lease_ms)
+        queue.list_turn(pipe, turn, now_ms)
 
     def _log(self, pipe: Pipe, turn: TurnRef, started: TurnStarted) -> None:
         log.append(pipe, turn.session, started, create=True)
-        pipe.expire(keys.log(turn.session), self._settings.retention_s)
+        if self._settings.archive_url:
+            pipe.persist(keys.log(turn.session))  # it goes when it is archived, however long that is away
+        else:
+            pipe.expire(keys.log(turn.session), self._settings.retention_s)
 
     def _jobs(self, pipe: Pipe, turn: TurnRef, started: TurnStarted) -> None:
         now_ms, lease_ms = self._stores.queue_clock.now_ms(), self._settings.lane_lease_ms
         for lane in [name for name, asked in started.lanes.items() if not asked.get("late")]:
             queue.put(pipe, JobRef(turn, _lane(lane), 1), now_ms, lease_ms)
+
+
+def _nothing(pipe: Pipe) -> None:
+    """For whom nothing else is to be written."""
 
 
 def _lane(name: str) -> Lane:

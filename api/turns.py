@@ -1,69 +1,184 @@
-"""The turns that live on this replica: opened, watched over, let go."""
+"""The turns that live on this replica: started or gone on with, watched over, let go."""
 
 import asyncio
 import logging
 from collections.abc import Coroutine
+from contextlib import suppress
 
+from api.followers import Followers
 from api.live import LiveTurn
+from api.once import AlreadyStarted
+from api.past import Past, Recalled
 from api.requests import TurnRequest
 from api.start import TurnStarter
-from common import queue
-from common.errors import Unavailable
+from common import log, queue
+from common.errors import FastReplyError, Gone, NotFound, Unavailable
+from common.events import Entry, TurnEnded, TurnStarted
+from common.fold import UnknownFold
+from common.keys import TurnRef
 from common.reader import LogReader
+from common.sessions import Sessions
 from common.settings import Settings
-from common.stores import STORE_ERRORS, Stores
+from common.stores import STORE_ERRORS, Pipe, Stores
 
 logger = logging.getLogger(__name__)
 
 
 class Turns:
-    """Starts turns and keeps their leases; a turn stays until its ending is written and nobody reads it."""
+    """Starts turns, goes on with other replicas', and keeps their leases until their endings are written."""
 
-    def __init__(self, settings: Settings, stores: Stores, reader: LogReader, starter: TurnStarter) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        stores: Stores,
+        reader: LogReader,
+        sessions: Sessions,
+        starter: TurnStarter,
+        past: Past,
+    ) -> None:
         self._settings = settings
         self._stores = stores
         self._reader = reader
+        self._sessions = sessions
         self._starter = starter
+        self._past = past
+        self._followers = Followers(stores, settings.turn_lease_ms)
         self._live: dict[str, LiveTurn] = {}
+        self._opening: dict[str, asyncio.Task[LiveTurn]] = {}
         self._minded: set[asyncio.Task[None]] = set()
 
     async def start(self, request: TurnRequest) -> LiveTurn:
-        """Start a turn and follow it. Raises BadRequest, or Unavailable where a store is away."""
-        turn, started = self._starter.plan(request)
-        live = LiveTurn(self._stores, turn, started, self._settings.lane_lease_ms)
-        # Before the start, so that no entry can come between it and our listening.
-        self._reader.follow(turn.session, live.take)
+        """Start a turn and follow it; a retry joins the turn that it has started before.
+
+        Raises BadRequest, Conflict, Unavailable where a store is away, and what `attach` raises.
+        """
+        turn, planned = self._starter.plan(request)
         try:
-            entry = await asyncio.wait_for(self._starter.write(turn, started), self._settings.redis_timeout_s)
+            recalled = await self._past.recall(turn, planned, request)
+            if recalled.earlier is None:
+                return await self._share(turn, self._begin(turn, recalled))
+        except AlreadyStarted:
+            return await self.start(request)  # and join it
         except STORE_ERRORS as error:
-            self._reader.leave(turn.session, live.take)
             logger.warning("could not start a turn", extra={"error": type(error).__name__})
-            raise Unavailable("the store is away; try again", code="store_unavailable") from None
+            raise store_is_away() from None
+        return await self.attach(recalled.earlier)
+
+    async def _begin(self, turn: TurnRef, recalled: Recalled) -> LiveTurn:
+        started = recalled.started
+        live = LiveTurn(self._stores, turn, started, self._settings.lane_lease_ms)
+        # Before the start, so that its first wake-up is heard.
+        self._reader.follow(turn.session, live.take, live.lose_log)
+        try:
+            writing = self._starter.write(
+                turn, started, recalled.claim, beside=lambda pipe: self._followers.hold(pipe, [turn])
+            )
+            entry = await asyncio.wait_for(writing, self._settings.redis_timeout_s)
         except BaseException:
             self._reader.leave(turn.session, live.take)
             raise
         live.begin(entry)
-        self._reader.read_from(turn.session, entry.id)
-        self._live[str(turn)] = live
-        self._mind(self._let_go(live))
+        self._keep(live, entry)
         return live
+
+    async def attach(self, turn: TurnRef) -> LiveTurn:
+        """The turn, for a client that is to follow it: other replicas hear so. Raises what `find` does."""
+        live = await self.find(turn)
+        if not live.closed.is_set():
+            try:
+                await self._followers.begin(turn)
+            except STORE_ERRORS:
+                raise store_is_away() from None
+        return live
+
+    async def find(self, turn: TurnRef) -> LiveTurn:
+        """The turn, live here from now on if it goes on. Raises NotFound, Gone, Unavailable."""
+        if live := self._live.get(str(turn)):
+            return live
+        try:
+            return await asyncio.shield(self._opening.get(str(turn)) or self._share(turn, self._open(turn)))
+        except STORE_ERRORS:
+            raise store_is_away() from None
+
+    def _share(self, turn: TurnRef, work: Coroutine[None, None, LiveTurn]) -> "asyncio.Task[LiveTurn]":
+        """Start or open a turn so that who asks for it meanwhile gets the same one."""
+        key = str(turn)
+        task = self._opening[key] = asyncio.create_task(work)
+        task.add_done_callback(lambda _: self._opened(key, task))
+        return task
+
+    def _opened(self, key: str, task: "asyncio.Task[LiveTurn]") -> None:
+        del self._opening[key]
+        if not task.cancelled():
+            task.exception()  # whoever asked may have gone
+
+    async def _open(self, turn: TurnRef) -> LiveTurn:
+        try:
+            entries = await self._sessions.turn(turn)
+            if not entries:
+                raise await self._why_missing(turn)
+            return await self._read(turn, entries)
+        except UnknownFold:
+            message = "the turn was written by another version of this server"
+            raise Unavailable(message, code="turn_of_another_version") from None
+
+    async def _read(self, turn: TurnRef, entries: list[Entry]) -> LiveTurn:
+        """The turn of these entries, from its start to the log's end of a moment ago."""
+        first, *later = entries
+        assert isinstance(first.event, TurnStarted)
+        live = LiveTurn(self._stores, turn, first.event, self._settings.lane_lease_ms, queued=False)
+        ended = any(isinstance(e.event, TurnEnded) and e.event.turn == turn.turn for e in later)
+        if not ended:
+            await self._stores.on_queue.run(lambda pipe: self._hold(pipe, [turn]))
+            self._reader.follow(turn.session, live.take, live.lose_log)
+        live.begin(first, *later)
+        if not ended:
+            self._keep(live, entries[-1])
+            self._mind(self._stop_unfollowed(live))
+        elif live.fold.ending is None:
+            raise UnknownFold("the turn has ended otherwise than this version folds it")
+        return live
+
+    async def _why_missing(self, turn: TurnRef) -> FastReplyError:
+        """What to say of a turn that isn't in its session's log."""
+        if not await log.was_cut(self._stores, turn.session):
+            async for _ in self._sessions.entries(turn.session):
+                return NotFound("there is no such turn", code="turn_not_found", param="turn")
+        return Gone("the turn is no longer kept", code="turn_gone", param="turn")
+
+    def _keep(self, live: LiveTurn, last: Entry) -> None:
+        """Go on with a turn after the last entry that it has taken."""
+        self._reader.read_from(live.turn.session, last.id)
+        self._live[str(live.turn)] = live
+        self._mind(self._let_go(live))
 
     def client_left(self, live: LiveTurn) -> None:
         """A client went away before the end: after its grace the turn is stopped, unless it is to go on."""
         self._mind(self._grant_grace(live))
 
     async def _grant_grace(self, live: LiveTurn) -> None:
+        if not live.followers and not live.closed.is_set():
+            try:
+                await self._followers.end(live.turn, int(self._settings.resume_grace_s * 1000))
+            except STORE_ERRORS:
+                logger.warning("could not tell that a client left; it counts until its lease ends")
+        await self._stop_unfollowed(live)
+
+    async def _stop_unfollowed(self, live: LiveTurn) -> None:
+        """Stop the turn, unless it is to go on or somebody, here or elsewhere, follows it after the grace."""
         if live.fold.policy.on_disconnect == "continue":
             return
+        wait_s = self._settings.resume_grace_s
         try:
-            await asyncio.wait_for(live.closed.wait(), self._settings.resume_grace_s)
-        except TimeoutError:
-            if live.followers:
-                return
-            try:
-                await live.interrupt("disconnect")
-            except STORE_ERRORS:
-                logger.warning("could not stop a turn without a client; its deadline will")
+            while not await _within(live.closed, wait_s):
+                if live.followers:
+                    return
+                wait_s = await self._followers.elsewhere_s(live.turn)
+                if not wait_s:
+                    await live.interrupt("disconnect")
+                    return
+        except STORE_ERRORS:
+            logger.warning("could not stop a turn without a client; its deadline will")
 
     async def run(self) -> None:
         """Renew the leases of all live turns until cancelled."""
@@ -84,19 +199,41 @@ class Turns:
 
     async def _renew(self) -> None:
         await self._stores.sync_clocks()
-        held = [live.turn for live in self._live.values() if not live.closed.is_set()]
-        if held:
-            deadline_ms = self._stores.queue_clock.now_ms() + self._settings.turn_lease_ms
-            pipe = self._stores.queue.pipeline(transaction=False)
-            queue.hold_turns(pipe, held, deadline_ms)
-            await pipe.execute()
+        held = [live for live in self._live.values() if not live.closed.is_set()]
+
+        def build(pipe: Pipe) -> None:
+            self._followers.beat(pipe)
+            if held:
+                self._hold(pipe, [live.turn for live in held])
+                self._followers.hold(pipe, [live.turn for live in held if live.followers])
+
+        await self._stores.on_queue.run(build)
+
+    def _hold(self, pipe: Pipe, turns: list[TurnRef]) -> None:
+        queue.hold_turns(pipe, turns, self._stores.queue_clock.now_ms() + self._settings.turn_lease_ms)
 
     async def _let_go(self, live: LiveTurn) -> None:
         await live.closed.wait()
         self._reader.leave(live.turn.session, live.take)
         del self._live[str(live.turn)]
+        with suppress(*STORE_ERRORS):  # else it goes by its time
+            await self._followers.forget(live.turn)
 
     def _mind(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)
         self._minded.add(task)
         task.add_done_callback(self._minded.discard)
+
+
+async def _within(event: asyncio.Event, time_s: float) -> bool:
+    """Whether it comes in time."""
+    try:
+        await asyncio.wait_for(event.wait(), time_s)
+    except TimeoutError:
+        return False
+    return True
+
+
+def store_is_away() -> Unavailable:
+    """Try again."""
+    return Unavailable("the store is away; try again", code="store_unavailable")

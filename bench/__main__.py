@@ -1,12 +1,13 @@
 """Runs all benches, one after the other, each with its own stack: `python -m bench`."""
 
-from bench import arrivals, cancel, first_token, pickup, recovery, report
+from bench import arrivals, cancel, first_token, pickup, recovery, replay, report
 
 _ALL = {
     "pickup": pickup.measure,
     "first_token": first_token.measure,
     "cancel": cancel.measure,
     "recovery": recovery.measure,
+    "replay": replay.measure,
     "arrivals": arrivals.measure,
 }
 

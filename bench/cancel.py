@@ -1,14 +1,18 @@
 """Cancelling: from the full's overtaking text leaving the model's server to the draft's connection closed.
 
-Both moments are the simulator's own. The full overtakes with its first token, which
-is not looked at for repeats, and the draft is cut at once, so that the moment is unambiguous.
+Both moments are the simulator's own. The full overtakes with its first token, which is not looked at for
+repeats, and the draft is cut at once, so that the moment is unambiguous. And stopping a turn: from a client's
+`cancel` to the full's connection closed.
 
 One after the other, on an idle machine. Target: p50 at most 15 ms, p99 at most 60 ms.
 50 turns live at once, their hand-overs within half a second: no target.
+A client's cancel: p99 at most 50 ms.
 """
 
 import argparse
 import asyncio
+from collections.abc import Callable
+from typing import Any
 
 from bench import report
 from bench.client import Reply, ask, ask_at_once, ask_for
@@ -35,11 +39,13 @@ async def measure(options: argparse.Namespace) -> Result:
         live: list[float] = []
         for _ in range(scaled(options, _TURNS) // _LIVE or 1):
             live += await _cut_many(stack, _LIVE)
+        stack.behave("full", ttft_ms=20, tpot_ms=20, text=_LONG)
+        stopped = [await _stop_one(stack, number) for number in range(scaled(options, _TURNS // 2))]
     table: Table = {
         "one after the other": spread_ms(alone),
         f"{_LIVE} turns live at once": spread_ms(live),
     }
-    return {"overtaken to cut": table}
+    return {"overtaken to cut": table, "cancel to cut": {"one after the other": spread_ms(stopped)}}
 
 
 async def _cut_one(stack: Stack, number: int) -> float:
@@ -71,6 +77,31 @@ async def _cuts(stack: Stack, count: int) -> list[float]:
     if any(draft["outcome"] != "cut" for draft in drafts.values()):
         raise RuntimeError("a draft came to its end before it was cut")
     return [drafts[key]["ended_s"] - fulls[key]["token_s"][0] for key in drafts]
+
+
+async def _stop_one(stack: Stack, number: int) -> float:
+    """A turn that its client stops when the full has begun to speak."""
+    session, before = f"stopped-{number}", stack.counts("full")["started"]
+    asking = asyncio.create_task(
+        ask(stack.port, ask_for("?", useProgressiveResponse=False), f"X-Session-ID: {session}\r\n")
+    )
+    await _until(lambda: stack.counts("full")["started"] > before and stack.streams(1)[0]["token_s"])
+    reply = await ask(stack.port, b"", path=f"/v1/sessions/{session}/cancel")
+    if reply.status != 200 or not (await asking).done:
+        raise RuntimeError(f"the turn was not stopped: {reply.status} {reply.body[-80:]!r}")
+    await _until(lambda: stack.streams(1)[0]["outcome"] != "live")
+    (stream,) = stack.streams(1)
+    if stream["outcome"] != "cut":
+        raise RuntimeError("the full came to its end before it was stopped")
+    return float(stream["ended_s"] - reply.sent_s)
+
+
+async def _until(check: Callable[[], Any]) -> None:
+    deadline_s = asyncio.get_running_loop().time() + _WAIT_S
+    while not check():
+        if asyncio.get_running_loop().time() > deadline_s:
+            raise RuntimeError("the full never spoke, or was never stopped")
+        await asyncio.sleep(0.005)
 
 
 def _body(number: int) -> bytes:

@@ -88,11 +88,11 @@ class Exchange(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         self._end()
 
-    def send(self, port: int, body: bytes, headers: str = "") -> None:
+    def send(self, port: int, body: bytes, headers: str = "", path: str = PATH) -> None:
         """Send the request; `headers` are whole lines."""
         assert self._transport is not None
         head = (
-            f"POST {PATH} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Type: application/json\r\n"
+            f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Type: application/json\r\n"
             f"Content-Length: {len(body)}\r\n{headers}\r\n"
         )
         self._sent_s = monotonic()
@@ -165,10 +165,10 @@ def ask_for(prompt: str, *, model: str | None = None, stream: bool = True, **fie
     return orjson.dumps(body)
 
 
-async def ask(port: int, body: bytes, headers: str = "", within_s: float = 60.0) -> Reply:
+async def ask(port: int, body: bytes, headers: str = "", within_s: float = 60.0, path: str = PATH) -> Reply:
     """Ask on a fresh connection and wait for the whole answer. Raises TimeoutError."""
     exchange = await connect(port)
-    exchange.send(port, body, headers)
+    exchange.send(port, body, headers, path)
     await asyncio.wait_for(exchange.ended, within_s)
     return exchange.read()
 

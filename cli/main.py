@@ -142,14 +142,37 @@ def whatif(
 
 
 @app.command()
+def replay(
+    recorded: Annotated[str, typer.Argument(metavar="SESSION|FILE", help="What to play.")],
+    speed: Annotated[str, typer.Option(help="So many times the original pace, or max.")] = "1",
+    turn: Annotated[str | None, typer.Option(metavar="ID", help="This turn alone.")] = None,
+) -> None:
+    """Play recorded turns in the terminal, at their own pace, each with a timeline."""
+    from cli.replay import run_replay
+
+    raise typer.Exit(run_replay(read_settings(), recorded, speed, turn))
+
+
+@app.command()
 def export(
     session: Annotated[str, typer.Argument(help="The session's name.")],
     out: Annotated[Path, typer.Option(help="The file to write, one event a line.")],
 ) -> None:
-    """Write a session's log to a file."""
+    """Write a session to a file, wherever its events are."""
     from cli.recordings import run_export
 
     raise typer.Exit(run_export(read_settings(), session, out))
+
+
+@app.command()
+def golden(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Recordings.")],
+    keep: Annotated[bool, typer.Option("--keep", help="First write into them what is heard now.")] = False,
+) -> None:
+    """Exit with 1 unless recordings still fold to what was heard."""
+    from cli.golden import run_golden
+
+    raise typer.Exit(run_golden(files, keeping=keep))
 
 
 @app.command()

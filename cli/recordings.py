@@ -1,13 +1,18 @@
-"""Recordings on disk: a session's log written to a file, and what a command was given as files."""
+"""Recordings on disk: a session written to a file, and what a command was given as files."""
 
 import asyncio
+import gzip
+import shutil
 import sys
 from pathlib import Path
 
+from common.archive import open_archive
 from common.keys import DEFAULT_TENANT, SessionRef, valid_session
-from common.recording import export
+from common.sessions import Sessions
 from common.settings import Settings
 from common.stores import STORE_ERRORS, open_stores
+
+_GZIP = b"\x1f\x8b"
 
 
 class NoRecording(Exception):
@@ -15,7 +20,7 @@ class NoRecording(Exception):
 
 
 def run_export(settings: Settings, session: str, out: Path) -> int:
-    """Write a session's log to a file; the process's exit code."""
+    """Write a session to a file; the process's exit code."""
     try:
         count = fetch(settings, session, out)
     except (NoRecording, OSError) as error:
@@ -26,7 +31,7 @@ def run_export(settings: Settings, session: str, out: Path) -> int:
 
 
 def fetch(settings: Settings, session: str, out: Path) -> int:
-    """Write a session's log to a file; how many events. Raises NoRecording, OSError."""
+    """Write a session to a file, wherever its events are; how many. Raises NoRecording, OSError."""
     if not valid_session(session):
         raise NoRecording(f"no file {session}, and no session can be called so")
     try:
@@ -40,12 +45,23 @@ def fetch(settings: Settings, session: str, out: Path) -> int:
 
 
 def as_file(settings: Settings, name: str, folder: Path) -> Path:
-    """A file as it is, a session as a file in that folder. Raises NoRecording, OSError."""
+    """A plain file as it is; a compressed one, or a session, as a file in that folder.
+
+    Raises NoRecording, OSError.
+    """
     path = Path(name)
-    if path.is_file():
-        return path
     written = folder / f"{len(list(folder.iterdir()))}.jsonl"
-    fetch(settings, name, written)
+    if not path.is_file():
+        fetch(settings, name, written)
+        return written
+    with path.open("rb") as file:
+        if file.read(len(_GZIP)) != _GZIP:
+            return path
+    try:
+        with gzip.open(path) as packed, written.open("wb") as file:
+            shutil.copyfileobj(packed, file)
+    except EOFError:
+        raise NoRecording(f"the file {name} breaks off") from None
     return written
 
 
@@ -53,7 +69,7 @@ async def _write(settings: Settings, session: SessionRef, out: Path) -> int:
     count = 0
     async with open_stores(settings) as stores:
         with out.open("wb") as file:
-            async for line in export(stores, session):
-                file.write(line)
-                count += 1
+            async for lines in Sessions(stores, open_archive(settings.archive_url)).lines(session):
+                file.write(lines)
+                count += lines.count(b"\n")
     return count

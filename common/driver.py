@@ -93,13 +93,13 @@ async def start_lanes(stores: Stores, turn: TurnRef, lanes: list[LaneState], lea
     await stores.on_queue.run(build)
 
 
-async def interrupt(stores: Stores, turn: TurnRef, by: str, heard: int = -1) -> None:
-    """Write that the turn was stopped, and by whom. Raises STORE_ERRORS."""
-    await _append_and_wake(stores, turn, TurnInterrupted(turn.turn, by, heard))
+async def interrupt(stores: Stores, turn: TurnRef, by: str, heard: int = -1) -> bool:
+    """Write that the turn was stopped, and by whom; False where its log is gone. Raises STORE_ERRORS."""
+    return await _append_and_wake(stores, turn, TurnInterrupted(turn.turn, by, heard))
 
 
-async def end_turn(stores: Stores, turn: TurnRef, fold: Fold) -> None:
-    """Write the ending that the fold has reached, and let the turn's lease go. Raises STORE_ERRORS."""
+async def end_turn(stores: Stores, turn: TurnRef, started: TurnStarted, fold: Fold) -> None:
+    """Write the ending that the fold has reached, and let the turn go. Raises STORE_ERRORS."""
     ending = fold.ending
     assert ending is not None, "the fold has not ended this turn"
     ended = TurnEnded(
@@ -112,21 +112,31 @@ async def end_turn(stores: Stores, turn: TurnRef, fold: Fold) -> None:
         error=ending.error,
     )
     await _write(
-        stores, lambda pipe: append(pipe, turn.session, ended), lambda pipe: pipe.zrem(keys.LEASES, str(turn))
+        stores,
+        lambda pipe: append(pipe, turn.session, ended),
+        lambda pipe: let_go(pipe, turn, started.tell, stores.queue_clock.now_ms()),
     )
 
 
-async def _append_and_wake(stores: Stores, turn: TurnRef, event: TimerFired | TurnInterrupted) -> None:
+def let_go(pipe: Pipe, turn: TurnRef, tell: bool, now_ms: int) -> None:
+    """The turn has ended: it needs no driver any more, and is to be told of."""
+    queue.drop_turn(pipe, turn)
+    if tell:
+        queue.put_telling(pipe, turn, now_ms)
+
+
+async def _append_and_wake(stores: Stores, turn: TurnRef, event: TimerFired | TurnInterrupted) -> bool:
     channel = keys.wake(turn.session)
-    await _write(
+    return await _write(
         stores, lambda pipe: append(pipe, turn.session, event), lambda pipe: pipe.publish(channel, b"")
     )
 
 
-async def _write(stores: Stores, to_log: Build, to_queue: Build) -> None:
-    """First the log, then the queue: in one round trip where they share a server."""
+async def _write(stores: Stores, to_log: Build, to_queue: Build) -> bool:
+    """First the log, then the queue: in one round trip where they share a server. Whether there is a log."""
     if stores.shared:
-        await stores.on_log.run(lambda pipe: (to_log(pipe), to_queue(pipe)))
+        replies = await stores.on_log.run(lambda pipe: (to_log(pipe), to_queue(pipe)))
     else:
-        await stores.on_log.run(to_log)
+        replies = await stores.on_log.run(to_log)
         await stores.on_queue.run(to_queue)
+    return replies[0] is not None

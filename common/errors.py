@@ -4,6 +4,8 @@ FastReplyError           what a client is told, with its HTTP status
   ├─ BadRequest          400: the request itself is wrong
   │    └─ TooLarge       413
   ├─ NotFound            404
+  ├─ Conflict            409: the same idempotency key with another request
+  ├─ Gone                410: a turn that is no longer kept
   ├─ Unavailable         503: a store is away; try again
   └─ TurnFailed          502 or 504: the models gave no answer
 """
@@ -51,6 +53,20 @@ class NotFound(FastReplyError):
     """There is no such thing, or not for this client."""
 
     status = 404
+    kind = "invalid_request_error"
+
+
+class Conflict(FastReplyError):
+    """Something else was asked under this name before."""
+
+    status = 409
+    kind = "invalid_request_error"
+
+
+class Gone(FastReplyError):
+    """It was there once, and is no longer kept."""
+
+    status = 410
     kind = "invalid_request_error"
 
 

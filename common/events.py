@@ -1,6 +1,6 @@
 """The events of a session's log and their bytes. `docs/wire-format.md` is the source of truth."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 import orjson
@@ -14,7 +14,12 @@ FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "cancel
 
 @dataclass(frozen=True, slots=True)
 class TurnStarted:
-    """A turn begins: what was asked, how the lanes are to share it, who is asked on which lane."""
+    """A turn begins: what was asked, how the lanes are to share it, who is asked on which lane.
+
+    `reply`: how its client wants to be answered (`usage`, `lanes`), for whoever goes on with the stream;
+    `remembered`: how many of the request's messages came from the session's own memory;
+    `tell`: whether a webhook is told when the turn has ended.
+    """
 
     turn: str
     profile: str
@@ -24,6 +29,9 @@ class TurnStarted:
     drafting: str
     wire: int
     fold: int
+    reply: dict[str, Any] = field(default_factory=dict)
+    remembered: int = 0
+    tell: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +115,10 @@ class TimerFired:
 
 @dataclass(frozen=True, slots=True)
 class TurnInterrupted:
-    """Somebody stopped the turn: `by` client, disconnect or sweep; `heard` in characters, -1 unknown."""
+    """Somebody stopped the turn, or said after its end how much of it was heard.
+
+    `by` client, disconnect, sweep, next_turn or deleted; `heard` in released characters, -1 unknown.
+    """
 
     turn: str
     by: str
@@ -172,9 +183,14 @@ def place(entry_id: str) -> tuple[int, int]:
     return int(millis), int(number)
 
 
+def kind_of(event: Event) -> str:
+    """The name of an event's kind."""
+    return _NAMES[type(event)]
+
+
 def encode(event: Event) -> dict[str, bytes]:
     """The fields of an event's stream entry: one, named by the kind, holding JSON."""
-    return {_NAMES[type(event)]: orjson.dumps(event)}
+    return {kind_of(event): orjson.dumps(event)}
 
 
 def decode(entry_id: bytes, fields_: dict[bytes, bytes]) -> Entry | None:

@@ -142,7 +142,7 @@ class Fold:
             return []
         self._out, self._now_ms = [], max(self._now_ms, at_ms)
         if event.turn != self.turn:
-            if isinstance(event, TurnStarted):
+            if isinstance(event, TurnStarted) and self.policy.barge_in:
                 self._end("superseded")
         elif isinstance(event, LaneStarted | Delta | ToolPart | Extra | LaneFinished):
             lane = self.lanes.get(event.lane)
@@ -151,7 +151,13 @@ class Fold:
         elif isinstance(event, TimerFired):
             self._reach(event)
         elif isinstance(event, TurnInterrupted):
-            self._end("interrupted")
+            self._end("superseded" if event.by == "next_turn" else "interrupted")
+        return self._out
+
+    def break_off(self, error: dict[str, Any]) -> list[Release]:
+        """End the turn for a reason that no event can tell: its log is gone."""
+        self._out = []
+        self._end("error", error)
         return self._out
 
     def _record(self, event: Event) -> None:

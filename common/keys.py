@@ -1,5 +1,6 @@
 """Names in Redis: the references that all sides share, and every key with type, content, lifetime."""
 
+import hashlib
 import re
 from dataclasses import dataclass
 from typing import Literal
@@ -88,6 +89,11 @@ def log(session: SessionRef) -> str:
     return f"fr:{{{session}}}:log"  # braces: one cluster slot a session
 
 
+def once(session: SessionRef, key: str) -> str:
+    """String: which turn an idempotency key stands for, and of what request. Expires with the log at most."""
+    return f"fr:{{{session}}}:once:{hashlib.sha256(key.encode()).hexdigest()[:32]}"
+
+
 # On the queue server.
 
 LEASES = "fr:leases"
@@ -95,6 +101,23 @@ LEASES = "fr:leases"
 
 SWEEPING = "fr:sweeping"
 """String: held by the worker that sweeps now. Expires after one sweep's period."""
+
+REPLICAS = "fr:replicas"
+"""Sorted set: ids of API replicas by the time of their last beat, ms. Old members are dropped by the beat."""
+
+FOLLOWED = "fr:followed"
+"""Sorted set: `<turn>|<replica>`, a client there follows this turn, by when that is to be said again, ms."""
+
+TELLING = "fr:telling"
+"""Sorted set: `<turn>|<attempt>`, ended turns that a webhook is yet to be told of, by when to try, ms."""
+
+KEEPING = "fr:keeping"
+"""String: held by the worker that archives, trims and forgets now, and for a while after. Expires."""
+
+
+def telling(member: str) -> str:
+    """String: the worker that tries this member of `TELLING` now. Goes after the try; expires after 55 s."""
+    return f"fr:telling:{member}"
 
 
 def queue(lane: Lane) -> str:
@@ -127,12 +150,42 @@ def full_only(tenant: str) -> str:
     return f"fr:full-only:{tenant}"
 
 
+def sessions(tenant: str) -> str:
+    """Sorted set: all sessions, archived ones too, quoted, by the start of their last turn, ms.
+
+    A session that is not in it doesn't exist, whatever else is found of it.
+    Members go when their time is over.
+    """
+    return f"fr:sessions:{tenant}"
+
+
+def live_turns(tenant: str) -> str:
+    """Sorted set: turns that have not ended, by their start, ms."""
+    return f"fr:live:{tenant}"
+
+
+def deleted(tenant: str) -> str:
+    """Sorted set: deleted sessions, quoted, by when, ms of the log's clock. Events up to then are void.
+
+    Members are dropped a day later, with whatever may have been left of them.
+    """
+    return f"fr:deleted:{tenant}"
+
+
+def archived_until(tenant: str) -> str:
+    """String: sessions whose last turn started before this, ms, are archived; where to look on."""
+    return f"fr:archived-until:{tenant}"
+
+
 # Channels, on the queue server.
 
 
 def wake(session: SessionRef) -> str:
-    """Channel: something was appended to the session's log."""
+    """Channel: something was appended to the session's log; `DELETED` says that the session is gone."""
     return f"fr:wake:{session}"
+
+
+DELETED = b"deleted"
 
 
 def orders(worker: str) -> str:

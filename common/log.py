@@ -43,6 +43,38 @@ async def append_now(stores: Stores, session: SessionRef, *events: Event) -> Non
     await stores.on_log.run(build)
 
 
+async def read_after(stores: Stores, session: SessionRef, after: str) -> list[Entry]:
+    """What the log has after this entry id. Raises STORE_ERRORS."""
+    entries: list[Entry] = []
+    while True:
+        raw: list[Any] = await stores.log.xrange(log(session), min=f"({after}", count=_PAGE)
+        entries += decode_entries(raw)
+        if len(raw) < _PAGE:
+            return entries
+        after = raw[-1][0].decode()
+
+
+async def last_turn(stores: Stores, session: SessionRef) -> str | None:
+    """The id of the turn that the log saw start last. Raises STORE_ERRORS."""
+    before = "+"
+    while True:
+        raw: list[Any] = await stores.log.xrevrange(log(session), max=before, min="-", count=_PAGE)
+        starts = decode_entries([item for item in raw if b"turn.started" in item[1]])
+        if starts:
+            return starts[0].event.turn
+        if len(raw) < _PAGE:
+            return None
+        before = f"({raw[-1][0].decode()}"
+
+
+async def was_cut(stores: Stores, session: SessionRef) -> bool:
+    """Whether a log that is there has lost entries, by trimming. Raises STORE_ERRORS."""
+    if not await stores.log.exists(log(session)):
+        return False
+    about = await stores.log.xinfo_stream(log(session))
+    return bool(about["entries-added"] > about["length"])
+
+
 async def read_turn(stores: Stores, turn: TurnRef) -> list[Entry]:
     """The log from this turn's start to its end today; empty if it has no such turn. Raises STORE_ERRORS.
 

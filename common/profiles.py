@@ -1,7 +1,7 @@
 """Profiles: which models a turn is put to, with which prompts and policy. Looked up by name on both sides."""
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import SecretStr
 
@@ -22,6 +22,15 @@ class Upstream:
 
 
 @dataclass(frozen=True, slots=True)
+class Memory:
+    """Whether sessions are remembered for their clients, how many messages of them, and for how long."""
+
+    mode: Literal["auto", "on", "off"] = "auto"
+    max_messages: int = 10
+    expiry_ms: int = 36_000_000
+
+
+@dataclass(frozen=True, slots=True)
 class Profile:
     """A tenant's named setting. `draft` is None where only the full speaks."""
 
@@ -33,6 +42,7 @@ class Profile:
     draft_prompt: str
     draft_params: dict[str, Any]
     fallbacks: tuple[Upstream, ...] = ()
+    memory: Memory = Memory()
 
     def upstreams(self, lane: str, model: str) -> list[Upstream]:
         """Who is asked on a lane, one after the other as they fail; the first is asked for `model`."""
@@ -68,6 +78,11 @@ class Profiles:
                 "temperature": settings.small_model_temperature,
             },
             fallbacks=tuple(_fallback(settings, model) for model in settings.fallbacks),
+            memory=Memory(
+                settings.memory,
+                settings.max_context_messages,
+                int(settings.context_expiry_hours * 3_600_000),
+            ),
         )
         self._by_name = {default.name: default}
 

@@ -61,6 +61,24 @@ def hold_turns(pipe: Pipe, turns: Iterable[TurnRef], deadline_ms: int) -> None:
     pipe.zadd(keys.LEASES, {str(turn): deadline_ms for turn in turns})
 
 
+def list_turn(pipe: Pipe, turn: TurnRef, now_ms: int) -> None:
+    """Put a turn that starts now among the live ones, and its session into the index."""
+    tenant = turn.session.tenant
+    pipe.zadd(keys.live_turns(tenant), {f"{turn.session.quoted}:{turn.turn}": now_ms})
+    pipe.zadd(keys.sessions(tenant), {turn.session.quoted: now_ms}, gt=True)
+
+
+def drop_turn(pipe: Pipe, turn: TurnRef) -> None:
+    """Let go of a turn that has ended, or never was."""
+    pipe.zrem(keys.LEASES, str(turn))
+    pipe.zrem(keys.live_turns(turn.session.tenant), f"{turn.session.quoted}:{turn.turn}")
+
+
+def put_telling(pipe: Pipe, turn: TurnRef, now_ms: int) -> None:
+    """Have the webhook told that a turn has ended."""
+    pipe.zadd(keys.TELLING, {f"{turn}|1": now_ms}, nx=True)
+
+
 def stop(pipe: Pipe, job: JobRef, worker: str) -> None:
     """Tell a job to stop: a mark for whoever looks, and an order to its worker where one is known."""
     pipe.set(keys.cancelled(job), b"1", px=_MARK_TTL_MS)

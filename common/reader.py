@@ -22,6 +22,7 @@ _PAGE = 500
 _RETRY_S = 0.1
 
 Listener = Callable[[list[Entry]], None]
+OnDeleted = Callable[[], None]
 
 
 @dataclass(slots=True)
@@ -29,7 +30,8 @@ class _Followed:
     session: SessionRef
     after: str = ""  # the id of the last entry read; empty until it is known where to begin
     read_s: float = 0.0  # when, by the event loop's clock
-    listeners: list[Listener] = field(default_factory=list)
+    at_rest: bool = False  # nothing has come for a while: is the log still there?
+    listeners: list[tuple[Listener, OnDeleted | None]] = field(default_factory=list)
 
 
 class LogReader:
@@ -41,20 +43,20 @@ class LogReader:
         self._sessions: dict[str, _Followed] = {}
         self._woken: set[str] = set()
         self._bell = asyncio.Event()
-        self._channels = Channels(stores, lambda channel, _: self._wake(channel), self._wake)
+        self._channels = Channels(stores, self._hear, self._wake)
 
-    def follow(self, session: SessionRef, listener: Listener) -> None:
+    def follow(self, session: SessionRef, listener: Listener, on_deleted: OnDeleted | None = None) -> None:
         """Call the listener with the session's entries, once `read_from` has said where to begin.
 
         A session may be followed already, so a listener can see entries from before its own turn, and entries
-        again, and must look at their ids.
+        again, and must look at their ids. `on_deleted`: called where the log is found to be gone.
         """
         channel = keys.wake(session)
         followed = self._sessions.get(channel)
         if followed is None:
             followed = self._sessions[channel] = _Followed(session)
             self._channels.add(channel)
-        followed.listeners.append(listener)
+        followed.listeners.append((listener, on_deleted))
 
     def read_from(self, session: SessionRef, after: str) -> None:
         """Read a followed session from after this entry id on, or again from there if it was read further."""
@@ -68,7 +70,7 @@ class LogReader:
         """Stop calling the listener; the last one of a session ends its reading."""
         channel = keys.wake(session)
         followed = self._sessions[channel]
-        followed.listeners.remove(listener)
+        followed.listeners = [pair for pair in followed.listeners if pair[0] != listener]
         if not followed.listeners:
             del self._sessions[channel]
             self._channels.drop(channel)
@@ -79,6 +81,12 @@ class LogReader:
             tasks.create_task(self._channels.run())
             tasks.create_task(self._look_again())
             tasks.create_task(self._read_woken())
+
+    def _hear(self, channel: str, said: bytes) -> None:
+        if said == keys.DELETED and (followed := self._sessions.get(channel)):
+            _tell_deleted(channel, followed)
+        else:
+            self._wake(channel)
 
     def _wake(self, channel: str) -> None:
         followed = self._sessions.get(channel)
@@ -94,6 +102,7 @@ class LogReader:
             stale = loop.time() - self._reread_s
             for channel, followed in self._sessions.items():
                 if followed.read_s < stale:
+                    followed.at_rest = True
                     self._wake(channel)
 
     async def _read_woken(self) -> None:
@@ -114,20 +123,40 @@ class LogReader:
 
     async def _read(self, woken: dict[str, _Followed]) -> None:
         pipe = self._stores.log.pipeline(transaction=False)
-        for followed in woken.values():
-            pipe.xrange(keys.log(followed.session), min=f"({followed.after}", count=_PAGE)
-        replies = await pipe.execute()
+        reads = [(channel, followed, followed.after, followed.at_rest) for channel, followed in woken.items()]
+        for _, followed, after, at_rest in reads:
+            pipe.xrange(keys.log(followed.session), min=f"({after}", count=_PAGE)
+            if at_rest:
+                pipe.exists(keys.log(followed.session))
+        replies = iter(await pipe.execute())
         now = asyncio.get_running_loop().time()
-        for (channel, followed), raw in zip(woken.items(), replies, strict=True):
-            followed.read_s = now
-            if not raw:
+        for channel, followed, after, at_rest in reads:
+            raw, is_there = next(replies), bool(next(replies)) if at_rest else True
+            followed.read_s, followed.at_rest = now, False
+            if followed.after != after:
+                self._wake(channel)  # it is to be read from further back: who wants that must miss nothing
                 continue
-            followed.after = raw[-1][0].decode()
-            entries = decode_entries(raw)
-            for listener in tuple(followed.listeners):
-                try:
-                    listener(entries)
-                except Exception:  # a bug that one turn meets must not end the others
-                    logger.exception("a listener broke", extra={"channel": channel})
+            if not is_there and place(after)[0]:  # only before the first entry there may be no log yet
+                _tell_deleted(channel, followed)
+            if raw:
+                followed.after = raw[-1][0].decode()
+                _tell(channel, followed, decode_entries(raw))
             if len(raw) == _PAGE:
                 self._wake(channel)
+
+
+def _tell(channel: str, followed: _Followed, entries: list[Entry]) -> None:
+    for listener, _ in tuple(followed.listeners):
+        try:
+            listener(entries)
+        except Exception:  # a bug that one turn meets must not end the others
+            logger.exception("a listener broke", extra={"channel": channel})
+
+
+def _tell_deleted(channel: str, followed: _Followed) -> None:
+    for _, on_deleted in tuple(followed.listeners):
+        try:
+            if on_deleted:
+                on_deleted()
+        except Exception:  # likewise
+            logger.exception("a listener broke", extra={"channel": channel})

@@ -4,14 +4,12 @@ A file has one JSON object a line, `{"id": …, "kind": …, "event": …}`, in 
 says more. It may be read in parts, side by side: a part has the turns that start in it.
 """
 
-from collections.abc import AsyncIterator, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import orjson
 
-from common import keys
 from common.events import (
     KINDS,
     Entry,
@@ -19,14 +17,12 @@ from common.events import (
     LaneFinished,
     LaneStarted,
     TurnEnded,
+    TurnInterrupted,
     TurnStarted,
     encode,
     place,
 )
-from common.keys import SessionRef
-from common.stores import Stores
 
-_PAGE = 500
 _LEAVE_MS = 60_000  # how long after a turn's deadline its lanes' last entries may come
 _DEADLINE_MS = 120_000
 _FIELDS = {name: frozenset(kind.__dataclass_fields__) for name, kind in KINDS.items()}
@@ -34,17 +30,24 @@ _FIELDS = {name: frozenset(kind.__dataclass_fields__) for name, kind in KINDS.it
 
 @dataclass(frozen=True, slots=True)
 class RecordedTurn:
-    """One turn as the log has it. `events`: what follows its start, with ms since then."""
+    """One turn as the log has it. `events`: what follows its start, with ms since then; `start_ms`: that."""
 
     started: TurnStarted
     events: list[tuple[int, Event]]
     ended: TurnEnded | None
+    start_ms: int = 0
 
 
 def write_line(entry: Entry) -> bytes:
     """An entry as a line of a file."""
     ((kind, body),) = encode(entry.event).items()
     return _line(entry.id, kind, body)
+
+
+def raw_line(entry_id: bytes, fields: dict[bytes, bytes]) -> bytes:
+    """A stream's entry as a line of a file, whatever its kind: later versions' kinds are kept."""
+    ((kind, body),) = fields.items()
+    return _line(entry_id.decode(), kind.decode(), body)
 
 
 def read_line(line: bytes) -> Entry | None:
@@ -62,22 +65,8 @@ def read_line(line: bytes) -> Entry | None:
         raise ValueError(f"a broken line: {error}") from None
 
 
-async def export(stores: Stores, session: SessionRef) -> AsyncIterator[bytes]:
-    """A session's log, line by line. Raises STORE_ERRORS."""
-    key, after = keys.log(session), "-"
-    while True:
-        raw: list[Any] = await stores.log.xrange(key, min=after, count=_PAGE)
-        for entry_id, fields in raw:
-            for kind, body in fields.items():
-                yield _line(entry_id.decode(), kind, body)
-        if len(raw) < _PAGE:
-            return
-        after = f"({raw[-1][0].decode()}"
-
-
-def _line(entry_id: str, kind: str | bytes, body: bytes) -> bytes:
-    name = kind.decode() if isinstance(kind, bytes) else kind
-    line = {"id": entry_id, "kind": name, "event": orjson.Fragment(body)}
+def _line(entry_id: str, kind: str, body: bytes) -> bytes:
+    line = {"id": entry_id, "kind": kind, "event": orjson.Fragment(body)}
     return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
 
 
@@ -142,7 +131,8 @@ class Collector:
 
 def _open(start_ms: int, started: TurnStarted) -> _Open:
     deadline_ms = started.policy.get("deadline_ms", _DEADLINE_MS)
-    return _Open(start_ms, deadline_ms, RecordedTurn(started, [], None), dict.fromkeys(started.lanes, 0))
+    turn = RecordedTurn(started, [], None, start_ms)
+    return _Open(start_ms, deadline_ms, turn, dict.fromkeys(started.lanes, 0))
 
 
 def _add(opened: _Open, event: Event, ms: int) -> bool:
@@ -150,7 +140,7 @@ def _add(opened: _Open, event: Event, ms: int) -> bool:
     turn = opened.turn
     if isinstance(event, TurnEnded):
         if turn.ended is None:
-            opened.turn = RecordedTurn(turn.started, turn.events, event)
+            opened.turn = replace(turn, ended=event)
         return not opened.lanes
     turn.events.append((ms - opened.start_ms, event))
     if isinstance(event, LaneStarted):
@@ -160,6 +150,27 @@ def _add(opened: _Open, event: Event, ms: int) -> bool:
             opened.lanes.pop(event.lane, None)
         return turn.ended is not None and not opened.lanes
     return False
+
+
+@dataclass(slots=True)
+class SessionTurns:
+    """All turns of one session; of each also what was said after its end about how much was heard."""
+
+    _collector: Collector = field(default_factory=Collector)
+    _whole: dict[str, RecordedTurn] = field(default_factory=dict)
+
+    def take(self, entry: Entry) -> None:
+        """Take the log's next entry."""
+        event = entry.event
+        if isinstance(event, TurnInterrupted) and (turn := self._whole.get(event.turn)):
+            turn.events.append((entry.ms - turn.start_ms, event))
+        else:
+            self._whole.update((turn.started.turn, turn) for turn in self._collector.take(entry))
+
+    def all(self) -> list[RecordedTurn]:
+        """The turns by their start, those that go on too. Ends the taking."""
+        self._whole.update((turn.started.turn, turn) for turn in self._collector.rest())
+        return sorted(self._whole.values(), key=lambda turn: turn.start_ms)
 
 
 def read_turns(lines: Iterable[bytes]) -> Iterator[RecordedTurn]:

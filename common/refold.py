@@ -13,7 +13,7 @@ from common.fillers import phrases_for
 from common.fold import DEADLINE, FILLER, Fold
 from common.policy import Policy
 from common.recording import RecordedTurn
-from common.releases import Due, Release, Said
+from common.releases import Called, Due, Release, Said
 
 BY_POLICY = "the policy says so"
 """What `drafting` says in `turn.started` where `draft.when` is never."""
@@ -26,12 +26,17 @@ class Refolded:
     turn: RecordedTurn
     fold: Fold
     said: list[Said] = field(default_factory=list)
+    called: list[Called] = field(default_factory=list)
     drafted: int | None = None  # characters that the draft had made when it was told to stop
     unknown: str = ""
 
     def add(self, releases: list[Release]) -> None:
         """Take down what was let out."""
-        self.said += [release for release in releases if isinstance(release, Said)]
+        for release in releases:
+            if isinstance(release, Said):
+                self.said.append(release)
+            elif isinstance(release, Called):
+                self.called.append(release)
 
     def note_draft(self) -> None:
         """Look whether the draft is no longer wanted."""

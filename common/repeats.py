@@ -137,6 +137,7 @@ class Opening:
         self.begin: int | None = None  # of the first sentence that is said
         self.whole = False  # a sentence that is said, and does more than open, is whole
         self._spoken = Spoken()
+        self._flowed = False  # the draft went on speaking when last looked
         self._place = 0  # all before it is settled
         self._saying = False  # the sentence that begins there is said
         self._said = 0
@@ -157,6 +158,9 @@ class Opening:
 
     def look(self, text: str, ends: Sequence[int], over: bool, flows: bool) -> None:
         """The full's text and its sentence ends, and whether the draft goes on speaking meanwhile."""
+        silent_now, self._flowed = self._flowed and not flows, flows
+        if silent_now and not self.decided and not self._saying and not self._may_go_on(flows):
+            self._say()  # what was held while the draft spoke isn't worth a silence
         while not self.decided:
             end = ends[self._end] if self._end < len(ends) else None
             if not self._saying and not self._is_open(text, end, flows):

@@ -77,8 +77,23 @@ class Settings(BaseSettings):
     sweep_s: float = 0.25
     drain_s: float = 8.0
 
+    memory: Literal["auto", "on", "off"] = "auto"
+    max_context_messages: int = Field(10, ge=0, validation_alias=_own("MAX_CONTEXT_MESSAGES"))
+    context_expiry_hours: float = Field(10.0, ge=0, validation_alias=_own("CONTEXT_EXPIRY_HOURS"))
+    speech_chars_per_s: float = Field(0.0, ge=0)
+
+    webhook_url: str = ""
+    webhook_secret: SecretStr = SecretStr("")
+    allowed_hosts: tuple[str, ...] = ()
+
+    archive_url: str = ""
+    archive_after_s: int = Field(3_600, ge=0)
+    archive_retention_s: int = Field(0, ge=0)
+    keep_s: float = Field(60.0, gt=0)
+
     reread_s: float = 2.0
     retention_s: int = 36_000
+    retention_events: int = Field(0, ge=0)
     redis_timeout_s: float = 1.5
     log_level: str = "INFO"
 

@@ -85,12 +85,17 @@ class Sweep:
     # A turn whose driver is gone.
 
     async def _mend_turn(self, turn: TurnRef, entries: list[Entry], fold: Fold | None) -> None:
-        if fold is None or any(isinstance(e.event, TurnEnded) and e.event.turn == turn.turn for e in entries):
-            await self._stores.queue.zrem(keys.LEASES, str(turn))  # it never was, or is over
+        if fold is None:  # it never was
+            await self._stores.on_queue.run(lambda pipe: queue.drop_turn(pipe, turn))
             return
-        logger.info("a turn lost its driver", extra={"turn": turn.turn})
         started = entries[0].event
         assert isinstance(started, TurnStarted)
+        if any(isinstance(e.event, TurnEnded) and e.event.turn == turn.turn for e in entries):
+            # Where log and queue are apart its driver may have died between them, and told nobody.
+            tell, now_ms = started.tell and not self._stores.shared, self._stores.queue_clock.now_ms()
+            await self._stores.on_queue.run(lambda pipe: driver.let_go(pipe, turn, tell, now_ms))
+            return
+        logger.info("a turn lost its driver", extra={"turn": turn.turn})
         due, elapsed_ms = fold.next_due, self._stores.log_clock.now_ms() - entries[0].ms
         if due and elapsed_ms >= due.at_ms:
             await driver.fire_timer(self._stores, turn, started, due)
@@ -100,7 +105,7 @@ class Sweep:
         if unwanted := fold.unwanted():
             await driver.stop_lanes(self._stores, turn, unwanted)
         if fold.ending:
-            await driver.end_turn(self._stores, turn, fold)
+            await driver.end_turn(self._stores, turn, started, fold)
         else:
             await self._go_on(turn, fold)
 

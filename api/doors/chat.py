@@ -1,7 +1,6 @@
 """The OpenAI door: Chat Completions, streaming and not; CloudBase's function speaks it on `/` too."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import orjson
 from fastapi import APIRouter, Request, Response
@@ -10,8 +9,8 @@ from api.body import read_body
 from api.chunks import ChunkWriter
 from api.completion import whole_answer
 from api.live import LiveTurn
-from api.relay import EventStream
-from api.requests import TurnRequest, read_chat
+from api.relay import EventStream, chunks
+from api.requests import read_chat
 from api.services import Services
 from common.errors import TurnFailed
 
@@ -31,10 +30,12 @@ async def chat_completions(request: Request) -> Response:
         session=headers.get("x-session-id") or headers.get("x-task-id"),
         stream="text/event-stream" in headers.get("accept", ""),
         lanes=headers.get("x-fast-reply-lanes", "0") not in ("", "0"),
+        idempotency_key=headers.get("idempotency-key"),
+        request_id=headers.get("x-request-id"),
     )
     live = await services.turns.start(asked)
     if asked.stream:
-        return _streamed(services, live, asked)
+        return stream_answer(services, live, ChunkWriter(live))
     return await _whole(request, services, live)
 
 
@@ -43,15 +44,10 @@ def turn_headers(live: LiveTurn) -> dict[str, str]:
     return {"X-Session-ID": live.turn.session.quoted, "X-Turn-ID": live.turn.turn}
 
 
-def _streamed(services: Services, live: LiveTurn, asked: TurnRequest) -> Response:
-    writer = ChunkWriter(live, include_usage=asked.include_usage, lanes=asked.lanes)
-
-    async def batches() -> AsyncIterator[bytes]:
-        async for releases in live.follow():
-            yield writer.write(releases)
-
+def stream_answer(services: Services, live: LiveTurn, writer: ChunkWriter, first: bytes = b"") -> EventStream:
+    """A turn as its writer has it, to the end. `first`: lines that go before the first event."""
     return EventStream(
-        batches(),
+        chunks(live, writer, first),
         headers=turn_headers(live),
         heartbeat_s=services.settings.heartbeat_s,
         send_timeout_s=services.settings.send_timeout_s,
@@ -64,12 +60,14 @@ async def _whole(request: Request, services: Services, live: LiveTurn) -> Respon
     leaving = asyncio.create_task(_client_gone(request))
     try:
         await asyncio.wait((following, leaving), return_when=asyncio.FIRST_COMPLETED)
-        if not following.done():
-            services.turns.client_left(live)
-            return Response(status_code=499)  # nobody is there to read it
+        had_all = following.done()
     finally:
         following.cancel()
         leaving.cancel()
+        await asyncio.gather(following, leaving, return_exceptions=True)
+    if not had_all:
+        services.turns.client_left(live)
+        return Response(status_code=499)  # nobody is there to read it
     ending = live.fold.ending
     if ending and ending.error:
         raise TurnFailed(ending.error, turn_headers(live))

@@ -1,47 +1,67 @@
 """A process that starts a turn and is killed on the way; run by the tests of the start.
 
-Arguments: the settings, as JSON; the policy, as JSON; how many round trips of the start it lives through.
+Arguments: the settings, as JSON; the policy, as JSON; how many round trips of the start it lives through; the
+idempotency key of its request, if it has one.
 """
 
 import asyncio
 import os
 import signal
 import sys
+from dataclasses import replace
 from typing import Any
 
 import orjson
-from parts import ask, open_starter
+from parts import ask, open_past, open_starter
 from redis.asyncio.client import Pipeline
 
+from api.once import name_once
 from common.settings import Settings
 from common.stores import open_stores
 
 
 def _die_after(round_trips: int) -> None:
-    execute, done = Pipeline.execute, 0
+    done = 0
 
-    async def counted(pipe: Any, *args: Any, **kwargs: Any) -> Any:
-        nonlocal done
-        if done == round_trips:
-            os.kill(os.getpid(), signal.SIGKILL)
-        replies = await execute(pipe, *args, **kwargs)
-        done += 1
-        if done == round_trips:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return replies
+    def counted(trip: Any) -> Any:
+        async def make(*args: Any, **kwargs: Any) -> Any:
+            nonlocal done
+            if done == round_trips:
+                os.kill(os.getpid(), signal.SIGKILL)
+            replies = await trip(*args, **kwargs)
+            done += 1
+            if done == round_trips:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return replies
 
-    Pipeline.execute = counted  # type: ignore[method-assign]
+        return make
+
+    Pipeline.execute = counted(Pipeline.execute)  # type: ignore[method-assign]
+    Pipeline.immediate_execute_command = counted(Pipeline.immediate_execute_command)  # type: ignore[method-assign]
 
 
-async def _main(settings: Settings, policy: dict[str, Any], round_trips: int) -> None:
+async def _main(settings: Settings, policy: dict[str, Any], round_trips: int, key: str | None) -> None:
     async with open_stores(settings) as stores:
         await stores.sync_clocks()
-        starter = open_starter(settings, stores)
-        turn, started = starter.plan(ask("s1", **policy))
+        starter, request = open_starter(settings, stores), ask("s1", **policy)
+        if key:
+            request = replace(request, once=name_once(request.body, key, None, in_session=True))
+        turn, planned = starter.plan(request)
         print(turn.turn, flush=True)
         _die_after(round_trips)
-        await starter.write(turn, started)
+        if not key:
+            await starter.write(turn, planned)
+            return
+        recalled = await open_past(settings, stores).recall(turn, planned, request)
+        await starter.write(turn, recalled.started, recalled.claim)
 
 
 if __name__ == "__main__":
-    asyncio.run(_main(Settings(**orjson.loads(sys.argv[1])), orjson.loads(sys.argv[2]), int(sys.argv[3])))
+    asyncio.run(
+        _main(
+            Settings(**orjson.loads(sys.argv[1])),
+            orjson.loads(sys.argv[2]),
+            int(sys.argv[3]),
+            sys.argv[4] if len(sys.argv) > 4 else None,
+        )
+    )

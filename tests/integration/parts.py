@@ -6,16 +6,19 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from waiting import end
+from waiting import end, until
 
+from api.past import Past
 from api.requests import TurnRequest
 from api.start import TurnStarter
 from api.turns import Turns
 from common import keys
+from common.archive import open_archive
 from common.keys import DEFAULT_TENANT, Lane
 from common.pace import Pace
 from common.profiles import DEFAULT_PROFILE, Profiles
 from common.reader import LogReader
+from common.sessions import Sessions
 from common.settings import Settings
 from common.stores import Stores, open_stores
 from workers.lane import LaneRunner
@@ -87,6 +90,8 @@ async def open_worker(
         worker = Worker(settings, stores, publisher, running, runner, sweep, tasks)
         try:
             yield worker
+            if not worker.killed:  # behind a lane that is over arq tidies up, shielded from any cancellation
+                await until(lambda: runner.job_counter <= running.count)
             if not worker.killed and runner.allow_pick_jobs:
                 _assert_alive(tasks)
         finally:
@@ -130,8 +135,11 @@ async def open_api(settings: Settings) -> AsyncIterator[Api]:
         await stores.sync_clocks()
         reader = LogReader(stores, settings.reread_s)
         pace = Pace(stores, DEFAULT_TENANT, [DEFAULT_PROFILE])
-        starter = TurnStarter(settings, stores, Profiles(settings), pace)
-        turns = Turns(settings, stores, reader, starter)
+        profiles = Profiles(settings)
+        starter = TurnStarter(settings, stores, profiles, pace)
+        sessions = Sessions(stores, open_archive(settings.archive_url))
+        past = Past(settings, stores, sessions, profiles)
+        turns = Turns(settings, stores, reader, sessions, starter, past)
         tasks = [asyncio.create_task(work) for work in (reader.run(), turns.run(), pace.run())]
         api = Api(stores, starter, reader, turns, pace, tasks)
         try:
@@ -147,6 +155,11 @@ def open_starter(settings: Settings, stores: Stores) -> TurnStarter:
     """What starts turns, where nothing is known of the models' pace."""
     pace = Pace(stores, DEFAULT_TENANT, [DEFAULT_PROFILE])
     return TurnStarter(settings, stores, Profiles(settings), pace)
+
+
+def open_past(settings: Settings, stores: Stores) -> Past:
+    """What looks back from a turn."""
+    return Past(settings, stores, Sessions(stores, open_archive(settings.archive_url)), Profiles(settings))
 
 
 def ask(session: str | None = "s1", *, drafting: bool | None = None, **policy: Any) -> TurnRequest:

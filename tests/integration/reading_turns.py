@@ -9,9 +9,10 @@ from parts import ask, open_starter
 from common import keys, queue
 from common.events import Entry, Event, TurnEnded, TurnStarted
 from common.fold import Fold
-from common.keys import JobRef, Lane, TurnRef
+from common.keys import JobRef, Lane, SessionRef, TurnRef
 from common.log import read_turn
 from common.releases import Ending, Release, Said
+from common.sessions import Sessions
 from common.settings import Settings
 from common.stores import Stores
 
@@ -49,6 +50,12 @@ async def count(stores: Stores, turn: TurnRef, kind: type[Event], **fields: Any)
 async def ended(stores: Stores, turn: TurnRef) -> TurnEnded | None:
     """The ending in the log that counts."""
     return next((e for e in await events(stores, turn) if isinstance(e, TurnEnded)), None)
+
+
+async def lines_of(stores: Stores, session: SessionRef) -> list[bytes]:
+    """The session's log as the lines of a file."""
+    pieces = [piece async for piece in Sessions(stores, None).lines(session)]
+    return b"".join(pieces).splitlines(keepends=True)
 
 
 def fold(entries: list[Entry]) -> tuple[Fold, list[Release]]:
@@ -94,12 +101,22 @@ async def is_running(stores: Stores, attempt: JobRef) -> bool:
 async def left_behind(stores: Stores) -> Counter[str]:
     """What stands on the queue server of any turn: keys, and members of the sets that all share."""
     found: Counter[str] = Counter()
+    lasting = ("fr:workers:", "fr:pace:", "fr:sessions:", keys.REPLICAS)
     async for raw in stores.queue.scan_iter(count=1000):
         key = raw.decode()
-        if key == keys.SWEEPING or key.endswith(":log") or key.startswith(("fr:workers:", "fr:pace:")):
+        if key == keys.SWEEPING or key.endswith(":log") or ":once:" in key or key.startswith(lasting):
+            continue
+        if key.startswith("fr:live:") and await _all_leased(stores, key):
             continue
         found[key] += 1
     return found
+
+
+async def _all_leased(stores: Stores, key: str) -> bool:
+    """Whether each of the live turns of this tenant is watched over."""
+    tenant = key.rpartition(":")[2]
+    turns = [f"{tenant}:{member.decode()}" for member in await stores.queue.zrange(key, 0, -1)]
+    return None not in await stores.queue.zmscore(keys.LEASES, turns)
 
 
 async def age(stores: Stores, turn: TurnRef) -> None:

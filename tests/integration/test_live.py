@@ -122,7 +122,7 @@ async def test_turns_started_at_once_all_get_their_endings(
     async with open_workers(settings, model), open_api(settings) as api:
         write = api.starter.write
 
-        async def slow(*turn: Any) -> Any:
+        async def slow(*turn: Any, **also: Any) -> Any:
             entry = await write(*turn)
             await all_began.wait()
             return entry

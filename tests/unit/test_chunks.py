@@ -1,5 +1,6 @@
 """A turn's releases as chunks, and as one completion."""
 
+from dataclasses import replace
 from typing import Any, cast
 
 import orjson
@@ -7,7 +8,8 @@ import pytest
 from turns import begin, call, end, extra, say, started
 
 from api.chunks import ChunkWriter
-from api.completion import whole_answer
+from api.completion import turn_object, whole_answer
+from api.cursor import START, Place, read_cursor
 from api.live import LiveTurn
 from common.events import Entry, Event
 from common.keys import SessionRef, TurnRef
@@ -27,18 +29,17 @@ class Quiet(LiveTurn):
         pass
 
 
-def live_turn(*events: Event, draft: bool = True) -> Quiet:
-    first = started(draft=draft)
+def live_turn(*events: Event, draft: bool = True, **reply: bool) -> Quiet:
+    first = replace(started(draft=draft), reply=reply)
     live = Quiet(cast(Stores, None), TurnRef(SessionRef("default", "s"), first.turn), first, 2000)
     live.begin(Entry("1000-0", first))
     live.take([Entry(f"{1001 + number}-0", event) for number, event in enumerate(events)])
     return live
 
 
-def written(live: LiveTurn, **options: Any) -> list[tuple[str, Any]]:
+def written(live: LiveTurn, after: Place = START) -> list[tuple[str, Any]]:
     """The (id, data) of each chunk."""
-    writer = ChunkWriter(live, **{"include_usage": False, "lanes": False, **options})
-    events = SSEParser().feed(writer.write(live.releases))
+    events = SSEParser().feed(ChunkWriter(live, after).write(live.releases))
     return [(e.id, e.data if e.data == b"[DONE]" else orjson.loads(e.data)) for e in events]
 
 
@@ -70,18 +71,21 @@ def test_chunks_are_plain_and_in_their_places() -> None:
 
 
 def test_usage_comes_last_and_is_null_before() -> None:
-    chunks = written(
-        live_turn(begin("full"), say("full", 0, "Hi"), end("full", usage=USAGE)), include_usage=True
-    )
+    chunks = written(live_turn(begin("full"), say("full", 0, "Hi"), end("full", usage=USAGE), usage=True))
     assert [data["usage"] for _, data in chunks[:-1]] == [None, None, USAGE]
     assert chunks[-2][1]["choices"] == []
 
 
 def test_lanes_are_told_when_asked() -> None:
     live = live_turn(
-        begin("draft"), say("draft", 0, "Well."), begin("full"), say("full", 0, "Yes."), end("full")
+        begin("draft"),
+        say("draft", 0, "Well."),
+        begin("full"),
+        say("full", 0, "Yes."),
+        end("full"),
+        lanes=True,
     )
-    marks = [data["fast_reply"] for _, data in written(live, lanes=True)[:-1]]
+    marks = [data["fast_reply"] for _, data in written(live)[:-1]]
     assert marks == [
         {"lane": "draft", "ms": 2},
         {"lane": "full", "ms": 5},
@@ -137,8 +141,76 @@ def test_a_whole_answer_has_all_that_was_released() -> None:
 @pytest.mark.parametrize("size", [1, 3, 1000])
 def test_places_do_not_depend_on_how_the_reader_is_fed(size: int) -> None:
     live = live_turn(begin("full"), say("full", 0, "Hi"), say("full", 2, " there"), end("full"), draft=False)
-    writer = ChunkWriter(live, include_usage=False, lanes=False)
+    writer = ChunkWriter(live)
     parts = [live.releases[at : at + size] for at in range(0, len(live.releases), size)]
-    assert b"".join(map(writer.write, parts)) == ChunkWriter(live, include_usage=False, lanes=False).write(
-        live.releases
-    )
+    assert b"".join(map(writer.write, parts)) == ChunkWriter(live).write(live.releases)
+
+
+ERROR = {"message": "broke", "type": "upstream_error", "param": None, "code": "upstream_cut"}
+ANSWERS: list[list[Event]] = [
+    [begin("full"), say("full", 0, "Hé"), say("full", 2, "你好, you."), end("full", usage=USAGE)],
+    [begin("full"), extra(0, {"delta": {"reasoning_content": "Hm"}}), say("full", 0, "Hi"), end("full")],
+    [
+        begin("full"),
+        say("full", 0, "I'll look."),
+        call(0, 0, "{}"),
+        call(1, 0, "{}"),
+        end("full", "tool_calls"),
+    ],
+    [begin("full"), say("full", 0, "Hi"), end("full", "error", error=ERROR)],
+    [begin("full"), end("full")],
+]
+
+
+@pytest.mark.parametrize("reply", [{}, {"usage": True}, {"lanes": True}, {"usage": True, "lanes": True}])
+@pytest.mark.parametrize("events", ANSWERS)
+def test_after_any_chunk_the_rest_is_written_as_it_was(events: list[Event], reply: dict[str, bool]) -> None:
+    live = live_turn(*events, draft=False, **reply)
+    chunks = written(live)
+    for number, (cursor, _) in enumerate(chunks, start=1):
+        place = read_cursor(cursor, live.turn.turn)
+        assert written(live, place) == chunks[number:]
+    assert written(live, ChunkWriter(live).place) == chunks
+
+
+def test_a_text_that_goes_over_the_place_is_cut_there() -> None:
+    """The client was told by another replica, whose chunks were cut elsewhere."""
+    live = live_turn(begin("full"), say("full", 0, "你好, you."), end("full"), draft=False)
+    whole = "你好, you."
+    for chars in range(1, len(whole)):
+        (cursor, first), *rest = written(live, Place(chars))
+        assert first["choices"][0]["delta"] == {"content": whole[chars:]}
+        assert (cursor, len(rest)) == (Place(len(whole)).cursor(live.turn.turn), 2)
+
+
+def test_usage_is_what_was_known_at_the_ending() -> None:
+    """What a lane says later, such as a draft in the shadow, changes no answer that was given."""
+    policy = {"handoff": {"shadow": True}}
+    events = (begin("full"), say("full", 0, "Hi"), end("full", usage=USAGE))
+    first = replace(started(**policy), reply={"usage": True})
+    live = Quiet(cast(Stores, None), TurnRef(SessionRef("default", "s"), first.turn), first, 2000)
+    live.begin(Entry("1000-0", first), *(Entry(f"{1001 + n}-0", event) for n, event in enumerate(events)))
+    before = written(live)
+    live.take([Entry("2000-0", begin("draft")), Entry("2001-0", end("draft", usage=USAGE))])
+    assert live.fold.usage()["sum"] != live.usage == USAGE
+    assert written(live) == before
+
+
+def test_a_turn_is_told_while_it_goes_on_and_when_it_has_ended() -> None:
+    live = live_turn(begin("full"), say("full", 0, "Hi"), draft=False)
+    told = turn_object(live)
+    assert (told["id"], told["object"], told["session"]) == (live.turn.turn, "turn", "s")
+    assert (told["status"], told["text"]) == ("live", "Hi")
+    live.take([Entry("2000-0", end("full"))])
+    told = turn_object(live)
+    assert (told["status"], told["reason"], told["error"]) == ("ended", "stop", None)
+    assert told["answer"] == whole_answer(live)
+
+
+def test_a_turn_whose_log_is_gone_ends_with_an_error() -> None:
+    live = live_turn(begin("full"), say("full", 0, "Hi"), draft=False)
+    live.lose_log()
+    live.lose_log()
+    _, (_, told), (_, last), (_, done) = written(live)
+    assert told["error"]["code"] == "session_deleted"
+    assert (last["choices"][0]["finish_reason"], done) == ("stop", b"[DONE]")

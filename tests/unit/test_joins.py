@@ -411,3 +411,11 @@ def test_a_draft_in_the_shadow_does_not_stand_in(join: str) -> None:
     turn.ends("draft")
     turn.ends("full", "error")
     assert (turn.text, turn.reason) == ("", "error")
+
+
+def test_what_was_held_while_the_draft_spoke_is_judged_again_when_it_ends() -> None:
+    turn = Turn("skip_repeat")
+    turn.says("draft", "Let me see.")
+    turn.says("full", "We open at nine.")
+    turn.ends("draft")
+    assert turn.text == "Let me see. We open at nine."

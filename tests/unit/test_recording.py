@@ -1,21 +1,16 @@
 """Recorded turns: lines of a file, turns that lie between one another, parts read side by side."""
 
-import asyncio
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from fakeredis import FakeAsyncRedis
 from turns import TURN, begin, end, say, started
 
-from common import keys
 from common.events import Entry, Event, LaneFinished, TurnEnded, TurnInterrupted, TurnStarted, encode
 from common.keys import SessionRef
 from common.recording import (
     Collector,
     RecordedTurn,
-    export,
     parts_of,
     read_line,
     read_turns,
@@ -158,23 +153,6 @@ def test_broken_lines_are_counted_once(tmp_path: Path) -> None:
     parts = parts_of(path, 100)
     assert [name for part in parts for name in names(part.turns())] == [TURN]
     assert sum(part.broken for part in parts) == 2
-
-
-def test_a_session_is_exported_page_by_page() -> None:
-    asyncio.run(export_a_session())
-
-
-async def export_a_session() -> None:
-    async with FakeAsyncRedis() as redis:
-        for number in range(1_203):
-            event: Any = whole()[0] if not number else say("full", number, "é")
-            await redis.xadd(keys.log(SESSION), cast(Any, encode(event)), id=f"{1_000 + number}-0")
-        stores: Any = SimpleNamespace(log=redis)
-        exported = [line async for line in export(stores, SESSION)]
-        assert [line async for line in export(stores, SessionRef("default", "nobody"))] == []
-    (turn,) = read_turns(exported)
-    assert len(exported) == 1_203 and len(turn.events) == 1_202
-    assert turn.events[-1] == (1_202, say("full", 1_202, "é"))
 
 
 def test_the_end_of_a_lost_text_is_kept() -> None:

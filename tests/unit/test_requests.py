@@ -71,6 +71,70 @@ def test_what_is_wrong_is_named(body: Any, param: str | None) -> None:
     assert caught.value.body()["error"]["type"] == "invalid_request_error"
 
 
+AGORA: dict[str, Any] = {
+    "turn_id": 3,
+    "timestamp": 17,
+    "context": {"appId": "a", "userId": "u", "channel": "c"},
+}
+
+
+def test_agoras_channel_names_the_session_and_its_fields_stay_here() -> None:
+    asked = read({"messages": HELLO, "seed": 7, **AGORA})
+    assert (asked.session, asked.body) == ("c", {"messages": HELLO, "seed": 7})
+    assert read({"messages": HELLO, **AGORA, "session_id": "s1"}).session == "s1"
+
+
+@pytest.mark.parametrize("context", ["a text", {"channel": 7}, [1], None])
+def test_anybody_elses_context_goes_on(context: Any) -> None:
+    asked = read({"messages": HELLO, "context": context, "timestamp": 1})
+    assert (asked.session, asked.body) == (None, {"messages": HELLO, "context": context, "timestamp": 1})
+
+
+def test_memory_is_the_clients_to_wish_for() -> None:
+    assert read({"messages": HELLO}).memory is None
+    assert read({"messages": HELLO, "fast_reply": {"memory": False}}).memory is False
+
+
+def retry_key(body: dict[str, Any] | None = None, **headers: Any) -> str | None:
+    once = read({"messages": HELLO, **(body or {})}, **headers).once
+    return once and once.key
+
+
+def test_a_retry_is_known_by_its_key_or_within_a_session_by_its_platforms_id() -> None:
+    assert retry_key() is None
+    assert retry_key(idempotency_key="k", request_id="r") == "Idempotency-Key:k"
+    assert retry_key(request_id="r") is None
+    assert retry_key(request_id="r", session="s") == "X-Request-Id:r"
+    assert retry_key({"session_id": "s", "turn_id": 3}, request_id="r") == "X-Request-Id:r"
+    assert retry_key({"turn_id": 3}) is None
+    assert retry_key({"session_id": "s", "turn_id": 3}) == "turn_id:3"
+    assert retry_key({"session_id": "s", "turn_id": "3"}) == "turn_id:3"
+    assert retry_key({"session_id": "s"}, request_id="") is None
+
+
+def test_another_agent_of_the_channel_counts_its_own_turns() -> None:
+    other = {**AGORA, "context": {**AGORA["context"], "userId": "v"}}
+    assert retry_key(AGORA) == retry_key({**AGORA, "timestamp": 18}) != retry_key(other)
+
+
+@pytest.mark.parametrize("key", ["", "k" * 257, "a\nb"])
+def test_a_key_must_be_printable_and_short(key: str) -> None:
+    with pytest.raises(BadRequest) as caught:
+        read({"messages": HELLO}, idempotency_key=key)
+    assert caught.value.param == "Idempotency-Key"
+    assert read({"messages": HELLO}, idempotency_key="k" * 256).once
+
+
+def test_what_a_platform_changes_on_a_retry_makes_no_other_request() -> None:
+    def digest(**body: Any) -> str:
+        return str(read({"messages": HELLO, **AGORA, **body}).once.fingerprint)
+
+    same = [{"timestamp": 99}, {"stream": True}, {"stream_options": {"include_usage": True}}]
+    assert {digest(), *(digest(**each) for each in same)} == {digest()}
+    others = [{"messages": [*HELLO, *HELLO]}, {"model": "m"}, {"tools": TOOLS}, {"temperature": 1}]
+    assert len({digest(), *(digest(**each) for each in others)}) == 5
+
+
 def test_what_is_wrong_is_not_repeated() -> None:
     with pytest.raises(BadRequest) as caught:
         read({"messages": [{"role": "user", "content": {"secret": "4111"}}]})

@@ -1,0 +1,44 @@
+"""Places in a turn's answer, and the cursors by which a client names one."""
+
+import re
+from dataclasses import dataclass
+
+from common.errors import BadRequest
+
+_CURSOR = re.compile(r"([0-9a-z]{8,40})-(0|[1-9][0-9]{0,8})-(0|[1-9][0-9]{0,8})\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """How much of an answer stands before it: characters of text, and frames that are no text."""
+
+    chars: int = 0
+    frames: int = 0
+
+    def covers(self, other: "Place") -> bool:
+        """Whether whoever has come this far has had all up to the other."""
+        return other.chars <= self.chars and other.frames <= self.frames
+
+    def cursor(self, turn: str) -> str:
+        """The place as the `id:` of a turn's event."""
+        return f"{turn}-{self.chars}-{self.frames}"
+
+
+START = Place()
+
+
+def read_cursor(text: str, turn: str) -> Place:
+    """The place that a cursor of this turn names. Raises BadRequest."""
+    found = _CURSOR.match(text)
+    if not found:
+        raise BadRequest(
+            "a cursor is the `id` of one of the turn's events", code="invalid_cursor", param="after"
+        )
+    if found[1] != turn:
+        raise BadRequest("the cursor is of another turn", code="cursor_of_another_turn", param="after")
+    return Place(int(found[2]), int(found[3]))
+
+
+def past_the_end() -> BadRequest:
+    """Nothing was ever sent from there."""
+    return BadRequest("the cursor lies past the end of the answer", code="cursor_past_end", param="after")

@@ -1,0 +1,156 @@
+"""A turn by its name: gone on with, looked at, stopped."""
+
+from typing import Annotated, Any
+
+import orjson
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from api.body import read_body
+from api.chunks import ChunkWriter
+from api.completion import turn_object
+from api.cursor import START, Place, past_the_end, read_cursor
+from api.doors.chat import stream_answer, turn_headers
+from api.known import find_session
+from api.live import LiveTurn
+from api.requests import first_error
+from api.services import Services
+from api.turns import store_is_away
+from common.errors import BadRequest, Gone, NotFound
+from common.heard import chars_heard, chars_in_ms
+from common.keys import TurnRef, valid_turn
+from common.stores import STORE_ERRORS
+
+router = APIRouter()
+
+_MAX_CHARS = 1_000_000  # as many as a policy may let out
+_DAY_MS = 86_400_000
+# Browsers wait for seconds otherwise. One line end only, so that it belongs to the first event: see HEARTBEAT
+_RETRY = b"retry: 500\n"
+_TURN = "/v1/sessions/{session}/turns/{turn}"
+
+
+class Heard(BaseModel):
+    """The body of an interruption: how much the caller heard, told in at most one way."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    heard: Annotated[str, Field(max_length=_MAX_CHARS)] | None = None
+    heard_chars: Annotated[int, Field(ge=0, le=_MAX_CHARS)] | None = None
+    heard_ms: Annotated[float, Field(ge=0, le=_DAY_MS)] | None = None
+
+    @model_validator(mode="after")
+    def _says_it_once(self) -> "Heard":
+        if len(self.model_dump(exclude_none=True)) > 1:
+            raise ValueError("at most one of heard, heard_chars and heard_ms may be given")
+        return self
+
+    def chars_of(self, text: str, chars_per_s: float) -> int:
+        """How many characters of the released text that is; -1 where nothing is told. Raises BadRequest."""
+        if self.heard is not None:
+            return chars_heard(text, self.heard)
+        if self.heard_ms is not None:
+            return chars_in_ms(text, self.heard_ms, chars_per_s)
+        if self.heard_chars is not None and self.heard_chars > len(text):
+            raise BadRequest(
+                f"heard_chars: only {len(text)} characters were said",
+                code="invalid_value",
+                param="heard_chars",
+            )
+        return -1 if self.heard_chars is None else self.heard_chars
+
+
+@router.get(_TURN)
+async def get_turn(request: Request, session: str, turn: str, after: str = "") -> Response:
+    """Go on with a turn's stream after the event that `Last-Event-ID` or `after` names; or look at it."""
+    services: Services = request.app.state.services
+    found = await _name(services, session, turn)
+    if "text/event-stream" not in request.headers.get("accept", ""):
+        return _told(await services.turns.find(found))
+    cursor = request.headers.get("last-event-id") or after
+    place = read_cursor(cursor, found.turn) if cursor else START
+    live = await services.turns.attach(found)
+    end = await _end(live, place)
+    if live.fold.ending and place == end:
+        return Response(status_code=204, headers=turn_headers(live))  # a browser's source ends only by this
+    return stream_answer(services, live, ChunkWriter(live, place), _RETRY)
+
+
+@router.post("/v1/sessions/{session}/cancel")
+@router.post(_TURN + "/cancel")
+async def cancel_turn(request: Request, session: str, turn: str | None = None) -> Response:
+    """Stop a turn, or the session's latest one. One that has ended stays as it is."""
+    services: Services = request.app.state.services
+    live = await services.turns.find(await _name(services, session, turn))
+    return await _stop(live, -1)
+
+
+@router.post("/v1/sessions/{session}/interrupt")
+@router.post(_TURN + "/interrupt")
+async def interrupt_turn(request: Request, session: str, turn: str | None = None) -> Response:
+    """The caller spoke: stop the turn, if it goes on, and write down how much of it was heard."""
+    services: Services = request.app.state.services
+    heard = _read_heard(await read_body(request, services.settings.max_body_bytes))
+    live = await services.turns.find(await _name(services, session, turn))
+    await _catch_up(live)
+    return await _stop(live, heard.chars_of(live.text, services.settings.speech_chars_per_s))
+
+
+async def _name(services: Services, quoted: str, turn: str | None) -> TurnRef:
+    """The turn that a path names, or its session's latest one. Raises NotFound, Gone, Unavailable."""
+    session, _ = await find_session(services.sessions, quoted)
+    if turn is None:
+        try:
+            turn = await services.sessions.last_turn(session)
+        except STORE_ERRORS:
+            raise store_is_away() from None
+        if turn is None:
+            raise Gone("the session's turns are no longer kept", code="turn_gone", param="turn")
+    elif not valid_turn(turn):
+        raise NotFound("there is no such turn", code="turn_not_found", param="turn")
+    return TurnRef(session, turn)
+
+
+async def _end(live: LiveTurn, place: Place) -> Place:
+    """Where the answer stands. Raises BadRequest if the place lies past that, Unavailable."""
+    for caught_up in (False, True):
+        writer = ChunkWriter(live)
+        writer.write(live.releases)
+        if writer.place.covers(place):
+            return writer.place
+        if not caught_up:  # another replica may have read further
+            await _catch_up(live)
+    raise past_the_end()
+
+
+def _read_heard(raw: bytes) -> Heard:
+    try:
+        body: Any = orjson.loads(raw) if raw else {}
+        return Heard.model_validate(body)
+    except orjson.JSONDecodeError:
+        raise BadRequest("the body is not valid JSON", code="invalid_json") from None
+    except ValidationError as error:
+        raise first_error(error) from None
+
+
+async def _stop(live: LiveTurn, heard: int) -> Response:
+    try:
+        if not await live.interrupt("client", heard):
+            raise Gone("the session's log is closed", code="turn_gone", param="turn")
+    except STORE_ERRORS:
+        raise store_is_away() from None
+    await _catch_up(live)
+    return _told(live)
+
+
+async def _catch_up(live: LiveTurn) -> None:
+    try:
+        await live.catch_up()
+    except STORE_ERRORS:
+        raise store_is_away() from None
+
+
+def _told(live: LiveTurn) -> Response:
+    return Response(
+        orjson.dumps(turn_object(live)), media_type="application/json", headers=turn_headers(live)
+    )

@@ -1,0 +1,103 @@
+"""What a session remembers: what its last turn asked, and what the caller heard of the answer.
+
+Pure: it follows from the log's entries alone, so every replica remembers the same.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from common.events import Entry, TurnInterrupted, TurnStarted
+from common.fold import Fold
+from common.releases import Called, Release, Said
+
+Message = dict[str, Any]
+
+_SYSTEM = ("system", "developer")
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """One turn as the next one remembers it. `asked`: its messages, with what it remembered itself."""
+
+    asked: list[Message]
+    said: str = ""
+    calls: tuple[Message, ...] = ()
+
+    def before(self, own: list[Message], most: int) -> tuple[list[Message], int]:
+        """The session's messages with a client's `own` at their end, and how many were remembered.
+
+        At most so many as `most` without system messages; the client's own system message takes their place.
+        """
+        answered = bool(self.calls) and _answers_all(own, self.calls)
+        past = [*self.asked, *self._answer(answered)]
+        system = [] if any(map(_is_system, own)) else [m for m in past if _is_system(m)]
+        talk = _latest([m for m in past if not _is_system(m)], most, whole_exchange=answered)
+        lead = next((place for place, m in enumerate(own) if not _is_system(m)), len(own))
+        return [*system, *own[:lead], *talk, *own[lead:]], len(system) + len(talk)
+
+    def _answer(self, with_calls: bool) -> list[Message]:
+        """The assistant's message. Model servers refuse calls that nothing answers."""
+        if with_calls:
+            return [{"role": "assistant", "content": self.said or None, "tool_calls": list(self.calls)}]
+        return [{"role": "assistant", "content": self.said}] if self.said else []
+
+
+def read_history(entries: list[Entry]) -> History:
+    """What there is to remember of a turn, from its start to the log's end. Raises UnknownFold."""
+    started = entries[0].event
+    assert isinstance(started, TurnStarted)
+    fold, heard, releases = Fold(started), None, list[Release]()
+    for entry in entries[1:]:
+        event = entry.event
+        releases += fold.feed(event, entry.ms - entries[0].ms)
+        if isinstance(event, TurnInterrupted) and event.turn == started.turn and event.heard >= 0:
+            heard = event.heard  # also of a turn that was over: the caller was still listening
+    calls = tuple(_call(release) for release in releases if isinstance(release, Called))
+    return History(started.request["messages"], _said(releases, heard), calls)
+
+
+def _said(releases: list[Release], heard: int | None) -> str:
+    """The lanes' words up to where the caller heard them. A filler is heard, but says nothing."""
+    words, left = list[str](), heard
+    for release in releases:
+        if isinstance(release, Said):
+            text = release.text[:left]
+            left = None if left is None else left - len(text)
+            if release.lane != "filler":
+                words.append(text)
+    return "".join(words).strip()
+
+
+def _call(called: Called) -> Message:
+    function = {"name": called.call.name, "arguments": called.call.arguments}
+    return {"id": called.call.id, "type": "function", "function": function}
+
+
+def _is_system(message: Message) -> bool:
+    return message["role"] in _SYSTEM
+
+
+def _answers_all(own: list[Message], calls: tuple[Message, ...]) -> bool:
+    """Whether the messages begin with the tools' answers to all these calls."""
+    return {call["id"] for call in calls} <= set(_answered(own))
+
+
+def _answered(own: list[Message]) -> Iterator[Any]:
+    for message in own:
+        if message["role"] == "tool":
+            yield message.get("tool_call_id")
+        elif not _is_system(message):
+            return
+
+
+def _latest(talk: list[Message], most: int, *, whole_exchange: bool) -> list[Message]:
+    """The last messages, from one of the user's on; nothing that answers what was cut off.
+
+    `whole_exchange`: never less than from the user's last one, which tools are still at work on.
+    """
+    users = [place for place, message in enumerate(talk) if message["role"] == "user"]
+    begin = next((place for place in users if place >= len(talk) - most), len(talk))
+    if whole_exchange and begin == len(talk):
+        begin = users[-1] if users else len(talk) - 1
+    return talk[begin:]

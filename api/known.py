@@ -1,0 +1,52 @@
+"""Sessions by the name in a path: found, or refused in the same words whoever asks."""
+
+from urllib.parse import unquote
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from common.errors import NotFound, Unavailable
+from common.keys import DEFAULT_TENANT, SessionRef, valid_session
+from common.sessions import Known, Sessions
+from common.stores import STORE_ERRORS
+
+_PATHS = "/v1/sessions/"
+
+
+class QuotedPaths:
+    """ASGI middleware: sessions' paths are routed as they were sent.
+
+    A name may hold a quoted slash, which would else be taken for a part of the path.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"].startswith(_PATHS) and scope.get("raw_path"):
+            scope = {**scope, "path": scope["raw_path"].decode("ascii", "replace")}
+        await self._app(scope, receive, send)
+
+
+async def find_session(sessions: Sessions, quoted: str) -> tuple[SessionRef, Known]:
+    """The session of a path's quoted name. Raises NotFound, Unavailable."""
+    session = session_ref(quoted)
+    try:
+        known = await sessions.find(session)
+    except STORE_ERRORS:
+        raise Unavailable("the store is away; try again", code="store_unavailable") from None
+    if known is None:
+        raise no_session()
+    return session, known
+
+
+def session_ref(quoted: str) -> SessionRef:
+    """Whom a path's quoted name would mean. Raises NotFound where nobody can be called so."""
+    name = unquote(quoted)
+    if not valid_session(name):
+        raise no_session()
+    return SessionRef(DEFAULT_TENANT, name)
+
+
+def no_session() -> NotFound:
+    """Unknown, deleted, or somebody else's: nobody can tell which."""
+    return NotFound("there is no such session", code="session_not_found", param="session")

@@ -1,0 +1,180 @@
+"""What lies before a turn: its own start, if this is a retry, and what its session remembers."""
+
+import asyncio
+import logging
+from dataclasses import dataclass, replace
+
+import orjson
+
+from api.history import History, read_history
+from api.once import Claim, Held, Once
+from api.requests import TurnRequest
+from common import driver, keys
+from common.events import Entry, TurnEnded, TurnStarted
+from common.fold import UnknownFold
+from common.keys import SessionRef, TurnRef
+from common.log import decode_entries, read_after
+from common.profiles import Memory, Profiles
+from common.sessions import Known, Sessions
+from common.settings import Settings
+from common.stores import Pipe, Stores
+
+logger = logging.getLogger(__name__)
+
+_PAGE = 128  # most turns fit in, and a larger one costs every start
+Raw = list[tuple[bytes, dict[bytes, bytes]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    """A turn that knows its past and is to start; or `earlier`: the one that this request has started."""
+
+    started: TurnStarted
+    claim: Claim | None = None
+    earlier: TurnRef | None = None
+
+
+class Past:
+    """Looks back from a planned turn. What its session remembers follows from the log, or the archive."""
+
+    def __init__(self, settings: Settings, stores: Stores, sessions: Sessions, profiles: Profiles) -> None:
+        self._settings = settings
+        self._stores = stores
+        self._sessions = sessions
+        self._profiles = profiles
+
+    async def recall(self, turn: TurnRef, started: TurnStarted, request: TurnRequest) -> Recalled:
+        """Look for an earlier start and for what to remember, in one round trip if both servers are one.
+
+        Raises Conflict where the request's key was used for another, STORE_ERRORS.
+        """
+        profile = self._profiles.get(started.profile)
+        assert profile is not None, "the turn was planned for a profile"
+        remembers = _remembers(profile.memory, request)
+        if not remembers and request.once is None:
+            return Recalled(started)
+        known, (held, tail) = await asyncio.gather(
+            self._sessions.find(turn.session), self._look(turn.session, request, remembers)
+        )
+        claim = None
+        if request.once:
+            if held and known is None:  # of two servers the one with the index was asked too early
+                known = await self._sessions.find(turn.session)
+            if before := _valid(held, known):
+                before.check(request.once)
+                return Recalled(started, earlier=TurnRef(turn.session, before.turn))
+            claim = self._claim(turn, request.once, held)
+        if remembers and known:
+            last = await self._last_turn(turn.session, known, tail, profile.memory)
+            started = _with_history(started, last, profile.memory.max_messages)
+        return Recalled(started, claim)
+
+    def _claim(self, turn: TurnRef, once: Once, seen: bytes | None) -> Claim:
+        held = Held(turn.turn, once.fingerprint, self._stores.log_clock.now_ms())
+        return Claim(
+            keys.once(turn.session, once.key), seen, held, min(once.most_s, self._settings.retention_s)
+        )
+
+    async def _look(
+        self, session: SessionRef, request: TurnRequest, remembers: bool
+    ) -> tuple[bytes | None, Raw]:
+        """What the request's key holds, and the log's last page, the newest first: as of one moment."""
+
+        def build(pipe: Pipe) -> None:
+            if request.once:
+                pipe.get(keys.once(session, request.once.key))
+            if remembers:
+                pipe.xrevrange(keys.log(session), count=_PAGE)
+
+        replies = await self._stores.on_log.run(build)
+        return replies[0] if request.once else None, replies[-1] if remembers else []
+
+    async def _last_turn(self, session: SessionRef, known: Known, tail: Raw, memory: Memory) -> list[Entry]:
+        """The session's last turn, from its start to the log's end; none where it is forgotten."""
+        since_ms = self._stores.log_clock.now_ms() - memory.expiry_ms
+        entries = await self._read_back(session, tail)
+        if not entries and self._settings.archive_url and known.last_turn_ms > since_ms:
+            entries = await self._archived(session)
+        if not entries or entries[0].ms <= max(since_ms, known.void_ms):
+            return []
+        return await self._stop(session, entries)
+
+    async def _read_back(self, session: SessionRef, tail: Raw) -> list[Entry]:
+        """The log from its last turn's start on, the rest of it read backwards."""
+        raw, page = list(tail), tail
+        while not any(map(_is_start, page)):
+            if len(page) < _PAGE:
+                return []
+            before = f"({page[-1][0].decode()}"
+            page = await self._stores.log.xrevrange(keys.log(session), max=before, count=_PAGE)
+            raw += page
+        begin = next(place for place, item in enumerate(raw) if _is_start(item))
+        return _from_start(decode_entries(raw[begin::-1]))
+
+    async def _archived(self, session: SessionRef) -> list[Entry]:
+        """The same from the archive. Where that is away, a call without memory is better than none."""
+        last: list[Entry] = []
+        try:
+            async with asyncio.timeout(self._settings.redis_timeout_s):
+                async for page in self._sessions.entries(session):
+                    for entry in page:
+                        if isinstance(entry.event, TurnStarted):
+                            last = []
+                        last.append(entry)
+        except OSError as error:
+            logger.warning("a turn starts without memory", extra={"error": type(error).__name__})
+            return []
+        return _from_start(last)
+
+    async def _stop(self, session: SessionRef, entries: list[Entry]) -> list[Entry]:
+        """Stop a turn that goes on, so that what was said of it is known, unless both may go on."""
+        started = entries[0].event
+        assert isinstance(started, TurnStarted)
+        over = any(isinstance(e.event, TurnEnded) and e.event.turn == started.turn for e in entries)
+        if over or not started.policy.get("barge_in", True):
+            return entries
+        await driver.interrupt(self._stores, TurnRef(session, started.turn), "next_turn")
+        return [*entries, *await read_after(self._stores, session, entries[-1].id)]
+
+
+def _remembers(memory: Memory, request: TurnRequest) -> bool:
+    """Whether the turn is to know what its session remembers. A session of no name has nothing to."""
+    if request.session is None:
+        return False
+    if request.memory is not None:
+        return request.memory
+    if memory.mode != "auto":
+        return memory.mode == "on"
+    return not any(message["role"] == "assistant" for message in request.body["messages"])
+
+
+def _valid(held: bytes | None, known: Known | None) -> Held | None:
+    """What the key holds, unless it is of a deleted session."""
+    if held is None or known is None:
+        return None
+    found = Held(**orjson.loads(held))
+    return found if found.ms > known.void_ms else None
+
+
+def _with_history(started: TurnStarted, last: list[Entry], most: int) -> TurnStarted:
+    """The turn's start with what is remembered before its messages."""
+    if not last:
+        return started
+    try:
+        history = read_history(last)
+    except UnknownFold:
+        before = last[0].event
+        assert isinstance(before, TurnStarted)
+        logger.warning("what was said is not known to this version", extra={"turn": before.turn})
+        history = History(before.request["messages"])
+    messages, remembered = history.before(started.request["messages"], most)
+    return replace(started, request={**started.request, "messages": messages}, remembered=remembered)
+
+
+def _is_start(item: tuple[bytes, dict[bytes, bytes]]) -> bool:
+    return b"turn.started" in item[1]
+
+
+def _from_start(entries: list[Entry]) -> list[Entry]:
+    """The entries, if they begin with a turn: its start may be lost, or broken."""
+    return entries if entries and isinstance(entries[0].event, TurnStarted) else []

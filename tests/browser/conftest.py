@@ -1,0 +1,35 @@
+"""A real browser, and a gateway for it to talk to. Without Chromium these tests are skipped, and say so."""
+
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "e2e"))
+
+from stack import Simulator, Stack
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The browser's command."""
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if found is None:
+        pytest.skip("no Chromium here: apt-get install chromium")
+    return found
+
+
+@pytest.fixture(scope="session")
+def gateway(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A gateway with one process of each kind, and simulated models."""
+    simulator = Simulator(tmp_path_factory.mktemp("simulator"))
+    stack = Stack(simulator, tmp_path_factory.mktemp("gateway"), {"FAST_REPLY_RESUME_GRACE_S": "10"})
+    try:
+        simulator.start()
+        stack.heal()
+        yield stack
+    finally:
+        stack.stop()
+        simulator.stop()
