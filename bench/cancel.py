@@ -1,7 +1,8 @@
 """Cancelling: from the full's overtaking text leaving the model's server to the draft's connection closed.
 
-Both moments are the simulator's own. The full overtakes with its first token and the draft is cut at once, so
-that the moment is unambiguous. And stopping a turn: from a client's `cancel` to the full's connection closed.
+Both moments are the simulator's own. The full overtakes with its first token, which is not looked at for
+repeats, and the draft is cut at once, so that the moment is unambiguous. And stopping a turn: from a client's
+`cancel` to the full's connection closed.
 
 One after the other, on an idle machine. Target: p50 at most 15 ms, p99 at most 60 ms.
 50 turns live at once, their hand-overs within half a second: no target.
@@ -21,7 +22,7 @@ from bench.stack import DRAFT_PROMPT, Shape, Stack
 _TURNS = 200
 _LIVE = 50
 _WAIT_S = 5.0
-_POLICY = {"policy": {"handoff": {"when": "first_token", "cut": "now"}}}
+_POLICY = {"policy": {"handoff": {"when": "first_token", "cut": "now", "join": "append"}}}
 _LONG = "The draft goes on and on, and it will not come to an end by itself before it is cut. " * 20
 _SHORT = "That is what the full answer says."
 

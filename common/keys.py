@@ -152,7 +152,13 @@ TELLING = "fr:telling"
 """Sorted set: `<turn>|<attempt>`, ended turns that a webhook is yet to be told of, by when to try, ms."""
 
 KEEPING = "fr:keeping"
-"""String: held by the worker that archives now. Expires if it is not renewed."""
+"""String: held by the worker that archives, trims and forgets now, and for a while after. Expires."""
+
+
+def telling(member: str) -> str:
+    """String: the worker that tries this member of `TELLING` now. Goes after the try; expires after 55 s."""
+    return f"fr:telling:{member}"
+
 
 UPSTREAMS_BUSY = "fr:upstreams:busy"
 """Sorted set: upstreams that asked to be left alone, by until when, ms. Old members go with the next one."""
@@ -227,6 +233,7 @@ def sessions(tenant: str) -> str:
     """Sorted set: all sessions, archived ones too, quoted, by the start of their last turn, ms.
 
     A session that is not in it doesn't exist, whatever else is found of it.
+    Members go when their time is over.
     """
     return f"fr:sessions:{tenant}"
 
@@ -237,7 +244,10 @@ def live_turns(tenant: str) -> str:
 
 
 def deleted(tenant: str) -> str:
-    """Sorted set: deleted sessions, quoted, by when, ms of the log's clock. Events up to then are void."""
+    """Sorted set: deleted sessions, quoted, by when, ms of the log's clock. Events up to then are void.
+
+    Members are dropped a day later, with whatever may have been left of them.
+    """
     return f"fr:deleted:{tenant}"
 
 

@@ -14,15 +14,19 @@ import httpx
 import uvloop
 from httpx_aiohttp import AiohttpTransport
 
+from common.archive import open_archive
 from common.keys import Lane
 from common.logs import set_up_logs
 from common.memory import freeze_start_up
 from common.profiles import Profiles
 from common.reader import LogReader
 from common.seal import seal_of
+from common.sessions import Sessions
 from common.settings import Settings
 from common.stores import STORE_ERRORS, Stores, open_stores
+from common.url_guard import open_guarded_client
 from workers.indexes import Indexes
+from workers.keeper import Keeper
 from workers.lane import LaneRunner
 from workers.providers.registry import Providers
 from workers.publisher import Publisher
@@ -32,6 +36,8 @@ from workers.running import RunningLanes
 from workers.speech.lane import SpeechRunner
 from workers.speech.voices import open_voice
 from workers.sweep import Sweep
+from workers.telling import TIMEOUT_S as TELLING_TIMEOUT_S
+from workers.telling import Teller
 
 _HAND_OVER_S = 3.0
 _LONGEST_TURN_S = 3_660.0  # the policy's longest deadline, and a minute
@@ -60,7 +66,11 @@ async def work(settings: Settings, lane: Lane) -> None:
     stopping = asyncio.Event()
     for signum in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(signum, stopping.set)
-    async with open_stores(settings) as stores, open_client(settings) as client:
+    async with (
+        open_stores(settings) as stores,
+        open_client(settings) as client,
+        open_guarded_client(settings.allowed_hosts, TELLING_TIMEOUT_S) as guarded,
+    ):
         await _first_contact(stores, stopping)
         worker = worker_id()
         running = RunningLanes(settings, stores, lane, worker)
@@ -74,7 +84,11 @@ async def work(settings: Settings, lane: Lane) -> None:
             timeout_s=_LONGEST_TURN_S,
         )
         sweep = Sweep(settings, stores, worker)
-        background = [*own, running.run(), sweep.run(), runner.main()]
+        archive = open_archive(settings.archive_url)
+        keeper = Keeper(settings, stores, worker, archive)
+        background = [*own, running.run(), sweep.run(), keeper.run(), runner.main()]
+        if settings.webhook_url:
+            background.append(Teller(settings, stores, Sessions(stores, archive), guarded, worker).run())
         freeze_start_up()
         await _until_stopped(background, stopping, lambda: _drain(settings, runner, running))
         await running.upstreams.settle()

@@ -175,7 +175,7 @@ def test_models_are_the_profiles(client: OpenAI) -> None:
 
 
 def test_the_full_is_asked_what_the_client_asked(client: OpenAI, stack: Stack) -> None:
-    model = stack.simulator.full(text="Yes.")
+    model = stack.simulator.full(text="Yes.", ttft_ms=500)
     stack.simulator.draft(text="Well,")
     wishes: dict[str, Any] = {
         "seed": 7, "stop": ["\n\n"], "temperature": 0.3, "top_p": 0.9, "user": "u-1",

@@ -1,5 +1,6 @@
 """The servers behind the tests. Each test has databases of its own there, so nothing is ever flushed."""
 
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -72,3 +73,9 @@ def backend(request: pytest.FixtureRequest) -> Backend:
 def session() -> SessionRef:
     """A session in the test's own database; its name needs quoting."""
     return SessionRef("default", "call 7:{a}")
+
+
+@pytest.fixture(params=["directory", "memory"])
+def archive_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A directory, and what stands for an object store: no directories, no renames."""
+    return str(tmp_path / "calls") if request.param == "directory" else f"memory://{secrets.token_hex(4)}"

@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+from waiting import until
+
 from common import keys, queue
 from common.archive import Archive, id_of, open_archive
 from common.events import Event, TurnEnded, TurnStarted, encode
@@ -85,7 +87,17 @@ async def open_keeper(settings: Settings, name: str = "w:1") -> AsyncIterator[Ke
         yield Keeper(settings, stores, name, open_archive(settings.archive_url))
 
 
+@asynccontextmanager
+async def keeping(settings: Settings) -> AsyncIterator[tuple[Stores, Keeper]]:
+    """A keeper, and other eyes on the same stores."""
+    async with open_stores(settings) as eyes, open_keeper(settings) as keeper:
+        await eyes.sync_clocks()
+        yield eyes, keeper
+
+
 async def keep(keeper: Keeper, eyes: Stores) -> None:
-    """One round, whoever kept a moment ago."""
+    """One round, whoever kept a moment ago; its clock is past all that was written before."""
+    now_ms = eyes.queue_clock.now_ms()
+    await until(lambda: keeper._stores.queue_clock.now_ms() > now_ms)
     await eyes.queue.delete(keys.KEEPING)
     assert await keeper.keep()

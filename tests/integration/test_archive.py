@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import secrets
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,12 +19,6 @@ def lines(*ids: int) -> list[bytes]:
     return [b'{"id":"%d-0","kind":"delta","event":{"text":"one\\nline"}}\n' % number for number in ids]
 
 
-@pytest.fixture(params=["directory", "memory"])
-def place_of(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A directory, and what stands for an object store: no directories, no renames."""
-    return str(tmp_path / "calls") if request.param == "directory" else f"memory://{secrets.token_hex(4)}"
-
-
 def files(archive: Archive, session: SessionRef) -> list[str]:
     """All there is of a session, half-written files too."""
     fs: Any = archive._fs
@@ -40,17 +33,17 @@ def directory(archive: Archive, session: SessionRef) -> Path:
 
 
 @in_loop
-async def test_what_was_written_is_read_by_another_process(place_of: str, session: SessionRef) -> None:
-    assert await Archive(place_of).read(session) == []
-    assert await Archive(place_of).last(session) is None
-    await Archive(place_of).write(session, lines(1, 2, 3))
-    assert await Archive(place_of).read(session) == lines(1, 2, 3)
+async def test_what_was_written_is_read_by_another_process(archive_url: str, session: SessionRef) -> None:
+    assert await Archive(archive_url).read(session) == []
+    assert await Archive(archive_url).last(session) is None
+    await Archive(archive_url).write(session, lines(1, 2, 3))
+    assert await Archive(archive_url).read(session) == lines(1, 2, 3)
     assert [id_of(line) for line in lines(1, 20)] == ["1-0", "20-0"]
 
 
 @in_loop
-async def test_a_longer_file_takes_the_place_of_shorter_ones(place_of: str, session: SessionRef) -> None:
-    archive = Archive(place_of)
+async def test_a_longer_file_takes_the_place_of_shorter_ones(archive_url: str, session: SessionRef) -> None:
+    archive = Archive(archive_url)
     for last in (2, 9, 10):
         await archive.write(session, lines(*range(1, last + 1)))
         assert files(archive, session) == [f"{last}-0.jsonl.gz"]
@@ -59,8 +52,8 @@ async def test_a_longer_file_takes_the_place_of_shorter_ones(place_of: str, sess
 
 
 @in_loop
-async def test_who_writes_late_or_again_does_no_harm(place_of: str, session: SessionRef) -> None:
-    archive = Archive(place_of)
+async def test_who_writes_late_or_again_does_no_harm(archive_url: str, session: SessionRef) -> None:
+    archive = Archive(archive_url)
     await archive.write(session, lines(1, 2, 3, 4))
     await archive.write(session, lines(1, 2))  # by an archiver that stood still meanwhile
     assert await archive.read(session) == lines(1, 2, 3, 4)
@@ -70,8 +63,8 @@ async def test_who_writes_late_or_again_does_no_harm(place_of: str, session: Ses
 
 
 @in_loop
-async def test_what_is_deleted_is_gone_and_the_rest_stays(place_of: str, session: SessionRef) -> None:
-    archive, other = Archive(place_of), SessionRef("default", "other")
+async def test_what_is_deleted_is_gone_and_the_rest_stays(archive_url: str, session: SessionRef) -> None:
+    archive, other = Archive(archive_url), SessionRef("default", "other")
     await archive.delete(session)
     await archive.write(session, lines(1, 2))
     await archive.write(other, lines(1))
@@ -86,9 +79,9 @@ async def test_what_is_deleted_is_gone_and_the_rest_stays(place_of: str, session
 
 
 @in_loop
-async def test_no_two_sessions_share_a_place(place_of: str) -> None:
+async def test_no_two_sessions_share_a_place(archive_url: str) -> None:
     names = [".", "..", "../x", "a/b", "a:b", "call", "CALL", "x" * 128, "х" * 128, "х" * 127 + "у"]
-    archive = Archive(place_of)
+    archive = Archive(archive_url)
     sessions = [SessionRef(tenant, name) for tenant in ("default", "acme") for name in names]
     for number, each in enumerate(sessions):
         await archive.write(each, lines(number))
@@ -122,8 +115,10 @@ async def test_a_file_half_written_is_not_seen_and_goes_with_the_next(
 
 
 @in_loop
-async def test_a_reader_beside_a_writer_always_finds_a_whole_file(place_of: str, session: SessionRef) -> None:
-    archive, reader = Archive(place_of), Archive(place_of)
+async def test_a_reader_beside_a_writer_always_finds_a_whole_file(
+    archive_url: str, session: SessionRef
+) -> None:
+    archive, reader = Archive(archive_url), Archive(archive_url)
     await archive.write(session, lines(1))
     writing = asyncio.create_task(_grow(archive, session))
     seen = 1

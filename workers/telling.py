@@ -1,0 +1,181 @@
+"""The teller: run by every worker, it tells the webhook of turns that have ended.
+
+At least once: a turn stays listed until the receiver has taken it or was tried for the last time. A receiver
+knows a repeated message by its id, the turn's. The form is that of https://www.standardwebhooks.com.
+"""
+
+import asyncio
+import base64
+import binascii
+import hashlib
+import hmac
+import logging
+import random
+from datetime import UTC, datetime
+
+import httpx
+import orjson
+from pydantic import SecretStr
+
+from common import keys
+from common.events import TurnEnded
+from common.keys import TurnRef, parse_lease
+from common.recording import SessionTurns
+from common.sessions import Sessions
+from common.settings import Settings
+from common.stores import STORE_ERRORS, Pipe, Stores
+from common.turn_report import report_turn
+
+logger = logging.getLogger(__name__)
+
+TIMEOUT_S = 10.0
+BACK_OFF_S = (5, 30, 120, 600, 3_600, 21_600)
+"""How long after each failure it is tried again; after the last there is no more."""
+
+_POLL_S = 1.0
+_BATCH = 20
+_AGAIN_MS = 60_000  # so long a dead teller's turns wait, far longer than a try takes
+_HOLD_MS = 55_000
+_GONE = 410
+
+
+class Teller:
+    """Posts what is due. Several share the work: each turn is held by who tells of it now."""
+
+    def __init__(
+        self, settings: Settings, stores: Stores, sessions: Sessions, client: httpx.AsyncClient, worker: str
+    ) -> None:
+        self._url = settings.webhook_url
+        self._secret = settings.webhook_secret
+        self._stores = stores
+        self._sessions = sessions
+        self._client = client
+        self._worker = worker
+
+    async def run(self) -> None:
+        """Tell until cancelled."""
+        while True:
+            told = 0
+            try:
+                told = await self.tell()
+            except STORE_ERRORS as error:
+                logger.warning("could not tell of turns", extra={"error": type(error).__name__})
+            if told < _BATCH:
+                await asyncio.sleep(_POLL_S * random.uniform(0.75, 1.25))
+
+    async def tell(self) -> int:
+        """Tell of what is due by now, as far as nobody else does; how much that was. Raises STORE_ERRORS."""
+        now_ms = self._stores.queue_clock.now_ms()
+        due = await self._stores.queue.zrangebyscore(keys.TELLING, "-inf", now_ms, start=0, num=_BATCH)
+        mine = await self._hold([member.decode() for member in due], now_ms)
+        await asyncio.gather(*(self._try(member) for member in mine))
+        return len(mine)
+
+    async def _hold(self, members: list[str], now_ms: int) -> list[str]:
+        """Those that nobody else holds, and that are still to be told of."""
+        if not members:
+            return []
+
+        def build(pipe: Pipe) -> None:
+            for member in members:
+                pipe.set(keys.telling(member), self._worker, nx=True, px=_HOLD_MS)
+                pipe.zadd(keys.TELLING, {member: now_ms + _AGAIN_MS}, xx=True, ch=True)
+
+        replies = await self._stores.on_queue.run(build)
+        held = zip(members, replies[::2], replies[1::2], strict=True)
+        return [member for member, is_mine, is_due in held if is_mine and is_due]
+
+    async def _try(self, member: str) -> None:
+        """One try at one turn; trouble with it must not keep the others from being told of."""
+        try:
+            turn, attempt = _parse(member)
+        except (ValueError, IndexError):
+            await self._done(member)
+            return
+        try:
+            body = await self._message(turn)
+            is_over = body is None or await self._post(turn.turn, attempt, body)
+        except STORE_ERRORS as error:
+            logger.warning("could not read an ended turn", extra={"error": type(error).__name__})
+            return  # in a minute it is nobody's any more
+        except Exception:
+            logger.exception("could not tell of a turn")
+            is_over = False
+        if is_over:
+            await self._done(member)
+        elif attempt > len(BACK_OFF_S):
+            logger.error("gave up telling of a turn", extra={"turn": turn.turn, "attempts": attempt})
+            await self._done(member)
+        else:
+            wait_ms = int(BACK_OFF_S[attempt - 1] * 1000 * random.uniform(0.9, 1.2))
+            await self._done(member, {f"{turn}|{attempt + 1}": self._stores.queue_clock.now_ms() + wait_ms})
+
+    async def _done(self, member: str, again: dict[str, int] | None = None) -> None:
+        def build(pipe: Pipe) -> None:
+            pipe.zrem(keys.TELLING, member)
+            if again:
+                pipe.zadd(keys.TELLING, again)
+            pipe.delete(keys.telling(member))
+
+        await self._stores.on_queue.run(build)
+
+    async def _message(self, turn: TurnRef) -> bytes | None:
+        """What there is to tell; None where the turn isn't kept any more."""
+        turns, ended_ms = SessionTurns(), 0
+        for entry in await self._sessions.turn(turn):
+            turns.take(entry)
+            if isinstance(entry.event, TurnEnded) and entry.event.turn == turn.turn:
+                ended_ms = ended_ms or entry.ms
+        report = next((report_turn(t) for t in turns.all() if t.started.turn == turn.turn), None)
+        if report is None:
+            return None
+        ended = datetime.fromtimestamp(ended_ms / 1000, UTC).isoformat(timespec="milliseconds")
+        data = {"session": turn.session.session, **report}
+        return orjson.dumps({"type": "turn.ended", "timestamp": ended, "data": data})
+
+    async def _post(self, message: str, attempt: int, body: bytes) -> bool:
+        """Whether the receiver has the message, or wants no more of it."""
+        headers = sign(self._secret, message, self._stores.queue_clock.now_ms() // 1000, body)
+        status, error = 0, ""
+        try:
+            async with (
+                asyncio.timeout(TIMEOUT_S),
+                self._client.stream("POST", self._url, content=body, headers=headers) as response,
+            ):
+                status = response.status_code
+        except (httpx.HTTPError, TimeoutError) as failure:
+            error = type(failure).__name__
+        if 200 <= status < 300 or status == _GONE:
+            return True
+        about = {"turn": message, "attempt": attempt, "status": status, "error": error}
+        logger.warning("could not tell of a turn", extra=about)
+        return False
+
+
+def _parse(member: str) -> tuple[TurnRef, int]:
+    name, _, number = member.rpartition("|")
+    turn = parse_lease(name)
+    if not isinstance(turn, TurnRef):
+        raise ValueError("jobs are not told of")
+    return turn, int(number)
+
+
+def sign(secret: SecretStr, message: str, now_s: int, body: bytes) -> dict[str, str]:
+    """The headers of a message. Without a secret there is no signature."""
+    headers = {
+        "content-type": "application/json",
+        "webhook-id": message,
+        "webhook-timestamp": str(now_s),
+    }
+    if key := _key(secret.get_secret_value()):
+        digest = hmac.digest(key, f"{message}.{now_s}.".encode() + body, hashlib.sha256)
+        headers["webhook-signature"] = f"v1,{base64.b64encode(digest).decode()}"
+    return headers
+
+
+def _key(secret: str) -> bytes:
+    """A secret is base64, as the form says; whatever isn't is taken as it is."""
+    try:
+        return base64.b64decode(secret.removeprefix("whsec_"), validate=True)
+    except (binascii.Error, ValueError):
+        return secret.encode()
