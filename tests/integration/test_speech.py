@@ -33,6 +33,7 @@ from common.sse import SSEParser
 from common.stores import Stores, open_stores
 from workers.runner import JobRunner
 from workers.running import RunningLanes
+from workers.speech import speaking
 from workers.speech.espeak import EmbeddedVoice
 from workers.speech.lane import SpeechRunner
 from workers.speech.speakable import speakable
@@ -310,6 +311,28 @@ async def test_an_interrupted_turn_falls_silent(valkey: Backend) -> None:
         assert heard.events[-1]["choices"][0]["finish_reason"] == "stop"
         await until(lambda: over(api.stores, live.turn))
         assert voice.spoken == []
+
+
+def test_a_deleted_sessions_turn_is_not_waited_for(valkey: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(speaking, "_LOST_S", -0.9)
+
+    @in_loop
+    async def run() -> None:
+        settings, held = valkey.settings(), asyncio.Event()
+        model = Scripted(full=[[*words("We open"), held]])
+        async with (
+            open_workers(settings, model, sweeping=False),
+            open_api(settings) as api,
+            open_speaker(settings, Counting()) as speaker,
+        ):
+            live = await begin(api, draft={"when": "never"}, deadline_ms=1_000)
+            await until(lambda: api.stores.queue.exists(keys.audio(live.turn)))
+            await api.stores.log.delete(keys.log(live.turn.session))
+            await until(lambda: not speaker.running.count)
+            ended = await over(api.stores, live.turn)
+            assert ended and ended.reason == "stopped"
+
+    run()
 
 
 @in_loop
