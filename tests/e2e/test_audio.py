@@ -72,8 +72,8 @@ def test_every_format_plays_as_long(stack: Stack, audio_format: str) -> None:
 
 def test_a_whole_answer_is_a_file(stack: Stack) -> None:
     model = stack.simulator.full(text=FULL)
-    body = {"model": model, "messages": [user("Hello")], "modalities": ["text", "audio"]}
-    answer = stack.client.post(PATH, json=body).json()
+    body = {"model": model, "messages": [user("Hello")], "useProgressiveResponse": False}
+    answer = stack.client.post(PATH, json={**body, "modalities": ["text", "audio"]}).json()
     message = answer["choices"][0]["message"]
     assert message["content"] is None and message["audio"]["transcript"] == FULL
     with wave.open(BytesIO(base64.b64decode(message["audio"]["data"]))) as file:
@@ -100,6 +100,7 @@ def test_openais_own_client_reads_it(stack: Stack) -> None:
             messages=[{"role": "user", "content": "Hello"}],
             modalities=["text", "audio"],
             audio={"voice": "alloy", "format": "wav"},
+            extra_body={"useProgressiveResponse": False},
         )
     audio = answer.choices[0].message.audio
     assert audio and audio.transcript == FULL and audio.expires_at > answer.created

@@ -13,6 +13,7 @@ from workers.running import Held
 from workers.speech.cutter import Cutter
 
 _PAUSE_S = 0.05  # where a text stops at what may be a sentence's end, it is taken for one after this
+_LOST_S = 5.0  # what the log doesn't say so long after the turn's deadline, it will not say
 
 
 class Speaking:
@@ -92,8 +93,12 @@ class Speaking:
     async def _more(self) -> None:
         """Wait for what comes next; where the text may stop here, only for a moment."""
         self._bell.clear()
+        rests = self._cutter.rests
         try:
-            async with asyncio.timeout(_PAUSE_S if self._cutter.rests else None):
+            async with asyncio.timeout(_PAUSE_S if rests else self._fold.policy.deadline_ms / 1000 + _LOST_S):
                 await self._bell.wait()
         except TimeoutError:
-            self._cutter.rest()
+            if rests:
+                self._cutter.rest()
+            else:
+                self._held.end("cancelled")  # the session was deleted: its turn can't end any more
