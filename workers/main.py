@@ -22,6 +22,7 @@ from common.reader import LogReader
 from common.seal import seal_of
 from common.settings import Settings
 from common.stores import STORE_ERRORS, Stores, open_stores
+from common.url_guard import open_guarded_client
 from workers.indexes import Indexes
 from workers.lane import LaneRunner
 from workers.providers.registry import Providers
@@ -60,12 +61,18 @@ async def work(settings: Settings, lane: Lane) -> None:
     stopping = asyncio.Event()
     for signum in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(signum, stopping.set)
-    async with open_stores(settings) as stores, open_client(settings) as client:
+    async with (
+        open_stores(settings) as stores,
+        open_client(settings) as client,
+        open_guarded_client(settings.allowed_hosts, _silence_s(settings)) as guarded,
+    ):
         await _first_contact(stores, stopping)
         worker = worker_id()
         running = RunningLanes(settings, stores, lane, worker)
-        open_lane = _open_speech if lane == "speech" else _open_models
-        run, own = open_lane(settings, stores, client, running)
+        if lane == "speech":
+            run, own = _open_speech(settings, stores, client, running)
+        else:
+            run, own = _open_models(settings, stores, client, guarded, running)
         runner = JobRunner(
             lane,
             stores.queue,
@@ -83,13 +90,22 @@ _Opened = tuple[Callable[..., Awaitable[None]], list[Coroutine[Any, Any, None]]]
 """What runs a lane's jobs, and its work in the background."""
 
 
+def _silence_s(settings: Settings) -> float:
+    """A silence that only a lane's own judgement may end."""
+    return 2 * max(settings.first_token_timeout_s, settings.next_token_timeout_s)
+
+
 def _open_models(
-    settings: Settings, stores: Stores, client: httpx.AsyncClient, running: RunningLanes
+    settings: Settings,
+    stores: Stores,
+    client: httpx.AsyncClient,
+    guarded: httpx.AsyncClient,
+    running: RunningLanes,
 ) -> _Opened:
     publisher, indexes = Publisher(stores), Indexes(stores)
     search = SearchService(settings, client) if settings.search_url else indexes
     retrieval = Retrieval(settings, stores, search)
-    provider = Providers(client, stores, seal_of(settings))
+    provider = Providers(client, guarded, stores, seal_of(settings))
     lanes = LaneRunner(settings, stores, Profiles(settings), provider, publisher, running, retrieval)
     indexing = [indexes.run()] if running.lane == "full" and search is indexes else []
     return lanes.run_lane, [publisher.run(), *indexing]
