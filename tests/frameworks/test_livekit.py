@@ -16,6 +16,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # of the modules that it imports
 ]
 
+LEAVE = {"fast_reply": {"on_disconnect": "cancel"}}
 CALL = {"id": "call_1", "name": "weather", "arguments": '{"city": "北京"}'}
 
 
@@ -36,7 +37,9 @@ def test_a_turn_with_a_tool_call(gateway: Stack) -> None:
 
     async def talk() -> tuple[list[llm.ChatChunk], list[llm.ChatChunk]]:
         headers = {"X-Session-ID": "livekit"}
-        plugin = openai.LLM(model=model, base_url=f"{gateway.url}/v1", api_key="any", extra_headers=headers)
+        plugin = openai.LLM(
+            model=model, base_url=f"{gateway.url}/v1", api_key="any", extra_headers=headers, extra_body=LEAVE
+        )
         tools = llm.ToolContext([weather])
         context = llm.ChatContext.empty()
         context.add_message(role="user", content="How is the weather in 北京?")
@@ -54,7 +57,9 @@ def test_a_turn_with_a_tool_call(gateway: Stack) -> None:
     assert asked == ["北京"]
     assert words(second) == "It has 22 degrees."
     assert [chunk.usage.total_tokens > 0 for chunk in (*first, *second) if chunk.usage] == [True, True]
-    result = gateway.simulator.requests(model)[1]["messages"][-1]
+    body = gateway.simulator.requests(model)[1]
+    assert "fast_reply" not in body
+    result = body["messages"][-1]
     assert (result["role"], result["tool_call_id"], result["content"]) == ("tool", "call_1", "22 degrees")
 
 

@@ -13,6 +13,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # of the modules that it imports
 ]
 
+LEAVE = {"fast_reply": {"on_disconnect": "cancel"}}
 CALL = {"id": "call_1", "name": "weather", "arguments": '{"city": "北京"}'}
 
 
@@ -62,7 +63,7 @@ def test_a_turn_with_a_function_call(gateway: Stack) -> None:
         api_key="any",
         base_url=f"{gateway.url}/v1",
         default_headers={"X-Session-ID": "pipecat"},
-        settings=OpenAILLMService.Settings(model=model),
+        settings=OpenAILLMService.Settings(model=model, extra={"extra_body": LEAVE}),
     )
     both = LLMContextAggregatorPair(context)
     worker = PipelineWorker(Pipeline([both.user(), service, Listener(), both.assistant()]))
@@ -77,6 +78,8 @@ def test_a_turn_with_a_function_call(gateway: Stack) -> None:
     asyncio.run(asyncio.wait_for(talk(), 60))
     assert answers[:2] == ["One moment.", "It has 22 degrees."]
     assert asked == [{"city": "北京"}]
-    result = gateway.simulator.requests(model)[1]["messages"][-1]
+    body = gateway.simulator.requests(model)[1]
+    assert "fast_reply" not in body
+    result = body["messages"][-1]
     assert (result["role"], result["tool_call_id"]) == ("tool", "call_1")
     assert "22 degrees" in result["content"]
