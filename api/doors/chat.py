@@ -25,6 +25,7 @@ _TENCENTS_CALLER = {
     "request_id": "x-request-id",
     "user_id": "x-user-id",
     "room_id": "x-room-id",
+    "room_id_type": "x-room-id-type",
     "sdk_app_id": "x-sdk-app-id",
 }
 
