@@ -36,11 +36,13 @@ class Answer:
     def __init__(self) -> None:
         self._spoken: list[tuple[str, str]] = []  # lane and text, one entry each time the lane changes
         self._times: dict[str, int] = {}  # when each lane was first heard, in ms
+        self._last_ms = 0
+        self._failure = ""
 
     def add(self, part: Part) -> None:
         """Hear one part more."""
+        self._last_ms = part.ms
         if not part.text:
-            self._times["end"] = part.ms  # what comes without words comes last
             return
         self._times.setdefault(part.lane, part.ms)
         if self._spoken and self._spoken[-1][0] == part.lane:
@@ -48,11 +50,17 @@ class Answer:
         else:
             self._spoken.append((part.lane, part.text))
 
-    def markdown(self, failure: str = "") -> str:
+    def end(self, failure: str = "") -> None:
+        """It is over; `failure` says why, if it failed."""
+        self._failure = failure
+        if self._spoken:
+            self._times["end"] = self._last_ms
+
+    def markdown(self) -> str:
         """The full's words as they are, all others set apart, the times below."""
         pieces = [text if lane == "full" else _marked("not-full", text) for lane, text in self._spoken]
-        if failure:
-            pieces.append(_marked("failed", failure))
+        if self._failure:
+            pieces.append(_marked("failed", self._failure))
         if self._times:
             pieces.append(_marked("times", " · ".join(f"{name} {ms} ms" for name, ms in self._times.items())))
         return "\n\n".join(pieces)
@@ -81,7 +89,8 @@ class Page:
                     yield gr.skip(), [*chat, _assistant(answer.markdown())], session
         except TurnFailed as error:
             failure = str(error)
-        yield gr.skip(), [*chat, _assistant(answer.markdown(failure))], session
+        answer.end(failure)
+        yield gr.skip(), [*chat, _assistant(answer.markdown())], session
 
     async def stop(self, session: str) -> None:
         """Stop the turn that goes on, for its models too; its stream then ends by itself."""
