@@ -20,7 +20,7 @@ from cli.conversation import Conversation, Part, TurnFailed, open_client, refusa
 _CSS = """
 .not-full { font-style: italic; opacity: 0.65; }
 .times { font-size: 0.75em; opacity: 0.65; }
-.failed { color: var(--error-text-color); }
+.failed { color: var(--error-icon-color); }
 #chat [aria-label=Clear] { display: none; }  /* it would empty the page alone: "New chat" tells the gateway */
 """
 _WELCOME = "<span class='not-full'>The draft speaks at once.</span>\n\nThe full answer takes over."
@@ -149,5 +149,5 @@ def _assistant(text: str) -> Message:
 
 def _marked(kind: str, text: str) -> str:
     """Text that is no Markdown, in one paragraph."""
-    plain = re.sub(r"([\\`*_~$#\[\]|])", r"\\\1", html.escape(text.strip()))
+    plain = re.sub(r"([\\`*_~$#\[\]|])", r"\\\1", html.escape(text.strip(), quote=False))
     return f'<span class="{kind}">{plain.replace(chr(10), "<br>")}</span>'

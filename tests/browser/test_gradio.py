@@ -19,7 +19,7 @@ pytestmark = [
     pytest.mark.skipif(find_spec("gradio") is None, reason="no Gradio here: make test-slow installs it"),
 ]
 
-DRAFT = "Let me *look* <b>there</b>."
+DRAFT = 'It\'s "*there*" & <b>here</b>, &#35;1.'
 # What the newest answer shows, and whether the page waits for the next question.
 STATE = """(() => {
   const answer = [...document.querySelectorAll("[data-testid=bot]")].at(-1);
