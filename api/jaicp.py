@@ -145,7 +145,9 @@ def _server(asked: LlmRequest, settings: Settings) -> tuple[NamedServer | None, 
         headers = {"Authorization": f"Bearer {secret}"}
     templates = {name: value for name, value in headers.items() if is_template(value, secret)}
     sealed = {name: value for name, value in headers.items() if name not in templates}
-    return NamedServer(asked.url, secret, templates, sorted(sealed)), Credentials(headers=sealed)
+    url, _, query = asked.url.partition("#")[0].partition("?")
+    server = NamedServer(url, secret, templates, sorted(sealed), query=bool(query))
+    return server, Credentials(headers=sealed, query=query)
 
 
 def _headers(headers: dict[str, str]) -> dict[str, str]:

@@ -14,13 +14,14 @@ _MARGIN_MS = 60_000
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """The caller's own key for the full's server, and headers for a server that the caller names."""
+    """The caller's own key for the full's server; headers and query for a server that the caller names."""
 
     key: str = field(default="", repr=False)
     headers: dict[str, str] = field(default_factory=dict, repr=False)
+    query: str = field(default="", repr=False)
 
     def __bool__(self) -> bool:
-        return bool(self.key or self.headers)
+        return bool(self.key or self.headers or self.query)
 
 
 def keep(pipe: Pipe, turn: TurnRef, credentials: Credentials, seal: Seal, deadline_ms: int) -> None:

@@ -13,13 +13,15 @@ _SCHEME = re.compile(r"[A-Za-z-]* ?\Z")
 class NamedServer:
     """`url`: where its answers are asked for, empty for Caila; `secret`: the name of the tenant's secret.
 
-    `headers`: those that name the secret, as templates; `sealed`: names of those that are kept elsewhere.
+    `headers`: those that name the secret, as templates; `sealed`: names of those that are kept elsewhere,
+    and `query` says that the URL's query is, too: any of it may be a key.
     """
 
     url: str
     secret: str = ""
     headers: dict[str, str] = field(default_factory=dict)
     sealed: list[str] = field(default_factory=list)
+    query: bool = False
 
     @staticmethod
     def read(value: Mapping[str, Any]) -> "NamedServer":

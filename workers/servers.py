@@ -54,11 +54,10 @@ class Servers:
             # Without a scheme: https://docs.caila.io/en/api/rest/openai-api
             plain = (("Authorization", secret),)
             return Upstream(self._settings.caila_url, SecretStr(secret), model, headers=plain)
-        values = server.headers
-        if server.sealed:
-            values = {**values, **(await self._open(turn)).headers}
+        sealed = await self._open(turn) if server.sealed or server.query else Credentials()
+        values = {**server.headers, **sealed.headers}
         headers = tuple((name, fill_in(value, server.secret, secret)) for name, value in values.items())
-        url, whole = _address(server.url)
+        url, whole = _address(f"{server.url}?{sealed.query}" if sealed.query else server.url)
         return Upstream(url, SecretStr(secret), model, headers=headers, whole_url=whole, guarded=True)
 
     async def _open(self, turn: TurnRef) -> Credentials:

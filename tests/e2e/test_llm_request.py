@@ -161,7 +161,7 @@ def test_the_callers_server_is_asked_with_the_tenants_secret(stack: Stack) -> No
         heard = ask(
             stack,
             **custom(
-                f"{theirs.url}/deep/generate?v=2",
+                f"{theirs.url}/deep/generate?v=2&key=k-literal-88",
                 headers={"Authorization": "Api-Key TELEPHONY_TOKEN", "x-folder": "f-literal-77"},
                 temperature=0.3,
                 parameters={"top_k": 7, "n": 3, "stream": False, "logit_bias": {"1": 2}},
@@ -169,7 +169,7 @@ def test_the_callers_server_is_asked_with_the_tenants_secret(stack: Stack) -> No
         )
         assert heard.sentences[-2:] == ["We open at nine.", "On Sundays we are closed!"]
         ((path, headers, body),) = theirs.asked
-    assert path == "/deep/generate?v=2"
+    assert path == "/deep/generate?v=2&key=k-literal-88"
     assert (headers["authorization"], headers["x-folder"]) == (f"Api-Key {SECRET}", "f-literal-77")
     assert (body["model"], body["temperature"], body["top_k"], body["stream"]) == ("theirs", 0.3, 7, True)
     assert not body.keys() & {"n", "logit_bias"}
@@ -177,7 +177,7 @@ def test_the_callers_server_is_asked_with_the_tenants_secret(stack: Stack) -> No
     assert server["headers"] == {"Authorization": "Api-Key TELEPHONY_TOKEN"}
     assert server["sealed"] == ["x-folder"]
     until(lambda: stack.ended(heard.session), what="the ending in the log")
-    assert_nowhere(stack, SECRET, "f-literal-77")
+    assert_nowhere(stack, SECRET, "f-literal-77", "k-literal-88")
     warned = [line for line in stack.api.words().splitlines() if "are ignored" in line]
     assert '["logit_bias","n","stream"]' in warned[-1].replace(" ", "")
 
