@@ -19,7 +19,7 @@ from common.fillers import waiting
 from common.fold import FOLD_VERSION
 from common.keys import DEFAULT_TENANT, JobRef, Lane, SessionRef, TurnRef
 from common.pace import Pace
-from common.policy import Policy
+from common.policy import FillerPolicy, Policy
 from common.profiles import Profile, Profiles
 from common.seal import seal_of
 from common.settings import Settings
@@ -42,27 +42,19 @@ class TurnStarter:
 
     def plan(self, request: TurnRequest) -> tuple[TurnRef, TurnStarted]:
         """Name the turn and decide who is asked what. Raises BadRequest."""
-        name = request.session or (request.once.session if request.once else "s" + secrets.token_hex(10))
-        if not keys.valid_session(name):
-            raise BadRequest(
-                f"a session's id has 1 to {keys.MAX_SESSION_CHARS} printable characters", param="session_id"
-            )
+        session = _session(request)
         profile, model = self._profiles.pick(request.model)
         policy = merge_policy(profile.policy, request.policy)
         if request.policy and policy.filler.is_early:
             logger.warning("a filler is due early", extra={"delay_ms": policy.filler.delay_ms})
         reason = why_no_draft(profile, policy, request)
-        if request.knowledge and reason and not form_forbids(request.body):
-            policy = policy.model_copy(update={"filler": waiting(policy.filler)})
-        if prose_breaks(request.body):
-            silent = policy.filler.model_copy(update={"phrases": {}})
-            policy = policy.model_copy(update={"filler": silent})
+        policy = policy.model_copy(update={"filler": _filler(policy, request, drafted=not reason)})
         late = (
             not reason
             and policy.draft.when == "adaptive"
             and not self._pace.is_slow(profile.name, policy.draft.slow_ms)
         )
-        turn = TurnRef(SessionRef(DEFAULT_TENANT, name), secrets.token_hex(6))
+        turn = TurnRef(session, secrets.token_hex(6))
         lanes = _lanes(profile, policy, model, drafted=not reason, late=late)
         if request.knowledge:
             lanes["full"]["knowledge"] = _knowledge(self._settings, request.knowledge)
@@ -172,6 +164,24 @@ class TurnStarter:
         if started.speech:
             queue.put(pipe, JobRef(turn, "speech", 1), now_ms, lease_ms)
             pipe.publish(keys.wake(turn.session), b"")  # what is still spoken of an earlier turn falls silent
+
+
+def _session(request: TurnRequest) -> SessionRef:
+    """The session as its client names it, else one that is made up. Raises BadRequest."""
+    name = request.session or (request.once.session if request.once else "s" + secrets.token_hex(10))
+    if not keys.valid_session(name):
+        raise BadRequest(
+            f"a session's id has 1 to {keys.MAX_SESSION_CHARS} printable characters", param="session_id"
+        )
+    return SessionRef(DEFAULT_TENANT, name)
+
+
+def _filler(policy: Policy, request: TurnRequest, *, drafted: bool) -> FillerPolicy:
+    """What may be said in silence: none where prose breaks the answer, soon where something is looked up."""
+    if prose_breaks(request.body):
+        return policy.filler.model_copy(update={"phrases": {}})
+    looks_up_alone = request.knowledge and not drafted and not form_forbids(request.body)
+    return waiting(policy.filler) if looks_up_alone else policy.filler
 
 
 def _knowledge(settings: Settings, wanted: Knowledge) -> dict[str, Any]:
