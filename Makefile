@@ -7,11 +7,12 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 RUN := $(VENV)/.installed
 DEV := $(VENV)/.installed-dev
+SLOW := $(VENV)/.installed-slow
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: up test soak lint format bench clean help
+.PHONY: up test soak test-slow lint format bench clean help
 
 up: $(RUN) ## run everything on this machine, on PORT (8000)
 	@exec $(BIN)/fast-reply up --port $(PORT)
@@ -22,6 +23,9 @@ test: $(DEV) ## run all tests; ARGS goes to pytest
 
 soak: $(DEV) ## run the long tests that `make test` leaves out
 	$(BIN)/python -m pytest -m soak $(ARGS)
+
+test-slow: $(SLOW) ## run the tests that need Gradio, LiveKit and Pipecat, and install these
+	$(BIN)/python -m pytest -m slow $(ARGS)
 
 lint: $(DEV) ## check form, types and who imports whom
 	$(BIN)/python -m ruff format --check .
@@ -41,9 +45,14 @@ clean: ## remove what make and the tools have made
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # One after the other, also under `make -j`: two pips at once would spoil the environment.
+$(SLOW): $(DEV)
+	@echo "Installing Gradio, LiveKit and Pipecat into $(VENV)"
+	@$(PIP) -e '.[gradio,frameworks]'
+	@touch $@
+
 $(DEV): $(RUN)
 	@echo "Installing the development tools into $(VENV)"
 	@$(PIP) -e '.[dev]'

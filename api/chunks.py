@@ -24,6 +24,9 @@ class ChunkWriter:
         self._after = after
         self._include_usage = bool(live.started.reply.get("usage"))
         self._lanes = bool(live.started.reply.get("lanes"))
+        self._metadata = live.started.reply.get("metadata")  # goes before the first chunk
+        self._tells_speaker = bool(live.started.reply.get("meta"))
+        self._speaker = ""
         self._chars = 0
         self._frames = 0
         self._role = b'"role":"assistant",'  # goes with the first chunk
@@ -36,16 +39,21 @@ class ChunkWriter:
 
     def write(self, releases: list[Release]) -> bytes:
         """The events of these releases, one after the other."""
-        return b"".join(map(self._one, releases))
+        first = self._tell_metadata() if self._metadata and releases else b""
+        return first + b"".join(map(self._one, releases))
 
     def add(self, delta: dict[str, Any], *, chars: int = 0, frames: int = 0) -> bytes:
         """An event of another delta, with which so much more of the text and of the frames is told."""
+        first = self._tell_metadata() if self._metadata else b""
         self._chars += chars
         self._frames += frames
-        return self._event(self._choice(delta), None)
+        return first + self._event(self._choice(delta), None)
 
     def _one(self, release: Release) -> bytes:
         if isinstance(release, Said):
+            meta = b""
+            if self._tells_speaker and release.lane != self._speaker:
+                meta = self._tell_speaker(release)
             text, role = release.text, self._take_role()
             if self._chars < self._after.chars:  # of a text that begins before the place the rest is left
                 text, role = text[self._after.chars - self._chars :], b""
@@ -55,7 +63,7 @@ class ChunkWriter:
                 role,
                 orjson.dumps(text),
             )
-            return self._event(delta, self._mark(release.lane, release.at_ms))
+            return meta + self._event(delta, self._mark(release.lane, release.at_ms))
         self._frames += 1
         if isinstance(release, Called):
             return self._event(self._choice(call_delta(release)), self._mark("full", release.at_ms))
@@ -63,6 +71,32 @@ class ChunkWriter:
             choice = {"index": 0, "delta": {}, "finish_reason": None, **release.choice}
             return self._event(orjson.dumps(choice), self._mark("full", release.at_ms))
         return self._close(release)
+
+    def _tell_metadata(self) -> bytes:
+        """Agora's first chunk, by which its engine knows how to treat the answer.
+
+        Source: https://docs.agora.io/en/conversational-ai/develop/custom-llm
+        """
+        metadata, self._metadata = self._metadata, None
+        head = completion_head(self._live, "chat.completion.custom_metadata")
+        return self._frame({**head, "choices": [], "metadata": metadata})
+
+    def _tell_speaker(self, said: Said) -> bytes:
+        """Tencent's chunk for the client that is not spoken: somebody else speaks now.
+
+        Source: https://cloud.tencent.com/document/product/647/122399
+        """
+        self._speaker = said.lane
+        head = {
+            "id": f"chatcmpl-{self._live.turn.turn}",
+            "type": "meta.info",
+            "created": self._live.created_s,
+        }
+        return self._frame({**head, "metainfo": {"speaker": said.lane, "ms": said.at_ms}})
+
+    def _frame(self, value: dict[str, Any]) -> bytes:
+        self._frames += 1
+        return self._line(orjson.dumps(value))
 
     def _close(self, ending: Ending) -> bytes:
         frames = []
@@ -123,9 +157,10 @@ def finish_reason(ending: Ending) -> str:
 
 def call_delta(called: Called) -> dict[str, Any]:
     """One whole tool call in the streaming form."""
+    return {"tool_calls": [{"index": called.index, **whole_call(called)}]}
+
+
+def whole_call(called: Called) -> dict[str, Any]:
+    """One whole tool call as a message holds it."""
     function = {"name": called.call.name, "arguments": called.call.arguments}
-    return {
-        "tool_calls": [
-            {"index": called.index, "id": called.call.id, "type": "function", "function": function}
-        ]
-    }
+    return {"id": called.call.id, "type": "function", "function": function}

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from api.chunks import call_delta, completion_head, finish_reason
+from api.chunks import completion_head, finish_reason, whole_call
 from api.live import LiveTurn
 from common.releases import Called, Passed, Said
 
@@ -18,8 +18,7 @@ def whole_answer(live: LiveTurn) -> dict[str, Any]:
         if isinstance(release, Said):
             text.append(release.text)
         elif isinstance(release, Called):
-            (call,) = call_delta(release)["tool_calls"]
-            calls.append({key: value for key, value in call.items() if key != "index"})
+            calls.append(whole_call(release))
         elif isinstance(release, Passed):
             _merge_choice(others.setdefault(release.choice.get("index", 0), {}), release.choice)
     message: dict[str, Any] = {"role": "assistant", "content": "".join(text) or (None if calls else "")}

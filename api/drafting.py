@@ -23,13 +23,18 @@ def form_forbids(body: dict[str, Any]) -> str:
     """Why prose that is not the full's would break the answer; empty where it would not."""
     if body["messages"][-1].get("role") != "user":
         return "the last message is not the user's"
+    return prose_breaks(body) or ("a forced tool" if _forces_tool(body) else "")
+
+
+def prose_breaks(body: dict[str, Any]) -> str:
+    """Why words beside the full's would break the answer, be it a waiting phrase; empty where they don't."""
     if (body.get("n") or 1) > 1:
         return "several choices"
     if body.get("logprobs"):
         return "logprobs"
     if (body.get("response_format") or {}).get("type", "text") != "text":
         return "response_format"
-    return "a forced tool" if _forces_tool(body) else ""
+    return ""
 
 
 def _forces_tool(body: dict[str, Any]) -> bool:

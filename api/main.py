@@ -9,7 +9,19 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from api.doors import audio, chat, health, knowledge, models, rag, replay, sessions, spoken, turns
+from api.doors import (
+    audio,
+    chat,
+    health,
+    knowledge,
+    llm_request,
+    models,
+    rag,
+    replay,
+    sessions,
+    spoken,
+    turns,
+)
 from api.known import QuotedPaths
 from api.services import open_services
 from common.errors import FastReplyError
@@ -29,7 +41,8 @@ def create_app(settings: Settings) -> FastAPI:
             yield
 
     app = FastAPI(title="Fast Reply", version="0.1.0", lifespan=lifespan)
-    for door in (chat, rag, audio, knowledge, spoken, turns, replay, sessions, models, health):
+    doors = (chat, rag, audio, llm_request, knowledge, spoken, turns, replay, sessions, models, health)
+    for door in doors:
         app.include_router(door.router)
     app.add_middleware(QuotedPaths)
     app.add_exception_handler(FastReplyError, _told)

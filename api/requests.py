@@ -1,5 +1,6 @@
 """What a chat request may hold, and the one form that every door reads its dialect into."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -7,7 +8,9 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from api.once import Once, name_once
+from common.credentials import Credentials
 from common.errors import BadRequest
+from common.named_server import NamedServer
 from common.policy import Policy
 
 
@@ -88,6 +91,7 @@ class ChatRequest(_Loose):
     useProgressiveResponse: bool | None = None
     turn_id: int | str | None = None
     context: Any = None
+    MetaInfo: bool | dict[str, Any] | None = None
     fast_reply: Options = Options()
 
     @property
@@ -97,7 +101,18 @@ class ChatRequest(_Loose):
         return channel if isinstance(channel, str) else None
 
 
-_OURS = ("model", "stream", "stream_options", "session_id", "taskId", "useProgressiveResponse", "fast_reply")
+_OURS = (
+    "model",
+    "stream",
+    "stream_options",
+    "session_id",
+    "taskId",
+    "useProgressiveResponse",
+    "MetaInfo",
+    "fast_reply",
+)
+_AGORAS_CALLER = ("appId", "userId", "channel")
+_MAX_CALLER_CHARS = 128
 _AGORAS = ("context", "turn_id", "timestamp")  # stay here too: model servers refuse what they don't know
 
 
@@ -105,7 +120,10 @@ _AGORAS = ("context", "turn_id", "timestamp")  # stay here too: model servers re
 class TurnRequest:
     """One turn as asked for, whatever the door. `body`: all that the full model is to be given.
 
-    `session`: as the client names it; `memory`: whether it is to be remembered, where the client says so.
+    `session`: as the client names it; `memory`: whether it is to be remembered, where the client says so;
+    `key`: the caller's own; `meta`: whether the client is told who speaks, where it says so;
+    `agora`: Agora's engine asks; `calls_event`: the answer is told in sentences, calls in an event so named;
+    `server`: whom the full is to be asked of, with what of `credentials` is sealed.
     """
 
     session: str | None
@@ -121,6 +139,13 @@ class TurnRequest:
     once: Once | None = None
     speech: dict[str, str] = field(default_factory=dict)
     knowledge: Knowledge | None = None
+    caller: dict[str, str] = field(default_factory=dict)
+    key: str = field(default="", repr=False)
+    meta: bool | None = None
+    agora: bool = False
+    calls_event: str = ""
+    server: NamedServer | None = None
+    credentials: Credentials = field(default_factory=Credentials)
 
 
 def read_chat(
@@ -132,20 +157,18 @@ def read_chat(
     idempotency_key: str | None = None,
     request_id: str | None = None,
     rag: bool = False,
+    caller: dict[str, str] | None = None,
+    key: str = "",
 ) -> TurnRequest:
     """Read a Chat Completions body; the arguments are what path and headers say. Raises BadRequest."""
-    try:
-        body = orjson.loads(raw)
-    except orjson.JSONDecodeError as error:
-        raise BadRequest(f"the body is not valid JSON: {error}", code="invalid_json") from None
-    if not isinstance(body, dict):
-        raise BadRequest("the body must be a JSON object", code="invalid_json")
+    body = read_object(raw)
     try:
         asked = ChatRequest.model_validate(body)
     except ValidationError as error:
         raise first_error(error) from None
     session = session or asked.session_id or asked.taskId or asked.channel
-    kept_here = (*_OURS, *_AGORAS) if asked.turn_id is not None or asked.channel else _OURS
+    agora = asked.turn_id is not None or asked.channel is not None
+    kept_here = (*_OURS, *_AGORAS) if agora else _OURS
     return TurnRequest(
         session=session,
         model=asked.model,
@@ -159,7 +182,36 @@ def read_chat(
         memory=asked.fast_reply.memory,
         once=name_once(body, idempotency_key, request_id, in_session=bool(session)),
         knowledge=asked.fast_reply.knowledge or (Knowledge() if rag else None),
+        caller={**(caller or {}), **(_agoras_caller(body) if agora else {})},
+        key=key,
+        meta=None if asked.MetaInfo is None else asked.MetaInfo is not False,
+        agora=agora,
     )
+
+
+def read_object(raw: bytes) -> dict[str, Any]:
+    """The JSON object that a body is. Raises BadRequest."""
+    try:
+        body = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise BadRequest(f"the body is not valid JSON: {error}", code="invalid_json") from None
+    if not isinstance(body, dict):
+        raise BadRequest("the body must be a JSON object", code="invalid_json")
+    return body
+
+
+def _agoras_caller(body: dict[str, Any]) -> dict[str, str]:
+    context = body.get("context")
+    named = context if isinstance(context, dict) else {}
+    return bounded({"turn_id": body.get("turn_id"), **{name: named.get(name) for name in _AGORAS_CALLER}})
+
+
+def bounded(caller: Mapping[str, Any]) -> dict[str, str]:
+    """What is told of a caller, as far as it may rest in a log: short texts and numbers."""
+    told = {
+        name: str(value) for name, value in caller.items() if isinstance(value, str | int) and value != ""
+    }
+    return {name: "".join(filter(str.isprintable, value))[:_MAX_CALLER_CHARS] for name, value in told.items()}
 
 
 def merge_policy(policy: Policy, wanted: dict[str, Any]) -> Policy:

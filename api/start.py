@@ -2,14 +2,16 @@
 
 import logging
 import secrets
+from dataclasses import asdict
 from typing import Any
 
 import orjson
 
-from api.drafting import form_forbids, why_no_draft
+from api.drafting import form_forbids, prose_breaks, why_no_draft
 from api.once import AlreadyStarted, Claim
 from api.requests import Knowledge, TurnRequest, merge_policy
-from common import keys, log, queue
+from common import credentials, keys, log, queue
+from common.credentials import Credentials
 from common.draft_prompts import DRAFT_PROMPTS
 from common.errors import BadRequest
 from common.events import WIRE_VERSION, Entry, TurnStarted
@@ -17,8 +19,9 @@ from common.fillers import waiting
 from common.fold import FOLD_VERSION
 from common.keys import DEFAULT_TENANT, JobRef, Lane, SessionRef, TurnRef
 from common.pace import Pace
-from common.policy import Policy
+from common.policy import FillerPolicy, Policy
 from common.profiles import Profile, Profiles
+from common.seal import seal_of
 from common.settings import Settings
 from common.stores import Build, Pipe, Stores
 
@@ -33,30 +36,34 @@ class TurnStarter:
         self._stores = stores
         self._profiles = profiles
         self._pace = pace
+        self._seal = seal_of(settings)
+        if settings.upstream_auth == "passthrough" and not self._seal:
+            logger.error("callers' keys can't be passed on without FAST_REPLY_SECRET_KEY")
 
     def plan(self, request: TurnRequest) -> tuple[TurnRef, TurnStarted]:
         """Name the turn and decide who is asked what. Raises BadRequest."""
-        name = request.session or (request.once.session if request.once else "s" + secrets.token_hex(10))
-        if not keys.valid_session(name):
-            raise BadRequest(
-                f"a session's id has 1 to {keys.MAX_SESSION_CHARS} printable characters", param="session_id"
-            )
+        session = _session(request)
         profile, model = self._profiles.pick(request.model)
         policy = merge_policy(profile.policy, request.policy)
         if request.policy and policy.filler.is_early:
             logger.warning("a filler is due early", extra={"delay_ms": policy.filler.delay_ms})
         reason = why_no_draft(profile, policy, request)
-        if request.knowledge and reason and not form_forbids(request.body):
-            policy = policy.model_copy(update={"filler": waiting(policy.filler)})
+        policy = policy.model_copy(update={"filler": _filler(policy, request, drafted=not reason)})
         late = (
             not reason
             and policy.draft.when == "adaptive"
             and not self._pace.is_slow(profile.name, policy.draft.slow_ms)
         )
-        turn = TurnRef(SessionRef(DEFAULT_TENANT, name), secrets.token_hex(6))
+        turn = TurnRef(session, secrets.token_hex(6))
         lanes = _lanes(profile, policy, model, drafted=not reason, late=late)
         if request.knowledge:
             lanes["full"]["knowledge"] = _knowledge(self._settings, request.knowledge)
+        passes_key = self._passes_key(profile, request)
+        if request.server:
+            lanes["full"]["server"] = asdict(request.server)
+        elif passes_key:
+            for asked in lanes.values():
+                asked["caller_key"] = True
         return turn, TurnStarted(
             turn=turn.turn,
             profile=profile.name,
@@ -66,10 +73,29 @@ class TurnStarter:
             drafting=reason or ("late" if late else "on"),
             wire=WIRE_VERSION,
             fold=FOLD_VERSION,
-            reply={"usage": request.include_usage, "lanes": request.lanes},
+            reply=_reply(self._settings, policy, request),
             tell=bool(self._settings.webhook_url),
             speech=request.speech,
+            caller=request.caller,
         )
+
+    def _passes_key(self, profile: Profile, request: TurnRequest) -> bool:
+        """Whether the full's server is shown the caller's own key. Raises BadRequest."""
+        mode = self._settings.upstream_auth
+        if not self._seal and (request.credentials or (request.key and mode == "passthrough")):
+            raise BadRequest(
+                "this server has no FAST_REPLY_SECRET_KEY to keep a key with", code="no_secret_key"
+            )
+        if mode == "auto":
+            return bool(request.key and self._seal and not profile.full.api_key.get_secret_value())
+        return bool(request.key) and mode == "passthrough"
+
+    def keep(self, pipe: Pipe, turn: TurnRef, started: TurnStarted, request: TurnRequest) -> None:
+        """Seal up what the request brings along for the models' servers."""
+        passed = started.lanes["full"].get("caller_key")
+        brought = Credentials(key=request.key) if passed else request.credentials
+        if brought and self._seal:
+            credentials.keep(pipe, turn, brought, self._seal, started.policy["deadline_ms"])
 
     async def write(
         self, turn: TurnRef, started: TurnStarted, claim: Claim | None = None, *, beside: Build | None = None
@@ -140,6 +166,24 @@ class TurnStarter:
             pipe.publish(keys.wake(turn.session), b"")  # what is still spoken of an earlier turn falls silent
 
 
+def _session(request: TurnRequest) -> SessionRef:
+    """The session as its client names it, else one that is made up. Raises BadRequest."""
+    name = request.session or (request.once.session if request.once else "s" + secrets.token_hex(10))
+    if not keys.valid_session(name):
+        raise BadRequest(
+            f"a session's id has 1 to {keys.MAX_SESSION_CHARS} printable characters", param="session_id"
+        )
+    return SessionRef(DEFAULT_TENANT, name)
+
+
+def _filler(policy: Policy, request: TurnRequest, *, drafted: bool) -> FillerPolicy:
+    """What may be said in silence: none where prose breaks the answer, soon where something is looked up."""
+    if prose_breaks(request.body):
+        return policy.filler.model_copy(update={"phrases": {}})
+    looks_up_alone = request.knowledge and not drafted and not form_forbids(request.body)
+    return waiting(policy.filler) if looks_up_alone else policy.filler
+
+
 def _knowledge(settings: Settings, wanted: Knowledge) -> dict[str, Any]:
     """What the full is to look up. Raises BadRequest."""
     collection = wanted.collection or settings.knowledge_collection
@@ -148,6 +192,19 @@ def _knowledge(settings: Settings, wanted: Knowledge) -> dict[str, Any]:
     citations = settings.knowledge_citations if wanted.citations is None else wanted.citations
     top_k = wanted.top_k or settings.knowledge_top_k
     return {"collection": collection, "top_k": top_k, "citations": citations}
+
+
+def _reply(settings: Settings, policy: Policy, request: TurnRequest) -> dict[str, Any]:
+    """How the client is answered, also by who goes on with the stream."""
+    reply: dict[str, Any] = {"usage": request.include_usage, "lanes": request.lanes}
+    if settings.meta_info if request.meta is None else request.meta:
+        reply["meta"] = True
+    if request.agora and settings.agora_metadata:
+        usual = {"interruptable": policy.barge_in}
+        reply["metadata"] = usual if settings.agora_metadata is True else settings.agora_metadata
+    if request.calls_event:
+        reply["calls_event"] = request.calls_event
+    return reply
 
 
 def _nothing(pipe: Pipe) -> None:

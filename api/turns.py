@@ -56,7 +56,7 @@ class Turns:
         try:
             recalled = await self._past.recall(turn, planned, request)
             if recalled.earlier is None:
-                return await self._share(turn, self._begin(turn, recalled))
+                return await self._share(turn, self._begin(turn, recalled, request))
         except AlreadyStarted:
             return await self.start(request)  # and join it
         except STORE_ERRORS as error:
@@ -64,15 +64,18 @@ class Turns:
             raise store_is_away() from None
         return await self.attach(recalled.earlier)
 
-    async def _begin(self, turn: TurnRef, recalled: Recalled) -> LiveTurn:
+    async def _begin(self, turn: TurnRef, recalled: Recalled, request: TurnRequest) -> LiveTurn:
         started = recalled.started
+
+        def beside(pipe: Pipe) -> None:
+            self._followers.hold(pipe, [turn])
+            self._starter.keep(pipe, turn, started, request)
+
         live = LiveTurn(self._stores, turn, started, self._settings.lane_lease_ms)
         # Before the start, so that its first wake-up is heard.
         self._reader.follow(turn.session, live.take, live.lose_log)
         try:
-            writing = self._starter.write(
-                turn, started, recalled.claim, beside=lambda pipe: self._followers.hold(pipe, [turn])
-            )
+            writing = self._starter.write(turn, started, recalled.claim, beside=beside)
             entry = await asyncio.wait_for(writing, self._settings.redis_timeout_s)
         except BaseException:
             self._reader.leave(turn.session, live.take)

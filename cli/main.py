@@ -94,6 +94,24 @@ def chat(
     raise typer.Exit(run_chat(url, model=model, session=session, key=key, message=message))
 
 
+@app.command("gradio")
+def gradio_chat(
+    url: Gateway = LOCAL,
+    key: Key = "",
+    model: Annotated[str, typer.Option(help="The profile to talk to.")] = "fast-reply",
+    host: Annotated[str, typer.Option(help="Address to serve the page on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to serve the page on.")] = 7860,
+) -> None:
+    """Serve a chat page that shows who speaks. Needs the extra `gradio`."""
+    try:
+        from cli.gradio_chat import serve
+    except ModuleNotFoundError as error:
+        print(f"{error}. The page needs an extra: pip install 'fast-reply[gradio]'", file=sys.stderr)
+        raise typer.Exit(1) from None
+
+    raise typer.Exit(serve(url, key, model, host, port))
+
+
 @app.command()
 def api(
     host: Annotated[str | None, typer.Option(help="Address to serve on (else FAST_REPLY_HOST).")] = None,

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import secrets
 import socket
 import sys
 from collections.abc import Iterator, Mapping
@@ -92,6 +93,7 @@ def build_stack(settings: Settings, plan: Plan, environ: Mapping[str, str]) -> I
 def _child_environ(settings: Settings, environ: Mapping[str, str]) -> dict[str, str]:
     env = {**environ, "FAST_REPLY_HOST": settings.host, "FAST_REPLY_PORT": str(settings.port)}
     env["PYTHONUNBUFFERED"] = "1"
+    env.setdefault("FAST_REPLY_SECRET_KEY", secrets.token_urlsafe(32))
     if _ROOT.name not in ("site-packages", "dist-packages"):
         # Run from a checkout that is not installed, perhaps: the children must find the same code.
         env["PYTHONPATH"] = os.pathsep.join(filter(None, (str(_ROOT), environ.get("PYTHONPATH"))))

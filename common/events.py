@@ -19,7 +19,8 @@ class TurnStarted:
     `reply`: how its client wants to be answered (`usage`, `lanes`), for whoever goes on with the stream;
     `remembered`: how many of the request's messages came from the session's own memory;
     `tell`: whether a webhook is told when the turn has ended;
-    `speech`: the `voice` and `format` in which the answer is spoken, empty where it isn't.
+    `speech`: the `voice` and `format` in which the answer is spoken, empty where it isn't;
+    `caller`: who asks, as the platform names them.
     """
 
     turn: str
@@ -34,6 +35,7 @@ class TurnStarted:
     remembered: int = 0
     tell: bool = False
     speech: dict[str, str] = field(default_factory=dict)
+    caller: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

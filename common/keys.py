@@ -224,6 +224,11 @@ def token_asked(account: str) -> str:
     return f"fr:token:{account}:asked"
 
 
+def auth(turn: TurnRef) -> str:
+    """String, sealed: what the request brought along for the models' servers. Goes when the turn ends."""
+    return f"fr:auth:{turn}"
+
+
 def full_only(tenant: str) -> str:
     """String: while it is there, no draft of this tenant speaks. Stays until it is taken back."""
     return f"fr:full-only:{tenant}"

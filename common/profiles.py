@@ -1,6 +1,6 @@
 """Profiles: which models a turn is put to, with which prompts and policy. Looked up by name on both sides."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from pydantic import SecretStr
@@ -20,6 +20,9 @@ class Upstream:
     model: str
     prefix: Prefix = "assistant"
     max_streams: int = 0  # at once, over all workers; 0: no limit
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)  # in place of the key's own
+    whole_url: bool = False  # the base URL is all of it
+    guarded: bool = False  # a tenant's URL: it may lead to public addresses only
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,6 +72,7 @@ def drop_turn(pipe: Pipe, turn: TurnRef) -> None:
     """Let go of a turn that has ended, or never was."""
     pipe.zrem(keys.LEASES, str(turn))
     pipe.zrem(keys.live_turns(turn.session.tenant), f"{turn.session.quoted}:{turn.turn}")
+    pipe.delete(keys.auth(turn))
 
 
 def put_telling(pipe: Pipe, turn: TurnRef, now_ms: int) -> None:

@@ -1,7 +1,7 @@
 """What a process is told by its environment, read once into one frozen value."""
 
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -54,6 +54,12 @@ class Settings(BaseSettings):
     small_model_prompt: str = Field("", validation_alias=_own("SMALL_MODEL_PROMPT"))
     small_model_max_tokens: int = Field(100, ge=1, validation_alias=_own("SMALL_MODEL_MAX_TOKENS"))
     small_model_temperature: float = Field(0.4, ge=0, le=2, validation_alias=_own("SMALL_MODEL_TEMPERATURE"))
+
+    upstream_auth: Literal["auto", "profile", "passthrough"] = "auto"
+    meta_info: bool = False
+    agora_metadata: dict[str, Any] | bool = False
+    secrets: dict[str, SecretStr] = {}
+    caila_url: str = "https://caila.io/api/adapters/openai"
 
     full_prefix: Prefix = "assistant"
     draft_prefix: Prefix = "assistant"

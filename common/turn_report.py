@@ -36,6 +36,7 @@ def report_turn(turn: RecordedTurn) -> dict[str, Any]:
         "profile": started.profile,
         "drafting": started.drafting,
         "remembered": started.remembered,
+        "caller": started.caller,
         "asked": _asked(started.request),
         **(_released(folded) if folded else _UNKNOWN),
         "lanes": {name: _lane(turn, name, folded) for name in started.lanes},

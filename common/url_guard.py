@@ -111,7 +111,7 @@ class _Transport(AiohttpTransport):
 
     def __init__(self, guard: UrlGuard, resolve: Resolve) -> None:
         def session() -> aiohttp.ClientSession:
-            connector = aiohttp.TCPConnector(resolver=_Resolver(guard, resolve))
+            connector = aiohttp.TCPConnector(limit=0, resolver=_Resolver(guard, resolve))
             return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
 
         super().__init__(client=session)

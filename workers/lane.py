@@ -19,6 +19,7 @@ from workers.providers.base import Provider, UpstreamError
 from workers.publisher import LaneWriter, Publisher
 from workers.retrieval import Retrieval, citations
 from workers.running import Held, RunningLanes
+from workers.servers import Servers
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +49,7 @@ class LaneRunner:
         self._publisher = publisher
         self._running = running
         self._retrieval = retrieval
+        self._servers = Servers(settings, stores)
 
     async def run_lane(
         self, ctx: dict[str, Any], tenant: str, session: str, turn: str, lane: Any, attempt: int
@@ -178,7 +180,12 @@ class LaneRunner:
         """Ask the lane's models; under `continue` the full's once it is known what the draft has said."""
         job, started, writer = picked.writer.job, picked.started, picked.writer
         profile = self._profiles.get(started.profile)
-        upstreams = profile.upstreams(job.lane, started.lanes[job.lane]["model"]) if profile else []
+        try:
+            asked = started.lanes[job.lane]
+            upstreams = await self._servers.find(job.turn, profile, job.lane, asked) if profile else []
+        except UpstreamError as error:
+            answer.error = error
+            return
         if not upstreams:
             answer.error = UpstreamError("unknown_profile", "this worker doesn't know the turn's profile")
             return

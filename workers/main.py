@@ -69,13 +69,16 @@ async def work(settings: Settings, lane: Lane) -> None:
     async with (
         open_stores(settings) as stores,
         open_client(settings) as client,
-        open_guarded_client(settings.allowed_hosts, TELLING_TIMEOUT_S) as guarded,
+        open_guarded_client(settings.allowed_hosts, _silence_s(settings)) as guarded,
+        open_guarded_client(settings.allowed_hosts, TELLING_TIMEOUT_S) as telling,
     ):
         await _first_contact(stores, stopping)
         worker = worker_id()
         running = RunningLanes(settings, stores, lane, worker)
-        open_lane = _open_speech if lane == "speech" else _open_models
-        run, own = open_lane(settings, stores, client, running)
+        if lane == "speech":
+            run, own = _open_speech(settings, stores, client, running)
+        else:
+            run, own = _open_models(settings, stores, client, guarded, running)
         runner = JobRunner(
             lane,
             stores.queue,
@@ -88,7 +91,7 @@ async def work(settings: Settings, lane: Lane) -> None:
         keeper = Keeper(settings, stores, worker, archive)
         background = [*own, running.run(), sweep.run(), keeper.run(), runner.main()]
         if settings.webhook_url:
-            background.append(Teller(settings, stores, Sessions(stores, archive), guarded, worker).run())
+            background.append(Teller(settings, stores, Sessions(stores, archive), telling, worker).run())
         freeze_start_up()
         await _until_stopped(background, stopping, lambda: _drain(settings, runner, running))
         await running.upstreams.settle()
@@ -98,13 +101,22 @@ _Opened = tuple[Callable[..., Awaitable[None]], list[Coroutine[Any, Any, None]]]
 """What runs a lane's jobs, and its work in the background."""
 
 
+def _silence_s(settings: Settings) -> float:
+    """A silence that only a lane's own judgement may end."""
+    return 2 * max(settings.first_token_timeout_s, settings.next_token_timeout_s)
+
+
 def _open_models(
-    settings: Settings, stores: Stores, client: httpx.AsyncClient, running: RunningLanes
+    settings: Settings,
+    stores: Stores,
+    client: httpx.AsyncClient,
+    guarded: httpx.AsyncClient,
+    running: RunningLanes,
 ) -> _Opened:
     publisher, indexes = Publisher(stores), Indexes(stores)
     search = SearchService(settings, client) if settings.search_url else indexes
     retrieval = Retrieval(settings, stores, search)
-    provider = Providers(client, stores, seal_of(settings))
+    provider = Providers(client, guarded, stores, seal_of(settings))
     lanes = LaneRunner(settings, stores, Profiles(settings), provider, publisher, running, retrieval)
     indexing = [indexes.run()] if running.lane == "full" and search is indexes else []
     return lanes.run_lane, [publisher.run(), *indexing]

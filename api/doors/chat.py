@@ -1,20 +1,33 @@
 """The OpenAI door: Chat Completions, streaming and not; CloudBase's function speaks it on `/` too."""
 
 import asyncio
+from collections.abc import Callable
+from typing import Any
 
 import orjson
 from fastapi import APIRouter, Request, Response
+from starlette.datastructures import Headers
 
 from api.body import read_body
 from api.chunks import ChunkWriter
 from api.completion import whole_answer
+from api.cursor import START, Place
 from api.live import LiveTurn
 from api.relay import EventStream, chunks
-from api.requests import TurnRequest, read_chat
+from api.requests import TurnRequest, bounded, read_chat
 from api.services import Services
+from api.speakable import SentenceWriter, sentences
 from common.errors import TurnFailed
 
 router = APIRouter()
+
+_TENCENTS_CALLER = {
+    "request_id": "x-request-id",
+    "user_id": "x-user-id",
+    "room_id": "x-room-id",
+    "room_id_type": "x-room-id-type",
+    "sdk_app_id": "x-sdk-app-id",
+}
 
 
 @router.post("/v1/chat/completions")
@@ -31,8 +44,8 @@ async def answer(request: Request, *, rag: bool = False) -> Response:
     asked = await read_asked(request, services, rag=rag)
     live = await services.turns.start(asked)
     if asked.stream:
-        return stream_answer(services, live, ChunkWriter(live))
-    return await _whole(request, services, live)
+        return stream_answer(services, live)
+    return await answer_whole(request, services, live, whole_answer)
 
 
 async def read_asked(request: Request, services: Services, *, rag: bool = False) -> TurnRequest:
@@ -47,7 +60,20 @@ async def read_asked(request: Request, services: Services, *, rag: bool = False)
         idempotency_key=headers.get("idempotency-key"),
         request_id=headers.get("x-request-id"),
         rag=rag,
+        caller=caller_of(headers),
+        key=bearer_of(headers),
     )
+
+
+def caller_of(headers: Headers) -> dict[str, str]:
+    """Who asks, as Tencent's headers say."""
+    return bounded({name: headers.get(header) for name, header in _TENCENTS_CALLER.items()})
+
+
+def bearer_of(headers: Headers) -> str:
+    """The caller's own key, empty where there is none."""
+    scheme, _, key = headers.get("authorization", "").partition(" ")
+    return key.strip() if scheme.lower() == "bearer" else ""
 
 
 def turn_headers(live: LiveTurn) -> dict[str, str]:
@@ -55,10 +81,17 @@ def turn_headers(live: LiveTurn) -> dict[str, str]:
     return {"X-Session-ID": live.turn.session.quoted, "X-Turn-ID": live.turn.turn}
 
 
-def stream_answer(services: Services, live: LiveTurn, writer: ChunkWriter, first: bytes = b"") -> EventStream:
-    """A turn as its writer has it, to the end. `first`: lines that go before the first event."""
+def stream_answer(
+    services: Services, live: LiveTurn, after: Place = START, first: bytes = b""
+) -> EventStream:
+    """A turn in the form it was asked for, from a place on. `first`: lines that go before the first event."""
+    writer = open_writer(live, after)
+    if isinstance(writer, SentenceWriter):
+        events = sentences(live, writer, first)
+    else:
+        events = chunks(live, writer, first)
     return EventStream(
-        chunks(live, writer, first),
+        events,
         headers=turn_headers(live),
         heartbeat_s=services.settings.heartbeat_s,
         send_timeout_s=services.settings.send_timeout_s,
@@ -66,7 +99,10 @@ def stream_answer(services: Services, live: LiveTurn, writer: ChunkWriter, first
     )
 
 
-async def _whole(request: Request, services: Services, live: LiveTurn) -> Response:
+async def answer_whole(
+    request: Request, services: Services, live: LiveTurn, whole: Callable[[LiveTurn], dict[str, Any]]
+) -> Response:
+    """Wait for the turn's end, and give what `whole` makes of it. Raises TurnFailed."""
     following = asyncio.create_task(_follow_to_end(live))
     leaving = asyncio.create_task(client_gone(request))
     try:
@@ -82,9 +118,12 @@ async def _whole(request: Request, services: Services, live: LiveTurn) -> Respon
     ending = live.fold.ending
     if ending and ending.error:
         raise TurnFailed(ending.error, turn_headers(live))
-    return Response(
-        orjson.dumps(whole_answer(live)), media_type="application/json", headers=turn_headers(live)
-    )
+    return Response(orjson.dumps(whole(live)), media_type="application/json", headers=turn_headers(live))
+
+
+def open_writer(live: LiveTurn, after: Place = START) -> ChunkWriter | SentenceWriter:
+    """What writes the turn's answer in the form it was asked for."""
+    return SentenceWriter(live, after) if "calls_event" in live.started.reply else ChunkWriter(live, after)
 
 
 async def _follow_to_end(live: LiveTurn) -> None:

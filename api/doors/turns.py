@@ -7,10 +7,9 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from api.body import read_body
-from api.chunks import ChunkWriter
 from api.completion import turn_object
 from api.cursor import START, Place, past_the_end, read_cursor
-from api.doors.chat import stream_answer, turn_headers
+from api.doors.chat import open_writer, stream_answer, turn_headers
 from api.known import find_session
 from api.live import LiveTurn
 from api.requests import first_error
@@ -73,7 +72,7 @@ async def get_turn(request: Request, session: str, turn: str, after: str = "") -
     end = await _end(live, place)
     if live.fold.ending and place == end:
         return Response(status_code=204, headers=turn_headers(live))  # a browser's source ends only by this
-    return stream_answer(services, live, ChunkWriter(live, place), _RETRY)
+    return stream_answer(services, live, place, _RETRY)
 
 
 @router.post("/v1/sessions/{session}/cancel")
@@ -114,7 +113,7 @@ async def _name(services: Services, quoted: str, turn: str | None) -> TurnRef:
 async def _end(live: LiveTurn, place: Place) -> Place:
     """Where the answer stands. Raises BadRequest if the place lies past that, Unavailable."""
     for caught_up in (False, True):
-        writer = ChunkWriter(live)
+        writer = open_writer(live)
         writer.write(live.releases)
         if writer.place.covers(place):
             return writer.place

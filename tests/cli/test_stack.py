@@ -34,6 +34,12 @@ def test_what_the_environment_names_is_used_as_it_is() -> None:
     assert stack.simulator_url is None
 
 
+def test_secrets_are_sealed_with_a_key_that_all_processes_share() -> None:
+    made = {child.env["FAST_REPLY_SECRET_KEY"] for child in stack_of().serving}
+    assert len(made) == 1 and len(made.pop()) > 40
+    assert stack_of(FAST_REPLY_SECRET_KEY="own").serving[0].env["FAST_REPLY_SECRET_KEY"] == "own"
+
+
 def test_chosen_models_stay_chosen_with_the_simulator() -> None:
     env = stack_of(SMALL_MODEL="quick", LLM_MODEL="good").serving[0].env
     assert (env["SMALL_MODEL"], env["LLM_MODEL"]) == ("quick", "good")

@@ -9,7 +9,11 @@ from stack import Simulator, Stack
 
 # Short waits where a test waits for the silence itself; long enough for a machine that is busy.
 _GENTLE = {
+    "FAST_REPLY_AGORA_METADATA": "true",
+    "FAST_REPLY_ALLOWED_HOSTS": '["127.0.0.1"]',
     "FAST_REPLY_BREAKER_FAILURES": "0",  # its models fail in one test after the other
+    "FAST_REPLY_SECRETS": '{"TELEPHONY_TOKEN": "value-of-telephony-token"}',
+    "FAST_REPLY_SECRET_KEY": "a key of the tests",
     "FAST_REPLY_FIRST_TOKEN_TIMEOUT_S": "1.5",
     "FAST_REPLY_NEXT_TOKEN_TIMEOUT_S": "1.5",
     "FAST_REPLY_HEARTBEAT_S": "0.3",

@@ -2,7 +2,7 @@
 
 import itertools
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -113,6 +113,7 @@ class Stack:
             "REDIS_URL": self.redis_url,
             "LLM_BASE_URL": f"{self.simulator.url}/v1",
             "FAST_REPLY_TRANSCRIPTION_URL": f"{self.simulator.url}/v1",
+            "FAST_REPLY_CAILA_URL": f"{self.simulator.url}/v1",
             "LLM_MODEL": "full",
             "SMALL_MODEL": "draft",
             **self.settings,
@@ -194,6 +195,19 @@ class Stack:
     def log(self, session: str) -> list[Entry]:
         """A session's log."""
         return decode_entries(self.redis.xrange(f"fr:{{default:{quote(session, safe='')}}}:log"))
+
+    def held(self) -> str:
+        """All that the store holds, keys and values, to be searched."""
+        read: dict[bytes, Callable[[bytes], object]] = {
+            b"string": self.redis.get,
+            b"hash": self.redis.hgetall,
+            b"set": self.redis.smembers,
+            b"list": lambda key: self.redis.lrange(key, 0, -1),
+            b"zset": lambda key: self.redis.zrange(key, 0, -1),
+            b"stream": lambda key: self.redis.xrange(key),
+            b"none": lambda key: None,  # it has expired
+        }
+        return repr([(key, read[self.redis.type(key)](key)) for key in self.redis.scan_iter()])
 
     def ended(self, session: str) -> list[TurnEnded]:
         """The endings in a session's log."""

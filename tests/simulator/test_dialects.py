@@ -55,7 +55,7 @@ async def opened() -> AsyncIterator[Providers]:
         open_stores(Settings()) as stores,
         httpx.AsyncClient(transport=AiohttpTransport(), timeout=httpx.Timeout(10)) as client,
     ):
-        yield Providers(client, stores, seal=None)
+        yield Providers(client, client, stores, seal=None)
 
 
 def ask(upstream: Upstream, messages: list[dict[str, Any]] = HELLO, **fields: Any) -> list[Piece]:

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from common.audio import FORMATS, wav_header
+from common.cutter import Cutter
 from common.releases import Said
-from workers.speech.cutter import Cutter
 from workers.speech.framing import Framing
 from workers.speech.samples import Encoder, Resampler
 from workers.speech.speakable import speakable

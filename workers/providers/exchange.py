@@ -81,7 +81,12 @@ def broke_off() -> UpstreamError:
 
 
 def authorization(upstream: Upstream, scheme: str = "Bearer") -> dict[str, str]:
-    """The header for a key; one that names its scheme itself, as in `Api-Key …`, is sent as it is."""
+    """The header for a key; one that names its scheme itself, as in `Api-Key …`, is sent as it is.
+
+    Headers that the upstream has of its own take its place.
+    """
+    if upstream.headers:
+        return dict(upstream.headers)
     key = upstream.api_key.get_secret_value()
     if not key:
         return {}

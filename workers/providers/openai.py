@@ -25,7 +25,9 @@ class OpenAIProvider:
 
     async def stream(self, upstream: Upstream, body: dict[str, Any]) -> AsyncGenerator[Piece, None]:
         """The pieces of one answer. Raises UpstreamError; leaving it early closes the connection."""
-        url = upstream.base_url.rstrip("/") + "/chat/completions"
+        url = upstream.base_url
+        if not upstream.whole_url:
+            url = url.rstrip("/") + "/chat/completions"
         headers = {"Accept": "text/event-stream", **authorization(upstream)}
         body = {**body, "stream": True, "stream_options": {"include_usage": True}}
         async with (

@@ -19,9 +19,11 @@ from workers.providers.yandex import YandexProvider
 
 
 class Providers:
-    """Asks each upstream in its dialect."""
+    """Asks each upstream in its dialect; those that tenants name over a client of their own, `guarded`."""
 
-    def __init__(self, client: httpx.AsyncClient, stores: Stores, seal: Seal | None) -> None:
+    def __init__(
+        self, client: httpx.AsyncClient, guarded: httpx.AsyncClient, stores: Stores, seal: Seal | None
+    ) -> None:
         self._by_dialect: dict[str, Provider] = {
             "openai": OpenAIProvider(client),
             "anthropic": AnthropicProvider(client),
@@ -29,11 +31,15 @@ class Providers:
             "litellm": LiteLLMProvider(),
             "yandex": YandexProvider(client),
         }
+        self._guarded: dict[str, Provider] = {
+            "openai": OpenAIProvider(guarded),
+            "yandex": YandexProvider(guarded),
+        }
 
     def stream(self, upstream: Upstream, body: dict[str, Any]) -> AsyncGenerator[Piece, None]:
         """The pieces of one answer. Raises UpstreamError; leaving it early closes the connection."""
         dialect, address = split_dialect(upstream.base_url)
-        provider = self._by_dialect.get(dialect)
+        provider = (self._guarded if upstream.guarded else self._by_dialect).get(dialect)
         if provider is None:
             raise UpstreamError(
                 "unknown_provider", "no provider speaks this upstream's dialect", faulty=False

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 
+from common.cutter import Cutter
 from common.events import Entry, Event, TurnInterrupted, TurnStarted, place
 from common.fold import Fold
 from common.keys import JobRef
@@ -10,7 +11,6 @@ from common.language import language_of_messages
 from common.releases import Said
 from common.speech import AGAIN, Speech, Spoken
 from workers.running import Held
-from workers.speech.cutter import Cutter
 
 _PAUSE_S = 0.05  # where a text stops at what may be a sentence's end, it is taken for one after this
 _LOST_S = 5.0  # what the log doesn't say so long after the turn's deadline, it will not say

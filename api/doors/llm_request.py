@@ -1,0 +1,36 @@
+"""JAICP's door: an `llmRequest`, answered with events made for speech."""
+
+from fastapi import APIRouter, Request, Response
+
+from api.body import read_body
+from api.doors.chat import answer_whole, caller_of, stream_answer
+from api.jaicp import read_llm_request
+from api.services import Services
+from api.speakable import spoken_answer
+
+router = APIRouter()
+
+
+@router.post("/v1/llm-request")
+async def llm_request(request: Request) -> Response:
+    """Answer an `llmRequest` with an event a sentence, and one for calls; as JSON where only that will do."""
+    services: Services = request.app.state.services
+    headers = request.headers
+    asked = read_llm_request(
+        await read_body(request, services.settings.max_body_bytes),
+        services.settings,
+        session=headers.get("x-session-id") or headers.get("x-task-id"),
+        stream=not _wants_json(headers.get("accept", "")),
+        idempotency_key=headers.get("idempotency-key"),
+        request_id=headers.get("x-request-id"),
+        caller=caller_of(headers),
+    )
+    live = await services.turns.start(asked)
+    if asked.stream:
+        return stream_answer(services, live)
+    return await answer_whole(request, services, live, spoken_answer)
+
+
+def _wants_json(accept: str) -> bool:
+    """Whether nothing but JSON will do: many clients name it and take anything."""
+    return "application/json" in accept and "*/*" not in accept and "text/event-stream" not in accept

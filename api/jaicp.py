@@ -1,0 +1,160 @@
+"""JAICP's `llmRequest` read into a turn.
+
+Source: https://help.cloud.just-ai.com/en/jaicp/bot-replies/llmRequest
+"""
+
+import logging
+import re
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+
+from api.once import name_once
+from api.requests import Message, Options, TurnRequest, first_error, read_object
+from common.credentials import Credentials
+from common.errors import BadRequest
+from common.named_server import NamedServer, is_template
+from common.policy import FillerPolicy
+from common.settings import Settings
+from common.url_guard import BlockedUrl, UrlGuard
+
+logger = logging.getLogger(__name__)
+
+# Set by other properties, or of no use to speech: JAICP passes them over too.
+_IGNORED = (
+    "audio", "function_call", "functions", "logit_bias", "logprobs", "messages", "modalities", "model", "n",
+    "stream", "stream_options", "tool_choice", "tools",
+)  # fmt: skip
+_OURS = ("accept", "content-type")  # are sent as the answer is read
+_OF_THE_CONNECTION = ("connection", "content-length", "host", "transfer-encoding", "upgrade", "te", "trailer")
+_HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}\Z")
+_MAX_HEADER_CHARS = 8_000
+
+
+class LlmRequest(BaseModel):
+    """The properties of the reply; whatever else the script's platform adds is passed over."""
+
+    model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
+
+    provider: Literal["CAILA_OPEN_AI", "CUSTOM_LLM"] | None = None
+    tokenSecret: str = ""
+    url: str = ""
+    headers: dict[str, str] = {}
+    model: str | None = None
+    temperature: float | None = Field(None, ge=0, le=2)
+    parameters: dict[str, Any] = {}
+    fillersPhraseConfig: dict[str, Any] | None = None
+    messages: list[Message] = Field(min_length=1)
+    bargeInReply: dict[str, Any] | bool | None = None
+    tools: list[dict[str, Any]] | None = None
+    eventName: str = Field("functionCall", pattern=r"^[A-Za-z0-9_.:-]{1,64}$")
+    sessionId: str | None = None
+    session_id: str | None = None
+    fast_reply: Options = Options()
+
+
+def read_llm_request(
+    raw: bytes,
+    settings: Settings,
+    *,
+    session: str | None,
+    stream: bool,
+    idempotency_key: str | None,
+    request_id: str | None,
+    caller: dict[str, str],
+) -> TurnRequest:
+    """Read the body; the arguments are what the headers say. Raises BadRequest."""
+    body = read_object(raw)
+    try:
+        asked = LlmRequest.model_validate(body)
+    except ValidationError as error:
+        raise first_error(error) from None
+    if asked.eventName in ("sentence", "error", "end"):
+        raise BadRequest("eventName: this is the name of another event", param="eventName")
+    server, credentials = _server(asked, settings)
+    session = session or asked.sessionId or asked.session_id
+    return TurnRequest(
+        session=session,
+        model=asked.model,
+        body=_body(asked, body["messages"]),
+        stream=stream,
+        include_usage=False,
+        drafting=None,
+        lanes=False,
+        state=asked.fast_reply.state,
+        policy=_policy(asked),
+        memory=asked.fast_reply.memory,
+        once=name_once(body, idempotency_key, request_id, in_session=bool(session)),
+        knowledge=asked.fast_reply.knowledge,
+        caller=caller,
+        meta=False,
+        calls_event=asked.eventName,
+        server=server,
+        credentials=credentials,
+    )
+
+
+def _body(asked: LlmRequest, messages: list[Any]) -> dict[str, Any]:
+    """What the full model is sent."""
+    ignored = sorted(asked.parameters.keys() & set(_IGNORED))
+    tools = asked.tools
+    if tools and asked.provider == "CAILA_OPEN_AI":
+        ignored, tools = [*ignored, "tools"], None
+    if ignored:
+        logger.warning("parameters of an llmRequest are ignored", extra={"parameters": ignored})
+    body = {name: value for name, value in asked.parameters.items() if name not in _IGNORED}
+    if asked.temperature is not None:
+        body["temperature"] = asked.temperature
+    return {**body, "messages": messages, **({"tools": tools} if tools else {})}
+
+
+def _policy(asked: LlmRequest) -> dict[str, Any]:
+    """The policy's parts that the request sets."""
+    wishes = dict(asked.fast_reply.wishes)
+    if asked.fillersPhraseConfig is not None:
+        try:
+            FillerPolicy.model_validate(asked.fillersPhraseConfig)
+        except ValidationError as error:
+            raise first_error(error, "fillersPhraseConfig.") from None
+        wishes["filler"] = asked.fillersPhraseConfig
+    barge_in = asked.bargeInReply
+    if isinstance(barge_in, dict):
+        barge_in = str(barge_in.get("bargeIn", "")).lower() not in ("disabled", "false")
+    return wishes if barge_in is None else {**wishes, "barge_in": barge_in}
+
+
+def _server(asked: LlmRequest, settings: Settings) -> tuple[NamedServer | None, Credentials]:
+    """Whom the full is to be asked of, and the headers that no log may hold. Raises BadRequest."""
+    secret = asked.tokenSecret
+    if asked.provider is None:
+        if asked.url or asked.headers:
+            raise BadRequest("url and headers are for the provider CUSTOM_LLM", param="provider")
+        return None, Credentials()
+    if not asked.model:
+        raise BadRequest("model: Field required", code="missing_required_parameter", param="model")
+    if not settings.secrets.get(secret, SecretStr("")).get_secret_value():
+        raise BadRequest("there is no secret of this name", code="unknown_secret", param="tokenSecret")
+    if asked.provider == "CAILA_OPEN_AI":
+        return NamedServer("", secret), Credentials()
+    try:
+        UrlGuard(settings.allowed_hosts).check(asked.url)
+    except BlockedUrl as error:
+        raise BadRequest(f"url: {error}", code="blocked_url", param="url") from None
+    headers = _headers(asked.headers)
+    if not headers:
+        headers = {"Authorization": f"Bearer {secret}"}
+    templates = {name: value for name, value in headers.items() if is_template(value, secret)}
+    sealed = {name: value for name, value in headers.items() if name not in templates}
+    url, _, query = asked.url.partition("#")[0].partition("?")
+    server = NamedServer(url, secret, templates, sorted(sealed), query=bool(query))
+    return server, Credentials(headers=sealed, query=query)
+
+
+def _headers(headers: dict[str, str]) -> dict[str, str]:
+    """The headers as they may be sent on. Raises BadRequest."""
+    for name, value in headers.items():
+        if not _HEADER.match(name) or name.lower() in _OF_THE_CONNECTION:
+            raise BadRequest("headers: a header may not be named so", param="headers")
+        if not (value.isascii() and value.isprintable() and len(value) <= _MAX_HEADER_CHARS):
+            raise BadRequest("headers: a header may not have this value", param="headers")
+    return {name: value for name, value in headers.items() if name.lower() not in _OURS}

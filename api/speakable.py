@@ -1,0 +1,152 @@
+"""A turn as server-sent events made for speech: one whole sentence each, then the calls, then the end."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Any
+
+import orjson
+
+from api.chunks import finish_reason, whole_call
+from api.cursor import START, Place
+from api.live import LiveTurn
+from common.cutter import Cutter
+from common.releases import Called, Ending, Release, Said
+
+_PAUSE_S = 0.05  # where the text stops at what may be a sentence's end, it is taken for one after this
+
+
+class SentenceWriter:
+    """Writes the events of one answer for one client, from a place on: what lies before it is passed over."""
+
+    def __init__(self, live: LiveTurn, after: Place = START) -> None:
+        self._live = live
+        self._after = after
+        self._cutter = Cutter(after.chars)
+        self._lanes: list[tuple[int, Said]] = []  # with the place in the text where each begins
+        self._calls: list[dict[str, Any]] = []
+        self._frames = 0
+        self._told = after.chars
+
+    @property
+    def place(self) -> Place:
+        """Where the answer stands, told or not."""
+        return Place(len(self._cutter.text), self._frames)
+
+    @property
+    def rests(self) -> bool:
+        """Whether what is untold may be a whole sentence, should nothing more come for a while."""
+        return self._cutter.rests
+
+    def rest(self) -> bytes:
+        """Nothing has come for a while."""
+        self._cutter.rest()
+        return self._sentences()
+
+    def write(self, releases: list[Release]) -> bytes:
+        """The events that these releases bring about."""
+        events = []
+        for release in releases:
+            if isinstance(release, Said):
+                self._lanes.append((len(self._cutter.text), release))
+                self._cutter.feed(release)
+            elif isinstance(release, Called):
+                self._calls.append(whole_call(release))
+            elif isinstance(release, Ending):
+                self._cutter.close()
+                events += [self._sentences(), self._end(release)]
+        return b"".join([self._sentences(), *events])
+
+    def _sentences(self) -> bytes:
+        events = []
+        while sentence := self._cutter.next():
+            start, self._told = sentence
+            said = self._said_at(start)
+            value = {"text": self._cutter.text[start : self._told], "lane": said.lane, "ms": said.at_ms}
+            events.append(self._event("sentence", value))
+        return b"".join(events)
+
+    def _said_at(self, start: int) -> Said:
+        """What was let out at this place of the text."""
+        while len(self._lanes) > 1 and self._lanes[1][0] <= start:
+            del self._lanes[0]
+        return self._lanes[0][1]
+
+    def _end(self, ending: Ending) -> bytes:
+        """The calls in one event, the error, the end. The last place is the whole text's."""
+        self._told = len(self._cutter.text)
+        events = []
+        if self._calls:
+            name = self._live.started.reply["calls_event"]
+            events.append(self._frame(name, {"tool_calls": self._calls}))
+        if ending.error:
+            events.append(self._frame("error", {"error": ending.error}))
+        end = {
+            "reason": ending.reason,
+            "finish_reason": finish_reason(ending),
+            "degraded": ending.degraded,
+            "ms": ending.at_ms,
+            "usage": self._live.usage,
+        }
+        return b"".join([*events, self._frame("end", end)])
+
+    def _frame(self, name: str, value: dict[str, Any]) -> bytes:
+        self._frames += 1
+        return self._event(name, value)
+
+    def _event(self, name: str, value: dict[str, Any]) -> bytes:
+        """An event, unless the client has had it."""
+        here = Place(self._told, self._frames)
+        if self._after.covers(here):
+            return b""
+        cursor = here.cursor(self._live.turn.turn)
+        return f"id: {cursor}\nevent: {name}\ndata: ".encode() + orjson.dumps(value) + b"\n\n"
+
+
+async def sentences(
+    live: LiveTurn, writer: SentenceWriter, first: bytes = b""
+) -> AsyncGenerator[bytes, None]:
+    """A turn's sentences as they come, for an EventStream. `first`: lines that go before the first event."""
+    async with aclosing(live.follow()) as batches:
+        coming = asyncio.ensure_future(anext(batches, None))
+        try:
+            while True:
+                await asyncio.wait((coming,), timeout=_PAUSE_S if writer.rests else None)
+                if not coming.done():
+                    written = writer.rest()
+                elif (releases := coming.result()) is not None:
+                    coming = asyncio.ensure_future(anext(batches, None))
+                    written = writer.write(releases)
+                else:
+                    return
+                if written:
+                    yield first + written
+                    first = b""
+        finally:
+            coming.cancel()
+            await asyncio.gather(coming, return_exceptions=True)
+
+
+def spoken_answer(live: LiveTurn) -> dict[str, Any]:
+    """The answer of a turn that has ended, in one piece: what is to be said, and the calls."""
+    replies, calls = [], []
+    cutter, ending = Cutter(), live.fold.ending
+    assert ending is not None, "the turn goes on"
+    for release in live.releases:
+        if isinstance(release, Said):
+            cutter.feed(release)
+        elif isinstance(release, Called):
+            calls.append(whole_call(release))
+    cutter.close()
+    while sentence := cutter.next():
+        replies.append({"type": "text", "text": cutter.text[slice(*sentence)]})
+    event = {"event": live.started.reply["calls_event"], "tool_calls": calls} if calls else None
+    return {
+        "id": live.turn.turn,
+        "object": "llm_request.answer",
+        "replies": replies,
+        "event": event,
+        "finish_reason": finish_reason(ending),
+        "degraded": ending.degraded,
+        "usage": live.usage,
+    }

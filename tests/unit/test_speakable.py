@@ -1,0 +1,87 @@
+"""An answer as sentences: whole, each once, the same however it was cut, and gone on with from any place."""
+
+from dataclasses import replace
+from typing import Any, cast
+
+import orjson
+import pytest
+from turns import begin, call, end, say, started
+
+from api.cursor import START, Place, read_cursor
+from api.live import LiveTurn
+from api.speakable import SentenceWriter, spoken_answer
+from common.events import Entry, Event
+from common.keys import SessionRef, TurnRef
+from common.sse import SSEParser
+from common.stores import Stores
+
+TEXT = "We open at 9 a.m. on weekdays. Dr. Who is in! 你好。再见。 Bye"
+SENTENCES = ["We open at 9 a.m. on weekdays.", "Dr. Who is in!", "你好。", "再见。", "Bye"]
+
+
+class Quiet(LiveTurn):
+    """A live turn that drives nothing."""
+
+    def _drive(self) -> None:
+        pass
+
+    def _watch_clock(self) -> None:
+        pass
+
+
+def live_turn(*events: Event) -> Quiet:
+    first = replace(started(draft=False), reply={"calls_event": "asked"})
+    live = Quiet(cast(Stores, None), TurnRef(SessionRef("default", "s"), first.turn), first, 2000)
+    live.begin(Entry("1000-0", first))
+    live.take([Entry(f"{1001 + number}-0", event) for number, event in enumerate(events)])
+    return live
+
+
+def whole_turn(step: int) -> Quiet:
+    pieces = [say("full", at, TEXT[at : at + step]) for at in range(0, len(TEXT), step)]
+    calls = [call(0, 0, '{"a": 1}'), call(1, 0, "{}")]
+    return live_turn(begin("full"), *pieces, *calls, end("full", "tool_calls", at=len(TEXT)))
+
+
+def written(live: LiveTurn, after: Place = START, one_by_one: bool = False) -> list[tuple[str, Any]]:
+    writer = SentenceWriter(live, after)
+    batches = [[release] for release in live.releases] if one_by_one else [live.releases]
+    events = SSEParser().feed(b"".join(map(writer.write, batches)))
+    return [(event.id, orjson.loads(event.data)) for event in events]
+
+
+@pytest.mark.parametrize("step", [1, 3, 7, 1000])
+def test_sentences_do_not_depend_on_the_pieces(step: int) -> None:
+    live = whole_turn(step)
+    events = written(live, one_by_one=True)
+    assert events == written(live)
+    told = [data for _, data in events]
+    assert [data["text"] for data in told if "text" in data] == SENTENCES
+    assert [c["id"] for c in told[-2]["tool_calls"]] == ["call_0", "call_1"]
+    assert told[-1]["finish_reason"] == "tool_calls"
+    assert len({place for place, _ in events}) == len(events)
+
+
+def test_it_is_gone_on_with_from_any_event() -> None:
+    live = whole_turn(3)
+    events = written(live)
+    for at, (place, _) in enumerate(events):
+        assert written(live, read_cursor(place, live.turn.turn)) == events[at + 1 :]
+
+
+def test_a_text_that_rests_is_taken_for_whole() -> None:
+    live = live_turn(begin("full"), say("full", 0, "Let me look."))
+    writer = SentenceWriter(live)
+    assert (writer.write(live.releases), writer.rests) == (b"", True)
+    assert b'"Let me look."' in writer.rest()
+    assert not writer.rests
+    going_on = live_turn(begin("full"), say("full", 0, "Let me"))
+    writer = SentenceWriter(going_on)
+    writer.write(going_on.releases)
+    assert not writer.rests
+
+
+def test_in_one_piece() -> None:
+    told = spoken_answer(whole_turn(5))
+    assert [reply["text"] for reply in told["replies"]] == SENTENCES
+    assert (told["event"]["event"], len(told["event"]["tool_calls"])) == ("asked", 2)

@@ -1,0 +1,86 @@
+"""Whom a lane asks: its profile's models, with the caller's own key, or a server that the request names."""
+
+import asyncio
+import logging
+from dataclasses import replace
+from typing import Any
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr
+
+from common import credentials
+from common.credentials import Credentials
+from common.keys import TurnRef
+from common.named_server import NamedServer, fill_in
+from common.profiles import Profile, Upstream
+from common.seal import seal_of
+from common.settings import Settings
+from common.stores import STORE_ERRORS, Stores
+from workers.providers.base import UpstreamError
+
+logger = logging.getLogger(__name__)
+
+_YANDEX = "/foundationModels/v1/completion"
+_AGAIN_S = 0.2
+
+
+class Servers:
+    """Knows the tenant's secrets, and opens what a request has brought along."""
+
+    def __init__(self, settings: Settings, stores: Stores) -> None:
+        self._settings = settings
+        self._stores = stores
+        self._seal = seal_of(settings)
+
+    async def find(self, turn: TurnRef, profile: Profile, lane: str, asked: dict[str, Any]) -> list[Upstream]:
+        """Who is asked on a lane, one after the other as they fail. Raises UpstreamError."""
+        if server := asked.get("server"):
+            return [await self._named(turn, NamedServer.read(server), asked["model"])]
+        upstreams = profile.upstreams(lane, asked["model"])
+        if not asked.get("caller_key"):
+            return upstreams
+        key = SecretStr((await self._open(turn)).key)
+        # A key goes only to the server it was given for.
+        server_of_key = profile.full.base_url
+        return [replace(u, api_key=key) if u.base_url == server_of_key else u for u in upstreams]
+
+    async def _named(self, turn: TurnRef, server: NamedServer, model: str) -> Upstream:
+        secret = self._settings.secrets.get(server.secret, SecretStr("")).get_secret_value()
+        if server.secret and not secret:
+            raise UpstreamError(
+                "unknown_secret", "this worker doesn't know the request's secret", faulty=False
+            )
+        if not server.url:
+            # Without a scheme: https://docs.caila.io/en/api/rest/openai-api
+            plain = (("Authorization", secret),)
+            return Upstream(self._settings.caila_url, SecretStr(secret), model, headers=plain)
+        sealed = await self._open(turn) if server.sealed or server.query else Credentials()
+        values = {**server.headers, **sealed.headers}
+        headers = tuple((name, fill_in(value, server.secret, secret)) for name, value in values.items())
+        url, whole = _address(f"{server.url}?{sealed.query}" if sealed.query else server.url)
+        return Upstream(url, SecretStr(secret), model, headers=headers, whole_url=whole, guarded=True)
+
+    async def _open(self, turn: TurnRef) -> Credentials:
+        """What the request has brought along. Raises UpstreamError."""
+        clock = asyncio.get_running_loop().time
+        give_up_s = clock() + self._settings.first_token_timeout_s
+        while True:
+            try:
+                found = await credentials.read(self._stores, turn, self._seal) if self._seal else None
+            except STORE_ERRORS as error:
+                logger.warning("could not read a turn's credentials", extra={"error": type(error).__name__})
+                if clock() > give_up_s:
+                    raise UpstreamError("store_away", "the caller's key can't be read") from None
+                await asyncio.sleep(_AGAIN_S)
+                continue
+            if found is None:
+                raise UpstreamError("credentials_gone", "the caller's key is no longer kept", faulty=False)
+            return found
+
+
+def _address(url: str) -> tuple[str, bool]:
+    """What a model's whole URL is to a provider, and whether that is to be used as it is."""
+    parts = urlsplit(url)
+    if parts.path == _YANDEX:
+        return f"yandex+{parts.scheme}://{parts.netloc}", False
+    return url, True
