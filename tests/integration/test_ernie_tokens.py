@@ -73,7 +73,7 @@ async def process(settings: Settings, baidu: Baidu, seal: Seal | None) -> AsyncI
         open_stores(settings) as stores,
         httpx.AsyncClient(transport=httpx.MockTransport(baidu)) as client,
     ):
-        yield stores, Providers(client, stores, seal)
+        yield stores, Providers(client, client, stores, seal)
 
 
 async def turn(providers: Providers) -> list[Piece]:
