@@ -213,3 +213,16 @@ def test_a_filler_bridges_the_wait_after_a_tools_result(stack: Stack) -> None:
     heard = stack.hear(model, messages=messages, fast_reply={"policy": {"filler": filler}})
     assert heard.text == "One moment. It rains."
     until(lambda: stack.ended(heard.session), what="the ending in the log")
+
+
+def test_a_gradio_page_that_asked_ernie_is_answered_and_its_model_gets_all(stack: Stack) -> None:
+    stack.simulator.draft(text="我看一下。")
+    stack.simulator.change("ernie-4.0-turbo-8k", ttft_ms=300, text="我们九点开门。")
+    asked = example("ernie_gradio")
+    heard = hear(stack, asked)
+    heard.assert_well_ended()
+    assert heard.text == "我看一下。我们九点开门。"
+    assert heard.events[-1]["usage"]["total_tokens"] > 0
+    (sent,) = stack.simulator.requests("ernie-4.0-turbo-8k")
+    for name in ("messages", "temperature", "top_p", "penalty_score", "web_search"):
+        assert sent[name] == asked["body"][name]
