@@ -14,13 +14,17 @@ from api.audio_chunks import SpokenAnswer
 from api.audio_feed import AudioFeed
 from api.chunks import ChunkWriter
 from api.completion import whole_answer
+from api.cursor import Place
 from api.doors.chat import client_gone, read_asked, turn_headers
+from api.doors.spoken import find
 from api.live import LiveTurn
 from api.relay import EventStream
 from api.requests import TurnRequest, first_error
 from api.services import Services
 from api.transcription import holds_audio
+from api.turns import store_is_away
 from common.errors import BadRequest, TurnFailed
+from common.stores import STORE_ERRORS
 
 router = APIRouter()
 
@@ -56,14 +60,52 @@ async def audio_chat_completions(request: Request) -> Response:
     answer = SpokenAnswer(live, ChunkWriter(live))
     events = speak(services.audio, live, answer, services.settings.speech_wait_s)
     if asked.stream:
-        return EventStream(
-            events,
-            headers=turn_headers(live),
-            heartbeat_s=services.settings.heartbeat_s,
-            send_timeout_s=services.settings.send_timeout_s,
-            on_left=lambda: services.turns.client_left(live),
-        )
+        return _streamed(services, live, events)
     return await _whole(request, services, live, answer, events)
+
+
+async def go_on_speaking(services: Services, live: LiveTurn, after: Place, first: bytes) -> Response:
+    """A spoken turn from a place on; what is no longer kept of its sound is made again.
+
+    A turn that is over is answered in one piece: 204 where the client has had all of it. Raises Unavailable.
+    """
+    settings = services.settings
+    answer = SpokenAnswer(live, ChunkWriter(live, after))
+    events = speak(services.audio, live, answer, settings.speech_wait_s)
+    if not live.closed.is_set():
+        return _streamed(services, live, events, first)
+    try:
+        await find(services.stores, live.turn, settings.lane_lease_ms)
+    except STORE_ERRORS:
+        raise store_is_away() from None
+    rest = b"".join([event async for event in events])
+    if not rest:
+        return Response(status_code=204, headers=turn_headers(live))
+    return _streamed(services, live, _all(rest), first)
+
+
+def _streamed(
+    services: Services, live: LiveTurn, events: AsyncGenerator[bytes, None], first: bytes = b""
+) -> EventStream:
+    return EventStream(
+        _after(first, events),
+        headers=turn_headers(live),
+        heartbeat_s=services.settings.heartbeat_s,
+        send_timeout_s=services.settings.send_timeout_s,
+        on_left=lambda: services.turns.client_left(live),
+    )
+
+
+async def _after(first: bytes, events: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    """The events with these lines before the first one."""
+    async with aclosing(events):
+        async for each in events:
+            yield first + each
+            first = b""
+
+
+async def _all(events: bytes) -> AsyncGenerator[bytes, None]:
+    yield events
 
 
 def _to_be_spoken(asked: TurnRequest) -> TurnRequest:

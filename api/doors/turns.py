@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from api.body import read_body
 from api.completion import turn_object
 from api.cursor import START, Place, past_the_end, read_cursor
+from api.doors.audio import go_on_speaking
 from api.doors.chat import open_writer, stream_answer, turn_headers
 from api.known import find_session
 from api.live import LiveTurn
@@ -69,6 +70,8 @@ async def get_turn(request: Request, session: str, turn: str, after: str = "") -
     cursor = request.headers.get("last-event-id") or after
     place = read_cursor(cursor, found.turn) if cursor else START
     live = await services.turns.attach(found)
+    if live.started.speech:
+        return await go_on_speaking(services, live, place, _RETRY)
     end = await _end(live, place)
     if live.fold.ending and place == end:
         return Response(status_code=204, headers=turn_headers(live))  # a browser's source ends only by this

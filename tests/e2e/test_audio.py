@@ -60,6 +60,17 @@ def test_a_streamed_answer_is_a_transcript_and_its_sound(stack: Stack) -> None:
     assert len(set(heard.ids)) == len(heard.ids)
 
 
+def test_a_spoken_stream_is_gone_on_with_from_any_of_its_events(stack: Stack) -> None:
+    heard = speak(stack, stack.simulator.full(text=FULL, tpot_ms=2), "pcm16")
+    path = f"/v1/sessions/{heard.session}/turns/{heard.headers['x-turn-id']}"
+    for at, place in enumerate(heard.ids):
+        headers = {"Accept": "text/event-stream", "Last-Event-ID": place}
+        rest = stack.client.get(path, headers=headers)
+        data = [line.removeprefix("data: ") for line in rest.text.split("\n") if line.startswith("data: ")]
+        assert data == heard.data[at + 1 :]
+    assert rest.status_code == 204
+
+
 @pytest.mark.parametrize("audio_format", ["wav", "g711_ulaw", "g711_alaw"])
 def test_every_format_plays_as_long(stack: Stack, audio_format: str) -> None:
     model = stack.simulator.full(text=FULL)
