@@ -5,12 +5,12 @@ import random
 from common import keys, queue
 from common.events import Entry, TimerFired, TurnEnded, TurnInterrupted, TurnStarted
 from common.fillers import phrases_for
-from common.fold import FILLER, Fold, UnknownFold
+from common.fold import Fold, UnknownFold
 from common.keys import JobRef, SessionRef, TurnRef
 from common.lane_state import LaneState
 from common.log import append, decode_entries, read_turn
 from common.policy import Policy
-from common.releases import Due, Said
+from common.releases import FILLER, Due, Said
 from common.stores import Build, Pipe, Stores
 
 _PAGE = 500

@@ -23,20 +23,13 @@ from common.events import (
     TurnStarted,
 )
 from common.keys import Lane
-from common.lane_state import LaneState
+from common.lane_state import LaneState, usage_of
 from common.policy import Policy
 from common.released import Released
-from common.releases import Called, Due, Ending, Passed, Release
+from common.releases import CUT, DEADLINE, DRAFT, FILLER, TOLD, Called, Due, Ending, Passed, Release
 from common.repeats import Opening
 
 FOLD_VERSION = 3
-
-# What can be due, by its number. Fillers are numbered from FILLER on.
-DEADLINE = Due(0, "deadline", 0)
-CUT = Due(1, "cut", 0)
-DRAFT = Due(2, "draft", 0)
-TOLD = Due(3, "told", 0)
-FILLER = Due(10, "filler", 0)
 
 
 class Fold:
@@ -124,10 +117,7 @@ class Fold:
 
     def usage(self) -> dict[str, Any]:
         """Tokens of each lane, as far as is known now, and their sum."""
-        lanes = {name: lane.finished.usage for name, lane in self.lanes.items() if lane.finished}
-        keys = ("prompt_tokens", "completion_tokens", "total_tokens")
-        total = {key: sum(int((usage or {}).get(key) or 0) for usage in lanes.values()) for key in keys}
-        return {**lanes, "sum": total}
+        return usage_of(self.lanes)
 
     def hash(self) -> str:
         """A digest of the released text, to tell a replay that drifted."""

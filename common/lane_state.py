@@ -88,3 +88,11 @@ class LaneState:
         known = len(call.arguments) - event.at
         if 0 <= known < len(event.arguments):
             call.arguments += event.arguments[known:]
+
+
+def usage_of(lanes: dict[str, LaneState]) -> dict[str, Any]:
+    """Tokens of each lane that has ended, and their sum."""
+    ended = {name: lane.finished.usage for name, lane in lanes.items() if lane.finished}
+    keys = ("prompt_tokens", "completion_tokens", "total_tokens")
+    total = {key: sum(int((usage or {}).get(key) or 0) for usage in ended.values()) for key in keys}
+    return {**ended, "sum": total}

@@ -10,10 +10,10 @@ from zlib import crc32
 
 from common.events import Delta, Event, LaneFinished, TimerFired, TurnInterrupted, TurnStarted
 from common.fillers import phrases_for
-from common.fold import DEADLINE, FILLER, Fold
+from common.fold import Fold
 from common.policy import Policy
 from common.recording import RecordedTurn
-from common.releases import Called, Due, Release, Said
+from common.releases import DEADLINE, FILLER, Called, Due, Release, Said
 
 BY_POLICY = "the policy says so"
 """What `drafting` says in `turn.started` where `draft.when` is never."""

@@ -53,3 +53,11 @@ class Due:
     number: int
     due: str
     at_ms: int
+
+
+# What can be due, by its number. Fillers are numbered from FILLER on.
+DEADLINE = Due(0, "deadline", 0)
+CUT = Due(1, "cut", 0)
+DRAFT = Due(2, "draft", 0)
+TOLD = Due(3, "told", 0)
+FILLER = Due(10, "filler", 0)

@@ -15,11 +15,12 @@ from common.events import (
     ToolPart,
     TurnInterrupted,
 )
-from common.fold import DRAFT, UnknownFold
+from common.fold import UnknownFold
 from common.lane_state import LaneState
 from common.language import text_of
 from common.recording import RecordedTurn
 from common.refold import Recorded, replay
+from common.releases import DRAFT
 
 
 def report_turn(turn: RecordedTurn) -> dict[str, Any]:

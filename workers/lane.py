@@ -7,10 +7,11 @@ from typing import Any
 
 from common import driver, keys, log, pace, queue
 from common.events import Entry, LaneStarted, Retrieved, TurnStarted
-from common.fold import CUT, TOLD, Fold, UnknownFold
+from common.fold import Fold, UnknownFold
 from common.keys import JobRef, SessionRef, TurnRef
 from common.log import decode_entries, read_turn
 from common.profiles import Profiles
+from common.releases import CUT, TOLD
 from common.settings import Settings
 from common.stores import STORE_ERRORS, Pipe, Stores
 from workers.asking import Answer, Asker, estimate

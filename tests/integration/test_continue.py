@@ -14,7 +14,7 @@ from waiting import in_loop, until
 
 from common import keys
 from common.events import LaneFinished, LaneStarted, TimerFired
-from common.fold import TOLD
+from common.releases import TOLD
 from workers import lane
 
 DRAFT = "Let me see."

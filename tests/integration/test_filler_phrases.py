@@ -13,10 +13,9 @@ from waiting import in_loop, until
 
 from common import driver, keys
 from common.events import Delta, LaneStarted, TimerFired, TurnStarted
-from common.fold import FILLER
 from common.keys import SessionRef, TurnRef
 from common.log import append_now, read_turn
-from common.releases import Due
+from common.releases import FILLER, Due
 from common.settings import Settings
 from common.stores import Stores, open_stores
 

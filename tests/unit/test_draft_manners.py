@@ -6,8 +6,8 @@ import pytest
 from turns import TURN, begin, end, endings, fire, heard, say, spoken, started
 
 from common.events import Event, TimerFired
-from common.fold import CUT, DRAFT, FILLER, Fold
-from common.releases import Due, Release
+from common.fold import Fold
+from common.releases import CUT, DRAFT, FILLER, Due, Release
 
 GUARD = {"guard": True}
 PHRASE = "One moment."

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from turns import TURN, begin, call, end, endings, extra, fire, heard, say, spoken, started
 
 from common.events import Delta, Event, LaneFinished, LaneStarted, TimerFired, TurnInterrupted
-from common.fold import CUT, DEADLINE, DRAFT, FILLER, TOLD, Fold
-from common.releases import Due, Release, Said
+from common.fold import Fold
+from common.releases import CUT, DEADLINE, DRAFT, FILLER, TOLD, Due, Release, Said
 
 PIECES = [
     "Yes",

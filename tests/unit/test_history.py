@@ -10,8 +10,7 @@ from turns import TURN, begin, call, end, fire, fold_all, heard, say, started
 
 from api.history import History, Message, read_history
 from common.events import Entry, Event, TurnEnded, TurnInterrupted, TurnStarted
-from common.fold import FILLER
-from common.releases import Said
+from common.releases import FILLER, Said
 
 DRAFT = "Let me see."
 FULL = "We open at nine. Every day."

@@ -6,8 +6,8 @@ import pytest
 from turns import TURN, begin, end, endings, fire, heard, say, spoken, started
 
 from common.events import Event, LaneStarted, TimerFired, TurnInterrupted
-from common.fold import CUT, TOLD, Fold
-from common.releases import Due, Release
+from common.fold import Fold
+from common.releases import CUT, TOLD, Due, Release
 
 CONTINUE = {"join": "continue"}
 WAIT_MS = 700

@@ -9,8 +9,8 @@ from recorded import live, policy, shadowed
 from turns import TURN, begin, call, end, say, started
 
 from common.events import Event, LaneFinished, TimerFired, TurnEnded, TurnInterrupted, TurnStarted
-from common.fold import DRAFT
 from common.recording import RecordedTurn
+from common.releases import DRAFT
 from common.turn_report import report_turn
 
 
