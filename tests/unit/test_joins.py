@@ -1,65 +1,14 @@
 """How the full's text follows the draft's: repeats left out, answers that go on, a draft in the shadow."""
 
-from typing import Any
-
 import pytest
-from turns import TURN, begin, end, endings, fire, heard, say, spoken, started
+from told_turn import Turn
+from turns import TURN, begin, end, endings, say, spoken
 
-from common.events import Event, LaneStarted, TimerFired, TurnInterrupted
-from common.fold import Fold
-from common.releases import CUT, TOLD, Due, Release
+from common.events import TurnInterrupted
+from common.releases import CUT
 
 CONTINUE = {"join": "continue"}
 WAIT_MS = 700
-
-
-class Turn:
-    """A turn that is told one thing after the other; `out` is all that it let out."""
-
-    def __init__(
-        self, join: str = "skip_repeat", *, release: str = "token", late: bool = False, **policy: Any
-    ):
-        policy["handoff"] = {"join": join, **policy.get("handoff", {})}
-        self.fold = Fold(started(release=release, late=late, **policy))
-        self.out: list[Release] = []
-        self.now_ms = 0
-        self._length = {"draft": 0, "full": 0}
-        self.feed(begin("draft"), begin("full"))
-
-    def feed(self, *events: Event) -> None:
-        for event in events:
-            self.now_ms += 1
-            self.out += self.fold.feed(event, self.now_ms)
-
-    def says(self, lane: str, text: str) -> None:
-        """A lane's next text, word by word."""
-        for number, word in enumerate(text.split(" ")):
-            piece = f" {word}" if number else word
-            self.feed(say(lane, self._length[lane], piece))
-            self._length[lane] += len(piece)
-
-    def ends(self, lane: str, reason: str = "stop") -> None:
-        self.feed(end(lane, reason, at=self._length[lane]))
-
-    def comes(self, due: Due) -> None:
-        """The time comes that the fold waits for."""
-        (mine,) = [each for each in self.fold.dues() if each.number == due.number]
-        self.now_ms = mine.at_ms
-        self.out += self.fold.feed(fire(mine), self.now_ms)
-
-    @property
-    def text(self) -> str:
-        return heard(self.out)
-
-    @property
-    def reason(self) -> str:
-        (ending,) = endings(self.out)
-        assert self.out[-1] is ending
-        return ending.reason
-
-    @property
-    def degraded(self) -> bool:
-        return endings(self.out)[0].degraded
 
 
 OPENINGS = {
@@ -245,135 +194,6 @@ def test_what_the_fold_holds_at_the_seam_is_said_when_the_full_ends() -> None:
         assert turn.text == "Wait."
         turn.feed(end("draft"), end("full"))
         assert turn.text == whole
-
-
-# `continue`: the full is asked to go on from what the draft will have said.
-
-
-def test_nothing_overtakes_before_the_drafts_time_and_then_it_ends_its_sentence() -> None:
-    turn = Turn("continue")
-    turn.says("draft", "Let me see. I look")
-    begun_ms = 2
-    assert turn.fold.next_due == Due(TOLD.number, TOLD.due, begun_ms + WAIT_MS // 2)
-    turn.feed(TimerFired(TURN, TOLD.number, TOLD.due, ""))
-    assert turn.fold.stage == "draft"  # that was too early
-    turn.comes(TOLD)
-    assert turn.fold.stage == "closing"
-    assert turn.fold.next_due == Due(CUT.number, CUT.due, begun_ms + WAIT_MS)
-    turn.says("draft", " it up. Never")
-    assert turn.fold.stage == "full"
-    assert turn.text == "Let me see. I look it up."
-    assert turn.fold.draft.text[: turn.fold.spoken["draft"]] == turn.text
-    assert turn.fold.unwanted() == []  # it may yet have to stand in
-    turn.says("full", " Here it is. Done.")
-    assert [lane.lane for lane in turn.fold.unwanted()] == ["draft"]
-    turn.ends("full")
-    assert turn.text == "Let me see. I look it up. Here it is. Done."
-    assert turn.reason == "stop"
-
-
-@pytest.mark.parametrize("release", ["token", "sentence"])
-def test_a_draft_that_is_over_sooner_is_told_at_once_and_whole(release: str) -> None:
-    turn = Turn("continue", release=release)
-    turn.says("draft", "Let me see.")
-    turn.ends("draft")
-    assert turn.fold.stage == "full"
-    assert turn.text == "Let me see."
-    turn.says("full", "It is here.")
-    turn.ends("full")
-    assert turn.text == "Let me see. It is here."
-
-
-def test_a_full_that_goes_on_in_mid_sentence_gets_no_mark() -> None:
-    turn = Turn("continue")
-    turn.says("draft", "Let me look **at your")
-    turn.comes(TOLD)
-    turn.comes(CUT)
-    assert turn.text == "Let me look **at your"
-    turn.says("full", " new** plan. It is here.")
-    assert turn.text == "Let me look **at your new** plan. It is here."
-
-
-def test_a_draft_that_has_said_nothing_by_then_leaves_the_full_alone() -> None:
-    turn = Turn("continue")
-    begun_ms = turn.now_ms
-    turn.comes(TOLD)
-    assert turn.fold.next_due == Due(TOLD.number, TOLD.due, begun_ms + WAIT_MS)
-    turn.comes(TOLD)
-    assert turn.fold.stage == "full"
-    turn.says("draft", "Too late.")
-    turn.says("full", "It is here.")
-    turn.ends("full")
-    assert turn.text == "It is here."
-
-
-def test_a_draft_that_begins_late_is_listened_to_for_what_time_is_left() -> None:
-    turn = Turn("continue")
-    begun_ms = turn.now_ms
-    turn.comes(TOLD)
-    turn.says("draft", "Let me see. I look")
-    turn.comes(TOLD)
-    assert (turn.fold.stage, turn.now_ms) == ("full", begun_ms + WAIT_MS)
-    turn.says("full", " it up.")
-    turn.ends("full")
-    assert turn.text == "Let me see. I look it up."
-
-
-def test_a_draft_that_fails_early_leaves_the_full_alone() -> None:
-    turn = Turn("continue")
-    turn.ends("draft", "error")
-    assert turn.fold.stage == "full"
-    assert [due.due for due in turn.fold.dues()] == ["deadline"]
-    turn.says("full", "It is here.")
-    turn.ends("full")
-    assert (turn.text, turn.reason, turn.degraded) == ("It is here.", "stop", False)
-
-
-@pytest.mark.parametrize("over_first", [True, False])
-def test_where_the_full_fails_the_draft_that_was_held_back_goes_on(over_first: bool) -> None:
-    turn = Turn("continue")
-    turn.says("draft", "Let me see. Now then. We")
-    turn.comes(TOLD)
-    turn.says("draft", " open. At nine.")
-    assert turn.text == "Let me see. Now then. We open."
-    if over_first:
-        turn.ends("draft")
-        turn.ends("full", "error")
-    else:
-        turn.ends("full", "error")
-        assert turn.text == "Let me see. Now then. We open. At nine."
-        assert turn.fold.unwanted() == []
-        turn.feed(LaneStarted(TURN, "full", 2, "z"))  # a zombie changes nothing
-        assert [due.due for due in turn.fold.dues()] == ["deadline"]
-        turn.ends("draft")
-    assert turn.text == "Let me see. Now then. We open. At nine."
-    assert (turn.reason, turn.degraded) == ("stop", True)
-
-
-def test_where_both_fail_there_is_one_error() -> None:
-    for first, second in (("draft", "full"), ("full", "draft")):
-        turn = Turn("continue")
-        turn.says("draft", "Let me see.")
-        turn.ends(first, "error")
-        turn.ends(second, "error")
-        assert turn.reason == "error"
-
-
-def test_a_full_that_broke_in_mid_answer_ends_with_its_error() -> None:
-    turn = Turn("continue")
-    turn.says("draft", "Let me see.")
-    turn.ends("draft")
-    turn.says("full", "It is")
-    turn.ends("full", "error")
-    assert (turn.text, turn.reason) == ("Let me see. It is", "error")
-
-
-def test_a_quick_full_does_not_wait_for_a_draft_that_is_only_its_hedge() -> None:
-    turn = Turn("continue", late=True)
-    assert not turn.fold.continues
-    assert TOLD.due not in [due.due for due in turn.fold.dues()]
-    turn.says("full", "It is here.")
-    assert turn.text == "It is here."
 
 
 # The draft in the shadow.
