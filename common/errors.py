@@ -3,10 +3,14 @@
 FastReplyError           what a client is told, with its HTTP status
   ├─ BadRequest          400: the request itself is wrong
   │    └─ TooLarge       413
+  ├─ Unauthorized        401: no key, or none that is known
+  ├─ Forbidden           403: the key may not do this
   ├─ NotFound            404
   ├─ Conflict            409: the same idempotency key with another request
   ├─ Gone                410: a turn that is no longer kept
+  ├─ RateLimited         429: over one of the tenant's limits
   ├─ Unavailable         503: a store is away; try again
+  │    └─ Overloaded     503: the workers can't keep up
   └─ TurnFailed          502 or 504: the models gave no answer
 """
 
@@ -49,6 +53,21 @@ class TooLarge(BadRequest):
     status = 413
 
 
+class Unauthorized(FastReplyError):
+    """There is no key, or none that is known and valid: nobody can tell which."""
+
+    status = 401
+    kind = "authentication_error"
+    headers: Mapping[str, str] = {"WWW-Authenticate": "Bearer"}  # noqa: RUF012
+
+
+class Forbidden(FastReplyError):
+    """The key is known, but may not do this."""
+
+    status = 403
+    kind = "permission_error"
+
+
 class NotFound(FastReplyError):
     """There is no such thing, or not for this client."""
 
@@ -75,6 +94,25 @@ class Unavailable(FastReplyError):
 
     status = 503
     retry_after_s = 1
+
+
+class Overloaded(Unavailable):
+    """The workers can't keep up: better refused at once than answered late."""
+
+    def __init__(self) -> None:
+        super().__init__("too much to do just now; try again", code="overloaded")
+
+
+class RateLimited(FastReplyError):
+    """Over one of the tenant's limits. `kind` is what it counts: `requests` or `tokens`, as OpenAI has it."""
+
+    status = 429
+
+    def __init__(
+        self, message: str, *, code: str, kind: str, retry_after_s: int, headers: Mapping[str, str]
+    ) -> None:
+        super().__init__(message, code=code)
+        self.kind, self.retry_after_s, self.headers = kind, retry_after_s, headers
 
 
 class TurnFailed(FastReplyError):

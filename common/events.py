@@ -20,7 +20,8 @@ class TurnStarted:
     `remembered`: how many of the request's messages came from the session's own memory;
     `tell`: whether a webhook is told when the turn has ended;
     `speech`: the `voice` and `format` in which the answer is spoken, empty where it isn't;
-    `caller`: who asks, as the platform names them.
+    `caller`: who asks, as the platform names them;
+    `record`: what is kept of it after its end, `full`, `redacted` or `none`.
     """
 
     turn: str
@@ -36,6 +37,7 @@ class TurnStarted:
     tell: bool = False
     speech: dict[str, str] = field(default_factory=dict)
     caller: dict[str, str] = field(default_factory=dict)
+    record: str = "full"
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +147,10 @@ class TurnInterrupted:
 
 @dataclass(frozen=True, slots=True)
 class TurnEnded:
-    """The ending, as the fold saw it; the first one of a turn counts."""
+    """The ending, as the fold saw it; the first one of a turn counts.
+
+    `record`: what was kept, once the turn's words were masked (`redacted`) or dropped (`none`).
+    """
 
     turn: str
     reason: str
@@ -154,6 +159,7 @@ class TurnEnded:
     hash: str
     degraded: bool
     error: dict[str, Any] | None
+    record: str = "full"
 
 
 Event = (

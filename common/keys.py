@@ -11,6 +11,7 @@ LANES_OF_WORKERS: tuple[Lane, ...] = ("draft", "full", "speech")
 
 DEFAULT_TENANT = "default"
 MAX_SESSION_CHARS = 128
+_TENANT = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}\Z")
 _TURN = re.compile(r"[0-9a-z]{8,40}\Z")
 _COLLECTION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
 
@@ -18,6 +19,11 @@ _COLLECTION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
 def valid_session(name: str) -> bool:
     """Whether a client may call a session so: 1 to 128 printable characters, no space at either end."""
     return 0 < len(name) <= MAX_SESSION_CHARS and name.isprintable() and name == name.strip()
+
+
+def valid_tenant(name: str) -> bool:
+    """Whether a tenant may be called so: 1 to 40 lower-case letters, digits and, not first, `-`, `_`."""
+    return bool(_TENANT.match(name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +142,32 @@ def document_changes(collection: CollectionRef) -> str:
 COLLECTIONS = "fr:knowledge"
 """Set: every collection that ever had a document, `<tenant>:<collection>`. Nothing is taken out of it."""
 
+TENANTS = "fr:tenants"
+"""Hash: every tenant in JSON, by id, its secrets sealed. Stays until the tenant is deleted."""
+
+TENANTS_VERSION = "fr:tenants:version"
+"""String: a number that grows with every change of tenants or keys. Once there, it stays."""
+
+API_KEYS = "fr:tenants:keys"
+"""Hash: every API key in JSON, by its id; of the key itself a digest. Stays until it is deleted."""
+
+TENANTS_GONE = "fr:tenants:gone"
+"""Set: deleted tenants whose sessions and documents are still there. Members go with the last of them."""
+
+KEPT = "fr:kept"
+"""Set: tenants that have, or had, sessions. Nothing is taken out of it but a deleted tenant."""
+
+AUDIT = "fr:audit"
+"""Stream: one entry an act of an operator or admin, see docs/tenants.md. Kept at about 100,000."""
+
+UNSETTLED = "fr:unsettled"
+"""Sorted set: turns whose tokens are not accounted for, by when to look, ms. A turn is in it from its start,
+and goes once, with its accounting.
+"""
+
+REDACTING = "fr:redacting"
+"""Sorted set: ended turns whose words are to be masked or dropped, by when, ms. Members go when it is done."""
+
 LEASES = "fr:leases"
 """Sorted set: live turns and jobs by the deadline of their lease, ms. Members go when they end."""
 
@@ -246,6 +278,29 @@ def sessions(tenant: str) -> str:
 def live_turns(tenant: str) -> str:
     """Sorted set: turns that have not ended, by their start, ms."""
     return f"fr:live:{tenant}"
+
+
+def turn_starts(tenant: str) -> str:
+    """Sorted set: the turns that were let in in the last minute, by when, ms. Expires after a minute."""
+    return f"fr:turn-starts:{tenant}"
+
+
+def reserved(tenant: str) -> str:
+    """Hash: `<day>:<tokens>` that an unsettled turn may use, by turn. A turn's goes when it is settled."""
+    return f"fr:reserved:{tenant}"
+
+
+def tokens(tenant: str, day: str) -> str:
+    """Hash: how many tokens are `spent` and `reserved` on a day, `YYYYMMDD` in UTC. Expires two days later."""
+    return f"fr:tokens:{tenant}:{day}"
+
+
+def usage(tenant: str, day: str) -> str:
+    """Hash: `<profile>|<counter>` to a number, of the turns that started on a day, `YYYYMMDD` in UTC.
+
+    Expires after `usage_days`.
+    """
+    return f"fr:usage:{tenant}:{day}"
 
 
 def deleted(tenant: str) -> str:

@@ -35,6 +35,14 @@ class Memory:
 
 
 @dataclass(frozen=True, slots=True)
+class Webhook:
+    """Who is told of ended turns, and with what the message is signed."""
+
+    url: str
+    secret: SecretStr
+
+
+@dataclass(frozen=True, slots=True)
 class Profile:
     """A tenant's named setting. `draft` is None where only the full speaks."""
 
@@ -47,6 +55,9 @@ class Profile:
     draft_params: dict[str, Any]
     fallbacks: tuple[Upstream, ...] = ()
     memory: Memory = Memory()
+    record: str = "full"  # what is kept of a turn after its end: full, redacted or none
+    cors_origins: tuple[str, ...] = ()
+    webhook: Webhook | None = None
 
     def upstreams(self, lane: str, model: str) -> list[Upstream]:
         """Who is asked on a lane, one after the other as they fail; the first is asked for `model`."""
@@ -55,61 +66,45 @@ class Profile:
         return [replace(self.full, model=model), *self.fallbacks]
 
 
-class Profiles:
-    """The profiles of the one default tenant, from the settings."""
-
-    def __init__(self, settings: Settings) -> None:
-        draft = Upstream(
-            base_url=settings.small_model_base_url or settings.llm_base_url,
-            # A key goes only to the server it was given for.
-            api_key=settings.small_model_api_key
-            if settings.small_model_api_key or settings.small_model_base_url
-            else settings.llm_api_key,
-            model=settings.small_model,
-            prefix=settings.draft_prefix,
-            max_streams=settings.draft_max_streams,
-        )
-        default = Profile(
-            name=DEFAULT_PROFILE,
-            policy=settings.policy,
-            full=Upstream(
-                settings.llm_base_url,
-                settings.llm_api_key,
-                settings.llm_model,
-                settings.full_prefix,
-                settings.full_max_streams,
-            ),
-            full_prompt=settings.llm_default_prompt,
-            draft=draft if settings.drafting else None,
-            draft_prompt=settings.small_model_prompt,
-            draft_params={
-                "max_tokens": settings.small_model_max_tokens,
-                "temperature": settings.small_model_temperature,
-            },
-            fallbacks=tuple(_fallback(settings, model) for model in settings.fallbacks),
-            memory=Memory(
-                settings.memory,
-                settings.max_context_messages,
-                int(settings.context_expiry_hours * 3_600_000),
-            ),
-        )
-        self._by_name = {default.name: default}
-
-    def names(self) -> list[str]:
-        """What a client may ask for by `model`."""
-        return list(self._by_name)
-
-    def get(self, name: str) -> Profile | None:
-        """The profile of this name."""
-        return self._by_name.get(name)
-
-    def pick(self, model: str | None) -> tuple[Profile, str]:
-        """The profile that a request's `model` means, and the full's model with it."""
-        profile = self._by_name.get(model or DEFAULT_PROFILE)
-        if profile:
-            return profile, profile.full.model
-        default = self._by_name[DEFAULT_PROFILE]
-        return default, model or default.full.model
+def profile_of(settings: Settings) -> Profile:
+    """The default tenant's one profile, from the environment."""
+    draft = Upstream(
+        base_url=settings.small_model_base_url or settings.llm_base_url,
+        # A key goes only to the server it was given for.
+        api_key=settings.small_model_api_key
+        if settings.small_model_api_key or settings.small_model_base_url
+        else settings.llm_api_key,
+        model=settings.small_model,
+        prefix=settings.draft_prefix,
+        max_streams=settings.draft_max_streams,
+    )
+    return Profile(
+        name=DEFAULT_PROFILE,
+        policy=settings.policy,
+        full=Upstream(
+            settings.llm_base_url,
+            settings.llm_api_key,
+            settings.llm_model,
+            settings.full_prefix,
+            settings.full_max_streams,
+        ),
+        full_prompt=settings.llm_default_prompt,
+        draft=draft if settings.drafting else None,
+        draft_prompt=settings.small_model_prompt,
+        draft_params={
+            "max_tokens": settings.small_model_max_tokens,
+            "temperature": settings.small_model_temperature,
+        },
+        fallbacks=tuple(_fallback(settings, model) for model in settings.fallbacks),
+        memory=Memory(
+            settings.memory,
+            settings.max_context_messages,
+            int(settings.context_expiry_hours * 3_600_000),
+        ),
+        record=settings.record,
+        cors_origins=settings.cors_origins,
+        webhook=Webhook(settings.webhook_url, settings.webhook_secret) if settings.webhook_url else None,
+    )
 
 
 def _fallback(settings: Settings, model: FallbackModel) -> Upstream:

@@ -17,6 +17,7 @@ _BACKDATE_MS = 60_000
 _JOB_TTL_MS = 3_600_000
 # A mark is for the lane that runs: whoever picks the job up later sees in the log that it is not wanted.
 _MARK_TTL_MS = 30_000
+_LONGEST_TURN_MS = 3_720_000  # the policy's longest deadline, and two minutes
 
 
 def put(pipe: Pipe, job: JobRef, now_ms: int, lease_ms: int) -> None:
@@ -62,14 +63,17 @@ def hold_turns(pipe: Pipe, turns: Iterable[TurnRef], deadline_ms: int) -> None:
 
 
 def list_turn(pipe: Pipe, turn: TurnRef, now_ms: int) -> None:
-    """Put a turn that starts now among the live ones, and its session into the index."""
+    """Put a turn that starts now among the live and the unsettled ones, and its session into the index."""
     tenant = turn.session.tenant
+    pipe.sadd(keys.KEPT, tenant)
+    pipe.zadd(keys.UNSETTLED, {str(turn): now_ms + _LONGEST_TURN_MS}, nx=True)
     pipe.zadd(keys.live_turns(tenant), {f"{turn.session.quoted}:{turn.turn}": now_ms})
     pipe.zadd(keys.sessions(tenant), {turn.session.quoted: now_ms}, gt=True)
 
 
 def drop_turn(pipe: Pipe, turn: TurnRef) -> None:
-    """Let go of a turn that has ended, or never was."""
+    """Let go of a turn that has ended, or never was: it can be settled now."""
+    pipe.zadd(keys.UNSETTLED, {str(turn): 0}, xx=True)
     pipe.zrem(keys.LEASES, str(turn))
     pipe.zrem(keys.live_turns(turn.session.tenant), f"{turn.session.quoted}:{turn.turn}")
     pipe.delete(keys.auth(turn))

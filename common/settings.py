@@ -123,11 +123,24 @@ class Settings(BaseSettings):
     search_api_key: SecretStr = SecretStr("")
     search_timeout_s: float = Field(2.0, gt=0)
 
+    tenants: str = ""
+    operator_token: SecretStr = SecretStr("")
+    open_access: bool = False
+    tenants_refresh_s: float = Field(0.4, gt=0)
+    tenant_share: float = Field(0.8, gt=0, le=1)
+    shed_drafts_at: float = Field(0.1, gt=0)
+    refuse_turns_at: float = Field(0.5, gt=0)
+    record: Literal["full", "redacted", "none"] = "full"
+    redact_after_s: float = Field(5.0, ge=0)
+    cors_origins: tuple[str, ...] = ()
+    usage_days: int = Field(400, ge=1)
+
     reread_s: float = 2.0
     retention_s: int = 36_000
     retention_events: int = Field(0, ge=0)
     redis_timeout_s: float = 1.5
     secret_key: SecretStr = SecretStr("")
+    old_secret_keys: tuple[SecretStr, ...] = ()
     log_level: str = "INFO"
 
     @cached_property

@@ -1,0 +1,52 @@
+"""API keys: `frk_<id>_<secret>`. The id finds the key, the secret is known to its holder alone."""
+
+import hashlib
+import hmac
+import re
+import secrets
+import string
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from common.tenants.config import KeyConfig
+
+_ALPHABET = string.ascii_letters + string.digits
+_ID_CHARS, _SECRET_CHARS = 12, 43  # of 62 letters: 71 and 256 bits
+_KEY = re.compile(rf"frk_([A-Za-z0-9]{{{_ID_CHARS}}})_[A-Za-z0-9]{{{_SECRET_CHARS}}}\Z")
+_NOBODYS = hashlib.sha256(b"").hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class NewKey:
+    """A key that was just made: `text` is shown once, and kept nowhere."""
+
+    id: str
+    text: str
+
+    @property
+    def digest(self) -> str:
+        return digest_of(self.text)
+
+
+def new_key() -> NewKey:
+    """A key that nobody else has."""
+    key_id = "".join(secrets.choice(_ALPHABET) for _ in range(_ID_CHARS))
+    secret = "".join(secrets.choice(_ALPHABET) for _ in range(_SECRET_CHARS))
+    return NewKey(key_id, f"frk_{key_id}_{secret}")
+
+
+def id_of(text: str) -> str | None:
+    """The id of what looks like a key."""
+    found = _KEY.match(text)
+    return found[1] if found else None
+
+
+def digest_of(text: str) -> str:
+    """What is kept of a key. It holds more than can be guessed, so a plain digest is enough."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def opens(text: str, key: KeyConfig | None, now: datetime | None = None) -> bool:
+    """Whether this is the key, and valid now. Takes as long for a key that isn't known."""
+    same = hmac.compare_digest(digest_of(text), key.digest if key else _NOBODYS)
+    return same and key is not None and key.valid_at(now or datetime.now(UTC))
