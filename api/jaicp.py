@@ -6,8 +6,9 @@ Source: https://help.cloud.just-ai.com/en/jaicp/bot-replies/llmRequest
 import logging
 import re
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from api.once import name_once
 from api.requests import Message, Options, TurnRequest, first_error, read_object
@@ -16,6 +17,7 @@ from common.errors import BadRequest
 from common.named_server import NamedServer, is_template
 from common.policy import FillerPolicy
 from common.settings import Settings
+from common.tenants.tenant import Tenant
 from common.url_guard import BlockedUrl, UrlGuard
 
 logger = logging.getLogger(__name__)
@@ -56,6 +58,7 @@ class LlmRequest(BaseModel):
 def read_llm_request(
     raw: bytes,
     settings: Settings,
+    tenant: Tenant,
     *,
     session: str | None,
     stream: bool,
@@ -71,9 +74,10 @@ def read_llm_request(
         raise first_error(error) from None
     if asked.eventName in ("sentence", "error", "end"):
         raise BadRequest("eventName: this is the name of another event", param="eventName")
-    server, credentials = _server(asked, settings)
+    server, credentials = _server(asked, settings, tenant)
     session = session or asked.sessionId or asked.session_id
     return TurnRequest(
+        tenant=tenant.id,
         session=session,
         model=asked.model,
         body=_body(asked, body["messages"]),
@@ -123,7 +127,7 @@ def _policy(asked: LlmRequest) -> dict[str, Any]:
     return wishes if barge_in is None else {**wishes, "barge_in": barge_in}
 
 
-def _server(asked: LlmRequest, settings: Settings) -> tuple[NamedServer | None, Credentials]:
+def _server(asked: LlmRequest, settings: Settings, tenant: Tenant) -> tuple[NamedServer | None, Credentials]:
     """Whom the full is to be asked of, and the headers that no log may hold. Raises BadRequest."""
     secret = asked.tokenSecret
     if asked.provider is None:
@@ -132,14 +136,15 @@ def _server(asked: LlmRequest, settings: Settings) -> tuple[NamedServer | None, 
         return None, Credentials()
     if not asked.model:
         raise BadRequest("model: Field required", code="missing_required_parameter", param="model")
-    if not settings.secrets.get(secret, SecretStr("")).get_secret_value():
-        raise BadRequest("there is no secret of this name", code="unknown_secret", param="tokenSecret")
+    if asked.provider == "CUSTOM_LLM":
+        _check_url(asked.url, settings)
+    host = urlsplit(asked.url if asked.provider == "CUSTOM_LLM" else settings.caila_url).hostname or ""
+    if not tenant.may_send(secret, host):
+        raise BadRequest(
+            "there is no secret of this name for this host", code="unknown_secret", param="tokenSecret"
+        )
     if asked.provider == "CAILA_OPEN_AI":
         return NamedServer("", secret), Credentials()
-    try:
-        UrlGuard(settings.allowed_hosts).check(asked.url)
-    except BlockedUrl as error:
-        raise BadRequest(f"url: {error}", code="blocked_url", param="url") from None
     headers = _headers(asked.headers)
     if not headers:
         headers = {"Authorization": f"Bearer {secret}"}
@@ -148,6 +153,13 @@ def _server(asked: LlmRequest, settings: Settings) -> tuple[NamedServer | None, 
     url, _, query = asked.url.partition("#")[0].partition("?")
     server = NamedServer(url, secret, templates, sorted(sealed), query=bool(query))
     return server, Credentials(headers=sealed, query=query)
+
+
+def _check_url(url: str, settings: Settings) -> None:
+    try:
+        UrlGuard(settings.allowed_hosts).check(url)
+    except BlockedUrl as error:
+        raise BadRequest(f"url: {error}", code="blocked_url", param="url") from None
 
 
 def _headers(headers: dict[str, str]) -> dict[str, str]:

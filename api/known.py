@@ -5,7 +5,7 @@ from urllib.parse import unquote
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from common.errors import NotFound, Unavailable
-from common.keys import DEFAULT_TENANT, SessionRef, valid_session
+from common.keys import SessionRef, valid_session
 from common.sessions import Known, Sessions
 from common.stores import STORE_ERRORS
 
@@ -27,9 +27,9 @@ class QuotedPaths:
         await self._app(scope, receive, send)
 
 
-async def find_session(sessions: Sessions, quoted: str) -> tuple[SessionRef, Known]:
-    """The session of a path's quoted name. Raises NotFound, Unavailable."""
-    session = session_ref(quoted)
+async def find_session(sessions: Sessions, tenant: str, quoted: str) -> tuple[SessionRef, Known]:
+    """The tenant's session of a path's quoted name. Raises NotFound, Unavailable."""
+    session = session_ref(tenant, quoted)
     try:
         known = await sessions.find(session)
     except STORE_ERRORS:
@@ -39,12 +39,12 @@ async def find_session(sessions: Sessions, quoted: str) -> tuple[SessionRef, Kno
     return session, known
 
 
-def session_ref(quoted: str) -> SessionRef:
+def session_ref(tenant: str, quoted: str) -> SessionRef:
     """Whom a path's quoted name would mean. Raises NotFound where nobody can be called so."""
     name = unquote(quoted)
     if not valid_session(name):
         raise no_session()
-    return SessionRef(DEFAULT_TENANT, name)
+    return SessionRef(tenant, name)
 
 
 def no_session() -> NotFound:

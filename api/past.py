@@ -14,10 +14,11 @@ from common.events import Entry, TurnEnded, TurnStarted
 from common.fold import UnknownFold
 from common.keys import SessionRef, TurnRef
 from common.log import decode_entries, read_after
-from common.profiles import Memory, Profiles
+from common.profiles import Memory
 from common.sessions import Known, Sessions
 from common.settings import Settings
 from common.stores import Pipe, Stores
+from common.tenants.directory import Directory
 
 logger = logging.getLogger(__name__)
 
@@ -37,20 +38,21 @@ class Recalled:
 class Past:
     """Looks back from a planned turn. What its session remembers follows from the log, or the archive."""
 
-    def __init__(self, settings: Settings, stores: Stores, sessions: Sessions, profiles: Profiles) -> None:
+    def __init__(self, settings: Settings, stores: Stores, sessions: Sessions, directory: Directory) -> None:
         self._settings = settings
         self._stores = stores
         self._sessions = sessions
-        self._profiles = profiles
+        self._directory = directory
 
     async def recall(self, turn: TurnRef, started: TurnStarted, request: TurnRequest) -> Recalled:
         """Look for an earlier start and for what to remember, in one round trip if both servers are one.
 
         Raises Conflict where the request's key was used for another, STORE_ERRORS.
         """
-        profile = self._profiles.get(started.profile)
-        assert profile is not None, "the turn was planned for a profile"
-        remembers = _remembers(profile.memory, request)
+        tenant = self._directory.tenant(turn.session.tenant)
+        profile = tenant.get(started.profile) if tenant else None
+        memory = profile.memory if profile else Memory("off")  # deleted, since the turn was planned
+        remembers = _remembers(memory, request)
         if not remembers and request.once is None:
             return Recalled(started)
         known, (held, tail) = await asyncio.gather(
@@ -65,8 +67,8 @@ class Past:
                 return Recalled(started, earlier=TurnRef(turn.session, before.turn))
             claim = self._claim(turn, request.once, held)
         if remembers and known:
-            last = await self._last_turn(turn.session, known, tail, profile.memory)
-            started = _with_history(started, last, profile.memory.max_messages)
+            last = await self._last_turn(turn.session, known, tail, memory)
+            started = _with_history(started, last, memory.max_messages)
         return Recalled(started, claim)
 
     def _claim(self, turn: TurnRef, once: Once, seen: bytes | None) -> Claim:

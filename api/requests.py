@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from api.once import Once, name_once
 from common.credentials import Credentials
 from common.errors import BadRequest
+from common.keys import DEFAULT_TENANT
 from common.named_server import NamedServer
 from common.policy import Policy
 
@@ -146,11 +147,13 @@ class TurnRequest:
     calls_event: str = ""
     server: NamedServer | None = None
     credentials: Credentials = field(default_factory=Credentials)
+    tenant: str = DEFAULT_TENANT
 
 
 def read_chat(
     raw: bytes,
     *,
+    tenant: str = DEFAULT_TENANT,
     session: str | None,
     stream: bool,
     lanes: bool,
@@ -170,6 +173,7 @@ def read_chat(
     agora = asked.turn_id is not None or asked.channel is not None
     kept_here = (*_OURS, *_AGORAS) if agora else _OURS
     return TurnRequest(
+        tenant=tenant,
         session=session,
         model=asked.model,
         body={key: value for key, value in body.items() if key not in kept_here},

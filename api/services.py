@@ -14,13 +14,12 @@ from api.start import TurnStarter
 from api.transcription import Transcriber
 from api.turns import Turns
 from common.archive import open_archive
-from common.keys import DEFAULT_TENANT
 from common.pace import Pace
-from common.profiles import Profiles
 from common.reader import LogReader
 from common.sessions import Sessions
 from common.settings import Settings
 from common.stores import STORE_ERRORS, Stores, open_stores
+from common.tenants.directory import Directory
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +30,7 @@ class Services:
 
     settings: Settings
     stores: Stores
-    profiles: Profiles
+    directory: Directory
     turns: Turns
     sessions: Sessions
     reader: LogReader
@@ -42,18 +41,19 @@ class Services:
 @asynccontextmanager
 async def open_services(settings: Settings) -> AsyncIterator[Services]:
     """Everything the doors need, with its background work going. The stores need not be up yet."""
-    profiles = Profiles(settings)
     if settings.policy.filler.is_early:
         logger.warning("fillers are due early", extra={"delay_ms": settings.policy.filler.delay_ms})
     async with open_stores(settings) as stores:
-        pace = Pace(stores, DEFAULT_TENANT, profiles.names())
+        directory = Directory(settings, stores)
+        pace = Pace(stores)
         reader = LogReader(stores, settings.reread_s)
         sessions = Sessions(stores, open_archive(settings.archive_url))
-        starter = TurnStarter(settings, stores, profiles, pace)
-        past = Past(settings, stores, sessions, profiles)
+        starter = TurnStarter(settings, stores, directory, pace)
+        past = Past(settings, stores, sessions, directory)
         turns = Turns(settings, stores, reader, sessions, starter, past)
         with suppress(*STORE_ERRORS):
             await stores.sync_clocks()
+            await directory.refresh()
         audio = AudioFeed(stores, settings.reread_s)
         transcriber = Transcriber(settings) if settings.transcription_url else None
         background = [
@@ -61,11 +61,12 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             asyncio.create_task(reader.run()),
             asyncio.create_task(turns.run()),
             asyncio.create_task(pace.run()),
+            asyncio.create_task(directory.run()),
         ]
         for task in background:
             task.add_done_callback(_stop_process)
         try:
-            yield Services(settings, stores, profiles, turns, sessions, reader, audio, transcriber)
+            yield Services(settings, stores, directory, turns, sessions, reader, audio, transcriber)
         finally:
             turns.close()
             for task in background:

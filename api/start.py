@@ -13,17 +13,19 @@ from api.requests import Knowledge, TurnRequest, merge_policy
 from common import credentials, keys, log, queue
 from common.credentials import Credentials
 from common.draft_prompts import DRAFT_PROMPTS
-from common.errors import BadRequest
+from common.errors import BadRequest, Unauthorized
 from common.events import WIRE_VERSION, Entry, TurnStarted
 from common.fillers import waiting
 from common.fold import FOLD_VERSION
-from common.keys import DEFAULT_TENANT, JobRef, Lane, SessionRef, TurnRef
+from common.keys import JobRef, Lane, SessionRef, TurnRef
 from common.pace import Pace
 from common.policy import FillerPolicy, Policy
-from common.profiles import Profile, Profiles
+from common.profiles import Profile
 from common.seal import seal_of
 from common.settings import Settings
 from common.stores import Build, Pipe, Stores
+from common.tenants.directory import Directory
+from common.tenants.tenant import Tenant
 
 logger = logging.getLogger(__name__)
 
@@ -31,19 +33,19 @@ logger = logging.getLogger(__name__)
 class TurnStarter:
     """Writes what makes a turn exist; from then on it ends, whatever becomes of this process."""
 
-    def __init__(self, settings: Settings, stores: Stores, profiles: Profiles, pace: Pace) -> None:
+    def __init__(self, settings: Settings, stores: Stores, directory: Directory, pace: Pace) -> None:
         self._settings = settings
         self._stores = stores
-        self._profiles = profiles
+        self._directory = directory
         self._pace = pace
         self._seal = seal_of(settings)
         if settings.upstream_auth == "passthrough" and not self._seal:
             logger.error("callers' keys can't be passed on without FAST_REPLY_SECRET_KEY")
 
     def plan(self, request: TurnRequest) -> tuple[TurnRef, TurnStarted]:
-        """Name the turn and decide who is asked what. Raises BadRequest."""
-        session = _session(request)
-        profile, model = self._profiles.pick(request.model)
+        """Name the turn and decide who is asked what. Raises BadRequest, NotFound."""
+        session, tenant = _session(request), self._tenant(request)
+        profile, model = tenant.pick(request.model)
         policy = merge_policy(profile.policy, request.policy)
         if request.policy and policy.filler.is_early:
             logger.warning("a filler is due early", extra={"delay_ms": policy.filler.delay_ms})
@@ -52,7 +54,7 @@ class TurnStarter:
         late = (
             not reason
             and policy.draft.when == "adaptive"
-            and not self._pace.is_slow(profile.name, policy.draft.slow_ms)
+            and not self._pace.is_slow(tenant.id, profile.name, policy.draft.slow_ms)
         )
         turn = TurnRef(session, secrets.token_hex(6))
         lanes = _lanes(profile, policy, model, drafted=not reason, late=late)
@@ -74,10 +76,16 @@ class TurnStarter:
             wire=WIRE_VERSION,
             fold=FOLD_VERSION,
             reply=_reply(self._settings, policy, request),
-            tell=bool(self._settings.webhook_url),
+            tell=profile.webhook is not None,
             speech=request.speech,
             caller=request.caller,
+            record=profile.record,
         )
+
+    def _tenant(self, request: TurnRequest) -> Tenant:
+        if tenant := self._directory.tenant(request.tenant):
+            return tenant
+        raise Unauthorized("this key is not valid", code="invalid_api_key")  # it was deleted a moment ago
 
     def _passes_key(self, profile: Profile, request: TurnRequest) -> bool:
         """Whether the full's server is shown the caller's own key. Raises BadRequest."""
@@ -173,7 +181,7 @@ def _session(request: TurnRequest) -> SessionRef:
         raise BadRequest(
             f"a session's id has 1 to {keys.MAX_SESSION_CHARS} printable characters", param="session_id"
         )
-    return SessionRef(DEFAULT_TENANT, name)
+    return SessionRef(request.tenant, name)
 
 
 def _filler(policy: Policy, request: TurnRequest, *, drafted: bool) -> FillerPolicy:

@@ -58,7 +58,7 @@ class Unauthorized(FastReplyError):
 
     status = 401
     kind = "authentication_error"
-    headers: Mapping[str, str] = {"WWW-Authenticate": "Bearer"}  # noqa: RUF012
+    headers: Mapping[str, str] = {"WWW-Authenticate": "Bearer"}
 
 
 class Forbidden(FastReplyError):

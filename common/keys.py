@@ -166,7 +166,7 @@ and goes once, with its accounting.
 """
 
 REDACTING = "fr:redacting"
-"""Sorted set: ended turns whose words are to be masked or dropped, by when, ms. Members go when it is done."""
+"""Sorted set: ended turns whose words are to be masked or dropped, by when, ms. They go when it is done."""
 
 LEASES = "fr:leases"
 """Sorted set: live turns and jobs by the deadline of their lease, ms. Members go when they end."""
@@ -291,7 +291,7 @@ def reserved(tenant: str) -> str:
 
 
 def tokens(tenant: str, day: str) -> str:
-    """Hash: how many tokens are `spent` and `reserved` on a day, `YYYYMMDD` in UTC. Expires two days later."""
+    """Hash: how many tokens are `spent` and `reserved` on a day, `YYYYMMDD` (UTC). Expires two days later."""
     return f"fr:tokens:{tenant}:{day}"
 
 

@@ -14,29 +14,38 @@ _SLOW_SHARE = 0.3  # of the recent turns that may be slow before a draft is wort
 
 
 class Pace:
-    """First-token times by profile, shared by all processes; a process looks every two seconds."""
+    """First-token times by tenant and profile, shared by all processes.
 
-    def __init__(self, stores: Stores, tenant: str, profiles: list[str]) -> None:
+    A process looks every two seconds at those of which it was asked.
+    """
+
+    def __init__(self, stores: Stores) -> None:
         self._stores = stores
-        self._tenant = tenant
-        self._recent: dict[str, list[int]] = {name: [] for name in profiles}
+        self._recent: dict[tuple[str, str], list[int]] = {}
 
-    def is_slow(self, profile: str, slow_ms: int) -> bool:
+    def is_slow(self, tenant: str, profile: str, slow_ms: int) -> bool:
         """Whether the full is expected to be slower than that. What is not known yet is taken for slow."""
-        recent = self._recent.get(profile, [])
+        recent = self._recent.setdefault((tenant, profile), [])
         return not recent or sum(ms > slow_ms for ms in recent) > _SLOW_SHARE * len(recent)
 
     async def run(self) -> None:
         """Keep looking until cancelled."""
         while True:
             try:
-                for profile in self._recent:
-                    key = keys.pace(self._tenant, profile)
-                    times = await self._stores.queue.lrange(key, 0, KEPT - 1)  # type: ignore[misc]
-                    self._recent[profile] = [int(ms) for ms in times]
+                await self._look()
             except STORE_ERRORS as error:
                 logger.warning("could not read the models' pace", extra={"error": type(error).__name__})
             await asyncio.sleep(_FRESH_S)
+
+    async def _look(self) -> None:
+        asked = list(self._recent)
+        if not asked:
+            return
+        pipe = self._stores.queue.pipeline(transaction=False)
+        for tenant, profile in asked:
+            pipe.lrange(keys.pace(tenant, profile), 0, KEPT - 1)
+        for name, times in zip(asked, await pipe.execute(), strict=True):
+            self._recent[name] = [int(ms) for ms in times]
 
 
 async def note(stores: Stores, tenant: str, profile: str, first_token_ms: int) -> None:

@@ -7,14 +7,14 @@ import asyncio
 import contextlib
 import logging
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TypeVar
 
 from common import keys, queue
 from common.archive import Archive
 from common.deletion import drop_void
 from common.events import TurnEnded, place
-from common.keys import DEFAULT_TENANT, SessionRef, TurnRef, parse_lease
+from common.keys import SessionRef, TurnRef, parse_lease
 from common.log import read_turn
 from common.settings import Settings
 from common.stores import STORE_ERRORS, Stores
@@ -36,11 +36,6 @@ Members = list[tuple[str, int]]
 Work = Callable[[SessionRef], Awaitable[bool]]
 """Something to be done with a session; whether it was done."""
 Thing = TypeVar("Thing")
-
-
-def tenants() -> Iterable[str]:
-    """Whose sessions are kept."""
-    return (DEFAULT_TENANT,)
 
 
 class Keeper:
@@ -71,8 +66,8 @@ class Keeper:
         renewing = asyncio.create_task(self._renew())
         self._failures = 0
         try:
-            for tenant in tenants():
-                await self._keep(tenant)
+            for tenant in await self._stores.queue.smembers(keys.KEPT):  # type: ignore[misc]
+                await self._keep(tenant.decode())
         finally:
             renewing.cancel()
         await lock.pexpire(keys.KEEPING, max(1, int(self._settings.keep_s * 500)))

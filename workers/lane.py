@@ -10,10 +10,10 @@ from common.events import Entry, LaneStarted, Retrieved, TurnStarted
 from common.fold import Fold, UnknownFold
 from common.keys import JobRef, SessionRef, TurnRef
 from common.log import decode_entries, read_turn
-from common.profiles import Profiles
 from common.releases import CUT, TOLD
 from common.settings import Settings
 from common.stores import STORE_ERRORS, Pipe, Stores
+from common.tenants.directory import Directory
 from workers.asking import Answer, Asker, estimate
 from workers.prompts import with_passages
 from workers.providers.base import Provider, UpstreamError
@@ -37,7 +37,7 @@ class LaneRunner:
         self,
         settings: Settings,
         stores: Stores,
-        profiles: Profiles,
+        directory: Directory,
         provider: Provider,
         publisher: Publisher,
         running: RunningLanes,
@@ -45,12 +45,12 @@ class LaneRunner:
     ) -> None:
         self._settings = settings
         self._stores = stores
-        self._profiles = profiles
+        self._directory = directory
         self._provider = provider
         self._publisher = publisher
         self._running = running
         self._retrieval = retrieval
-        self._servers = Servers(settings, stores)
+        self._servers = Servers(settings, stores, directory)
 
     async def run_lane(
         self, ctx: dict[str, Any], tenant: str, session: str, turn: str, lane: Any, attempt: int
@@ -180,15 +180,10 @@ class LaneRunner:
     async def _speak(self, picked: "_Picked", answer: Answer) -> None:
         """Ask the lane's models; under `continue` the full's once it is known what the draft has said."""
         job, started, writer = picked.writer.job, picked.started, picked.writer
-        profile = self._profiles.get(started.profile)
         try:
-            asked = started.lanes[job.lane]
-            upstreams = await self._servers.find(job.turn, profile, job.lane, asked) if profile else []
+            upstreams = await self._servers.find(job.turn, started.profile, job.lane, started.lanes[job.lane])
         except UpstreamError as error:
             answer.error = error
-            return
-        if not upstreams:
-            answer.error = UpstreamError("unknown_profile", "this worker doesn't know the turn's profile")
             return
         retrieved = await self._retrieve(picked) if job.lane == "full" else None
         if retrieved and retrieved.passages:

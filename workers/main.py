@@ -18,12 +18,12 @@ from common.archive import open_archive
 from common.keys import Lane
 from common.logs import set_up_logs
 from common.memory import freeze_start_up
-from common.profiles import Profiles
 from common.reader import LogReader
 from common.seal import seal_of
 from common.sessions import Sessions
 from common.settings import Settings
 from common.stores import STORE_ERRORS, Stores, open_stores
+from common.tenants.directory import Directory
 from common.url_guard import open_guarded_client
 from workers.indexes import Indexes
 from workers.keeper import Keeper
@@ -75,10 +75,11 @@ async def work(settings: Settings, lane: Lane) -> None:
         await _first_contact(stores, stopping)
         worker = worker_id()
         running = RunningLanes(settings, stores, lane, worker)
+        directory = Directory(settings, stores)
         if lane == "speech":
             run, own = _open_speech(settings, stores, client, running)
         else:
-            run, own = _open_models(settings, stores, client, guarded, running)
+            run, own = _open_models(settings, stores, directory, client, guarded, running)
         runner = JobRunner(
             lane,
             stores.queue,
@@ -90,8 +91,8 @@ async def work(settings: Settings, lane: Lane) -> None:
         archive = open_archive(settings.archive_url)
         keeper = Keeper(settings, stores, worker, archive)
         background = [*own, running.run(), sweep.run(), keeper.run(), runner.main()]
-        if settings.webhook_url:
-            background.append(Teller(settings, stores, Sessions(stores, archive), telling, worker).run())
+        teller = Teller(directory, stores, Sessions(stores, archive), telling, worker)
+        background += [directory.run(), teller.run()]
         freeze_start_up()
         await _until_stopped(background, stopping, lambda: _drain(settings, runner, running))
         await running.upstreams.settle()
@@ -109,6 +110,7 @@ def _silence_s(settings: Settings) -> float:
 def _open_models(
     settings: Settings,
     stores: Stores,
+    directory: Directory,
     client: httpx.AsyncClient,
     guarded: httpx.AsyncClient,
     running: RunningLanes,
@@ -117,7 +119,7 @@ def _open_models(
     search = SearchService(settings, client) if settings.search_url else indexes
     retrieval = Retrieval(settings, stores, search)
     provider = Providers(client, guarded, stores, seal_of(settings))
-    lanes = LaneRunner(settings, stores, Profiles(settings), provider, publisher, running, retrieval)
+    lanes = LaneRunner(settings, stores, directory, provider, publisher, running, retrieval)
     indexing = [indexes.run()] if running.lane == "full" and search is indexes else []
     return lanes.run_lane, [publisher.run(), *indexing]
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,6 +17,7 @@ from common.profiles import Profile, Upstream
 from common.seal import seal_of
 from common.settings import Settings
 from common.stores import STORE_ERRORS, Stores
+from common.tenants.directory import Directory
 from workers.providers.base import UpstreamError
 
 logger = logging.getLogger(__name__)
@@ -27,13 +29,15 @@ _AGAIN_S = 0.2
 class Servers:
     """Knows the tenant's secrets, and opens what a request has brought along."""
 
-    def __init__(self, settings: Settings, stores: Stores) -> None:
+    def __init__(self, settings: Settings, stores: Stores, directory: Directory) -> None:
+        self._directory = directory
         self._settings = settings
         self._stores = stores
         self._seal = seal_of(settings)
 
-    async def find(self, turn: TurnRef, profile: Profile, lane: str, asked: dict[str, Any]) -> list[Upstream]:
+    async def find(self, turn: TurnRef, name: str, lane: str, asked: dict[str, Any]) -> list[Upstream]:
         """Who is asked on a lane, one after the other as they fail. Raises UpstreamError."""
+        profile = await self._profile(turn.session.tenant, name)
         if server := asked.get("server"):
             return [await self._named(turn, NamedServer.read(server), asked["model"])]
         upstreams = profile.upstreams(lane, asked["model"])
@@ -44,8 +48,21 @@ class Servers:
         server_of_key = profile.full.base_url
         return [replace(u, api_key=key) if u.base_url == server_of_key else u for u in upstreams]
 
+    async def _profile(self, tenant_id: str, name: str) -> Profile:
+        """The turn's profile; one that was made a moment ago is looked for at once."""
+        for is_fresh in (False, True):
+            tenant = self._directory.tenant(tenant_id)
+            if profile := tenant.get(name) if tenant else None:
+                return profile
+            if not is_fresh:
+                with suppress(*STORE_ERRORS):
+                    await self._directory.refresh()
+        raise UpstreamError("unknown_profile", "this worker doesn't know the turn's profile", faulty=False)
+
     async def _named(self, turn: TurnRef, server: NamedServer, model: str) -> Upstream:
-        secret = self._settings.secrets.get(server.secret, SecretStr("")).get_secret_value()
+        tenant = self._directory.tenant(turn.session.tenant)
+        secrets = tenant.secrets if tenant else {}
+        secret = secrets.get(server.secret, SecretStr("")).get_secret_value()
         if server.secret and not secret:
             raise UpstreamError(
                 "unknown_secret", "this worker doesn't know the request's secret", faulty=False

@@ -12,6 +12,7 @@ import hmac
 import logging
 import random
 from datetime import UTC, datetime
+from typing import Any
 
 import httpx
 import orjson
@@ -20,10 +21,11 @@ from pydantic import SecretStr
 from common import keys
 from common.events import TurnEnded
 from common.keys import TurnRef, parse_lease
+from common.profiles import Webhook
 from common.recording import SessionTurns
 from common.sessions import Sessions
-from common.settings import Settings
 from common.stores import STORE_ERRORS, Pipe, Stores
+from common.tenants.directory import Directory
 from common.turn_report import report_turn
 
 logger = logging.getLogger(__name__)
@@ -43,10 +45,14 @@ class Teller:
     """Posts what is due. Several share the work: each turn is held by who tells of it now."""
 
     def __init__(
-        self, settings: Settings, stores: Stores, sessions: Sessions, client: httpx.AsyncClient, worker: str
+        self,
+        directory: Directory,
+        stores: Stores,
+        sessions: Sessions,
+        client: httpx.AsyncClient,
+        worker: str,
     ) -> None:
-        self._url = settings.webhook_url
-        self._secret = settings.webhook_secret
+        self._directory = directory
         self._stores = stores
         self._sessions = sessions
         self._client = client
@@ -93,8 +99,9 @@ class Teller:
             await self._done(member)
             return
         try:
-            body = await self._message(turn)
-            is_over = body is None or await self._post(turn.turn, attempt, body)
+            report = await self._report(turn)
+            hook = self._hook(turn, report)
+            is_over = hook is None or await self._post(hook, turn.turn, attempt, _message(turn, report))
         except STORE_ERRORS as error:
             logger.warning("could not read an ended turn", extra={"error": type(error).__name__})
             return  # in a minute it is nobody's any more
@@ -119,7 +126,7 @@ class Teller:
 
         await self._stores.on_queue.run(build)
 
-    async def _message(self, turn: TurnRef) -> bytes | None:
+    async def _report(self, turn: TurnRef) -> dict[str, Any] | None:
         """What there is to tell; None where the turn isn't kept any more."""
         turns, ended_ms = SessionTurns(), 0
         for entry in await self._sessions.turn(turn):
@@ -127,20 +134,22 @@ class Teller:
             if isinstance(entry.event, TurnEnded) and entry.event.turn == turn.turn:
                 ended_ms = ended_ms or entry.ms
         report = next((report_turn(t) for t in turns.all() if t.started.turn == turn.turn), None)
-        if report is None:
-            return None
-        ended = datetime.fromtimestamp(ended_ms / 1000, UTC).isoformat(timespec="milliseconds")
-        data = {"session": turn.session.session, **report}
-        return orjson.dumps({"type": "turn.ended", "timestamp": ended, "data": data})
+        return {"ended_at": ended_ms, **report} if report else None
 
-    async def _post(self, message: str, attempt: int, body: bytes) -> bool:
+    def _hook(self, turn: TurnRef, report: dict[str, Any] | None) -> Webhook | None:
+        """Who is to be told of it: nobody any more where the tenant or its profile is gone."""
+        tenant = self._directory.tenant(turn.session.tenant)
+        profile = tenant.get(report["profile"]) if tenant and report else None
+        return profile.webhook if profile else None
+
+    async def _post(self, hook: Webhook, message: str, attempt: int, body: bytes) -> bool:
         """Whether the receiver has the message, or wants no more of it."""
-        headers = sign(self._secret, message, self._stores.queue_clock.now_ms() // 1000, body)
+        headers = sign(hook.secret, message, self._stores.queue_clock.now_ms() // 1000, body)
         status, error = 0, ""
         try:
             async with (
                 asyncio.timeout(TIMEOUT_S),
-                self._client.stream("POST", self._url, content=body, headers=headers) as response,
+                self._client.stream("POST", hook.url, content=body, headers=headers) as response,
             ):
                 status = response.status_code
         except (httpx.HTTPError, TimeoutError) as failure:
@@ -150,6 +159,14 @@ class Teller:
         about = {"turn": message, "attempt": attempt, "status": status, "error": error}
         logger.warning("could not tell of a turn", extra=about)
         return False
+
+
+def _message(turn: TurnRef, report: dict[str, Any] | None) -> bytes:
+    """The message's body."""
+    about = dict(report or {})
+    ended = datetime.fromtimestamp(about.pop("ended_at", 0) / 1000, UTC).isoformat(timespec="milliseconds")
+    data = {"session": turn.session.session, **about}
+    return orjson.dumps({"type": "turn.ended", "timestamp": ended, "data": data})
 
 
 def _parse(member: str) -> tuple[TurnRef, int]:

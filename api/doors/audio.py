@@ -17,6 +17,7 @@ from api.completion import whole_answer
 from api.cursor import Place
 from api.doors.chat import client_gone, read_asked, turn_headers
 from api.doors.spoken import find
+from api.identity import Chat
 from api.live import LiveTurn
 from api.relay import EventStream
 from api.requests import TurnRequest, first_error
@@ -52,10 +53,10 @@ class SpokenRequest(BaseModel):
 
 @router.post("/v1/audio/chat/completions")
 @router.post("/audio/chat/completions", include_in_schema=False)
-async def audio_chat_completions(request: Request) -> Response:
+async def audio_chat_completions(request: Request, who: Chat) -> Response:
     """Answer a conversation aloud: each sentence as a transcript, then as sound."""
     services: Services = request.app.state.services
-    asked = await _hear(services, _to_be_spoken(await read_asked(request, services)))
+    asked = await _hear(services, _to_be_spoken(await read_asked(request, who, services)))
     live = await services.turns.start(asked)
     answer = SpokenAnswer(live, ChunkWriter(live))
     events = speak(services.audio, live, answer, services.settings.speech_wait_s)

@@ -12,6 +12,7 @@ from api.body import read_body
 from api.chunks import ChunkWriter
 from api.completion import whole_answer
 from api.cursor import START, Place
+from api.identity import Chat, Identity
 from api.live import LiveTurn
 from api.relay import EventStream, chunks
 from api.requests import TurnRequest, bounded, read_chat
@@ -33,27 +34,30 @@ _TENCENTS_CALLER = {
 @router.post("/v1/chat/completions")
 @router.post("/chat/completions", include_in_schema=False)
 @router.post("/", include_in_schema=False)
-async def chat_completions(request: Request) -> Response:
+async def chat_completions(request: Request, who: Chat) -> Response:
     """Answer a conversation: the draft speaks at once, the full model takes over."""
-    return await answer(request)
+    return await answer(request, who)
 
 
-async def answer(request: Request, *, rag: bool = False) -> Response:
+async def answer(request: Request, who: Identity, *, rag: bool = False) -> Response:
     """Answer a Chat Completions request; with `rag` from the tenant's knowledge."""
     services: Services = request.app.state.services
-    asked = await read_asked(request, services, rag=rag)
+    asked = await read_asked(request, who, services, rag=rag)
     live = await services.turns.start(asked)
     if asked.stream:
         return stream_answer(services, live)
     return await answer_whole(request, services, live, whole_answer)
 
 
-async def read_asked(request: Request, services: Services, *, rag: bool = False) -> TurnRequest:
+async def read_asked(
+    request: Request, who: Identity, services: Services, *, rag: bool = False
+) -> TurnRequest:
     """The turn that a Chat Completions request asks for. Raises BadRequest, TooLarge."""
     raw = await read_body(request, services.settings.max_body_bytes)
     headers = request.headers
     return read_chat(
         raw,
+        tenant=who.tenant.id,
         session=headers.get("x-session-id") or headers.get("x-task-id"),
         stream="text/event-stream" in headers.get("accept", ""),
         lanes=headers.get("x-fast-reply-lanes", "0") not in ("", "0"),
@@ -61,7 +65,7 @@ async def read_asked(request: Request, services: Services, *, rag: bool = False)
         request_id=headers.get("x-request-id"),
         rag=rag,
         caller=caller_of(headers),
-        key=bearer_of(headers),
+        key="" if who.key else bearer_of(headers),
     )
 
 

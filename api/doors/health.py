@@ -5,6 +5,7 @@ import asyncio
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
+from api.identity import Anybody
 from api.services import Services
 from common import queue
 from common.stores import STORE_ERRORS
@@ -13,13 +14,13 @@ router = APIRouter()
 
 
 @router.get("/healthz")
-async def healthz() -> dict[str, str]:
+async def healthz(who: Anybody) -> dict[str, str]:
     """The process answers."""
     return {"status": "alive"}
 
 
 @router.get("/readyz")
-async def readyz(request: Request) -> Response:
+async def readyz(request: Request, who: Anybody) -> Response:
     """The stores answer; which workers have beaten lately. 503 where a store is away."""
     services: Services = request.app.state.services
     try:

@@ -9,10 +9,11 @@ from fastapi import APIRouter, Path, Request
 
 from api.body import read_body
 from api.documents import read_document, read_documents
+from api.identity import Admin, Identity, Reader
 from api.services import Services
 from common import keys
 from common.errors import BadRequest, NotFound, Unavailable
-from common.keys import DEFAULT_TENANT, CollectionRef
+from common.keys import CollectionRef
 from common.knowledge.documents import Document, Documents
 from common.stores import STORE_ERRORS
 
@@ -26,10 +27,10 @@ Collection = Annotated[str, Path(description="1 to 64 letters, digits, `.`, `_`,
 
 
 @router.get("")
-async def list_collections(request: Request) -> dict[str, Any]:
+async def list_collections(request: Request, who: Reader) -> dict[str, Any]:
     """The collections that hold documents."""
     async with _documents(request) as documents:
-        counts = await documents.counts(DEFAULT_TENANT)
+        counts = await documents.counts(who.tenant.id)
     data = [
         {"id": name, "object": "knowledge.collection", "documents": count} for name, count in counts.items()
     ]
@@ -37,24 +38,26 @@ async def list_collections(request: Request) -> dict[str, Any]:
 
 
 @router.put("/{collection}/documents")
-async def put_documents(request: Request, collection: Collection) -> dict[str, Any]:
+async def put_documents(request: Request, who: Admin, collection: Collection) -> dict[str, Any]:
     """Put documents beside those that are there, in place of those of the same id."""
     kind, raw = await _body(request)
     # Checking megabytes takes a while; calls go on meanwhile.
-    return await _put(request, _ref(collection), await asyncio.to_thread(read_documents, kind, raw))
+    return await _put(request, _ref(who, collection), await asyncio.to_thread(read_documents, kind, raw))
 
 
 @router.put("/{collection}/documents/{document_id:path}")
-async def put_document(request: Request, collection: Collection, document_id: str) -> dict[str, Any]:
+async def put_document(
+    request: Request, who: Admin, collection: Collection, document_id: str
+) -> dict[str, Any]:
     """Put one document: its text, or JSON with `text`, `title`, `metadata`."""
     kind, raw = await _body(request)
-    return await _put(request, _ref(collection), [read_document(kind, raw, document_id)])
+    return await _put(request, _ref(who, collection), [read_document(kind, raw, document_id)])
 
 
 @router.get("/{collection}/documents")
-async def list_documents(request: Request, collection: Collection) -> dict[str, Any]:
+async def list_documents(request: Request, who: Reader, collection: Collection) -> dict[str, Any]:
     """The documents by their ids, without their texts; `after` an id, `limit` at once."""
-    ref, limit = _ref(collection), _limit(request.query_params.get("limit"))
+    ref, limit = _ref(who, collection), _limit(request.query_params.get("limit"))
     async with _documents(request) as documents:
         page = await documents.page(ref, request.query_params.get("after", ""), limit + 1)
         if not page and not await documents.count(ref):
@@ -70,9 +73,11 @@ async def list_documents(request: Request, collection: Collection) -> dict[str, 
 
 
 @router.get("/{collection}/documents/{document_id:path}")
-async def get_document(request: Request, collection: Collection, document_id: str) -> dict[str, Any]:
+async def get_document(
+    request: Request, who: Reader, collection: Collection, document_id: str
+) -> dict[str, Any]:
     """One document."""
-    ref = _ref(collection)
+    ref = _ref(who, collection)
     async with _documents(request) as documents:
         document = await documents.get(ref, document_id)
     if document is None:
@@ -81,9 +86,11 @@ async def get_document(request: Request, collection: Collection, document_id: st
 
 
 @router.delete("/{collection}/documents/{document_id:path}")
-async def delete_document(request: Request, collection: Collection, document_id: str) -> dict[str, Any]:
+async def delete_document(
+    request: Request, who: Admin, collection: Collection, document_id: str
+) -> dict[str, Any]:
     """Delete one document."""
-    ref = _ref(collection)
+    ref = _ref(who, collection)
     async with _documents(request) as documents:
         if not await documents.remove(ref, document_id):
             raise _no_document()
@@ -91,9 +98,9 @@ async def delete_document(request: Request, collection: Collection, document_id:
 
 
 @router.delete("/{collection}/documents")
-async def delete_collection(request: Request, collection: Collection) -> dict[str, Any]:
+async def delete_collection(request: Request, who: Admin, collection: Collection) -> dict[str, Any]:
     """Delete all documents of a collection."""
-    ref = _ref(collection)
+    ref = _ref(who, collection)
     async with _documents(request) as documents:
         if not await documents.drop(ref):
             raise _no_collection()
@@ -131,13 +138,13 @@ async def _body(request: Request) -> tuple[str, bytes]:
     return kind, await read_body(request, services.settings.knowledge_max_body_bytes)
 
 
-def _ref(collection: str) -> CollectionRef:
+def _ref(who: Identity, collection: str) -> CollectionRef:
     if not keys.valid_collection(collection):
         raise BadRequest(
             "a collection's name has 1 to 64 letters, digits and, not first, '.', '_', '-'",
             param="collection",
         )
-    return CollectionRef(DEFAULT_TENANT, collection)
+    return CollectionRef(who.tenant.id, collection)
 
 
 def _limit(text: str | None) -> int:

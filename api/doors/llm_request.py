@@ -4,6 +4,7 @@ from fastapi import APIRouter, Request, Response
 
 from api.body import read_body
 from api.doors.chat import answer_whole, caller_of, stream_answer
+from api.identity import Chat
 from api.jaicp import read_llm_request
 from api.services import Services
 from api.speakable import spoken_answer
@@ -12,13 +13,14 @@ router = APIRouter()
 
 
 @router.post("/v1/llm-request")
-async def llm_request(request: Request) -> Response:
+async def llm_request(request: Request, who: Chat) -> Response:
     """Answer an `llmRequest` with an event a sentence, and one for calls; as JSON where only that will do."""
     services: Services = request.app.state.services
     headers = request.headers
     asked = read_llm_request(
         await read_body(request, services.settings.max_body_bytes),
         services.settings,
+        who.tenant,
         session=headers.get("x-session-id") or headers.get("x-task-id"),
         stream=not _wants_json(headers.get("accept", "")),
         idempotency_key=headers.get("idempotency-key"),

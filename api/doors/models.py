@@ -2,19 +2,17 @@
 
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
 
-from api.services import Services
+from api.identity import Member
 
 router = APIRouter()
 
 
 @router.get("/v1/models")
-async def models(request: Request) -> dict[str, Any]:
+async def models(who: Member) -> dict[str, Any]:
     """The profiles that a client may name in `model`."""
-    services: Services = request.app.state.services
     data = [
-        {"id": name, "object": "model", "created": 0, "owned_by": "fast-reply"}
-        for name in services.profiles.names()
+        {"id": name, "object": "model", "created": 0, "owned_by": "fast-reply"} for name in who.tenant.names()
     ]
     return {"object": "list", "data": data}

@@ -8,6 +8,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
+from api.identity import Admin, Reader
 from api.known import find_session, no_session, session_ref
 from api.listing import list_sessions, read_query, state_of
 from api.replay import read_entry_id
@@ -15,7 +16,7 @@ from api.services import Services
 from api.streams import RETRY, event_frame, stream
 from api.tail import Tail
 from api.turns import store_is_away
-from common.keys import DEFAULT_TENANT, SessionRef
+from common.keys import SessionRef
 from common.recording import write_line
 from common.stores import STORE_ERRORS
 from common.turn_report import report_turn
@@ -27,21 +28,21 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 @router.get("/v1/sessions")
-async def list_all(request: Request) -> dict[str, Any]:
+async def list_all(request: Request, who: Reader) -> dict[str, Any]:
     """The sessions, those first whose last turn is the latest."""
     services: Services = request.app.state.services
     asked = read_query(request.query_params)
     try:
-        return await list_sessions(services.stores, DEFAULT_TENANT, asked)
+        return await list_sessions(services.stores, who.tenant.id, asked)
     except STORE_ERRORS:
         raise store_is_away() from None
 
 
 @router.get(_SESSION)
-async def look_at(request: Request, session: str) -> dict[str, Any]:
+async def look_at(request: Request, who: Reader, session: str) -> dict[str, Any]:
     """One session with its turns, the oldest first."""
     services: Services = request.app.state.services
-    ref, known = await find_session(services.sessions, session)
+    ref, known = await find_session(services.sessions, who.tenant.id, session)
     try:
         state, turns = await asyncio.gather(state_of(services.stores, ref), services.sessions.turns(ref))
     except STORE_ERRORS:
@@ -61,13 +62,13 @@ async def look_at(request: Request, session: str) -> dict[str, Any]:
 
 
 @router.get(f"{_SESSION}/events")
-async def events(request: Request, session: str) -> Response:
+async def events(request: Request, who: Reader, session: str) -> Response:
     """The session's events: those that stand there as lines, or with those to come as server-sent events."""
     services: Services = request.app.state.services
     after = request.headers.get("last-event-id") or request.query_params.get("after") or ""
     if after:
         read_entry_id("after", after)
-    ref, _ = await find_session(services.sessions, session)
+    ref, _ = await find_session(services.sessions, who.tenant.id, session)
     if "text/event-stream" not in request.headers.get("accept", ""):
         return await stream(services.sessions.lines(ref, after or "0-0"), services.settings, events=False)
     return await stream(_tail(services, ref, after or "0-0"), services.settings)
@@ -82,20 +83,20 @@ async def _tail(services: Services, session: SessionRef, after: str) -> AsyncGen
 
 
 @router.get(f"{_SESSION}/export")
-async def export(request: Request, session: str) -> Response:
+async def export(request: Request, who: Reader, session: str) -> Response:
     """The session's events as a file, one a line."""
     services: Services = request.app.state.services
-    ref, _ = await find_session(services.sessions, session)
+    ref, _ = await find_session(services.sessions, who.tenant.id, session)
     name = _UNSAFE.sub("_", ref.session).strip("._") or "session"
     headers = {"Content-Disposition": f'attachment; filename="{name}.jsonl"'}
     return await stream(services.sessions.lines(ref), services.settings, headers=headers, events=False)
 
 
 @router.delete(_SESSION, status_code=204)
-async def delete(request: Request, session: str) -> Response:
+async def delete(request: Request, who: Admin, session: str) -> Response:
     """Delete the session, wherever anything of it is; its live turns end."""
     services: Services = request.app.state.services
-    ref = session_ref(session)
+    ref = session_ref(who.tenant.id, session)
     try:
         if not await services.sessions.delete(ref):
             raise no_session()

@@ -3,6 +3,7 @@
 from fastapi import APIRouter, Request, Response
 
 from api.audio_feed import AudioFeed
+from api.identity import Chat
 from api.known import find_session
 from api.services import Services
 from common import keys, queue
@@ -21,10 +22,11 @@ _TYPES = {"g711_ulaw": "audio/basic", "g711_alaw": "audio/x-alaw-basic"}
 
 
 @router.get("/v1/sessions/{session}/turns/{turn}/audio")
-async def turn_audio(request: Request, session: str, turn: str) -> Response:
+async def turn_audio(request: Request, who: Chat, session: str, turn: str) -> Response:
     """What was said in a turn as an audio file: WAV, or bare G.711 where the turn was spoken so."""
     services: Services = request.app.state.services
-    settings, (found, _) = services.settings, await find_session(services.sessions, session)
+    settings = services.settings
+    found, _ = await find_session(services.sessions, who.tenant.id, session)
     named = TurnRef(found, turn)
     try:
         started = await find(services.stores, named, settings.lane_lease_ms)

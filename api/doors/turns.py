@@ -11,6 +11,7 @@ from api.completion import turn_object
 from api.cursor import START, Place, past_the_end, read_cursor
 from api.doors.audio import go_on_speaking
 from api.doors.chat import open_writer, stream_answer, turn_headers
+from api.identity import Chat, Identity
 from api.known import find_session
 from api.live import LiveTurn
 from api.requests import first_error
@@ -61,10 +62,10 @@ class Heard(BaseModel):
 
 
 @router.get(_TURN)
-async def get_turn(request: Request, session: str, turn: str, after: str = "") -> Response:
+async def get_turn(request: Request, who: Chat, session: str, turn: str, after: str = "") -> Response:
     """Go on with a turn's stream after the event that `Last-Event-ID` or `after` names; or look at it."""
     services: Services = request.app.state.services
-    found = await _name(services, session, turn)
+    found = await _name(services, who, session, turn)
     if "text/event-stream" not in request.headers.get("accept", ""):
         return _told(await services.turns.find(found))
     cursor = request.headers.get("last-event-id") or after
@@ -80,27 +81,27 @@ async def get_turn(request: Request, session: str, turn: str, after: str = "") -
 
 @router.post("/v1/sessions/{session}/cancel")
 @router.post(_TURN + "/cancel")
-async def cancel_turn(request: Request, session: str, turn: str | None = None) -> Response:
+async def cancel_turn(request: Request, who: Chat, session: str, turn: str | None = None) -> Response:
     """Stop a turn, or the session's latest one. One that has ended stays as it is."""
     services: Services = request.app.state.services
-    live = await services.turns.find(await _name(services, session, turn))
+    live = await services.turns.find(await _name(services, who, session, turn))
     return await _stop(live, -1)
 
 
 @router.post("/v1/sessions/{session}/interrupt")
 @router.post(_TURN + "/interrupt")
-async def interrupt_turn(request: Request, session: str, turn: str | None = None) -> Response:
+async def interrupt_turn(request: Request, who: Chat, session: str, turn: str | None = None) -> Response:
     """The caller spoke: stop the turn, if it goes on, and write down how much of it was heard."""
     services: Services = request.app.state.services
     heard = _read_heard(await read_body(request, services.settings.max_body_bytes))
-    live = await services.turns.find(await _name(services, session, turn))
+    live = await services.turns.find(await _name(services, who, session, turn))
     await _catch_up(live)
     return await _stop(live, heard.chars_of(live.text, services.settings.speech_chars_per_s))
 
 
-async def _name(services: Services, quoted: str, turn: str | None) -> TurnRef:
+async def _name(services: Services, who: Identity, quoted: str, turn: str | None) -> TurnRef:
     """The turn that a path names, or its session's latest one. Raises NotFound, Gone, Unavailable."""
-    session, _ = await find_session(services.sessions, quoted)
+    session, _ = await find_session(services.sessions, who.tenant.id, quoted)
     if turn is None:
         try:
             turn = await services.sessions.last_turn(session)

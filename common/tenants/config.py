@@ -19,6 +19,7 @@ Record = Literal["full", "redacted", "none"]
 """What is kept of a turn's words after its end."""
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+Host = Annotated[str, Field(pattern=r"^[a-z0-9.-]+$", max_length=253)]
 Origin = Annotated[str, Field(pattern=r"^https?://[A-Za-z0-9.-]+(:\d{1,5})?$")]
 
 
@@ -33,23 +34,23 @@ class UpstreamConfig(_Part):
     model: str = Field(min_length=1, max_length=200)
     secret: str = ""
     prefix: Prefix = "assistant"
-    max_streams: int = Field(0, ge=0)
+    max_streams: int = Field(default=0, ge=0)
 
 
 class DraftConfig(UpstreamConfig):
     """The draft's model."""
 
-    prompt: str = Field("", max_length=100_000)
-    max_tokens: int = Field(100, ge=1)
-    temperature: float = Field(0.4, ge=0, le=2)
+    prompt: str = Field(default="", max_length=100_000)
+    max_tokens: int = Field(default=100, ge=1)
+    temperature: float = Field(default=0.4, ge=0, le=2)
 
 
 class MemoryConfig(_Part):
     """Whether sessions are remembered for their clients."""
 
     mode: Literal["auto", "on", "off"] = "auto"
-    max_messages: int = Field(10, ge=0)
-    expiry_hours: float = Field(10.0, ge=0)
+    max_messages: int = Field(default=10, ge=0)
+    expiry_hours: float = Field(default=10.0, ge=0)
 
 
 class WebhookConfig(_Part):
@@ -65,7 +66,7 @@ class ProfileConfig(_Part):
     full: UpstreamConfig
     draft: DraftConfig | None = None
     fallbacks: tuple[UpstreamConfig, ...] = ()
-    prompt: str = Field("", max_length=100_000)
+    prompt: str = Field(default="", max_length=100_000)
     policy: Policy = Policy()
     memory: MemoryConfig = MemoryConfig()
     record: Record = "full"
@@ -79,26 +80,30 @@ class ProfileConfig(_Part):
 
 
 class Limits(_Part):
-    """What a tenant may use; 0 is no limit. `answer_tokens`: reserved where a request doesn't say how many."""
+    """What a tenant may use; 0 is no limit. `answer_tokens`: reserved where a request names no maximum."""
 
-    turns_per_minute: int = Field(0, ge=0)
-    live_turns: int = Field(0, ge=0)
-    tokens_per_day: int = Field(0, ge=0)
-    answer_tokens: int = Field(1_000, ge=1)
-    max_body_bytes: int = Field(0, ge=0)
-    max_message_chars: int = Field(0, ge=0)
-    sessions_kept: int = Field(0, ge=0)
+    turns_per_minute: int = Field(default=0, ge=0)
+    live_turns: int = Field(default=0, ge=0)
+    tokens_per_day: int = Field(default=0, ge=0)
+    answer_tokens: int = Field(default=1_000, ge=1)
+    max_body_bytes: int = Field(default=0, ge=0)
+    max_message_chars: int = Field(default=0, ge=0)
+    sessions_kept: int = Field(default=0, ge=0)
 
 
 class TenantConfig(_Part):
-    """A tenant, but for its keys. `secrets`: by name, sealed with the deployment's key."""
+    """A tenant, but for its keys. `secrets`: by name, sealed with the deployment's key.
 
-    name: str = Field("", max_length=200)
+    `request_secrets`: those that an `llmRequest` may name, and the hosts to which it may have them sent.
+    """
+
+    name: str = Field(default="", max_length=200)
     disabled: bool = False
     default_profile: str = ""
     profiles: dict[Name, ProfileConfig] = {}
     limits: Limits = Limits()
     secrets: dict[Name, str] = {}
+    request_secrets: dict[Name, tuple[Host, ...]] = {}
 
     @model_validator(mode="after")
     def _refers_to_what_is_there(self) -> "TenantConfig":
@@ -107,6 +112,8 @@ class TenantConfig(_Part):
         for name, profile in self.profiles.items():
             if missing := sorted(profile.secrets() - self.secrets.keys()):
                 raise ValueError(f"profiles.{name}: there is no secret {missing[0]!r}")
+        if missing := sorted(self.request_secrets.keys() - self.secrets.keys()):
+            raise ValueError(f"request_secrets: there is no secret {missing[0]!r}")
         return self
 
 
@@ -116,7 +123,7 @@ class KeyConfig(_Part):
     tenant: str
     digest: str = Field(pattern=r"^[0-9a-f]{64}$")
     scopes: tuple[Scope, ...] = Field(min_length=1)
-    name: str = Field("", max_length=200)
+    name: str = Field(default="", max_length=200)
     created_at: AwareDatetime | None = None
     expires_at: AwareDatetime | None = None
     revoked_at: AwareDatetime | None = None

@@ -16,13 +16,17 @@ _NO_SECRET = SecretStr("")
 
 @dataclass(frozen=True, slots=True)
 class Tenant:
-    """One tenant. `passes_models`: a model that is no profile's name is the default profile's server's."""
+    """One tenant. `passes_models`: a model that is no profile's name is the default profile's server's.
+
+    `request_secrets`: hosts to which requests may have a secret sent; None where any may go anywhere.
+    """
 
     id: str
     profiles: Mapping[str, Profile]
     default_profile: str
     secrets: Mapping[str, SecretStr] = field(default_factory=dict, repr=False)
-    limits: Limits = Limits()
+    request_secrets: Mapping[str, frozenset[str]] | None = None
+    limits: Limits = field(default_factory=Limits)
     passes_models: bool = False
 
     def names(self) -> list[str]:
@@ -42,6 +46,12 @@ class Tenant:
             return self.profiles[self.default_profile], model
         raise NotFound("there is no such model", code="model_not_found", param="model")
 
+    def may_send(self, secret: str, host: str) -> bool:
+        """Whether there is such a secret, and a request may have it sent to this host."""
+        if not self.secrets.get(secret, _NO_SECRET).get_secret_value():
+            return False
+        return self.request_secrets is None or host.lower() in self.request_secrets.get(secret, ())
+
     @property
     def cors_origins(self) -> frozenset[str]:
         """The origins whose pages may talk to any of its profiles."""
@@ -51,16 +61,15 @@ class Tenant:
 def default_tenant(settings: Settings) -> Tenant:
     """The tenant of a deployment that has configured none, from the environment."""
     profile = profile_of(settings)
-    return Tenant(
-        DEFAULT_TENANT, {profile.name: profile}, profile.name, settings.secrets, passes_models=True
-    )
+    return Tenant(DEFAULT_TENANT, {profile.name: profile}, profile.name, settings.secrets, passes_models=True)
 
 
 def build_tenant(name: str, config: TenantConfig, secrets: Mapping[str, SecretStr]) -> Tenant:
     """A configured tenant with its secrets opened."""
     profiles = {each: _profile(each, profile, secrets) for each, profile in config.profiles.items()}
+    hosts = {secret: frozenset(allowed) for secret, allowed in config.request_secrets.items()}
     default = config.default_profile or next(iter(profiles), "")
-    return Tenant(name, profiles, default, secrets, config.limits)
+    return Tenant(name, profiles, default, secrets, hosts, config.limits)
 
 
 def _profile(name: str, config: ProfileConfig, secrets: Mapping[str, SecretStr]) -> Profile:

@@ -14,13 +14,13 @@ from api.start import TurnStarter
 from api.turns import Turns
 from common import keys
 from common.archive import open_archive
-from common.keys import DEFAULT_TENANT, Lane
+from common.keys import Lane
 from common.pace import Pace
-from common.profiles import DEFAULT_PROFILE, Profiles
 from common.reader import LogReader
 from common.sessions import Sessions
 from common.settings import Settings
 from common.stores import Stores, open_stores
+from common.tenants.directory import Directory
 from workers.lane import LaneRunner
 from workers.providers.base import Provider
 from workers.publisher import Publisher
@@ -84,7 +84,9 @@ async def open_worker(
         publisher = Publisher(stores)
         running = RunningLanes(settings, stores, lane, name)
         retrieval = Retrieval(settings, stores, search) if search else None
-        lanes = LaneRunner(settings, stores, Profiles(settings), provider, publisher, running, retrieval)
+        lanes = LaneRunner(
+            settings, stores, Directory(settings, stores), provider, publisher, running, retrieval
+        )
         runner = JobRunner(
             lane,
             stores.queue,
@@ -143,11 +145,11 @@ async def open_api(settings: Settings) -> AsyncIterator[Api]:
     async with open_stores(settings) as stores:
         await stores.sync_clocks()
         reader = LogReader(stores, settings.reread_s)
-        pace = Pace(stores, DEFAULT_TENANT, [DEFAULT_PROFILE])
-        profiles = Profiles(settings)
-        starter = TurnStarter(settings, stores, profiles, pace)
+        pace = Pace(stores)
+        directory = Directory(settings, stores)
+        starter = TurnStarter(settings, stores, directory, pace)
         sessions = Sessions(stores, open_archive(settings.archive_url))
-        past = Past(settings, stores, sessions, profiles)
+        past = Past(settings, stores, sessions, directory)
         turns = Turns(settings, stores, reader, sessions, starter, past)
         tasks = [asyncio.create_task(work) for work in (reader.run(), turns.run(), pace.run())]
         api = Api(stores, starter, reader, turns, pace, tasks)
@@ -162,13 +164,14 @@ async def open_api(settings: Settings) -> AsyncIterator[Api]:
 
 def open_starter(settings: Settings, stores: Stores) -> TurnStarter:
     """What starts turns, where nothing is known of the models' pace."""
-    pace = Pace(stores, DEFAULT_TENANT, [DEFAULT_PROFILE])
-    return TurnStarter(settings, stores, Profiles(settings), pace)
+    return TurnStarter(settings, stores, Directory(settings, stores), Pace(stores))
 
 
 def open_past(settings: Settings, stores: Stores) -> Past:
     """What looks back from a turn."""
-    return Past(settings, stores, Sessions(stores, open_archive(settings.archive_url)), Profiles(settings))
+    return Past(
+        settings, stores, Sessions(stores, open_archive(settings.archive_url)), Directory(settings, stores)
+    )
 
 
 def ask(session: str | None = "s1", *, drafting: bool | None = None, **policy: Any) -> TurnRequest:

@@ -101,7 +101,15 @@ async def is_running(stores: Stores, attempt: JobRef) -> bool:
 async def left_behind(stores: Stores) -> Counter[str]:
     """What stands on the queue server of any turn: keys, and members of the sets that all share."""
     found: Counter[str] = Counter()
-    lasting = ("fr:workers:", "fr:pace:", "fr:sessions:", "fr:upstreams:", keys.REPLICAS)
+    lasting = (
+        "fr:workers:",
+        "fr:pace:",
+        "fr:sessions:",
+        "fr:upstreams:",
+        keys.REPLICAS,
+        keys.KEPT,
+        keys.UNSETTLED,  # who settles looks in their own time
+    )
     async for raw in stores.queue.scan_iter(count=1000):
         key = raw.decode()
         ends = (":log", ":failures")

@@ -26,6 +26,7 @@ from common.log import append_now
 from common.sessions import Sessions
 from common.settings import Settings
 from common.stores import Stores, open_stores
+from common.tenants.directory import Directory
 from common.url_guard import open_guarded_client
 from workers.telling import BACK_OFF_S, Teller, sign
 
@@ -84,7 +85,7 @@ async def open_teller(settings: Settings, name: str = "w:1") -> AsyncIterator[Te
         open_guarded_client(settings.allowed_hosts, 5) as client,
     ):
         await stores.sync_clocks()
-        yield Teller(settings, stores, Sessions(stores, None), client, name)
+        yield Teller(Directory(settings, stores), stores, Sessions(stores, None), client, name)
 
 
 async def end_one(stores: Stores, session: SessionRef) -> TurnRef:

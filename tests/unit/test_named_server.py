@@ -10,6 +10,7 @@ from common.credentials import Credentials
 from common.errors import BadRequest
 from common.named_server import fill_in, is_template
 from common.settings import Settings
+from common.tenants.tenant import default_tenant
 
 SETTINGS = Settings(secrets={"MY_LLM": "s3cret", "Key": "k"}, allowed_hosts=("models.internal",))
 
@@ -37,7 +38,7 @@ def test_the_name_is_replaced_where_it_is_a_word(
 
 def read(body: str) -> object:
     facts = {"session": None, "idempotency_key": None, "request_id": None, "caller": {}}
-    return read_llm_request(body.encode(), SETTINGS, stream=True, **facts)  # type: ignore[arg-type]
+    return read_llm_request(body.encode(), SETTINGS, default_tenant(SETTINGS), stream=True, **facts)  # type: ignore[arg-type]
 
 
 CUSTOM = (

@@ -9,8 +9,8 @@ from api.drafting import why_no_draft
 from api.requests import merge_policy, read_chat
 from common.errors import BadRequest
 from common.policy import Policy
-from common.profiles import Profiles
 from common.settings import Settings
+from common.tenants.tenant import default_tenant
 
 HELLO = [{"role": "user", "content": "Hello"}]
 
@@ -170,12 +170,12 @@ def test_a_requests_policy_lies_over_the_profiles() -> None:
     ],
 )
 def test_prose_is_not_drafted_where_it_would_break_the_answer(more: Any, reason: str) -> None:
-    profile, _ = Profiles(Settings(small_model="small")).pick(None)
+    profile, _ = default_tenant(Settings(small_model="small")).pick(None)
     assert why_no_draft(profile, profile.policy, read({"messages": HELLO, **more})) == reason
 
 
 def test_without_a_small_model_nothing_is_drafted() -> None:
-    profile, _ = Profiles(Settings(small_model="")).pick(None)
+    profile, _ = default_tenant(Settings(small_model="")).pick(None)
     assert why_no_draft(profile, profile.policy, read({"messages": HELLO})) == "no small model"
 
 
@@ -197,7 +197,7 @@ TOOLS = [{"type": "function", "function": {"name": "pay"}}]
     ],
 )
 def test_a_tenants_rules_turn_the_draft_off(policy: Any, more: Any, forbidden: bool) -> None:
-    profile, _ = Profiles(Settings(small_model="small")).pick(None)
+    profile, _ = default_tenant(Settings(small_model="small")).pick(None)
     asked = merge_policy(profile.policy, {"draft": policy})
     assert bool(why_no_draft(profile, asked, read({"messages": HELLO, **more}))) is forbidden
 

@@ -6,8 +6,8 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from common.policy import Policy
-from common.profiles import Profiles
 from common.settings import Settings
+from common.tenants.tenant import default_tenant
 
 DOCS = Path(__file__).parents[2] / "docs" / "settings.md"
 
@@ -40,7 +40,7 @@ def test_the_policy_is_read_from_the_environment(monkeypatch: pytest.MonkeyPatch
     settings = Settings()
     assert settings.policy.filler.phrases == {"en": ("One moment.",)}
     assert settings.policy.handoff.when == "length"
-    assert [u.model for u in Profiles(settings).pick(None)[0].upstreams("full", "m")] == ["m", "other"]
+    assert [u.model for u in default_tenant(settings).pick(None)[0].upstreams("full", "m")] == ["m", "other"]
 
 
 def test_cloudbases_names_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,15 +66,15 @@ def test_drafting_needs_a_small_model_and_nobody_against_it(
     small: str, progressive: bool | None, drafts: bool
 ) -> None:
     settings = Settings(small_model=small, use_progressive_response=progressive)
-    profile, _ = Profiles(settings).pick(None)
+    profile, _ = default_tenant(settings).pick(None)
     assert (profile.draft is not None) is drafts
 
 
 def test_a_key_goes_only_to_the_server_it_was_given_for() -> None:
-    alone = Profiles(Settings(small_model="s", llm_api_key="big-key")).pick(None)[0]
+    alone = default_tenant(Settings(small_model="s", llm_api_key="big-key")).pick(None)[0]
     assert alone.draft and alone.draft.api_key.get_secret_value() == "big-key"
     other = Settings(small_model="s", llm_api_key="big-key", small_model_base_url="http://other/v1")
-    profile = Profiles(other).pick(None)[0]
+    profile = default_tenant(other).pick(None)[0]
     assert profile.draft and profile.draft.api_key.get_secret_value() == ""
 
 
@@ -83,7 +83,7 @@ def test_keys_are_not_shown() -> None:
 
 
 def test_model_names_a_profile_or_the_fulls_model() -> None:
-    profiles = Profiles(Settings(llm_model="big"))
+    profiles = default_tenant(Settings(llm_model="big"))
     assert profiles.pick(None)[1] == "big"
     assert profiles.pick("fast-reply")[1] == "big"
     assert profiles.pick("other")[1] == "other"
