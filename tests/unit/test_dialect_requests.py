@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
+from common.dialects import split_dialect
 from workers.providers.anthropic_request import to_anthropic
 from workers.providers.ernie_request import to_ernie
 from workers.providers.messages import SILENCE
-from workers.providers.registry import split_dialect
 from workers.providers.yandex_request import to_yandex
 
 PARAMETERS = {"type": "object", "properties": {"city": {"type": "string"}}}

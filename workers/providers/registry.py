@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 
+from common.dialects import GUARDED, split_dialect
 from common.profiles import Upstream
 from common.seal import Seal
 from common.stores import Stores
@@ -24,17 +25,9 @@ class Providers:
     def __init__(
         self, client: httpx.AsyncClient, guarded: httpx.AsyncClient, stores: Stores, seal: Seal | None
     ) -> None:
-        self._by_dialect: dict[str, Provider] = {
-            "openai": OpenAIProvider(client),
-            "anthropic": AnthropicProvider(client),
-            "ernie": ErnieProvider(client, ErnieTokens(client, stores, seal)),
-            "litellm": LiteLLMProvider(),
-            "yandex": YandexProvider(client),
-        }
-        self._guarded: dict[str, Provider] = {
-            "openai": OpenAIProvider(guarded),
-            "yandex": YandexProvider(guarded),
-        }
+        self._by_dialect: dict[str, Provider] = {**_over(client, stores, seal), "litellm": LiteLLMProvider()}
+        over_guarded = _over(guarded, stores, seal)
+        self._guarded = {dialect: over_guarded[dialect] for dialect in GUARDED}
 
     def stream(self, upstream: Upstream, body: dict[str, Any]) -> AsyncGenerator[Piece, None]:
         """The pieces of one answer. Raises UpstreamError; leaving it early closes the connection."""
@@ -47,13 +40,11 @@ class Providers:
         return provider.stream(replace(upstream, base_url=address), body)
 
 
-def split_dialect(base_url: str) -> tuple[str, str]:
-    """The dialect and the server's address, empty where it is the dialect's own public one.
-
-    `https://…` is OpenAI's dialect, `ernie://…` ERNIE's over HTTPS, `ernie+http://…` over plain HTTP.
-    """
-    scheme, separator, rest = base_url.partition("://")
-    if not separator or scheme in ("http", "https"):
-        return "openai", base_url
-    dialect, _, transport = scheme.partition("+")
-    return dialect, f"{transport or 'https'}://{rest}" if rest else ""
+def _over(client: httpx.AsyncClient, stores: Stores, seal: Seal | None) -> dict[str, Provider]:
+    """What asks over this client, by dialect."""
+    return {
+        "anthropic": AnthropicProvider(client),
+        "ernie": ErnieProvider(client, ErnieTokens(client, stores, seal)),
+        "openai": OpenAIProvider(client),
+        "yandex": YandexProvider(client),
+    }

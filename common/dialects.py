@@ -1,0 +1,16 @@
+"""The dialects of models' servers, as a base URL's scheme names them: see docs/providers.md."""
+
+GUARDED = ("anthropic", "ernie", "openai", "yandex")
+"""Those that a tenant's URL may name: each connection is ours, and so guarded. LiteLLM opens its own."""
+
+
+def split_dialect(base_url: str) -> tuple[str, str]:
+    """The dialect and the server's address, empty where it is the dialect's own public one.
+
+    `https://…` is OpenAI's dialect, `ernie://…` ERNIE's over HTTPS, `ernie+http://…` over plain HTTP.
+    """
+    scheme, separator, rest = base_url.partition("://")
+    if not separator or scheme in ("http", "https"):
+        return "openai", base_url
+    dialect, _, transport = scheme.partition("+")
+    return dialect, f"{transport or 'https'}://{rest}" if rest else ""
