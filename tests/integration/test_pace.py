@@ -71,7 +71,7 @@ async def test_slow_is_what_was_slow_in_more_than_three_of_ten(
         await until(lambda: len(known._recent[DEFAULT_TENANT, DEFAULT_PROFILE]) == len(times_ms))
         await until(lambda: known.is_slow(DEFAULT_TENANT, DEFAULT_PROFILE, 800) is slow)
         task.cancel()
-        assert known.is_slow("no such profile", 800)
+        assert known.is_slow(DEFAULT_TENANT, "no such profile", 800)
 
 
 @in_loop
@@ -80,11 +80,16 @@ async def test_a_store_that_is_away_only_leaves_the_pace_as_it_was(valkey: Backe
         known = Pace(stores)
         asked = asyncio.Event()
 
-        async def away(*_: Any) -> Any:
-            asked.set()
-            raise NoConnection("away")
+        class Away:
+            def lrange(self, *_: Any) -> None:
+                pass
 
-        stores.queue.lrange = away  # type: ignore[method-assign]
+            async def execute(self) -> Any:
+                asked.set()
+                raise NoConnection("away")
+
+        known.is_slow(DEFAULT_TENANT, DEFAULT_PROFILE, 800)
+        stores.queue.pipeline = lambda **_: Away()  # type: ignore[assignment, method-assign]
         task = asyncio.create_task(known.run())
         await asked.wait()
         await asyncio.sleep(0)
