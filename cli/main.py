@@ -39,6 +39,7 @@ Port = Annotated[
 
 Gateway = Annotated[str, typer.Option("--url", help="The gateway's address.")]
 Key = Annotated[str, typer.Option(envvar="FAST_REPLY_KEY", help="The tenant's key.")]
+Tenant = Annotated[str, typer.Option(help="Whose.")]
 Collection = Annotated[str, typer.Option(help="The collection's name.")]
 LOCAL = "http://127.0.0.1:8000"
 
@@ -165,11 +166,12 @@ def whatif(
     ] = None,
     json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write all figures here, too.")] = None,
     jobs: Annotated[int | None, typer.Option(min=1, help="How many processes (else one a core).")] = None,
+    tenant: Tenant = "default",
 ) -> None:
     """Fold recorded turns again under another policy: what would have been heard, and when."""
     from cli.whatif import run_whatif
 
-    raise typer.Exit(run_whatif(read_settings(), recorded, set_ or [], sweep or [], json, jobs))
+    raise typer.Exit(run_whatif(read_settings(), recorded, set_ or [], sweep or [], json, jobs, tenant))
 
 
 @app.command()
@@ -177,22 +179,24 @@ def replay(
     recorded: Annotated[str, typer.Argument(metavar="SESSION|FILE", help="What to play.")],
     speed: Annotated[str, typer.Option(help="So many times the original pace, or max.")] = "1",
     turn: Annotated[str | None, typer.Option(metavar="ID", help="This turn alone.")] = None,
+    tenant: Tenant = "default",
 ) -> None:
     """Play recorded turns in the terminal, at their own pace, each with a timeline."""
     from cli.replay import run_replay
 
-    raise typer.Exit(run_replay(read_settings(), recorded, speed, turn))
+    raise typer.Exit(run_replay(read_settings(), recorded, speed, turn, tenant))
 
 
 @app.command()
 def export(
     session: Annotated[str, typer.Argument(help="The session's name.")],
     out: Annotated[Path, typer.Option(help="The file to write, one event a line.")],
+    tenant: Tenant = "default",
 ) -> None:
     """Write a session to a file, wherever its events are."""
     from cli.recordings import run_export
 
-    raise typer.Exit(run_export(read_settings(), session, out))
+    raise typer.Exit(run_export(read_settings(), session, out, tenant))
 
 
 @app.command()
@@ -261,11 +265,12 @@ def knowledge_delete(
 @app.command("full-only")
 def full_only(
     state: Annotated[Switch, typer.Argument(help="on, off, or show what it is.")] = Switch.SHOW,
+    tenant: Tenant = "default",
 ) -> None:
-    """Stop all drafts at once, until told otherwise."""
+    """Stop all of a tenant's drafts at once, until told otherwise."""
     from cli.switch import switch_full_only
 
-    print(switch_full_only(read_settings(), state.value))
+    print(switch_full_only(read_settings(), state.value, tenant))
 
 
 def read_settings(**options: Any) -> "Settings":

@@ -19,10 +19,10 @@ class NoRecording(Exception):
     """There is nothing to be read under this name."""
 
 
-def run_export(settings: Settings, session: str, out: Path) -> int:
+def run_export(settings: Settings, session: str, out: Path, tenant: str = DEFAULT_TENANT) -> int:
     """Write a session to a file; the process's exit code."""
     try:
-        count = fetch(settings, session, out)
+        count = fetch(settings, session, out, tenant)
     except (NoRecording, OSError) as error:
         print(error, file=sys.stderr)
         return 1
@@ -30,12 +30,12 @@ def run_export(settings: Settings, session: str, out: Path) -> int:
     return 0
 
 
-def fetch(settings: Settings, session: str, out: Path) -> int:
-    """Write a session to a file, wherever its events are; how many. Raises NoRecording, OSError."""
+def fetch(settings: Settings, session: str, out: Path, tenant: str = DEFAULT_TENANT) -> int:
+    """Write a tenant's session to a file, wherever its events are; how many. Raises NoRecording, OSError."""
     if not valid_session(session):
         raise NoRecording(f"no file {session}, and no session can be called so")
     try:
-        count = asyncio.run(_write(settings, SessionRef(DEFAULT_TENANT, session), out))
+        count = asyncio.run(_write(settings, SessionRef(tenant, session), out))
     except STORE_ERRORS as error:
         raise NoRecording(f"no file {session}, and the store can't be read: {type(error).__name__}") from None
     if not count:
@@ -44,7 +44,7 @@ def fetch(settings: Settings, session: str, out: Path) -> int:
     return count
 
 
-def as_file(settings: Settings, name: str, folder: Path) -> Path:
+def as_file(settings: Settings, name: str, folder: Path, tenant: str = DEFAULT_TENANT) -> Path:
     """A plain file as it is; a compressed one, or a session, as a file in that folder.
 
     Raises NoRecording, OSError.
@@ -52,7 +52,7 @@ def as_file(settings: Settings, name: str, folder: Path) -> Path:
     path = Path(name)
     written = folder / f"{len(list(folder.iterdir()))}.jsonl"
     if not path.is_file():
-        fetch(settings, name, written)
+        fetch(settings, name, written, tenant)
         return written
     with path.open("rb") as file:
         if file.read(len(_GZIP)) != _GZIP:

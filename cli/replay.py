@@ -12,6 +12,7 @@ from cli.recordings import NoRecording, as_file
 from cli.show import TurnView
 from cli.timeline import draw
 from common.fold import Fold, UnknownFold
+from common.keys import DEFAULT_TENANT
 from common.recording import RecordedTurn, SessionTurns, read_line
 from common.releases import Ending, Said
 from common.session_fold import parse_speed
@@ -23,7 +24,9 @@ _WIDEST = 120
 _INTERRUPTED = 130
 
 
-def run_replay(settings: Settings, recorded: str, speed: str, turn: str | None) -> int:
+def run_replay(
+    settings: Settings, recorded: str, speed: str, turn: str | None, tenant: str = DEFAULT_TENANT
+) -> int:
     """Play a session or a file; the process's exit code."""
     console = Console(highlight=False)
     try:
@@ -32,7 +35,7 @@ def run_replay(settings: Settings, recorded: str, speed: str, turn: str | None) 
         print(error, file=sys.stderr)
         return 2
     try:
-        turns = [t for t in load_turns(settings, recorded) if turn in (None, t.started.turn)]
+        turns = [t for t in load_turns(settings, recorded, tenant) if turn in (None, t.started.turn)]
     except (NoRecording, OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 1
@@ -46,11 +49,11 @@ def run_replay(settings: Settings, recorded: str, speed: str, turn: str | None) 
     return 0
 
 
-def load_turns(settings: Settings, recorded: str) -> list[RecordedTurn]:
+def load_turns(settings: Settings, recorded: str, tenant: str = DEFAULT_TENANT) -> list[RecordedTurn]:
     """All turns of a session or a file, by their start. Raises NoRecording, OSError, ValueError."""
     turns = SessionTurns()
     with tempfile.TemporaryDirectory(prefix="fast-reply-") as folder:
-        path = as_file(settings, recorded, Path(folder))
+        path = as_file(settings, recorded, Path(folder), tenant)
         for line in path.read_bytes().splitlines():
             if entry := read_line(line):
                 turns.take(entry)

@@ -8,16 +8,16 @@ from common.settings import Settings
 from common.stores import STORE_ERRORS, open_stores
 
 
-def switch_full_only(settings: Settings, state: str) -> str:
+def switch_full_only(settings: Settings, state: str, tenant: str = DEFAULT_TENANT) -> str:
     """Set or read the switch; what it says now, or why it can't be said."""
     try:
-        return asyncio.run(_switch(settings, state))
+        return asyncio.run(_switch(settings, state, tenant))
     except STORE_ERRORS as error:
         raise SystemExit(f"fast-reply: the store can't be reached: {type(error).__name__}") from None
 
 
-async def _switch(settings: Settings, state: str) -> str:
-    key = keys.full_only(DEFAULT_TENANT)
+async def _switch(settings: Settings, state: str, tenant: str) -> str:
+    key = keys.full_only(tenant)
     async with open_stores(settings) as stores:
         if state == "on":
             await stores.queue.set(key, b"1")

@@ -17,6 +17,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from cli.cases import Case, Report, WrongCase, empty, read_cases, try_part
 from cli.recordings import NoRecording, as_file
 from cli.whatif_show import as_json, print_report
+from common.keys import DEFAULT_TENANT
 from common.recording import Part, parts_of
 from common.settings import Settings
 
@@ -31,12 +32,13 @@ def run_whatif(
     sweeps: list[str],
     json: Path | None,
     jobs: int | None,
+    tenant: str = DEFAULT_TENANT,
 ) -> int:
     """Fold, print, write; the process's exit code."""
     try:
         cases = read_cases(sets, sweeps)
         with tempfile.TemporaryDirectory(prefix="fast-reply-") as folder:
-            paths = [as_file(settings, name, Path(folder)) for name in recorded]
+            paths = [as_file(settings, name, Path(folder), tenant) for name in recorded]
             report = try_files(paths, cases, jobs, show=True)
         if json:
             json.write_bytes(orjson.dumps(as_json(report, cases), option=orjson.OPT_INDENT_2))
