@@ -1,83 +1,132 @@
 """Who asks: read from the request's key before anything else of it is looked at.
 
-Every route says with `Chat`, `Reader`, `Admin` or `Operator` whom it serves, or with `Anybody` that it
-serves all; an application with a route that says nothing does not start.
+Every route says with `Chat`, `Reader`, `Admin`, `Member`, `TenantAdmin` or `Operator` whom it serves, or with
+`Anybody` that it serves all; an application with a route that says nothing does not start.
 """
 
 import hmac
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from ipaddress import ip_address
+from dataclasses import dataclass, replace
 from typing import Annotated
+from urllib.parse import unquote
 
 from fastapi import Depends, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
 
-from common.errors import Forbidden, Unauthorized, Unavailable
-from common.keys import DEFAULT_TENANT
-from common.settings import Settings
-from common.tenants.api_keys import id_of, opens
-from common.tenants.config import SCOPES, Scope
-from common.tenants.directory import Directory
-from common.tenants.tenant import Tenant
+from api.doorkeeper import Doorkeeper, not_valid
+from api.doorkeeper import Identity as Identity
+from api.known import no_session
+from api.requests import TurnRequest
+from common.errors import Forbidden, NotFound, Unauthorized
+from common.tenants.tokens import PREFIX
 
-_bearer = HTTPBearer(auto_error=False, scheme_name="key", description="A tenant's API key, `frk_…`.")
+_KEY_PREFIX = "frk_"
+_HEADERS = ("api-key", "x-api-key")  # as Azure's and Anthropic's clients send it
+_bearer = HTTPBearer(
+    auto_error=False,
+    scheme_name="key",
+    description="A tenant's API key, `frk_…`, or a browser token, `frt_…`. "
+    "It may also come as `api-key` or `x-api-key`; a token also as `?token=` of a GET.",
+)
 _Bearer = Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
-    """For whom a request acts. `key`: the id of the tenant's key, empty for the open default tenant."""
+class Actor:
+    """Who changes what belongs to a tenant, for the audit log: `operator`, or `key:<id>` of that tenant."""
 
-    tenant: Tenant
-    scopes: frozenset[Scope]
-    key: str = ""
+    name: str
+    tenant: str | None = None
+
+    @property
+    def is_operator(self) -> bool:
+        return self.name == "operator"
 
 
 async def authenticate(request: Request, needed: SecurityScopes, bearer: _Bearer) -> Identity:
     """The tenant whose key comes with the request, if the key may do this.
 
-    Raises Unauthorized, Forbidden, Unavailable.
+    Raises Unauthorized, Forbidden, NotFound, Unavailable.
     """
-    services = request.app.state.services
-    identity = _identify(request, services.settings, services.directory, bearer.credentials if bearer else "")
-    if missing := set(needed.scopes) - identity.scopes:
-        raise Forbidden(f"the key lacks the scope {min(missing)}", code="missing_scope")
+    doorkeeper: Doorkeeper = request.app.state.services.doorkeeper
+    identity = doorkeeper.admit(request, _shown(request, bearer))
+    _check_scopes(identity, needed)
+    if identity.session is not None:
+        _check_session(request, identity.session, needed)
+    request.scope.setdefault("state", {})["identity"] = identity
     return identity
 
 
-def _identify(request: Request, settings: Settings, directory: Directory, text: str) -> Identity:
-    if directory.open:
-        if settings.open_access or _is_local(request):
-            tenant = directory.tenant(DEFAULT_TENANT)
-            assert tenant is not None, "the default tenant is always there"
-            return Identity(tenant, frozenset(SCOPES))
-        raise Unauthorized("no tenant is set up: only this machine is served", code="no_tenants")
-    if not directory.known:
-        raise Unavailable("the store is away; try again", code="store_unavailable")
-    key_id = id_of(text)
-    key = directory.key(key_id) if key_id else None
-    tenant = directory.tenant(key.tenant) if key else None
-    if not opens(text, key, datetime.now(UTC)) or key is None or tenant is None:
-        raise Unauthorized("this key is not valid", code="invalid_api_key")
-    return Identity(tenant, frozenset(key.scopes), key_id or "")
+def _shown(request: Request, bearer: HTTPAuthorizationCredentials | None) -> str:
+    """The key or token that comes with the request; empty if none does. Raises Unauthorized."""
+    in_query = request.query_params.get("token", "")
+    if in_query.startswith(_KEY_PREFIX):
+        message = "a key must not stand in a URL, where it is logged: ask POST /v1/tokens for a token"
+        raise Unauthorized(message, code="key_in_query", param="token")
+    in_headers = [request.headers.get(name, "") for name in _HEADERS]
+    shown = [bearer.credentials if bearer else "", *in_headers]
+    if request.method == "GET" and in_query.startswith(PREFIX):
+        shown.append(in_query)
+    return next(filter(None, shown), "")
 
 
-def _is_local(request: Request) -> bool:
-    """Whether the request comes from this machine."""
-    try:
-        return request.client is not None and ip_address(request.client.host).is_loopback
-    except ValueError:
-        return False
+def _check_scopes(identity: Identity, needed: SecurityScopes) -> None:
+    if missing := set(needed.scopes) - identity.scopes:
+        raise Forbidden(f"the key lacks the scope {min(missing)}", code="missing_scope")
 
 
-async def authenticate_operator(request: Request, bearer: _Bearer) -> None:
+def _check_session(request: Request, bound: str, needed: SecurityScopes) -> None:
+    """What a token opens that is bound to a session: its paths; turns in it, which their doors check."""
+    named = request.path_params.get("session")
+    if named is not None and unquote(named) != bound:
+        raise no_session()
+    if named is None and {*needed.scopes} - {"chat"}:
+        raise Forbidden("the token is for one session only", code="bound_token")
+
+
+def in_bound_session(who: Identity, asked: TurnRequest) -> TurnRequest:
+    """The turn, in the session that a token is bound to. Raises Forbidden where it names another."""
+    if who.session is None or asked.session == who.session:
+        return asked
+    if asked.session is not None:
+        raise Forbidden("the token is for another session", code="bound_token", param="session_id")
+    return replace(asked, session=who.session)
+
+
+def is_ours(credential: str) -> bool:
+    """Whether it is a key or token of this gateway, and nobody else's business."""
+    return credential.startswith((_KEY_PREFIX, PREFIX))
+
+
+async def authenticate_operator(request: Request, bearer: _Bearer) -> Actor:
     """Raises Unauthorized unless the operator's token comes with the request."""
-    settings: Settings = request.app.state.services.settings
-    token = settings.operator_token.get_secret_value()
-    text = bearer.credentials if bearer else ""
-    if not hmac.compare_digest(text.encode(), token.encode()) or not token:
-        raise Unauthorized("this token is not valid", code="invalid_api_key")
+    if not _is_operators(request, _shown(request, bearer)):
+        raise not_valid()
+    return Actor("operator")
+
+
+async def authenticate_tenant_admin(request: Request, bearer: _Bearer) -> Actor:
+    """The operator, or an admin of the tenant in the path. Raises Unauthorized, Forbidden, NotFound."""
+    tenant, shown = request.path_params["tenant"], _shown(request, bearer)
+    if _is_operators(request, shown):
+        return Actor("operator", tenant)
+    doorkeeper: Doorkeeper = request.app.state.services.doorkeeper
+    identity = doorkeeper.admit(request, shown)
+    if not identity.key:
+        raise not_valid()  # the open default tenant is nobody's to change
+    _check_scopes(identity, SecurityScopes(["admin"]))
+    if tenant != identity.tenant.id:
+        raise no_tenant()
+    return Actor(f"key:{identity.key}", tenant)
+
+
+def _is_operators(request: Request, shown: str) -> bool:
+    token = request.app.state.services.settings.operator_token.get_secret_value()
+    return hmac.compare_digest(shown.encode(), token.encode()) and bool(token)
+
+
+def no_tenant() -> NotFound:
+    """Unknown, or somebody else's: nobody can tell which."""
+    return NotFound("there is no such tenant", code="tenant_not_found", param="tenant")
 
 
 async def nobody_in_particular() -> None:
@@ -88,5 +137,8 @@ Chat = Annotated[Identity, Security(authenticate, scopes=["chat"])]
 Reader = Annotated[Identity, Security(authenticate, scopes=["read"])]
 Admin = Annotated[Identity, Security(authenticate, scopes=["admin"])]
 Member = Annotated[Identity, Security(authenticate)]
-Operator = Annotated[None, Depends(authenticate_operator)]
+TenantAdmin = Annotated[Actor, Depends(authenticate_tenant_admin)]
+Operator = Annotated[Actor, Depends(authenticate_operator)]
 Anybody = Annotated[None, Depends(nobody_in_particular)]
+SERVED = (authenticate, authenticate_tenant_admin, authenticate_operator, nobody_in_particular)
+"""What a route depends on that says whom it serves."""

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from api.audio_feed import AudioFeed
+from api.doorkeeper import Doorkeeper
 from api.past import Past
 from api.start import TurnStarter
 from api.transcription import Transcriber
@@ -31,6 +32,7 @@ class Services:
     settings: Settings
     stores: Stores
     directory: Directory
+    doorkeeper: Doorkeeper
     turns: Turns
     sessions: Sessions
     reader: LogReader
@@ -45,6 +47,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         logger.warning("fillers are due early", extra={"delay_ms": settings.policy.filler.delay_ms})
     async with open_stores(settings) as stores:
         directory = Directory(settings, stores)
+        doorkeeper = Doorkeeper(settings, directory)
         pace = Pace(stores)
         reader = LogReader(stores, settings.reread_s)
         sessions = Sessions(stores, open_archive(settings.archive_url))
@@ -62,11 +65,14 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             asyncio.create_task(turns.run()),
             asyncio.create_task(pace.run()),
             asyncio.create_task(directory.run()),
+            asyncio.create_task(doorkeeper.run()),
         ]
         for task in background:
             task.add_done_callback(_stop_process)
         try:
-            yield Services(settings, stores, directory, turns, sessions, reader, audio, transcriber)
+            yield Services(
+                settings, stores, directory, doorkeeper, turns, sessions, reader, audio, transcriber
+            )
         finally:
             turns.close()
             for task in background:

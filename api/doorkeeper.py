@@ -1,0 +1,137 @@
+"""The doorkeeper: who may come in, and who must leave again because a key has ended meanwhile."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import NoReturn
+
+from fastapi import Request
+
+from api.nearby import is_nearby
+from common.errors import Unauthorized, Unavailable
+from common.keys import DEFAULT_TENANT
+from common.settings import Settings
+from common.tenants.api_keys import id_of, opens
+from common.tenants.config import SCOPES, Scope
+from common.tenants.directory import Directory
+from common.tenants.tenant import Tenant
+from common.tenants.tokens import PREFIX, Token, token_signer
+
+_LOOK_S = 0.25  # with the directory's own period less than a second
+
+
+@dataclass(frozen=True, slots=True)
+class Grounds:
+    """What an identity rests on: a key, by its id, empty for the open default tenant; a token's time, ms."""
+
+    key: str
+    expires_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """For whom a request acts. `session`: the only one that it may touch, where a token is bound to one."""
+
+    tenant: Tenant
+    scopes: frozenset[Scope]
+    grounds: Grounds = Grounds("")
+    session: str | None = None
+
+    @property
+    def key(self) -> str:
+        """The id of the tenant's key, empty for the open default tenant."""
+        return self.grounds.key
+
+    @property
+    def by_token(self) -> bool:
+        """Whether it came with a token rather than a key."""
+        return self.grounds.expires_ms is not None
+
+
+class Doorkeeper:
+    """Lets in who shows a valid key or token, and looks again and again at those whose answer goes on."""
+
+    def __init__(self, settings: Settings, directory: Directory) -> None:
+        self._settings = settings
+        self._directory = directory
+        self._inside: dict[Grounds, set[asyncio.Future[None]]] = {}
+        self.tokens = token_signer(settings)
+
+    def admit(self, request: Request, shown: str) -> Identity:
+        """Who it is that shows this key or token. Raises Unauthorized, Unavailable."""
+        if shown.startswith(PREFIX):
+            return self._by_token(shown)
+        if self._directory.open:
+            tenant = self._tenant(Grounds(""))
+            if tenant and (self._settings.open_access or is_nearby(request, tenant.cors_origins)):
+                return Identity(tenant, frozenset(SCOPES))
+            raise Unauthorized("no tenant is set up: only this machine is served", code="no_tenants")
+        return self._by_key(shown)
+
+    def _by_key(self, text: str) -> Identity:
+        key_id = id_of(text) or ""
+        key = self._directory.key(key_id)
+        if not opens(text, key):
+            self._refuse()
+        tenant = self._tenant(Grounds(key_id))
+        if key is None or tenant is None:
+            self._refuse()
+        return Identity(tenant, frozenset(key.scopes), Grounds(key_id))
+
+    def _by_token(self, text: str) -> Identity:
+        token = self.tokens.read(text)
+        grounds = Grounds(token.key, token.expires_ms) if token else None
+        tenant = self._tenant(grounds) if grounds else None
+        if token is None or grounds is None or tenant is None:
+            self._refuse()
+        return Identity(tenant, self._scopes(token), grounds, token.session)
+
+    def _scopes(self, token: Token) -> frozenset[Scope]:
+        """What a token may do: never more than its key now."""
+        key = self._directory.key(token.key)
+        return frozenset(token.scopes) & frozenset(key.scopes if key else SCOPES)
+
+    def _refuse(self) -> NoReturn:
+        """The same words, whatever is wrong."""
+        if not self._directory.known:
+            raise Unavailable("the store is away; try again", code="store_unavailable")
+        raise not_valid()
+
+    def _tenant(self, grounds: Grounds) -> Tenant | None:
+        """The tenant for whom these grounds are valid now."""
+        now = datetime.now(UTC)
+        if grounds.expires_ms is not None and now.timestamp() * 1000 >= grounds.expires_ms:
+            return None
+        if not grounds.key:
+            return self._directory.tenant(DEFAULT_TENANT) if self._directory.open else None
+        key = self._directory.key(grounds.key)
+        return self._directory.tenant(key.tenant) if key and key.valid_at(now) else None
+
+    @contextmanager
+    def watch(self, identity: Identity) -> Iterator["asyncio.Future[None]"]:
+        """While an answer goes on: what is done as soon as the identity is no longer valid."""
+        over = asyncio.get_running_loop().create_future()
+        waiting = self._inside.setdefault(identity.grounds, set())
+        waiting.add(over)
+        try:
+            yield over
+        finally:
+            waiting.discard(over)
+            if not waiting:
+                self._inside.pop(identity.grounds, None)
+
+    async def run(self) -> None:
+        """Keep looking until cancelled."""
+        while True:
+            await asyncio.sleep(_LOOK_S)
+            for grounds in [each for each in self._inside if not self._tenant(each)]:
+                for over in self._inside[grounds]:
+                    if not over.done():
+                        over.set_result(None)
+
+
+def not_valid() -> Unauthorized:
+    """No key, or none that is known, or one that has ended: nobody can tell which."""
+    return Unauthorized("no valid key came with the request", code="invalid_api_key")

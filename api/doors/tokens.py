@@ -1,0 +1,60 @@
+"""Short-lived tokens for browsers: a page must hold no key, and its EventSource can send no header."""
+
+import time
+from typing import Annotated, Any, Literal
+
+import orjson
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from api.body import read_body
+from api.identity import Member
+from api.requests import first_error
+from api.services import Services
+from common.errors import BadRequest, Forbidden
+from common.keys import valid_session
+from common.tenants.tokens import Token
+
+router = APIRouter()
+
+_MOST_BYTES = 10_000
+
+
+class TokenRequest(BaseModel):
+    """What a token is to be good for. `scopes`: all of the key's that a token may have, if none are named."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    ttl_s: Annotated[int, Field(ge=1, le=3_600)] = 600
+    scopes: Annotated[list[Literal["chat", "read"]], Field(min_length=1)] | None = None
+    session: str | None = None
+
+
+@router.post("/v1/tokens")
+async def make_token(request: Request, who: Member) -> dict[str, Any]:
+    """A token that stands in for the key for up to an hour, in all or only in one session."""
+    services: Services = request.app.state.services
+    if who.by_token:
+        raise Forbidden("a token can't make tokens", code="token_from_token")
+    asked = _read(await read_body(request, _MOST_BYTES))
+    scopes = asked.scopes or [scope for scope in ("chat", "read") if scope in who.scopes]
+    if missing := set(scopes) - who.scopes:
+        raise Forbidden(f"the key lacks the scope {min(missing)}", code="missing_scope", param="scopes")
+    signer = services.doorkeeper.tokens
+    if not signer.can_sign:
+        raise BadRequest("this server has no FAST_REPLY_SECRET_KEY to sign tokens with", code="no_secret_key")
+    expires_ms = int(time.time() * 1000) + asked.ttl_s * 1000
+    token = Token(who.key, tuple(scopes), expires_ms, asked.session)
+    return {"object": "token", "token": signer.sign(token), "expires_at": expires_ms}
+
+
+def _read(raw: bytes) -> TokenRequest:
+    try:
+        asked = TokenRequest.model_validate(orjson.loads(raw) if raw else {})
+    except orjson.JSONDecodeError:
+        raise BadRequest("the body is not valid JSON", code="invalid_json") from None
+    except ValidationError as error:
+        raise first_error(error) from None
+    if asked.session is not None and not valid_session(asked.session):
+        raise BadRequest("no session can have this name", code="invalid_value", param="session")
+    return asked
