@@ -14,6 +14,7 @@ from api.audio_chunks import SpokenAnswer
 from api.audio_feed import AudioFeed
 from api.chunks import ChunkWriter
 from api.completion import whole_answer
+from api.cors import note_profile
 from api.cursor import Place
 from api.doors.chat import client_gone, read_asked, turn_headers
 from api.doors.spoken import find
@@ -58,6 +59,7 @@ async def audio_chat_completions(request: Request, who: Chat) -> Response:
     services: Services = request.app.state.services
     asked = await _hear(services, _to_be_spoken(await read_asked(request, who, services)))
     live = await services.turns.start(asked)
+    note_profile(request, live.started.profile)
     answer = SpokenAnswer(live, ChunkWriter(live))
     events = speak(services.audio, live, answer, services.settings.speech_wait_s)
     if asked.stream:

@@ -11,6 +11,7 @@ from starlette.datastructures import Headers
 from api.body import read_body
 from api.chunks import ChunkWriter
 from api.completion import whole_answer
+from api.cors import note_profile
 from api.cursor import START, Place
 from api.identity import Chat, Identity
 from api.live import LiveTurn
@@ -44,6 +45,7 @@ async def answer(request: Request, who: Identity, *, rag: bool = False) -> Respo
     services: Services = request.app.state.services
     asked = await read_asked(request, who, services, rag=rag)
     live = await services.turns.start(asked)
+    note_profile(request, live.started.profile)
     if asked.stream:
         return stream_answer(services, live)
     return await answer_whole(request, services, live, whole_answer)

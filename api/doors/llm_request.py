@@ -3,6 +3,7 @@
 from fastapi import APIRouter, Request, Response
 
 from api.body import read_body
+from api.cors import note_profile
 from api.doors.chat import answer_whole, caller_of, stream_answer
 from api.identity import Chat
 from api.jaicp import read_llm_request
@@ -28,6 +29,7 @@ async def llm_request(request: Request, who: Chat) -> Response:
         caller=caller_of(headers),
     )
     live = await services.turns.start(asked)
+    note_profile(request, live.started.profile)
     if asked.stream:
         return stream_answer(services, live)
     return await answer_whole(request, services, live, spoken_answer)

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from api.body import read_body
 from api.completion import turn_object
+from api.cors import note_profile
 from api.cursor import START, Place, past_the_end, read_cursor
 from api.doors.audio import go_on_speaking
 from api.doors.chat import open_writer, stream_answer, turn_headers
@@ -71,6 +72,7 @@ async def get_turn(request: Request, who: Chat, session: str, turn: str, after: 
     cursor = request.headers.get("last-event-id") or after
     place = read_cursor(cursor, found.turn) if cursor else START
     live = await services.turns.attach(found)
+    note_profile(request, live.started.profile)
     if live.started.speech:
         return await go_on_speaking(services, live, place, _RETRY)
     end = await _end(live, place)

@@ -1,0 +1,93 @@
+"""Which pages of other origins may talk to the doors: those that a tenant's profiles name, and no other.
+
+A preflight comes without a key, so it can't be told for whom: it is answered for the origins of all profiles.
+The answer itself can be read only by an origin of the tenant whose key came, or, where a turn is answered, of
+that turn's profile.
+"""
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from common.tenants.directory import Directory
+
+_METHODS = "GET, POST, PUT, PATCH, DELETE"
+_REQUEST_HEADERS = (
+    "Accept, Authorization, Cache-Control, Content-Type, Idempotency-Key, Last-Event-ID, X-Fast-Reply-Lanes, "
+    "X-Request-ID, X-Session-ID, X-Task-ID"
+)
+_EXPOSED = (
+    "Retry-After, X-Session-ID, X-Turn-ID, x-ratelimit-limit-requests, x-ratelimit-limit-tokens, "
+    "x-ratelimit-remaining-requests, x-ratelimit-remaining-tokens, x-ratelimit-reset-requests, "
+    "x-ratelimit-reset-tokens"
+)
+_MAX_AGE_S = 600
+
+
+def note_profile(request: Request, profile: str) -> None:
+    """Whose turn this request is answered with: from here on only this profile's origins count."""
+    request.state.profile = profile
+
+
+class Cors:
+    """ASGI middleware. Never `*`, never with credentials: keys are sent by hand, in `Authorization`."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        origin = Headers(scope=scope).get("origin") if scope["type"] == "http" else None
+        if origin is None:
+            await self._app(scope, receive, send)
+            return
+        if _is_preflight(scope) and _anybody_allows(scope["app"].state.services.directory, origin):
+            await _answer_preflight(origin, send)
+            return
+        scope.setdefault("state", {})  # the doors leave there who asks, and whose turn it is
+
+        async def send_with_origin(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers.add_vary_header("Origin")
+                if _allows(scope, origin):
+                    headers["Access-Control-Allow-Origin"] = origin
+                    headers["Access-Control-Expose-Headers"] = _EXPOSED
+            await send(message)
+
+        await self._app(scope, receive, send_with_origin)
+
+
+def _is_preflight(scope: Scope) -> bool:
+    return scope["method"] == "OPTIONS" and "access-control-request-method" in Headers(scope=scope)
+
+
+def _anybody_allows(directory: Directory, origin: str) -> bool:
+    return any(
+        origin in profile.cors_origins for tenant in directory.all() for profile in tenant.profiles.values()
+    )
+
+
+def _allows(scope: Scope, origin: str) -> bool:
+    """Whether the tenant who asked lets this origin read the answer."""
+    identity = scope["state"].get("identity")
+    if identity is None:
+        return False
+    name = scope["state"].get("profile")
+    if name is None:
+        return origin in identity.tenant.cors_origins
+    profile = identity.tenant.get(name)
+    return profile is not None and origin in profile.cors_origins
+
+
+async def _answer_preflight(origin: str, send: Send) -> None:
+    headers = MutableHeaders(
+        {
+            "Access-Control-Allow-Origin": origin,
+            "Access-Control-Allow-Methods": _METHODS,
+            "Access-Control-Allow-Headers": _REQUEST_HEADERS,
+            "Access-Control-Max-Age": str(_MAX_AGE_S),
+            "Vary": "Origin",
+        }
+    )
+    await send({"type": "http.response.start", "status": 204, "headers": headers.raw})
+    await send({"type": "http.response.body", "body": b""})
