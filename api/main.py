@@ -6,12 +6,15 @@ from contextlib import asynccontextmanager
 
 import uvicorn
 from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from api.cors import Cors
 from api.doors import (
     audio,
     chat,
+    docs,
     health,
     knowledge,
     llm_request,
@@ -20,11 +23,14 @@ from api.doors import (
     replay,
     sessions,
     spoken,
+    tokens,
     turns,
 )
+from api.headers import SecurityHeaders, add_missing
 from api.known import QuotedPaths
+from api.routes import check_routes
 from api.services import open_services
-from common.errors import FastReplyError
+from common.errors import BadRequest, FastReplyError
 from common.logs import set_up_logs
 from common.memory import freeze_start_up
 from common.settings import Settings
@@ -40,12 +46,29 @@ def create_app(settings: Settings) -> FastAPI:
             freeze_start_up()
             yield
 
-    app = FastAPI(title="Fast Reply", version="0.1.0", lifespan=lifespan)
-    doors = (chat, rag, audio, llm_request, knowledge, spoken, turns, replay, sessions, models, health)
+    app = FastAPI(lifespan=lifespan, openapi_url=None)  # our own door shows the document
+    doors = (
+        chat,
+        rag,
+        audio,
+        llm_request,
+        knowledge,
+        spoken,
+        turns,
+        replay,
+        sessions,
+        models,
+        health,
+        docs,
+        tokens,
+    )
     for door in doors:
         app.include_router(door.router)
-    app.add_middleware(QuotedPaths)
+    check_routes(app)
+    for middleware in (QuotedPaths, Cors, SecurityHeaders):  # the last one is the outermost
+        app.add_middleware(middleware)
     app.add_exception_handler(FastReplyError, _told)
+    app.add_exception_handler(RequestValidationError, _not_valid)
     app.add_exception_handler(HTTPException, _no_such_route)
     app.add_exception_handler(Exception, _bug)
     return app
@@ -59,6 +82,14 @@ async def _told(request: Request, error: Exception) -> Response:
     return JSONResponse(error.body(), error.status, headers)
 
 
+async def _not_valid(request: Request, error: Exception) -> Response:
+    """A path's or a query's parameter of the wrong type: told as doors tell it, without the value."""
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    param = str(first["loc"][-1])
+    return await _told(request, BadRequest(f"{param}: {first['msg']}", code="invalid_value", param=param))
+
+
 async def _no_such_route(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     body = {"message": str(error.detail), "type": "invalid_request_error", "param": None, "code": None}
@@ -67,7 +98,9 @@ async def _no_such_route(request: Request, error: Exception) -> Response:
 
 async def _bug(request: Request, error: Exception) -> Response:
     body = {"message": "internal error", "type": "server_error", "param": None, "code": "internal_error"}
-    return JSONResponse({"error": body}, 500)
+    answer = JSONResponse({"error": body}, 500)
+    add_missing(answer.headers)  # no middleware sees this one
+    return answer
 
 
 def serve(settings: Settings) -> None:
@@ -80,6 +113,7 @@ def serve(settings: Settings) -> None:
         http="httptools",
         log_config=None,
         access_log=False,
+        server_header=False,
         backlog=4096,
         timeout_graceful_shutdown=math.ceil(settings.drain_s),
     )
