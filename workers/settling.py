@@ -1,0 +1,182 @@
+"""The settler: run by every worker, it accounts for turns once they and their lanes have ended.
+
+Exactly once, whatever dies: all that a turn counts for is written in one step, and that step begins with
+taking the turn out of those to be settled.
+"""
+
+import asyncio
+import logging
+import random
+
+from common import keys
+from common.events import TurnEnded
+from common.keys import TurnRef, parse_lease
+from common.recording import RecordedTurn, SessionTurns
+from common.sessions import Sessions
+from common.settings import Settings
+from common.stores import STORE_ERRORS, Pipe, Stores
+from common.turn_cost import is_going
+from common.usage import Counts, count_turn, day_of, field, tokens
+
+logger = logging.getLogger(__name__)
+
+_POLL_S = 0.25
+_BATCH = 50
+_AT_ONCE = 4  # each is folded anew, and the tokens of live turns go first
+_HOLD_MS = 10_000  # so long a dead settler's turns wait, far longer than settling takes
+_LANE_AGAIN_MS = 500
+_TURN_AGAIN_MS = 5_000
+_BROKEN_AGAIN_MS = 60_000
+_PATIENCE_MS = 5_000  # longer than a lane's lease a worker's last words may take
+_DEADLINE_MS = 120_000
+_BUDGET_S = 2 * 86_400
+_DAY_S = 86_400
+
+_TAKE = """
+local due = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'LIMIT', 0, ARGV[2])
+for _, turn in ipairs(due) do
+    redis.call('ZADD', KEYS[1], ARGV[3], turn)
+end
+return due
+"""
+
+_SETTLE = """
+local turn, used = ARGV[1], ARGV[2]
+if redis.call('ZREM', KEYS[1], turn) == 0 then
+    return 0
+end
+local reserved = redis.call('HGET', KEYS[2], turn)
+if reserved then
+    local day, amount = string.match(reserved, '^(%d+):(%d+)$')
+    local tokens = ARGV[3] .. day
+    redis.call('HINCRBY', tokens, 'reserved', '-' .. amount)
+    redis.call('HINCRBY', tokens, 'spent', used)
+    redis.call('EXPIRE', tokens, ARGV[4], 'NX')  -- who reserved has set it
+    redis.call('HDEL', KEYS[2], turn)
+end
+if ARGV[6] ~= '' then
+    redis.call('ZADD', KEYS[4], ARGV[6], turn)
+end
+for place = 7, #ARGV, 2 do
+    redis.call('HINCRBY', KEYS[3], ARGV[place], ARGV[place + 1])
+end
+if #ARGV > 6 then
+    redis.call('EXPIRE', KEYS[3], ARGV[5])
+end
+return 1
+"""
+
+
+class Settler:
+    """Settles what is due. Several share the work: who takes turns has them to itself for a while."""
+
+    def __init__(self, settings: Settings, stores: Stores, sessions: Sessions) -> None:
+        self._settings = settings
+        self._stores = stores
+        self._sessions = sessions
+
+    async def run(self) -> None:
+        """Settle until cancelled."""
+        while True:
+            looked_at = 0
+            try:
+                looked_at = await self.settle()
+            except STORE_ERRORS as error:
+                logger.warning("could not settle turns", extra={"error": type(error).__name__})
+            if looked_at < _BATCH:
+                await asyncio.sleep(_POLL_S * random.uniform(0.75, 1.25))
+
+    async def settle(self) -> int:
+        """Look at what is due by now, as far as nobody else does; how much that was. Raises STORE_ERRORS."""
+        now_ms = self._stores.queue_clock.now_ms()
+        about = (str(now_ms), str(_BATCH), str(now_ms + _HOLD_MS))
+        (due,) = await self._stores.on_queue.run(lambda pipe: pipe.eval(_TAKE, 1, keys.UNSETTLED, *about))
+        for begin in range(0, len(due), _AT_ONCE):
+            await asyncio.gather(*(self._try(member.decode()) for member in due[begin : begin + _AT_ONCE]))
+        return len(due)
+
+    async def _try(self, member: str) -> None:
+        """Look at one turn; trouble with it must not keep the others from being settled."""
+        try:
+            turn = parse_lease(member)
+            assert isinstance(turn, TurnRef), "jobs are not settled"
+        except (ValueError, IndexError, AssertionError):
+            await self._stores.queue.zrem(keys.UNSETTLED, member)
+            return
+        try:
+            await self._look(turn)
+        except STORE_ERRORS as error:  # it is looked at again when it is nobody's any more
+            logger.warning("could not settle a turn", extra={"error": type(error).__name__})
+        except Exception:
+            logger.exception("could not settle a turn", extra={"turn": turn.turn})
+            await self._look_again(turn, _BROKEN_AGAIN_MS)
+
+    async def _look(self, turn: TurnRef) -> None:
+        recorded, ended_ms = await self._read(turn)
+        if recorded is None:
+            await self._settle_lost(turn)
+        elif not ended_ms:
+            await self._look_again(turn, _TURN_AGAIN_MS)  # its driver, or the sweep, is yet to end it
+        elif self._waits(recorded, ended_ms):
+            await self._look_again(turn, _LANE_AGAIN_MS)
+        else:
+            started = recorded.started
+            await self._settle(
+                turn, count_turn(recorded), started.profile, day_of(recorded.start_ms), record=started.record
+            )
+
+    async def _read(self, turn: TurnRef) -> tuple[RecordedTurn | None, int]:
+        """The turn, if it is kept, and when it ended, ms; 0 where it has not."""
+        turns, ended_ms = SessionTurns(), 0
+        for entry in await self._sessions.turn(turn):
+            turns.take(entry)
+            if isinstance(entry.event, TurnEnded) and entry.event.turn == turn.turn:
+                ended_ms = ended_ms or entry.ms
+        return next((t for t in turns.all() if t.started.turn == turn.turn), None), ended_ms
+
+    def _waits(self, turn: RecordedTurn, ended_ms: int) -> bool:
+        """Whether a lane is yet to say what it cost: it ends soon after the turn, unless its worker died."""
+        if not is_going(turn):
+            return False
+        policy, last_ms = turn.started.policy, ended_ms
+        if policy.get("handoff", {}).get("shadow"):  # this draft speaks on to its end
+            last_ms = turn.start_ms + policy.get("deadline_ms", _DEADLINE_MS)
+        patience_ms = self._settings.lane_lease_ms + _PATIENCE_MS
+        return self._stores.log_clock.now_ms() < last_ms + patience_ms
+
+    async def _settle_lost(self, turn: TurnRef) -> None:
+        """Settle a turn of which nothing is kept: its session was deleted, or it never came to be."""
+        session, member = turn.session, str(turn)
+
+        def build(pipe: Pipe) -> None:
+            pipe.zscore(keys.sessions(session.tenant), session.quoted)
+            pipe.zscore(keys.deleted(session.tenant), session.quoted)
+            pipe.hget(keys.reserved(session.tenant), member)
+
+        known, deleted, reserved = await self._stores.on_queue.run(build)
+        day, _, amount = (reserved or b"").decode().partition(":")
+        if known is None or deleted is not None:
+            # What it has used, nobody can tell any more; what was reserved is the most that it can be.
+            counts = {"turns": 1, "deleted_tokens": int(amount or 0)}
+            await self._settle(turn, counts, "", day or day_of(self._stores.queue_clock.now_ms()))
+        else:
+            await self._settle(turn, {}, "", day)
+
+    async def _settle(
+        self, turn: TurnRef, counts: Counts, profile: str, day: str, *, record: str = "full"
+    ) -> None:
+        """Write all that a turn counts for, unless somebody has."""
+        tenant, now_ms = turn.session.tenant, self._stores.queue_clock.now_ms()
+        redact_ms = "" if record == "full" else str(now_ms + int(self._settings.redact_after_s * 1000))
+        lasting = (keys.UNSETTLED, keys.reserved(tenant), keys.usage(tenant, day), keys.REDACTING)
+        expiry = (str(_BUDGET_S), str(self._settings.usage_days * _DAY_S))
+        about = (str(turn), str(tokens(counts)), keys.tokens(tenant, ""), *expiry, redact_ms)
+        added = [(field(profile, name), str(number)) for name, number in counts.items() if number]
+        counters = [word for counter in added for word in counter]
+        await self._stores.on_queue.run(
+            lambda pipe: pipe.eval(_SETTLE, len(lasting), *lasting, *about, *counters)
+        )
+
+    async def _look_again(self, turn: TurnRef, in_ms: int) -> None:
+        at_ms = self._stores.queue_clock.now_ms() + in_ms
+        await self._stores.queue.zadd(keys.UNSETTLED, {str(turn): at_ms}, xx=True)
