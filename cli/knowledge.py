@@ -1,29 +1,21 @@
 """`fast-reply knowledge`: documents put into a gateway's collections, listed, deleted."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import httpx
 import orjson
-from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskProgressColumn, TextColumn
-from rich.text import Text
 
-from cli.conversation import TurnFailed, open_client, refusal
+from cli.gateway import Refused, run, send
 from cli.show import printable
 
 _BATCH_BYTES = 500_000
 _BATCH_LINES = 200
 _LINES = (".jsonl", ".ndjson")
-
-Work = Callable[[httpx.AsyncClient], Coroutine[Any, Any, None]]
-
-
-class Refused(Exception):
-    """The gateway, or a file, will not have it; the message is for people."""
+_KIND = "application/jsonl"
 
 
 def add(url: str, key: str, collection: str, files: list[Path]) -> int:
@@ -36,13 +28,14 @@ def add(url: str, key: str, collection: str, files: list[Path]) -> int:
             count = 0
             for path in files:
                 for batch in _batches(_documents(path)):
-                    await _send(client, "PUT", _path(collection), str(path), b"\n".join(batch))
+                    body = b"\n".join(batch)
+                    await send(client, "PUT", _path(collection), what=str(path), content=body, kind=_KIND)
                     count += len(batch)
                     progress.advance(bar, sum(len(line) + 1 for line in batch))
             progress.update(bar, completed=progress.tasks[0].total)
         print(f"{count} documents in {collection}")
 
-    return _run(url, key, work)
+    return run(url, key, work)
 
 
 def show(url: str, key: str, collection: str) -> int:
@@ -50,13 +43,13 @@ def show(url: str, key: str, collection: str) -> int:
 
     async def work(client: httpx.AsyncClient) -> None:
         if not collection:
-            for row in (await _send(client, "GET", "/v1/knowledge"))["data"]:
+            for row in (await send(client, "GET", "/v1/knowledge"))["data"]:
                 print(f"{row['id']}\t{row['documents']} documents")
         else:
             async for row in _pages(client, collection):
                 print(printable(f"{row['id']}\t{row['chars']} characters\t{row['title']}").rstrip())
 
-    return _run(url, key, work)
+    return run(url, key, work)
 
 
 def delete(url: str, key: str, collection: str, documents: list[str]) -> int:
@@ -64,48 +57,19 @@ def delete(url: str, key: str, collection: str, documents: list[str]) -> int:
 
     async def work(client: httpx.AsyncClient) -> None:
         for document in documents:
-            await _send(client, "DELETE", f"{_path(collection)}/{quote(document, safe='')}", document)
+            await send(client, "DELETE", f"{_path(collection)}/{quote(document, safe='')}", what=document)
         if not documents:
-            await _send(client, "DELETE", _path(collection), collection)
+            await send(client, "DELETE", _path(collection), what=collection)
         print(f"{len(documents)} documents deleted" if documents else f"{collection} deleted")
 
-    return _run(url, key, work)
-
-
-def _run(url: str, key: str, work: Work) -> int:
-    async def connected() -> None:
-        async with open_client(url, key) as client:
-            await work(client)
-
-    try:
-        asyncio.run(connected())
-    except (Refused, TurnFailed, OSError, ValueError) as error:
-        Console(stderr=True).print(Text(printable(str(error)), "red"), soft_wrap=True)
-        return 1
-    except httpx.HTTPError as error:
-        text = f"{url} can't be reached: {error or type(error).__name__}"
-        Console(stderr=True).print(Text(printable(text), "red"), soft_wrap=True)
-        return 1
-    return 0
-
-
-async def _send(
-    client: httpx.AsyncClient, method: str, path: str, what: str = "", content: bytes | None = None
-) -> dict[str, Any]:
-    """The gateway's answer. Raises Refused."""
-    headers = {"Content-Type": "application/jsonl"}
-    reply = await client.request(method, path, content=content, headers=headers)
-    if reply.status_code != 200:
-        raise Refused(f"{what}: {refusal(reply.status_code, reply.content)}".removeprefix(": "))
-    answer: dict[str, Any] = orjson.loads(reply.content)
-    return answer
+    return run(url, key, work)
 
 
 async def _pages(client: httpx.AsyncClient, collection: str) -> AsyncIterator[dict[str, Any]]:
     after, more = "", True
     while more:
         query = f"?limit=100&after={quote(after, safe='')}"
-        page = await _send(client, "GET", _path(collection) + query, collection)
+        page = await send(client, "GET", _path(collection) + query, what=collection)
         for row in page["data"]:
             yield row
         after, more = page["last_id"], page["has_more"]
