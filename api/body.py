@@ -2,7 +2,19 @@
 
 from starlette.requests import ClientDisconnect, Request
 
+from api.services import Services
 from common.errors import BadRequest, TooLarge
+from common.tenants.tenant import Tenant
+
+_MARKS_OF_RETRIES = ("idempotency-key", "x-request-id")
+
+
+async def read_asking_body(request: Request, tenant: Tenant, services: Services) -> bytes:
+    """The body that asks for a turn. Raises TooLarge, BadRequest; RateLimited where nothing can be let in."""
+    if not any(name in request.headers for name in _MARKS_OF_RETRIES):  # a retry may join its turn
+        services.admissions.refuse_flood(tenant)
+    most = tenant.limits.max_body_bytes or services.settings.max_body_bytes
+    return await read_body(request, min(most, services.settings.max_body_bytes))
 
 
 async def read_body(request: Request, max_bytes: int) -> bytes:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
+from api.admission import Admissions
 from api.audio_feed import AudioFeed
 from api.doorkeeper import Doorkeeper
 from api.past import Past
@@ -33,6 +34,7 @@ class Services:
     stores: Stores
     directory: Directory
     doorkeeper: Doorkeeper
+    admissions: Admissions
     turns: Turns
     sessions: Sessions
     reader: LogReader
@@ -53,7 +55,8 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         sessions = Sessions(stores, open_archive(settings.archive_url))
         starter = TurnStarter(settings, stores, directory, pace)
         past = Past(settings, stores, sessions, directory)
-        turns = Turns(settings, stores, reader, sessions, starter, past)
+        admissions = Admissions(settings, stores, sessions, directory)
+        turns = Turns(settings, stores, reader, sessions, starter, past, admissions)
         with suppress(*STORE_ERRORS):
             await stores.sync_clocks()
             await directory.refresh()
@@ -71,10 +74,20 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             task.add_done_callback(_stop_process)
         try:
             yield Services(
-                settings, stores, directory, doorkeeper, turns, sessions, reader, audio, transcriber
+                settings,
+                stores,
+                directory,
+                doorkeeper,
+                admissions,
+                turns,
+                sessions,
+                reader,
+                audio,
+                transcriber,
             )
         finally:
             turns.close()
+            admissions.close()
             for task in background:
                 task.remove_done_callback(_stop_process)
                 task.cancel()

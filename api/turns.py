@@ -5,6 +5,7 @@ import logging
 from collections.abc import Coroutine
 from contextlib import suppress
 
+from api.admission import Admissions
 from api.followers import Followers
 from api.live import LiveTurn
 from api.once import AlreadyStarted
@@ -35,6 +36,7 @@ class Turns:
         sessions: Sessions,
         starter: TurnStarter,
         past: Past,
+        admissions: Admissions,
     ) -> None:
         self._settings = settings
         self._stores = stores
@@ -42,6 +44,7 @@ class Turns:
         self._sessions = sessions
         self._starter = starter
         self._past = past
+        self._admissions = admissions
         self._followers = Followers(stores, settings.turn_lease_ms)
         self._live: dict[str, LiveTurn] = {}
         self._opening: dict[str, asyncio.Task[LiveTurn]] = {}
@@ -50,8 +53,9 @@ class Turns:
     async def start(self, request: TurnRequest) -> LiveTurn:
         """Start a turn and follow it; a retry joins the turn that it has started before.
 
-        Raises BadRequest, Conflict, Unavailable where a store is away, and what `attach` raises.
+        Raises BadRequest, Conflict, RateLimited, Unavailable where a store is away, and what `attach` raises.
         """
+        self._admissions.check_sizes(request)
         turn, planned = self._starter.plan(request)
         try:
             recalled = await self._past.recall(turn, planned, request)
@@ -65,6 +69,17 @@ class Turns:
         return await self.attach(recalled.earlier)
 
     async def _begin(self, turn: TurnRef, recalled: Recalled, request: TurnRequest) -> LiveTurn:
+        started = recalled.started
+        headers = await self._admissions.admit(turn, started)
+        try:
+            live = await self._write(turn, recalled, request)
+        except (AlreadyStarted, FastReplyError):  # it is not in the log
+            await self._admissions.take_back(turn)
+            raise
+        live.limit_headers = headers
+        return live
+
+    async def _write(self, turn: TurnRef, recalled: Recalled, request: TurnRequest) -> LiveTurn:
         started = recalled.started
 
         def beside(pipe: Pipe) -> None:

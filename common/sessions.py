@@ -8,7 +8,7 @@ from typing import Any
 
 from common import keys
 from common.archive import Archive
-from common.deletion import delete_session
+from common.deletion import delete_session, drop_void
 from common.events import Entry, TurnStarted, place
 from common.keys import SessionRef, TurnRef
 from common.log import decode_entries, last_turn, read_turn
@@ -105,6 +105,10 @@ class Sessions:
     async def delete(self, session: SessionRef) -> bool:
         """Delete a session wherever it is; whether there was one. Raises STORE_ERRORS, OSError."""
         return await delete_session(self._stores, self._archive, session)
+
+    async def drop_void(self, session: SessionRef, void_ms: int) -> None:
+        """Drop what a deleted session has left, nothing of a new one. Raises STORE_ERRORS, OSError."""
+        await drop_void(self._stores, self._archive, session, void_ms)
 
     async def _read_log(self, session: SessionRef, last: tuple[int, int]) -> tuple[Any, list[Any]]:
         """The id of the log's first entry, and at the same moment a page of what it has after a place."""

@@ -8,7 +8,7 @@ import orjson
 from fastapi import APIRouter, Request, Response
 from starlette.datastructures import Headers
 
-from api.body import read_body
+from api.body import read_asking_body
 from api.chunks import ChunkWriter
 from api.completion import whole_answer
 from api.cors import note_profile
@@ -54,8 +54,8 @@ async def answer(request: Request, who: Identity, *, rag: bool = False) -> Respo
 async def read_asked(
     request: Request, who: Identity, services: Services, *, rag: bool = False
 ) -> TurnRequest:
-    """The turn that a Chat Completions request asks for. Raises BadRequest, TooLarge."""
-    raw = await read_body(request, services.settings.max_body_bytes)
+    """The turn that a Chat Completions request asks for. Raises BadRequest, TooLarge, RateLimited."""
+    raw = await read_asking_body(request, who.tenant, services)
     headers = request.headers
     return read_chat(
         raw,
@@ -83,8 +83,9 @@ def bearer_of(headers: Headers) -> str:
 
 
 def turn_headers(live: LiveTurn) -> dict[str, str]:
-    """The headers that name the turn. A session's name may hold what a header may not, so it is quoted."""
-    return {"X-Session-ID": live.turn.session.quoted, "X-Turn-ID": live.turn.turn}
+    """The headers that name the turn, and its tenant's limits. A session's name may hold what a header may not, so it is quoted."""
+    named = {"X-Session-ID": live.turn.session.quoted, "X-Turn-ID": live.turn.turn}
+    return named | live.limit_headers
 
 
 def stream_answer(

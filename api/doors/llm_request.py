@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Request, Response
 
-from api.body import read_body
+from api.body import read_asking_body
 from api.cors import note_profile
 from api.doors.chat import answer_whole, caller_of, stream_answer
 from api.identity import Chat
@@ -19,7 +19,7 @@ async def llm_request(request: Request, who: Chat) -> Response:
     services: Services = request.app.state.services
     headers = request.headers
     asked = read_llm_request(
-        await read_body(request, services.settings.max_body_bytes),
+        await read_asking_body(request, who.tenant, services),
         services.settings,
         who.tenant,
         session=headers.get("x-session-id") or headers.get("x-task-id"),

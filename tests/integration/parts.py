@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 from waiting import end, until
 
+from api.admission import Admissions
 from api.past import Past
 from api.requests import TurnRequest
 from api.start import TurnStarter
@@ -93,6 +94,7 @@ async def open_worker(
             lanes.run_lane,
             slots=settings.worker_slots,
             timeout_s=_LONGEST_TURN_S,
+            lease_ms=settings.lane_lease_ms,
         )
         sweep = Sweep(settings, stores, name)
         work = [publisher.run(), running.run(), runner.main()]
@@ -150,7 +152,8 @@ async def open_api(settings: Settings) -> AsyncIterator[Api]:
         starter = TurnStarter(settings, stores, directory, pace)
         sessions = Sessions(stores, open_archive(settings.archive_url))
         past = Past(settings, stores, sessions, directory)
-        turns = Turns(settings, stores, reader, sessions, starter, past)
+        admissions = Admissions(settings, stores, sessions, directory)
+        turns = Turns(settings, stores, reader, sessions, starter, past, admissions)
         tasks = [asyncio.create_task(work) for work in (reader.run(), turns.run(), pace.run())]
         api = Api(stores, starter, reader, turns, pace, tasks)
         try:
