@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import NoReturn
 
 from fastapi import Request
+from starlette.types import Scope as RequestScope
 
 from api.nearby import is_nearby
 from common.errors import Unauthorized, Unavailable
@@ -130,6 +131,17 @@ class Doorkeeper:
                 for over in self._inside[grounds]:
                     if not over.done():
                         over.set_result(None)
+
+
+@contextmanager
+def watching(request: RequestScope) -> Iterator["asyncio.Future[None]"]:
+    """While a request is answered: what is done as soon as whoever asked has no valid key any more."""
+    identity = request.get("state", {}).get("identity")
+    if identity is None:
+        yield asyncio.get_running_loop().create_future()  # nobody in particular asked
+        return
+    with request["app"].state.services.doorkeeper.watch(identity) as over:
+        yield over
 
 
 def not_valid() -> Unauthorized:

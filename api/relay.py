@@ -6,17 +6,20 @@ that is ready into one write.
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 
+import orjson
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from api.chunks import ChunkWriter
+from api.doorkeeper import not_valid, watching
 from api.live import LiveTurn
 from common.watchdog import Watchdog
 
 # One line end only: OpenAI's own client takes a blank line after a comment for an event without data.
 HEARTBEAT = b": still here\n"
+_LAST_WORD_S = 0.25  # for a client that must leave
 _HEADERS = {
     "Content-Type": "text/event-stream; charset=utf-8",
     "Cache-Control": "no-cache, no-transform",
@@ -25,7 +28,8 @@ _HEADERS = {
 
 
 class EventStream(Response):
-    """Streams batches of bytes until they end; `on_left` is called where the client went first.
+    """Streams batches of bytes until they end; `on_left` is called where the client went first, or had to
+    because its key has ended.
 
     `heartbeat_s`: the longest silence; None where the bytes are no server-sent events.
     """
@@ -45,27 +49,42 @@ class EventStream(Response):
         self._heartbeat_s = heartbeat_s
         self._send_timeout_s = send_timeout_s
         self._on_left = on_left
+        self._begun = False
         self._batches_sent = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         sending = asyncio.create_task(self._send_all(send))
         others = (asyncio.create_task(_left(receive)), asyncio.create_task(self._send_heartbeats(send)))
-        try:
-            await asyncio.wait((sending, *others), return_when=asyncio.FIRST_COMPLETED)
-            had_all = sending.done() and sending.result()
-        except asyncio.CancelledError:
-            return  # the process stops: the client sees its connection end, and goes on elsewhere
-        finally:
-            for task in (sending, *others):
-                task.cancel()
-            await asyncio.gather(sending, *others, return_exceptions=True)
-            await self._batches.aclose()
+        with watching(scope) as over:
+            try:
+                await asyncio.wait((sending, *others, over), return_when=asyncio.FIRST_COMPLETED)
+                had_all = sending.done() and sending.result()
+                must_leave = over.done() and not any(task.done() for task in (sending, *others))
+            except asyncio.CancelledError:
+                return  # the process stops: the client sees its connection end, and goes on elsewhere
+            finally:
+                for task in (sending, *others):
+                    task.cancel()
+                await asyncio.gather(sending, *others, return_exceptions=True)
+                await self._batches.aclose()
         if not had_all:
             self._on_left()  # who asks now who else follows doesn't find this one
+        if must_leave:
+            await self._send_away(send)
+
+    async def _send_away(self, send: Send) -> None:
+        """Tell the client why nothing more comes. Lines just break off, so that they don't look whole."""
+        if self._heartbeat_s is None or not self._begun:
+            return
+        body = b"data: %b\n\n" % orjson.dumps(not_valid().body())
+        with suppress(TimeoutError, OSError):
+            async with asyncio.timeout(_LAST_WORD_S):
+                await send({"type": "http.response.body", "body": body, "more_body": False})
 
     async def _send_all(self, send: Send) -> bool:
         """Whether the client took it all: one that takes nothing for `send_timeout_s` is gone."""
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+        self._begun = True
         try:
             async with Watchdog() as watchdog:
                 async for body in self._batches:

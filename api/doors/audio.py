@@ -16,7 +16,7 @@ from api.chunks import ChunkWriter
 from api.completion import whole_answer
 from api.cors import note_profile
 from api.cursor import Place
-from api.doors.chat import client_gone, read_asked, turn_headers
+from api.doors.chat import read_asked, turn_headers
 from api.doors.spoken import find
 from api.identity import Chat
 from api.live import LiveTurn
@@ -25,6 +25,7 @@ from api.requests import TurnRequest, first_error
 from api.services import Services
 from api.transcription import holds_audio
 from api.turns import store_is_away
+from api.waiting import while_waiting
 from common.errors import BadRequest, TurnFailed
 from common.stores import STORE_ERRORS
 
@@ -177,16 +178,7 @@ async def _whole(
     answer: SpokenAnswer,
     events: AsyncGenerator[bytes, None],
 ) -> Response:
-    speaking = asyncio.create_task(_to_end(events))
-    leaving = asyncio.create_task(client_gone(request))
-    try:
-        await asyncio.wait((speaking, leaving), return_when=asyncio.FIRST_COMPLETED)
-        if not speaking.done():
-            services.turns.client_left(live)
-            return Response(status_code=499)  # nobody is there to read it
-    finally:
-        speaking.cancel()
-        leaving.cancel()
+    await while_waiting(request, _to_end(events), lambda: services.turns.client_left(live))
     if error := answer.error:
         raise TurnFailed(error, turn_headers(live))
     whole = whole_answer(live)

@@ -6,6 +6,7 @@ from api.audio_feed import AudioFeed
 from api.identity import Chat
 from api.known import find_session
 from api.services import Services
+from api.waiting import while_waiting
 from common import keys, queue
 from common.audio import wav_header
 from common.errors import NotFound, Unavailable
@@ -30,7 +31,7 @@ async def turn_audio(request: Request, who: Chat, session: str, turn: str) -> Re
     named = TurnRef(found, turn)
     try:
         started = await find(services.stores, named, settings.lane_lease_ms)
-        audio = await listen(services.audio, named, settings.speech_wait_s)
+        audio = await while_waiting(request, listen(services.audio, named, settings.speech_wait_s))
     except STORE_ERRORS:
         raise Unavailable("the store is away, or nobody speaks; try again", code="speech_failed") from None
     kind = _TYPES.get(started.speech.get("format", ""))
