@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cli.tenant_commands import tenants
+
 if TYPE_CHECKING:
     from common.settings import Settings
 
@@ -32,6 +34,7 @@ knowledge = typer.Typer(
     help="The documents that answers rest on.", no_args_is_help=True, rich_markup_mode=None
 )
 app.add_typer(knowledge, name="knowledge")
+app.add_typer(tenants, name="tenants")
 
 Port = Annotated[
     int | None, typer.Option(min=1, max=65535, help="Port to serve on (else FAST_REPLY_PORT, else 8000).")
