@@ -176,6 +176,10 @@ class TimedPipeline(Pipeline):
         async with asyncio.timeout(self.timeout_s):
             return await super().execute(raise_on_error)
 
+    async def immediate_execute_command(self, *args: Any, **options: Any) -> Any:
+        async with asyncio.timeout(self.timeout_s):
+            return await super().immediate_execute_command(*args, **options)  # type: ignore[no-untyped-call]
+
 
 def connect(url: str, timeout_s: float, connections: int = 64) -> TimedRedis:
     """A client of one server. Connects at first use."""

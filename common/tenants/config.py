@@ -3,11 +3,24 @@
 It refers to secrets by name. `docs/tenants.md` explains every field.
 """
 
+from collections.abc import Callable, Set
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal, get_args
+from urllib.parse import urlsplit
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictInt,
+    ValidationInfo,
+)
 
+from common.dialects import GUARDED, split_dialect
 from common.policy import Policy
 from common.settings import Prefix
 
@@ -18,9 +31,80 @@ SCOPES: tuple[Scope, ...] = get_args(Scope)
 Record = Literal["full", "redacted", "none"]
 """What is kept of a turn's words after its end."""
 
+WrongWith = Callable[[str], str | None]
+"""What is wrong with a secret as it is written down, said without showing it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the parts of one tenant may refer to, while they are read."""
+
+    profiles: Set[str]
+    secrets: Set[str]
+    wrong_with: WrongWith
+
+
+# A message never shows the value: who mixes up a secret and its name has written the secret there.
+
+
+def _known_profile(name: str, info: ValidationInfo) -> str:
+    around: Surroundings | None = info.context
+    if name and around and name not in around.profiles:
+        raise ValueError("there is no profile of this name")
+    return name
+
+
+def _known_secret(name: str, info: ValidationInfo) -> str:
+    around: Surroundings | None = info.context
+    if name and around and name not in around.secrets:
+        raise ValueError("there is no secret of this name")
+    return name
+
+
+def _sound_secret(value: str, info: ValidationInfo) -> str:
+    around: Surroundings | None = info.context
+    if around and (wrong := around.wrong_with(value)):
+        raise ValueError(wrong)
+    return value
+
+
+def _models_url(url: str) -> str:
+    dialect, address = split_dialect(url)
+    if dialect not in GUARDED:
+        raise ValueError(f"a tenant's model is asked in one of these dialects: {', '.join(GUARDED)}")
+    if not address:
+        return url  # the dialect's own public server
+    parts = urlsplit(_web_url(address))
+    if parts.query or parts.fragment:
+        raise ValueError("a base URL has no query and no fragment")
+    return url
+
+
+def _web_url(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        raise ValueError("this is not a URL") from None
+    if not url.isprintable() or " " in url:
+        raise ValueError("this is not a URL")
+    if parts.scheme not in ("http", "https") or not host:
+        raise ValueError("a URL begins with http:// or https:// and a host")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("a URL must not hold a name or a password")
+    return url
+
+
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 Host = Annotated[str, Field(pattern=r"^[a-z0-9.-]+$", max_length=253)]
 Origin = Annotated[str, Field(pattern=r"^https?://[A-Za-z0-9.-]+(:\d{1,5})?$")]
+ProfileName = Annotated[str, AfterValidator(_known_profile)]
+SecretName = Annotated[str, AfterValidator(_known_secret)]
+WrittenSecret = Annotated[str, AfterValidator(_sound_secret)]
+ModelsUrl = Annotated[str, Field(min_length=1, max_length=2_000), AfterValidator(_models_url)]
+WebUrl = Annotated[str, Field(min_length=1, max_length=2_000), AfterValidator(_web_url)]
+Count = Annotated[StrictInt, Field(ge=0, le=10**12)]
+Number = Annotated[float, Field(strict=True, ge=0)]
 
 
 class _Part(BaseModel):
@@ -30,34 +114,34 @@ class _Part(BaseModel):
 class UpstreamConfig(_Part):
     """One model at one server. `secret` names the tenant's secret that holds its key."""
 
-    base_url: str = Field(min_length=1, max_length=2_000)
+    base_url: ModelsUrl
     model: str = Field(min_length=1, max_length=200)
-    secret: str = ""
+    secret: SecretName = ""
     prefix: Prefix = "assistant"
-    max_streams: int = Field(default=0, ge=0)
+    max_streams: Count = 0
 
 
 class DraftConfig(UpstreamConfig):
     """The draft's model."""
 
     prompt: str = Field(default="", max_length=100_000)
-    max_tokens: int = Field(default=100, ge=1)
-    temperature: float = Field(default=0.4, ge=0, le=2)
+    max_tokens: StrictInt = Field(default=100, ge=1)
+    temperature: Number = Field(default=0.4, le=2)
 
 
 class MemoryConfig(_Part):
     """Whether sessions are remembered for their clients."""
 
     mode: Literal["auto", "on", "off"] = "auto"
-    max_messages: int = Field(default=10, ge=0)
-    expiry_hours: float = Field(default=10.0, ge=0)
+    max_messages: Count = 10
+    expiry_hours: Number = 10.0
 
 
 class WebhookConfig(_Part):
     """Who is told of ended turns; `secret` names the tenant's secret that signs."""
 
-    url: str = Field(min_length=1, max_length=2_000)
-    secret: str = ""
+    url: WebUrl
+    secret: SecretName = ""
 
 
 class ProfileConfig(_Part):
@@ -73,22 +157,17 @@ class ProfileConfig(_Part):
     cors_origins: tuple[Origin, ...] = ()
     webhook: WebhookConfig | None = None
 
-    def secrets(self) -> set[str]:
-        """The names of all secrets that it refers to."""
-        named = [self.full, *self.fallbacks, *(part for part in (self.draft, self.webhook) if part)]
-        return {part.secret for part in named if part.secret}
-
 
 class Limits(_Part):
     """What a tenant may use; 0 is no limit. `answer_tokens`: reserved where a request names no maximum."""
 
-    turns_per_minute: int = Field(default=0, ge=0)
-    live_turns: int = Field(default=0, ge=0)
-    tokens_per_day: int = Field(default=0, ge=0)
-    answer_tokens: int = Field(default=1_000, ge=1)
-    max_body_bytes: int = Field(default=0, ge=0)
-    max_message_chars: int = Field(default=0, ge=0)
-    sessions_kept: int = Field(default=0, ge=0)
+    turns_per_minute: Count = 0
+    live_turns: Count = 0
+    tokens_per_day: Count = 0
+    answer_tokens: StrictInt = Field(default=1_000, ge=1, le=10**12)
+    max_body_bytes: Count = 0
+    max_message_chars: Count = 0
+    sessions_kept: Count = 0
 
 
 class TenantConfig(_Part):
@@ -98,29 +177,17 @@ class TenantConfig(_Part):
     """
 
     name: str = Field(default="", max_length=200)
-    disabled: bool = False
-    default_profile: str = ""
+    disabled: StrictBool = False
+    default_profile: ProfileName = ""
     profiles: dict[Name, ProfileConfig] = {}
     limits: Limits = Limits()
-    secrets: dict[Name, str] = {}
-    request_secrets: dict[Name, tuple[Host, ...]] = {}
-
-    @model_validator(mode="after")
-    def _refers_to_what_is_there(self) -> "TenantConfig":
-        if self.default_profile and self.default_profile not in self.profiles:
-            raise ValueError(f"default_profile: there is no profile {self.default_profile!r}")
-        for name, profile in self.profiles.items():
-            if missing := sorted(profile.secrets() - self.secrets.keys()):
-                raise ValueError(f"profiles.{name}: there is no secret {missing[0]!r}")
-        if missing := sorted(self.request_secrets.keys() - self.secrets.keys()):
-            raise ValueError(f"request_secrets: there is no secret {missing[0]!r}")
-        return self
+    secrets: dict[Name, WrittenSecret] = {}
+    request_secrets: dict[SecretName, tuple[Host, ...]] = {}
 
 
-class KeyConfig(_Part):
+class KeyParts(_Part):
     """An API key, by what is known of it: never the key itself, but its SHA-256 in hex."""
 
-    tenant: str
     digest: str = Field(pattern=r"^[0-9a-f]{64}$")
     scopes: tuple[Scope, ...] = Field(min_length=1)
     name: str = Field(default="", max_length=200)
@@ -133,10 +200,33 @@ class KeyConfig(_Part):
         return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
 
 
+class KeyConfig(KeyParts):
+    """A tenant's API key."""
+
+    tenant: str
+
+
+def read_tenant(value: Any, wrong_with: WrongWith) -> TenantConfig:
+    """A tenant's configuration from JSON's values, looked at as a whole. Raises ValidationError."""
+    around = Surroundings(_names(value, "profiles"), _names(value, "secrets"), wrong_with)
+    return TenantConfig.model_validate(value, context=around)
+
+
+def _names(value: Any, part: str) -> Set[str]:
+    named = value.get(part) if isinstance(value, dict) else None
+    return named.keys() if isinstance(named, dict) else set()
+
+
 def mistakes(errors: list[Any]) -> list[str]:
     """Pydantic's errors as lines that name the field and say what is wrong, never with its value."""
-    return [f"{'.'.join(map(str, error['loc'])) or 'it'}: {_message(error)}" for error in errors]
+    return [f"{_path(error['loc'])}: {_message(error)}" for error in errors]
+
+
+def _path(parts: tuple[str | int, ...]) -> str:
+    return ".".join(str(part) for part in parts if part != "[key]") or "it"
 
 
 def _message(error: dict[str, Any]) -> str:
+    if error["type"] == "extra_forbidden":
+        return "there is no such field"
     return str(error["msg"]).removeprefix("Value error, ")

@@ -1,0 +1,253 @@
+"""Tenants and keys as the queue server keeps them, and their changes: each is whole, and none is lost.
+
+Every change grows the version in the same transaction, and whoever changes watches it.
+"""
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+
+import orjson
+from pydantic import ValidationError
+from redis.exceptions import WatchError
+
+from common import keys
+from common.errors import BadRequest, Conflict, NotFound
+from common.keys import valid_tenant
+from common.seal import MARK, Seal
+from common.stores import Build, Pipe, Stores
+from common.tenants.config import KeyConfig, TenantConfig, mistakes, read_tenant
+from common.tenants.texts import Texts
+
+Change = Callable[[TenantConfig], TenantConfig]
+Plan = Callable[[Pipe], Awaitable[Build]]
+"""Reads what it needs to know over a pipe, and answers what is to be written."""
+
+
+class TenantStore:
+    """All tenants and keys. Each act raises STORE_ERRORS, and a FastReplyError where it can't be done."""
+
+    def __init__(self, stores: Stores, seal: Seal | None) -> None:
+        self._stores = stores
+        self._seal = seal
+
+    # For the directory.
+
+    async def look(self, seen: Texts | None) -> Texts | None:
+        """What is kept now: the very same, if it hasn't changed since."""
+        if seen is not None and _version(await self._stores.queue.get(keys.TENANTS_VERSION)) == seen.version:
+            return seen
+        return await self.read()
+
+    async def read(self) -> Texts:
+        """All that is kept, as of one moment."""
+
+        def ask(pipe: Pipe) -> None:
+            pipe.get(keys.TENANTS_VERSION)
+            pipe.hgetall(keys.TENANTS)
+            pipe.hgetall(keys.API_KEYS)
+
+        version, tenants, api_keys = await self._stores.on_queue.run(ask)
+        return Texts(_version(version), _by_name(tenants), _by_name(api_keys))
+
+    def open_secret(self, written: str) -> str | None:
+        """A secret, by how it is kept; None where no key opens it."""
+        return self._seal.read(written) if self._seal else None
+
+    # Tenants.
+
+    async def tenants(self) -> dict[str, TenantConfig]:
+        """Every tenant, by id."""
+        texts = _by_name(await self._stores.queue.hgetall(keys.TENANTS))  # type: ignore[misc]
+        return {name: TenantConfig.model_validate_json(text) for name, text in sorted(texts.items())}
+
+    async def tenant(self, name: str) -> TenantConfig:
+        """One tenant. Raises NotFound."""
+        text = await self._stores.queue.hget(keys.TENANTS, name)  # type: ignore[misc]
+        return TenantConfig.model_validate_json(_found(text))
+
+    async def put_tenant(self, name: str, config: TenantConfig, *, create: bool | None = None) -> bool:
+        """Keep a tenant; whether it is new. `create`: it must be new, or must not; None: it may be either.
+
+        Raises BadRequest, Conflict, NotFound.
+        """
+        if not valid_tenant(name):
+            raise BadRequest("1 to 40 lower-case letters, digits and, not first, - and _", param="name")
+        is_new = False
+
+        async def plan(pipe: Pipe) -> Build:
+            nonlocal is_new
+            old: bytes | None = await pipe.hget(keys.TENANTS, name)  # type: ignore[misc]
+            is_new = old is None
+            if create and not is_new:
+                raise Conflict("there is a tenant of this name", code="tenant_exists")
+            if create is False:
+                _found(old)
+            if is_new and await pipe.sismember(keys.TENANTS_GONE, name):  # type: ignore[misc]
+                raise Conflict("a tenant of this name is still being deleted", code="tenant_being_deleted")
+            text = self._checked(config, old)
+            return lambda pipe: pipe.hset(keys.TENANTS, name, text)
+
+        await self._write(plan)
+        return is_new
+
+    async def change_tenant(self, name: str, change: Change) -> TenantConfig:
+        """Put the changed in place of what there is, and answer it. `change` may be asked several times.
+
+        Raises BadRequest, NotFound, and what `change` raises.
+        """
+        changed = TenantConfig()
+
+        async def plan(pipe: Pipe) -> Build:
+            nonlocal changed
+            old = _found(await pipe.hget(keys.TENANTS, name))  # type: ignore[misc]
+            text = self._checked(change(TenantConfig.model_validate_json(old)), old)
+            changed = TenantConfig.model_validate_json(text)
+            return lambda pipe: pipe.hset(keys.TENANTS, name, text)
+
+        await self._write(plan)
+        return changed
+
+    async def delete_tenant(self, name: str) -> None:
+        """Delete a tenant and its keys; the keeper deletes what it leaves behind. Raises NotFound."""
+
+        async def plan(pipe: Pipe) -> Build:
+            _found(await pipe.hget(keys.TENANTS, name))  # type: ignore[misc]
+            lost = list(_keys_of(name, await pipe.hgetall(keys.API_KEYS)))  # type: ignore[misc]
+
+            def write(pipe: Pipe) -> None:
+                pipe.hdel(keys.TENANTS, name)
+                pipe.sadd(keys.TENANTS_GONE, name)
+                if lost:
+                    pipe.hdel(keys.API_KEYS, *lost)
+
+            return write
+
+        await self._write(plan)
+
+    async def rotate_secrets(self) -> int:
+        """Seal every secret with the newest key; how many were sealed with another one.
+
+        Raises Conflict, when all others are done, if no key opens a secret.
+        """
+        lost: list[str] = []
+        count = 0
+        for name, config in (await self.tenants()).items():
+            fresh = self._rewritten(config.secrets)
+            lost += [f"tenants.{name}.secrets.{secret}" for secret, text in fresh.items() if text is None]
+            if stale := {s for s, text in fresh.items() if text not in (None, config.secrets[s])}:
+                try:
+                    await self.change_tenant(name, self._reseal)
+                except NotFound:
+                    continue  # it was deleted meanwhile
+                count += len(stale)
+        if lost:
+            raise Conflict(f"none of the secret keys opens {', '.join(lost)}; {count} others sealed anew")
+        return count
+
+    def _reseal(self, config: TenantConfig) -> TenantConfig:
+        fresh = {name: text for name, text in self._rewritten(config.secrets).items() if text}
+        return config.model_copy(update={"secrets": {**config.secrets, **fresh}})
+
+    def _rewritten(self, secrets: dict[str, str]) -> dict[str, str | None]:
+        return {name: self._seal.rewrite(text) if self._seal else None for name, text in secrets.items()}
+
+    # Keys.
+
+    async def keys(self, tenant: str) -> dict[str, KeyConfig]:
+        """The tenant's keys, by id, revoked ones too."""
+        texts = await self._stores.queue.hgetall(keys.API_KEYS)  # type: ignore[misc]
+        return {key_id: KeyConfig.model_validate_json(t) for key_id, t in _keys_of(tenant, texts).items()}
+
+    async def put_key(self, key_id: str, key: KeyConfig) -> None:
+        """Keep a key of a tenant. Raises NotFound without that tenant, Conflict where it is another's."""
+
+        async def plan(pipe: Pipe) -> Build:
+            _found(await pipe.hget(keys.TENANTS, key.tenant))  # type: ignore[misc]
+            old = await pipe.hget(keys.API_KEYS, key_id)  # type: ignore[misc]
+            if old and KeyConfig.model_validate_json(old).tenant != key.tenant:
+                raise Conflict("there is a key of this id", code="key_exists")
+            return lambda pipe: pipe.hset(keys.API_KEYS, key_id, _dump(key))
+
+        await self._write(plan)
+
+    async def revoke_key(self, tenant: str, key_id: str) -> KeyConfig:
+        """Revoke a tenant's key, and answer it. One that is revoked stays so. Raises NotFound."""
+        revoked: KeyConfig
+
+        async def plan(pipe: Pipe) -> Build:
+            nonlocal revoked
+            old = await pipe.hget(keys.API_KEYS, key_id)  # type: ignore[misc]
+            key = KeyConfig.model_validate_json(old) if old else None
+            if key is None or key.tenant != tenant:
+                raise NotFound("there is no such key", code="key_not_found")
+            revoked = key.model_copy(update={"revoked_at": key.revoked_at or datetime.now(UTC)})
+            return lambda pipe: pipe.hset(keys.API_KEYS, key_id, _dump(revoked))
+
+        await self._write(plan)
+        return revoked
+
+    # What they have in common.
+
+    async def _write(self, plan: Plan) -> None:
+        """Carry a plan out, if nobody has changed anything since it looked; else plan anew."""
+        async with self._stores.queue.pipeline(transaction=True) as pipe:
+            while True:
+                await pipe.watch(keys.TENANTS_VERSION)
+                write = await plan(pipe)
+                pipe.multi()  # type: ignore[no-untyped-call]
+                write(pipe)
+                pipe.incr(keys.TENANTS_VERSION)
+                try:
+                    await pipe.execute()
+                    return
+                except WatchError:
+                    pass
+
+    def _checked(self, config: TenantConfig, old: bytes | None) -> str:
+        """A tenant as it is kept, looked at as a whole. Raises BadRequest."""
+        # A secret whose key was lost must not be in the way of changing anything else.
+        kept = set(orjson.loads(old).get("secrets", {}).values()) if old else set()
+
+        def wrong_with(secret: str) -> str | None:
+            return None if secret in kept else self._wrong_with(secret)
+
+        try:
+            return _dump(read_tenant(config.model_dump(mode="json"), wrong_with))
+        except ValidationError as error:
+            raise refused(error) from None
+
+    def _wrong_with(self, secret: str) -> str | None:
+        if not secret.startswith(MARK):
+            return "it is not sealed"
+        if self._seal is None:
+            return "there is no FAST_REPLY_SECRET_KEY to open it with"
+        return "none of the secret keys opens it" if self._seal.read(secret) is None else None
+
+
+def refused(error: ValidationError) -> BadRequest:
+    """What a client is told of a wrong configuration: every mistake, and where the first one is."""
+    lines = mistakes(error.errors(include_url=False, include_input=False))
+    return BadRequest("; ".join(lines), code="invalid_configuration", param=lines[0].partition(":")[0])
+
+
+def _found(text: bytes | None) -> bytes:
+    if text is None:
+        raise NotFound("there is no such tenant", code="tenant_not_found")
+    return text
+
+
+def _keys_of(tenant: str, texts: dict[bytes, bytes]) -> dict[str, bytes]:
+    by_id = _by_name(texts)
+    return {key_id: text for key_id, text in by_id.items() if orjson.loads(text)["tenant"] == tenant}
+
+
+def _by_name(texts: dict[bytes, bytes]) -> dict[str, bytes]:
+    return {name.decode(): text for name, text in texts.items()}
+
+
+def _dump(config: TenantConfig | KeyConfig) -> str:
+    return config.model_dump_json(exclude_defaults=True)
+
+
+def _version(raw: bytes | None) -> str | None:
+    return raw.decode() if raw is not None else None

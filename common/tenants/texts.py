@@ -1,0 +1,27 @@
+"""What every source of tenants gives: the file and the store alike."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """All that is written down of tenants and keys as of one moment, each in JSON by its id.
+
+    `version` changes with them; it is None where nobody has ever set up a tenant.
+    """
+
+    version: str | None = None
+    tenants: Mapping[str, bytes] = field(default_factory=dict)
+    keys: Mapping[str, bytes] = field(default_factory=dict)
+
+
+class Source(Protocol):
+    """Where tenants come from."""
+
+    async def look(self, seen: Texts | None) -> Texts | None:
+        """What is written down now: the very same, if it hasn't changed since. Raises STORE_ERRORS."""
+
+    def open_secret(self, written: str) -> str | None:
+        """A tenant's secret, by how it is written down; None where it can't be opened."""
