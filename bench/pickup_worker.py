@@ -49,7 +49,7 @@ async def _job(ctx: dict[str, Any], tenant: str, session: str, turn: str, lane: 
 
 async def _run_ours(url: str, slots: int) -> None:
     redis = connect(url, timeout_s=5.0)
-    runner = JobRunner("full", redis, _job, slots=slots, timeout_s=60.0)
+    runner = JobRunner("full", redis, _job, slots=slots, timeout_s=60.0, lease_ms=60_000)
     await redis.incr(READY)
     await runner.main()
 

@@ -206,9 +206,24 @@ def queue(lane: Lane) -> str:
     return f"fr:queue:{lane}"
 
 
-def ready(lane: Lane) -> str:
-    """List: ids of jobs to be picked up now; a hint, popped by the runner. An id is popped once."""
-    return f"fr:queue:{lane}:ready"
+def ready(lane: Lane, tenant: str) -> str:
+    """List: ids of a tenant's jobs that are to be picked up, in their order. An id is popped once."""
+    return f"fr:queue:{lane}:ready:{tenant}"
+
+
+def waiting(lane: Lane) -> str:
+    """Sorted set: tenants with jobs to be picked up, by since when, or when one was last, ms."""
+    return f"fr:queue:{lane}:waiting"
+
+
+def hints(lane: Lane) -> str:
+    """List: empty strings that wake workers, about as many as jobs are to be picked up. Popped by runners."""
+    return f"fr:queue:{lane}:hints"
+
+
+def running(lane: Lane, tenant: str) -> str:
+    """Sorted set: a tenant's jobs that hold a worker's slot, by the deadline of their lease, ms."""
+    return f"fr:queue:{lane}:running:{tenant}"
 
 
 def cancelled(job: JobRef) -> str:
@@ -217,7 +232,7 @@ def cancelled(job: JobRef) -> str:
 
 
 def workers(lane: Lane) -> str:
-    """Sorted set: worker ids by the time of their last beat, ms. Old members are dropped by the beat."""
+    """Sorted set: `<worker>|<slots>` by the time of its last beat, ms. Old members go with the next beat."""
     return f"fr:workers:{lane}"
 
 

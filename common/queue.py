@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from arq.constants import in_progress_key_prefix, job_key_prefix, retry_key_prefix
 from arq.jobs import serialize_job
 
-from common import keys
+from common import fair_queue, keys
 from common.keys import JobRef, Lane, TurnRef
 from common.stores import Pipe, Stores, encode_job
 
@@ -21,30 +21,30 @@ _LONGEST_TURN_MS = 3_720_000  # the policy's longest deadline, and two minutes
 
 
 def put(pipe: Pipe, job: JobRef, now_ms: int, lease_ms: int) -> None:
-    """Queue one attempt: arq's own entry, our lease, and the hint that wakes a worker.
+    """Queue one attempt: arq's own entry, our lease, and its place among the tenant's waiting jobs.
 
-    Safe to repeat: the job's entry is written once (NX), and a second hint finds it taken.
+    Safe to repeat: the job's entry is written once (NX), and whoever finds it waiting twice finds it taken.
     """
     args = (job.turn.session.tenant, job.turn.session.session, job.turn.turn, job.lane, job.attempt)
     body = serialize_job(RUN_LANE, args, {}, None, now_ms, serializer=encode_job)
     pipe.zadd(keys.LEASES, {str(job): now_ms + lease_ms}, nx=True)
     pipe.set(job_key_prefix + str(job), body, nx=True, px=_JOB_TTL_MS)
     pipe.zadd(keys.queue(job.lane), {str(job): now_ms - _BACKDATE_MS})
-    pipe.rpush(keys.ready(job.lane), str(job))
+    fair_queue.put(pipe, job, now_ms)
 
 
-def wake_again(pipe: Pipe, job: JobRef, deadline_ms: int) -> None:
-    """Hint once more at a job that nobody took; its place in the line is kept."""
-    pipe.lrem(keys.ready(job.lane), 0, str(job))
-    pipe.lpush(keys.ready(job.lane), str(job))
-    pipe.zadd(keys.LEASES, {str(job): deadline_ms}, xx=True)
+def wake_again(pipe: Pipe, job: JobRef, now_ms: int, lease_ms: int) -> None:
+    """Let a job that nobody took wait once, before its tenant's others, and wake a worker for it."""
+    fair_queue.withdraw(pipe, job)
+    fair_queue.put(pipe, job, now_ms, first=True)
+    pipe.zadd(keys.LEASES, {str(job): now_ms + lease_ms}, xx=True)
 
 
 def forget(pipe: Pipe, job: JobRef) -> None:
     """Drop all that an attempt left on the queue server: it is over, or another takes its place."""
     pipe.zrem(keys.LEASES, str(job))
     pipe.zrem(keys.queue(job.lane), str(job))
-    pipe.lrem(keys.ready(job.lane), 0, str(job))
+    fair_queue.withdraw(pipe, job)
     pipe.delete(*(prefix + str(job) for prefix in (job_key_prefix, in_progress_key_prefix, retry_key_prefix)))
     pipe.delete(keys.cancelled(job))
 
@@ -100,7 +100,7 @@ async def taken(stores: Stores, job: JobRef) -> bool:
     return bool(running) or queued is None
 
 
-async def count_workers(stores: Stores, within_ms: int = 3_000) -> dict[Lane, int]:
+async def count_workers(stores: Stores, within_ms: int = fair_queue.BEATS_FOR_MS) -> dict[Lane, int]:
     """How many workers of each lane have beaten lately. Raises STORE_ERRORS."""
     since = stores.queue_clock.now_ms() - within_ms
     pipe = stores.queue.pipeline(transaction=False)

@@ -15,6 +15,7 @@ import uvloop
 from httpx_aiohttp import AiohttpTransport
 
 from common.archive import open_archive
+from common.fair_queue import share_of
 from common.keys import Lane
 from common.logs import set_up_logs
 from common.memory import freeze_start_up
@@ -33,6 +34,7 @@ from workers.publisher import Publisher
 from workers.retrieval import Retrieval, SearchService
 from workers.runner import JobRunner
 from workers.running import RunningLanes
+from workers.settling import Settler
 from workers.speech.lane import SpeechRunner
 from workers.speech.voices import open_voice
 from workers.sweep import Sweep
@@ -86,13 +88,16 @@ async def work(settings: Settings, lane: Lane) -> None:
             run,
             slots=settings.worker_slots,
             timeout_s=_LONGEST_TURN_S,
+            lease_ms=settings.lane_lease_ms,
+            share=lambda: share_of(settings, directory),
         )
         sweep = Sweep(settings, stores, worker)
         archive = open_archive(settings.archive_url)
         keeper = Keeper(settings, stores, worker, archive)
         background = [*own, running.run(), sweep.run(), keeper.run(), runner.main()]
-        teller = Teller(directory, stores, Sessions(stores, archive), telling, worker)
-        background += [directory.run(), teller.run()]
+        sessions = Sessions(stores, archive)
+        teller = Teller(directory, stores, sessions, telling, worker)
+        background += [directory.run(), teller.run(), Settler(settings, stores, sessions).run()]
         freeze_start_up()
         await _until_stopped(background, stopping, lambda: _drain(settings, runner, running))
         await running.upstreams.settle()

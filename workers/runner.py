@@ -1,24 +1,22 @@
 """The job runner: arq's worker, woken instead of polling.
 
 arq looks for jobs each half second, at the oldest few only, and needs three round trips to take one. Here
-a blocking pop hands over ids as they are queued, as many as there are free slots, and one pipeline takes
-them all.
+a blocking pop ends as jobs are put, and one script takes as many as there are free slots, from whom it is
+fair to (`common/fair_queue.py`).
 What arq does with a job that is taken stays arq's.
 """
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 import orjson
-from arq.constants import in_progress_key_prefix
 from arq.worker import Function, Worker, func
 
-from common import keys
+from common import fair_queue, keys
 from common.keys import Lane
 from common.queue import RUN_LANE
-from common.stores import STORE_ERRORS, TimedRedis, encode_job
+from common.stores import STORE_ERRORS, Batcher, TimedRedis, encode_job
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +25,11 @@ _RETRY_S = 0.2
 
 
 class JobRunner(Worker):
-    """Runs the jobs of one lane's queue, `max_jobs` at once."""
+    """Runs the jobs of one lane's queue, `max_jobs` at once.
+
+    A job's slot is held for `lease_ms`, which whoever runs the job renews. `share`: how much of all workers'
+    slots one tenant may hold now.
+    """
 
     def __init__(
         self,
@@ -37,6 +39,8 @@ class JobRunner(Worker):
         *,
         slots: int,
         timeout_s: float,
+        lease_ms: int,
+        share: Callable[[], float] = lambda: 1.0,
     ) -> None:
         function: Function = func(run, name=RUN_LANE)  # type: ignore[arg-type]
         super().__init__(
@@ -53,7 +57,11 @@ class JobRunner(Worker):
             job_serializer=encode_job,
             job_deserializer=orjson.loads,
         )
-        self._ready = keys.ready(lane)
+        self._lane = lane
+        self._lease_ms = lease_ms
+        self._share = share
+        self._batcher = Batcher(redis)
+        self._took_all = False  # that it might have taken, when it last looked
         self._pop_s = min(_POP_S, redis.timeout_s / 2)  # the server must answer before our own patience ends
         self._slot_freed = asyncio.Event()
         self._stopped = asyncio.Event()
@@ -90,36 +98,41 @@ class JobRunner(Worker):
             self._slot_freed.clear()
             await self._slot_freed.wait()
             return
-        popped = await self.pool.blmpop(self._pop_s, 1, self._ready, direction="LEFT", count=free)  # type: ignore[arg-type, misc]
-        if popped and self.allow_pick_jobs:
-            await self.start_jobs(popped[1])
-        elif popped:
-            await self.pool.lpush(self._ready, *reversed(popped[1]))  # type: ignore[misc]  # for whoever stays
+        hints = await self._wait_for_hints(free) if self._took_all else 0
+        if not self.allow_pick_jobs:
+            if hints:
+                await self.pool.rpush(keys.hints(self._lane), *[b""] * hints)  # type: ignore[misc]  # for whoever stays
+            return
+        self._took_all = False  # should it fail
+        taken = await fair_queue.take(
+            self.pool,
+            self._lane,
+            free,
+            hints=hints,
+            slots=self.max_jobs,
+            share=self._share(),
+            lease_ms=self._lease_ms,
+            within_ms=int(self.in_progress_timeout_s * 1000),
+        )
+        self._took_all = len(taken) < free
+        for job_id, score in taken:
+            self._start(job_id, score)
 
-    async def start_jobs(self, job_ids: list[bytes]) -> None:
-        """Take those of the jobs that nobody has, and start them side by side."""
-        ids = list(dict.fromkeys(job_id.decode() for job_id in job_ids))
-        pipe = self.pool.pipeline(transaction=False)
-        for job_id in ids:
-            pipe.zscore(self.queue_name, job_id)
-            pipe.set(
-                in_progress_key_prefix + job_id, b"1", nx=True, px=int(self.in_progress_timeout_s * 1000)
-            )
-        replies: list[Any] = await pipe.execute()
-        stale = []
-        for job_id, score, mine in zip(ids, replies[::2], replies[1::2], strict=True):
-            if score is None:
-                stale.append(in_progress_key_prefix + job_id)  # over, or replaced, since it was hinted at
-            elif mine:
-                self._start(job_id, int(score))
-        if stale:
-            await self.pool.delete(*stale)
+    async def _wait_for_hints(self, free: int) -> int:
+        """Wait until jobs are put, or for a while; how many hints at them were popped."""
+        hints = keys.hints(self._lane)
+        popped = await self.pool.blmpop(self._pop_s, 1, hints, direction="LEFT", count=free)  # type: ignore[arg-type, misc]
+        return len(popped[1]) if popped else 0
 
     def _start(self, job_id: str, score: int) -> None:
         self.job_counter += 1
-        task = self.loop.create_task(self.run_job(job_id, score))
+        task = self.loop.create_task(self._run(job_id, score))
         self.tasks[job_id] = task
         task.add_done_callback(lambda done: self._ended(job_id, done))
+
+    async def _run(self, job_id: str, score: int) -> None:
+        await self.run_job(job_id, score)
+        await self._batcher.run(lambda pipe: fair_queue.give_back(pipe, self._lane, job_id))
 
     def _ended(self, job_id: str, task: "asyncio.Task[None]") -> None:
         self.job_counter -= 1

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
-from common import keys
+from common import fair_queue, keys
 from common.channels import Channels
 from common.keys import JobRef, Lane
 from common.settings import Settings
@@ -42,6 +42,7 @@ class RunningLanes:
     def __init__(self, settings: Settings, stores: Stores, lane: Lane, worker: str) -> None:
         self.worker = worker
         self.lane = lane
+        self._beat = fair_queue.beat(worker, settings.worker_slots)
         self._settings = settings
         self._stores = stores
         self.upstreams = Upstreams(settings, stores)
@@ -87,12 +88,12 @@ class RunningLanes:
             await asyncio.sleep(self._settings.renew_s)
 
     async def _renew(self) -> None:
-        """One round trip for all lanes: our beat, the server's time, the leases, the marks."""
+        """One round trip for all lanes: our beat, the server's time, the leases, the marks, the slots."""
         held = list(self._held.values())
         now_ms = self._stores.queue_clock.now_ms()
         pipe = self._stores.queue.pipeline(transaction=False)
         pipe.time()
-        pipe.zadd(keys.workers(self.lane), {self.worker: now_ms})
+        pipe.zadd(keys.workers(self.lane), {self._beat: now_ms})
         pipe.zremrangebyscore(keys.workers(self.lane), "-inf", now_ms - _FORGET_WORKER_MS)
         if held:
             members = [str(h.job) for h in held]
@@ -104,6 +105,7 @@ class RunningLanes:
                 pipe.mget([keys.full_only(h.job.turn.session.tenant) for h in held])
         asked = len(pipe)
         self.upstreams.renew(pipe)
+        fair_queue.renew(pipe, self.lane, (h.job for h in held), now_ms + self._settings.lane_lease_ms)
         replies = await pipe.execute()
         self._stores.queue_clock.take(replies[0])
         if not held:
@@ -116,4 +118,4 @@ class RunningLanes:
 
     async def say_goodbye(self) -> None:
         """Take our beat back, so that nobody counts on us. Raises STORE_ERRORS."""
-        await self._stores.queue.zrem(keys.workers(self.lane), self.worker)
+        await self._stores.queue.zrem(keys.workers(self.lane), self._beat)

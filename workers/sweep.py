@@ -129,7 +129,7 @@ class Sweep:
         lane = fold.lanes[job.lane]
         if lane.attempt < job.attempt and not await queue.taken(self._stores, job):
             pipe = self._stores.queue.pipeline(transaction=True)
-            queue.wake_again(pipe, job, self._stores.queue_clock.now_ms() + self._settings.lane_lease_ms)
+            queue.wake_again(pipe, job, self._stores.queue_clock.now_ms(), self._settings.lane_lease_ms)
             await pipe.execute()
         elif job.attempt - len(lane.handed_over) >= self._settings.max_attempts:
             await self._give_up(job)
@@ -163,7 +163,7 @@ class Sweep:
         if _ended_before(entries, job.turn, self._stores.log_clock.now_ms() - speech.TTL_MS):
             queue.forget(pipe, job)  # nobody waits for it any more
         elif not await queue.taken(self._stores, job):
-            queue.wake_again(pipe, job, now_ms + lease_ms)
+            queue.wake_again(pipe, job, now_ms, lease_ms)
         elif job.attempt >= self._settings.max_attempts:
             speech.append(pipe, job.turn, Over(job.attempt + 1, "failed"))
             queue.forget(pipe, job)

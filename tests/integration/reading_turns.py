@@ -112,7 +112,7 @@ async def left_behind(stores: Stores) -> Counter[str]:
     )
     async for raw in stores.queue.scan_iter(count=1000):
         key = raw.decode()
-        ends = (":log", ":failures")
+        ends = (":log", ":failures", ":hints", ":waiting")  # those say only that somebody may look
         if key == keys.SWEEPING or key.endswith(ends) or ":once:" in key or key.startswith(lasting):
             continue
         if key.startswith("fr:live:") and await _all_leased(stores, key):

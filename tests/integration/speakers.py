@@ -99,7 +99,9 @@ async def open_speaker(settings: Settings, voice: Voice, name: str = "w:s") -> A
         reader = LogReader(stores, settings.reread_s)
         running = RunningLanes(settings, stores, "speech", name)
         speaker = SpeechRunner(settings, stores, reader, voice, running)
-        runner = JobRunner("speech", stores.queue, speaker.run_speech, slots=20, timeout_s=600)
+        runner = JobRunner(
+            "speech", stores.queue, speaker.run_speech, slots=20, timeout_s=600, lease_ms=600_000
+        )
         work = [reader.run(), running.run(), runner.main()]
         tasks = [asyncio.create_task(each) for each in work]
         try:

@@ -13,7 +13,7 @@ from scripted import END, Scripted, answer, words
 from store_servers import Backend
 from waiting import in_loop, until
 
-from common import keys, queue
+from common import fair_queue, keys, queue
 from common.events import LaneFinished, LaneStarted
 from common.keys import JobRef, TurnRef
 from common.lane_state import ToolCall
@@ -222,7 +222,7 @@ async def test_a_second_run_of_an_attempt_leaves_the_first_alone(real: Backend) 
         await until(lambda: _heard(eyes, turn, "We open"))
         await first.runner.stop_taking(0)
         await eyes.queue.delete(*(prefix + str(job(turn)) for prefix in _MARKS_OF_A_RUN))
-        await eyes.queue.rpush(keys.ready("full"), str(job(turn)))
+        await _let_wait(eyes, job(turn))
         async with open_worker(settings, "full", model, name="w:2") as second:
             await until(lambda: count(eyes, turn, LaneStarted, worker="w:2"))
             await until(lambda: not second.runner.tasks)
@@ -235,8 +235,15 @@ async def test_a_second_run_of_an_attempt_leaves_the_first_alone(real: Backend) 
         assert len(model.calls) == 1
 
 
+async def _let_wait(stores: Stores, attempt: JobRef) -> None:
+    pipe = stores.queue.pipeline(transaction=True)
+    fair_queue.put(pipe, attempt, 0)
+    await pipe.execute()
+
+
 async def _beat(stores: Stores) -> float:
-    return await stores.queue.zscore(keys.workers("full"), "w:1") or 0
+    beats = await stores.queue.zrange(keys.workers("full"), 0, -1, withscores=True)
+    return next((ms for worker, ms in beats if worker.startswith(b"w:1|")), 0)
 
 
 async def _beats_after(stores: Stores, beat: float) -> bool:

@@ -32,8 +32,8 @@ async def forget(stores: Stores, job: JobRef) -> None:
     await pipe.execute()
 
 
-async def hints(stores: Stores, lane: Lane = "full") -> list[str]:
-    found: list[bytes] = await stores.queue.lrange(keys.ready(lane), 0, -1)
+async def waiting(stores: Stores, lane: Lane = "full") -> list[str]:
+    found: list[bytes] = await stores.queue.lrange(keys.ready(lane, "default"), 0, -1)
     return [job.decode() for job in found]
 
 
@@ -58,13 +58,13 @@ async def names(stores: Stores, text: str) -> list[str]:
 
 
 @in_loop
-async def test_a_job_stands_on_its_lanes_queue_with_a_lease_and_a_hint(backend: Backend, job: JobRef) -> None:
+async def test_a_job_stands_on_its_lanes_queue_with_a_lease_and_waits(backend: Backend, job: JobRef) -> None:
     async with open_stores(backend.settings()) as stores:
         await stores.sync_clocks()
         before_ms = stores.queue_clock.now_ms()
         await put(stores, job)
-        assert await queued(stores) == await hints(stores) == [str(job)]
-        assert await queued(stores, "draft") == await hints(stores, "draft") == []
+        assert await queued(stores) == await waiting(stores) == [str(job)]
+        assert await queued(stores, "draft") == await waiting(stores, "draft") == []
         lease = await lease_of(stores, job)
         assert lease and before_ms + LEASE_MS <= lease <= stores.queue_clock.now_ms() + LEASE_MS
         assert (await stores.queue.zscore(keys.queue("full"), str(job)) or 0) < before_ms
@@ -99,7 +99,11 @@ async def test_a_forgotten_job_leaves_nothing(backend: Backend, job: JobRef) -> 
         assert len(await names(stores, str(other))) == 4
         await forget(stores, job)
         await forget(stores, other)
-        assert not [key async for key in stores.queue.scan_iter()]
+        # What is left says only that somebody may look for jobs.
+        left = {keys.waiting(lane) for lane in ("draft", "full")} | {
+            keys.hints(lane) for lane in ("draft", "full")
+        }
+        assert {key.decode() async for key in stores.queue.scan_iter()} == left
 
 
 @in_loop
@@ -109,7 +113,7 @@ async def test_replacing_a_job_puts_the_next_attempt_in_its_place(backend: Backe
         following = JobRef(job.turn, job.lane, 2)
         await queue.replace(stores, job, LEASE_MS)
         assert await names(stores, str(job)) == []
-        assert await queued(stores) == await hints(stores) == [str(following)]
+        assert await queued(stores) == await waiting(stores) == [str(following)]
         assert await lease_of(stores, following)
         # Again, by a sweep that was slower: the attempt that stands is not touched.
         lease = await lease_of(stores, following)
@@ -119,23 +123,23 @@ async def test_replacing_a_job_puts_the_next_attempt_in_its_place(backend: Backe
 
 
 @in_loop
-async def test_waking_again_keeps_one_hint_and_puts_it_first(backend: Backend, job: JobRef) -> None:
+async def test_a_job_that_is_woken_again_waits_once_and_first(backend: Backend, job: JobRef) -> None:
     async with open_stores(backend.settings()) as stores:
         others = [JobRef(TurnRef(job.turn.session, f"turn000{n}"), "full", 1) for n in (2, 3)]
         await put(stores, others[0], job, others[1], job)
-        for deadline_ms in (7, 8):
+        for now_ms in (7, 8):
             pipe = stores.queue.pipeline(transaction=True)
-            queue.wake_again(pipe, job, deadline_ms)
+            queue.wake_again(pipe, job, now_ms, 1)
             await pipe.execute()
-        assert await hints(stores) == [str(job), str(others[0]), str(others[1])]
-        assert await lease_of(stores, job) == 8
+        assert await waiting(stores) == [str(job), str(others[0]), str(others[1])]
+        assert await lease_of(stores, job) == 9
 
 
 @in_loop
 async def test_waking_again_brings_no_lease_back(backend: Backend, job: JobRef) -> None:
     async with open_stores(backend.settings()) as stores:
         pipe = stores.queue.pipeline(transaction=True)
-        queue.wake_again(pipe, job, 7)
+        queue.wake_again(pipe, job, 7, 1)
         await pipe.execute()
         assert await lease_of(stores, job) is None
 
@@ -166,7 +170,7 @@ async def test_a_job_is_taken_once_somebody_runs_it_or_it_is_gone(backend: Backe
     async with open_stores(backend.settings()) as stores:
         await put(stores, job)
         assert not await queue.taken(stores, job)
-        await stores.queue.lpop(keys.ready("full"))  # popped, and not begun
+        await stores.queue.lpop(keys.ready("full", "default"))  # popped, and not begun
         assert not await queue.taken(stores, job)
         await stores.queue.set(in_progress_key_prefix + str(job), b"1")
         assert await is_running(stores, job)
@@ -191,5 +195,7 @@ async def test_workers_count_while_their_beat_is_fresh(backend: Backend) -> None
     async with open_stores(backend.settings()) as stores:
         await stores.sync_clocks()
         now_ms = stores.queue_clock.now_ms()
-        await stores.queue.zadd(keys.workers("full"), {"w:1": now_ms, "w:2": now_ms, "w:3": now_ms - 60_000})
+        await stores.queue.zadd(
+            keys.workers("full"), {"w:1|9": now_ms, "w:2|9": now_ms, "w:3|9": now_ms - 60_000}
+        )
         assert await queue.count_workers(stores) == {"draft": 0, "full": 2, "speech": 0}

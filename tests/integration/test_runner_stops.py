@@ -2,7 +2,6 @@
 
 import asyncio
 
-from arq.constants import in_progress_key_prefix
 from proxy import queue_behind_proxy
 from store_servers import Backend, ValkeyServer
 from waiting import in_loop, until
@@ -82,8 +81,8 @@ async def test_a_connection_lost_while_jobs_are_taken_stops_nobody(two_servers: 
         queue_behind_proxy(two_servers) as (proxy, settings),
         running(settings, works.run),
     ):
-        proxy.lose_reply_to(in_progress_key_prefix.encode())
         lost, *others = jobs(5)
+        proxy.lose_reply_to(b"$1\r\n1\r\n$2\r\n20\r\n")  # to a taking, with one hint and 20 slots
         await put(stores, lost)
         await until(lambda: proxy.lost)
         await put(stores, *others)

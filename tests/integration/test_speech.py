@@ -223,7 +223,7 @@ async def test_a_job_that_nobody_took_is_hinted_at_again(valkey: Backend) -> Non
     model = Scripted(full=[answer(WHOLE)])
     async with open_workers(settings, model, sweeping=False) as (worker, _), open_api(settings) as api:
         live = await begin(api, draft={"when": "never"})
-        await api.stores.queue.delete(keys.ready("speech"))
+        await api.stores.queue.delete(keys.ready("speech", "default"))
         await lapse(api.stores, job(live.turn, lane="speech"))
         await worker.sweep_now()
         async with open_speaker(settings, Counting()), listening(api, live) as (heard, done):

@@ -10,7 +10,7 @@ from scripted import Scripted, answer, going_on, words
 from store_servers import Backend
 from waiting import in_loop, until
 
-from common import keys, queue
+from common import fair_queue, keys, queue
 from common.events import Delta, LaneFinished, LaneStarted, TurnEnded
 from common.keys import JobRef, TurnRef
 from common.log import append_now
@@ -60,7 +60,7 @@ async def test_a_worker_that_dies_before_it_begins_costs_an_attempt(real: Backen
     model = Scripted(full=[answer(WHOLE)])
     async with open_stores(settings) as eyes:
         turn = await start(eyes, settings)
-        await eyes.queue.lpop(keys.ready("full"))
+        await eyes.queue.lpop(keys.ready("full", "default"))
         await eyes.queue.set(f"arq:in-progress:{job(turn)}", b"1")
         await lapse(eyes, job(turn))
         async with open_worker(settings, "full", model) as worker:
@@ -77,11 +77,11 @@ async def test_a_job_whose_hint_was_lost_is_hinted_at_again(real: Backend) -> No
     model = Scripted(full=[answer(WHOLE)])
     async with open_stores(settings) as eyes, open_worker(settings, "draft", model) as sweeper:
         turn = await start(eyes, settings)
-        await eyes.queue.delete(keys.ready("full"))
+        await eyes.queue.delete(keys.ready("full", "default"))
         for _ in range(3):  # nobody takes it: one hint, and the same attempt
             await lapse(eyes, job(turn))
             await sweeper.sweep_now()
-            assert await eyes.queue.lrange(keys.ready("full"), 0, -1) == [str(job(turn)).encode()]
+            assert await eyes.queue.lrange(keys.ready("full", "default"), 0, -1) == [str(job(turn)).encode()]
             assert (await lease_of(eyes, job(turn)) or 0) > sweeper.stores.queue_clock.now_ms()
         async with open_worker(settings, "full", model):
             await until(lambda: count(eyes, turn, LaneFinished))
@@ -206,7 +206,9 @@ async def test_sweeping_again_or_by_two_at_once_changes_nothing_more(real: Backe
             await eyes.queue.zadd(keys.LEASES, {str(job(turn)): 1})
             await one.sweep.sweep()
             assert await lease_of(eyes, job(turn)) is None
-            await eyes.queue.rpush(keys.ready("full"), str(job(turn, 2)))
+            pipe = eyes.queue.pipeline(transaction=True)
+            fair_queue.put(pipe, job(turn, 2), 0)
+            await pipe.execute()
             await until(lambda: _no_hints(eyes))
             assert second.running.count == 1
             assert len(model.calls) == 2
@@ -223,7 +225,7 @@ def _unlock(worker: Worker) -> None:
 
 
 async def _no_hints(stores: Stores) -> bool:
-    return not await stores.queue.exists(keys.ready("full"))
+    return not await stores.queue.exists(keys.ready("full", "default"))
 
 
 @in_loop

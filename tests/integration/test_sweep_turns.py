@@ -114,7 +114,7 @@ async def test_a_lane_whose_worker_died_is_not_begun_anew_for_its_turn(real: Bac
             await until(lambda: count(eyes, turn, LaneStarted))
             await worker.kill()
         await _sweep(sweeper, turn)
-        assert not await eyes.queue.exists(keys.ready("full"))
+        assert not await eyes.queue.exists(keys.ready("full", "default"))
 
 
 @pytest.mark.parametrize("policy", [{}, GOING_ON])

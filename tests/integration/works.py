@@ -8,7 +8,7 @@ from typing import Any
 from reading_turns import left_behind
 from waiting import end
 
-from common import keys, queue
+from common import fair_queue, keys, queue
 from common.keys import JobRef, SessionRef, TurnRef
 from common.settings import Settings
 from common.stores import Stores, open_stores
@@ -45,11 +45,25 @@ class Works:
 
 @asynccontextmanager
 async def running(
-    settings: Settings, work: Work, *, slots: int = 20, timeout_s: float = 600
+    settings: Settings,
+    work: Work,
+    *,
+    slots: int = 20,
+    timeout_s: float = 600,
+    lease_ms: int = 600_000,
+    share: float = 1.0,
 ) -> AsyncIterator[JobRunner]:
     """A runner of the full's queue, over connections of its own."""
     async with open_stores(settings) as stores:
-        runner = JobRunner("full", stores.queue, work, slots=slots, timeout_s=timeout_s)
+        runner = JobRunner(
+            "full",
+            stores.queue,
+            work,
+            slots=slots,
+            timeout_s=timeout_s,
+            lease_ms=lease_ms,
+            share=lambda: share,
+        )
         task = asyncio.create_task(runner.main())
         try:
             yield runner
@@ -72,7 +86,11 @@ async def put(stores: Stores, *wanted: JobRef, ahead_ms: int = 0) -> None:
 
 
 async def hint(stores: Stores, *wanted: JobRef) -> None:
-    await stores.queue.rpush(keys.ready("full"), *map(str, wanted))
+    """Let jobs wait that may not be there."""
+    pipe = stores.queue.pipeline(transaction=True)
+    for job in wanted:
+        fair_queue.put(pipe, job, 0)
+    await pipe.execute()
 
 
 async def clean(stores: Stores) -> bool:

@@ -1,0 +1,227 @@
+"""Whose job is next: the slots of a lane's workers are shared between tenants when jobs are picked up.
+
+Each tenant's jobs wait in a list of their own. A slot that gets free goes to the waiting tenant that holds
+the fewest; where others are configured too, none may hold more than its share, so that whoever comes next
+finds a slot free. Scripts, as several counts must be looked at and changed as one; the queue's server is
+never a cluster.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from arq.constants import in_progress_key_prefix
+from redis.asyncio import Redis
+
+from common import keys
+from common.keys import JobRef, Lane
+from common.settings import Settings
+from common.stores import Pipe
+from common.tenants.directory import Directory
+
+BEATS_FOR_MS = 3_000
+"""A worker that has not beaten for longer is not counted on."""
+
+_SLOTS = """
+local function slots_of(workers, now)
+  local slots = 0
+  for _, worker in ipairs(redis.call('ZRANGEBYSCORE', workers, now - tonumber(ARGV[1]), '+inf')) do
+    slots = slots + (tonumber(string.match(worker, '|(%d+)$')) or 0)
+  end
+  return slots
+end
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+"""
+
+# A hint stands for a job: who takes more jobs than it has popped hints takes theirs away too. Who has no slot
+# left for what might be taken leaves a hint to the others.
+_TAKE = (
+    _SLOTS
+    + """
+local queue, waiting, hints, workers, ready, running, in_progress = unpack(KEYS)
+local wanted, popped = tonumber(ARGV[2]), tonumber(ARGV[3])
+local slots, share = tonumber(ARGV[4]), tonumber(ARGV[5])
+local lease_ms, in_progress_ms = ARGV[6], ARGV[7]
+
+local most = math.huge
+if share < 1 then
+  most = math.max(1, math.floor(math.max(slots, slots_of(workers, now)) * share))
+end
+local tenants, held = redis.call('ZRANGE', waiting, 0, -1), {}
+for _, tenant in ipairs(tenants) do
+  redis.call('ZREMRANGEBYSCORE', running .. tenant, '-inf', now)
+  held[tenant] = redis.call('ZCARD', running .. tenant)
+end
+
+local function next_place()
+  local best
+  for place, tenant in ipairs(tenants) do
+    if held[tenant] < most and (not best or held[tenant] < held[tenants[best]]) then best = place end
+  end
+  return best
+end
+
+local taken, place = {}, next_place()
+while place and #taken < wanted do
+  local tenant = table.remove(tenants, place)
+  local job = redis.call('LPOP', ready .. tenant)
+  local score = job and redis.call('ZSCORE', queue, job)
+  if score and redis.call('SET', in_progress .. job, '1', 'NX', 'PX', in_progress_ms) then
+    taken[#taken + 1] = {job, score}
+    held[tenant] = held[tenant] + 1
+    redis.call('ZADD', running .. tenant, now + lease_ms, job)
+  end
+  popped = popped - 1
+  if redis.call('EXISTS', ready .. tenant) == 1 then
+    redis.call('ZADD', waiting, now, tenant)
+    tenants[#tenants + 1] = tenant
+  else
+    redis.call('ZREM', waiting, tenant)
+  end
+  place = next_place()
+end
+if #tenants == 0 then
+  redis.call('DEL', hints)
+elseif popped < 0 then
+  redis.call('LPOP', hints, -popped)
+end
+if place and redis.call('EXISTS', hints) == 0 then redis.call('RPUSH', hints, '') end
+return taken
+"""
+)
+
+_GIVE_BACK = """
+redis.call('ZREM', KEYS[1], ARGV[1])
+if redis.call('EXISTS', KEYS[2]) == 1 and redis.call('EXISTS', KEYS[3]) == 0 then
+  redis.call('RPUSH', KEYS[3], '')
+end
+"""
+
+_LOOK = (
+    _SLOTS
+    + """
+local queue, waiting, workers, ready, running = unpack(KEYS)
+local tenants = {}
+for _, tenant in ipairs(redis.call('ZRANGE', waiting, 0, -1)) do
+  local holds = redis.call('ZCOUNT', running .. tenant, now, '+inf')
+  tenants[#tenants + 1] = {tenant, redis.call('LLEN', ready .. tenant), holds}
+end
+return {slots_of(workers, now), redis.call('ZCARD', queue), tenants}
+"""
+)
+
+
+def beat(worker: str, slots: int) -> str:
+    """What stands for a worker among those of its lane."""
+    return f"{worker}|{slots}"
+
+
+def share_of(settings: Settings, directory: Directory) -> float:
+    """How much of a lane's slots one tenant may hold: all, unless there are others."""
+    return settings.tenant_share if len(directory.all()) > 1 else 1.0
+
+
+def most_slots(slots: int, share: float) -> int:
+    """How many of so many slots one tenant may hold."""
+    return max(1, int(slots * share)) if share < 1 else slots
+
+
+def put(pipe: Pipe, job: JobRef, now_ms: int, *, first: bool = False) -> None:
+    """Let the job wait, behind its tenant's others or before them, and wake a worker."""
+    lane, tenant = job.lane, job.turn.session.tenant
+    (pipe.lpush if first else pipe.rpush)(keys.ready(lane, tenant), str(job))
+    pipe.zadd(keys.waiting(lane), {tenant: now_ms}, nx=True)  # later than the job: it would be taken out
+    (pipe.lpush if first else pipe.rpush)(keys.hints(lane), b"")
+
+
+def withdraw(pipe: Pipe, job: JobRef) -> None:
+    """Let the job neither wait nor hold a slot."""
+    pipe.lrem(keys.ready(job.lane, job.turn.session.tenant), 0, str(job))
+    pipe.zrem(keys.running(job.lane, job.turn.session.tenant), str(job))
+
+
+async def take(
+    redis: Redis,
+    lane: Lane,
+    wanted: int,
+    *,
+    hints: int,
+    slots: int,
+    share: float,
+    lease_ms: int,
+    within_ms: int,
+) -> list[tuple[str, int]]:
+    """Take at most so many jobs, each for one worker only: their ids and arq's scores. Raises STORE_ERRORS.
+
+    `hints`: how many were popped before. `slots`: the worker's own. A job's slot is held until the lease
+    lapses or it is given back; the job is arq's to run for `within_ms`.
+    """
+    names = (
+        keys.queue(lane),
+        keys.waiting(lane),
+        keys.hints(lane),
+        keys.workers(lane),
+        keys.ready(lane, ""),
+        keys.running(lane, ""),
+        in_progress_key_prefix,
+    )
+    args = (BEATS_FOR_MS, wanted, hints, slots, share, lease_ms, within_ms)
+    taken: list[list[bytes]] = await redis.eval(_TAKE, len(names), *names, *map(str, args))  # type: ignore[misc]
+    return [(job.decode(), int(float(score))) for job, score in taken]
+
+
+def give_back(pipe: Pipe, lane: Lane, job_id: str) -> None:
+    """The job has ended: its slot is free, for whoever waits."""
+    tenant = job_id.partition(":")[0]
+    names = keys.running(lane, tenant), keys.waiting(lane), keys.hints(lane)
+    pipe.eval(_GIVE_BACK, len(names), *names, job_id)
+
+
+def renew(pipe: Pipe, lane: Lane, jobs: Iterable[JobRef], deadline_ms: int) -> None:
+    """Hold the slots of these jobs for longer, where they are not given back."""
+    by_tenant: dict[str, dict[str, int]] = defaultdict(dict)
+    for job in jobs:
+        by_tenant[job.turn.session.tenant][str(job)] = deadline_ms
+    for tenant, members in by_tenant.items():
+        pipe.zadd(keys.running(lane, tenant), members, xx=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """How busy a lane's workers are: their slots, jobs that run or wait, and of each tenant with some waiting
+    how many wait and how many run.
+    """
+
+    slots: int
+    jobs: int
+    waiting: Mapping[str, int]
+    running: Mapping[str, int]
+
+    def backlog(self, share: float) -> int:
+        """How many of the waiting jobs find no slot free that their tenant may have."""
+        queued = sum(self.waiting.values())
+        free, most = self.slots - (self.jobs - queued), most_slots(self.slots, share)
+        may_run = sum(min(n, max(0, most - self.running.get(t, 0))) for t, n in self.waiting.items())
+        return queued - max(0, min(free, may_run))
+
+
+def look(pipe: Pipe, lane: Lane) -> None:
+    """Ask how busy a lane is; `load_of` reads the reply."""
+    names = (
+        keys.queue(lane),
+        keys.waiting(lane),
+        keys.workers(lane),
+        keys.ready(lane, ""),
+        keys.running(lane, ""),
+    )
+    pipe.eval(_LOOK, len(names), *names, str(BEATS_FOR_MS))
+
+
+def load_of(reply: list[Any]) -> Load:
+    """What `look` was answered."""
+    slots, jobs, tenants = reply
+    names = [name.decode() for name, *_ in tenants]
+    waiting, running = [n for _, n, _ in tenants], [n for *_, n in tenants]
+    return Load(slots, jobs, dict(zip(names, waiting, strict=True)), dict(zip(names, running, strict=True)))
