@@ -1,6 +1,5 @@
 """The OpenAI door: Chat Completions, streaming and not; CloudBase's function speaks it on `/` too."""
 
-import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -13,12 +12,13 @@ from api.chunks import ChunkWriter
 from api.completion import whole_answer
 from api.cors import note_profile
 from api.cursor import START, Place
-from api.identity import Chat, Identity
+from api.identity import Chat, Identity, in_bound_session, is_ours
 from api.live import LiveTurn
 from api.relay import EventStream, chunks
 from api.requests import TurnRequest, bounded, read_chat
 from api.services import Services
 from api.speakable import SentenceWriter, sentences
+from api.waiting import while_waiting
 from common.errors import TurnFailed
 
 router = APIRouter()
@@ -54,10 +54,10 @@ async def answer(request: Request, who: Identity, *, rag: bool = False) -> Respo
 async def read_asked(
     request: Request, who: Identity, services: Services, *, rag: bool = False
 ) -> TurnRequest:
-    """The turn that a Chat Completions request asks for. Raises BadRequest, TooLarge, RateLimited."""
+    """The turn that a request asks for. Raises BadRequest, TooLarge, RateLimited, Forbidden."""
     raw = await read_asking_body(request, who.tenant, services)
     headers = request.headers
-    return read_chat(
+    asked = read_chat(
         raw,
         tenant=who.tenant.id,
         session=headers.get("x-session-id") or headers.get("x-task-id"),
@@ -69,6 +69,7 @@ async def read_asked(
         caller=caller_of(headers),
         key="" if who.key else bearer_of(headers),
     )
+    return in_bound_session(who, asked)
 
 
 def caller_of(headers: Headers) -> dict[str, str]:
@@ -77,9 +78,9 @@ def caller_of(headers: Headers) -> dict[str, str]:
 
 
 def bearer_of(headers: Headers) -> str:
-    """The caller's own key, empty where there is none."""
+    """The caller's own key for the models, empty where there is none."""
     scheme, _, key = headers.get("authorization", "").partition(" ")
-    return key.strip() if scheme.lower() == "bearer" else ""
+    return key.strip() if scheme.lower() == "bearer" and not is_ours(key.strip()) else ""
 
 
 def turn_headers(live: LiveTurn) -> dict[str, str]:
@@ -109,19 +110,8 @@ def stream_answer(
 async def answer_whole(
     request: Request, services: Services, live: LiveTurn, whole: Callable[[LiveTurn], dict[str, Any]]
 ) -> Response:
-    """Wait for the turn's end, and give what `whole` makes of it. Raises TurnFailed."""
-    following = asyncio.create_task(_follow_to_end(live))
-    leaving = asyncio.create_task(client_gone(request))
-    try:
-        await asyncio.wait((following, leaving), return_when=asyncio.FIRST_COMPLETED)
-        had_all = following.done()
-    finally:
-        following.cancel()
-        leaving.cancel()
-        await asyncio.gather(following, leaving, return_exceptions=True)
-    if not had_all:
-        services.turns.client_left(live)
-        return Response(status_code=499)  # nobody is there to read it
+    """Wait for the end, and give what `whole` makes of it. Raises TurnFailed and what `while_waiting` does."""
+    await while_waiting(request, _follow_to_end(live), lambda: services.turns.client_left(live))
     ending = live.fold.ending
     if ending and ending.error:
         raise TurnFailed(ending.error, turn_headers(live))
@@ -135,10 +125,4 @@ def open_writer(live: LiveTurn, after: Place = START) -> ChunkWriter | SentenceW
 
 async def _follow_to_end(live: LiveTurn) -> None:
     async for _ in live.follow():
-        pass
-
-
-async def client_gone(request: Request) -> None:
-    """Wait until the client has left."""
-    while (await request.receive())["type"] != "http.disconnect":
         pass

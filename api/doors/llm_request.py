@@ -5,7 +5,7 @@ from fastapi import APIRouter, Request, Response
 from api.body import read_asking_body
 from api.cors import note_profile
 from api.doors.chat import answer_whole, caller_of, stream_answer
-from api.identity import Chat
+from api.identity import Chat, in_bound_session
 from api.jaicp import read_llm_request
 from api.services import Services
 from api.speakable import spoken_answer
@@ -28,7 +28,7 @@ async def llm_request(request: Request, who: Chat) -> Response:
         request_id=headers.get("x-request-id"),
         caller=caller_of(headers),
     )
-    live = await services.turns.start(asked)
+    live = await services.turns.start(in_bound_session(who, asked))
     note_profile(request, live.started.profile)
     if asked.stream:
         return stream_answer(services, live)
