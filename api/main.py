@@ -1,5 +1,6 @@
 """The API process."""
 
+import logging
 import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -35,6 +36,8 @@ from common.logs import set_up_logs
 from common.memory import freeze_start_up
 from common.settings import Settings
 
+logger = logging.getLogger(__name__)
+
 
 def create_app(settings: Settings) -> FastAPI:
     """The application; its services live from start-up to shutdown."""
@@ -43,10 +46,14 @@ def create_app(settings: Settings) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with open_services(settings) as services:
             app.state.services = services
+            if services.directory.open:
+                served = "everybody" if settings.open_access else "this machine"
+                logger.warning("no tenant is set up: no keys are asked for", extra={"served": served})
             freeze_start_up()
             yield
 
-    app = FastAPI(lifespan=lifespan, openapi_url=None)  # our own door shows the document
+    # Our own door shows the document; a redirect would name a scheme that a proxy's client doesn't use.
+    app = FastAPI(lifespan=lifespan, openapi_url=None, redirect_slashes=False)
     doors = (
         chat,
         rag,
@@ -114,6 +121,7 @@ def serve(settings: Settings) -> None:
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # whoever asks must not be able to say from where
         backlog=4096,
         timeout_graceful_shutdown=math.ceil(settings.drain_s),
     )

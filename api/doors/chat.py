@@ -84,7 +84,7 @@ def bearer_of(headers: Headers) -> str:
 
 
 def turn_headers(live: LiveTurn) -> dict[str, str]:
-    """The headers that name the turn, and its tenant's limits. A session's name may hold what a header may not, so it is quoted."""
+    """The headers that name the turn, and its limits. A session's name may hold anything, so it is quoted."""
     named = {"X-Session-ID": live.turn.session.quoted, "X-Turn-ID": live.turn.turn}
     return named | live.limit_headers
 
@@ -110,7 +110,7 @@ def stream_answer(
 async def answer_whole(
     request: Request, services: Services, live: LiveTurn, whole: Callable[[LiveTurn], dict[str, Any]]
 ) -> Response:
-    """Wait for the end, and give what `whole` makes of it. Raises TurnFailed and what `while_waiting` does."""
+    """Wait for the end, and give what `whole` makes of it. Raises TurnFailed, ClientLeft, Unauthorized."""
     await while_waiting(request, _follow_to_end(live), lambda: services.turns.client_left(live))
     ending = live.fold.ending
     if ending and ending.error:
