@@ -23,8 +23,15 @@ Plan = Callable[[Pipe], Awaitable[Build]]
 """Reads what it needs to know over a pipe, and answers what is to be written."""
 
 
+def nothing(pipe: Pipe) -> None:
+    """Nothing is to be written beside."""
+
+
 class TenantStore:
-    """All tenants and keys. Each act raises STORE_ERRORS, and a FastReplyError where it can't be done."""
+    """All tenants and keys. Each act raises STORE_ERRORS, and a FastReplyError where it can't be done.
+
+    What is to be written `beside` a change is written with it, or not at all.
+    """
 
     def __init__(self, stores: Stores, seal: Seal | None) -> None:
         self._stores = stores
@@ -65,13 +72,15 @@ class TenantStore:
         text = await self._stores.queue.hget(keys.TENANTS, name)  # type: ignore[misc]
         return TenantConfig.model_validate_json(_found(text))
 
-    async def put_tenant(self, name: str, config: TenantConfig, *, create: bool | None = None) -> bool:
+    async def put_tenant(
+        self, name: str, config: TenantConfig, *, create: bool | None = None, beside: Build = nothing
+    ) -> bool:
         """Keep a tenant; whether it is new. `create`: it must be new, or must not; None: it may be either.
 
         Raises BadRequest, Conflict, NotFound.
         """
         if not valid_tenant(name):
-            raise BadRequest("1 to 40 lower-case letters, digits and, not first, - and _", param="name")
+            raise BadRequest("id: has 1 to 40 lower-case letters, digits and, not first, - and _", param="id")
         is_new = False
 
         async def plan(pipe: Pipe) -> Build:
@@ -87,10 +96,10 @@ class TenantStore:
             text = self._checked(config, old)
             return lambda pipe: pipe.hset(keys.TENANTS, name, text)
 
-        await self._write(plan)
+        await self._write(plan, beside)
         return is_new
 
-    async def change_tenant(self, name: str, change: Change) -> TenantConfig:
+    async def change_tenant(self, name: str, change: Change, beside: Build = nothing) -> TenantConfig:
         """Put the changed in place of what there is, and answer it. `change` may be asked several times.
 
         Raises BadRequest, NotFound, and what `change` raises.
@@ -104,10 +113,10 @@ class TenantStore:
             changed = TenantConfig.model_validate_json(text)
             return lambda pipe: pipe.hset(keys.TENANTS, name, text)
 
-        await self._write(plan)
+        await self._write(plan, beside)
         return changed
 
-    async def delete_tenant(self, name: str) -> None:
+    async def delete_tenant(self, name: str, beside: Build = nothing) -> None:
         """Delete a tenant and its keys; the keeper deletes what it leaves behind. Raises NotFound."""
 
         async def plan(pipe: Pipe) -> Build:
@@ -122,11 +131,12 @@ class TenantStore:
 
             return write
 
-        await self._write(plan)
+        await self._write(plan, beside)
 
-    async def rotate_secrets(self) -> int:
+    async def rotate_secrets(self, beside: Callable[[str], Build] = lambda tenant: nothing) -> int:
         """Seal every secret with the newest key; how many were sealed with another one.
 
+        `beside`: what is written with the change of a tenant, by its name.
         Raises Conflict, when all others are done, if no key opens a secret.
         """
         lost: list[str] = []
@@ -136,7 +146,7 @@ class TenantStore:
             lost += [f"tenants.{name}.secrets.{secret}" for secret, text in fresh.items() if text is None]
             if stale := {s for s, text in fresh.items() if text not in (None, config.secrets[s])}:
                 try:
-                    await self.change_tenant(name, self._reseal)
+                    await self.change_tenant(name, self._reseal, beside(name))
                 except NotFound:
                     continue  # it was deleted meanwhile
                 count += len(stale)
@@ -158,7 +168,7 @@ class TenantStore:
         texts = await self._stores.queue.hgetall(keys.API_KEYS)  # type: ignore[misc]
         return {key_id: KeyConfig.model_validate_json(t) for key_id, t in _keys_of(tenant, texts).items()}
 
-    async def put_key(self, key_id: str, key: KeyConfig) -> None:
+    async def put_key(self, key_id: str, key: KeyConfig, beside: Build = nothing) -> None:
         """Keep a key of a tenant. Raises NotFound without that tenant, Conflict where it is another's."""
 
         async def plan(pipe: Pipe) -> Build:
@@ -168,9 +178,9 @@ class TenantStore:
                 raise Conflict("there is a key of this id", code="key_exists")
             return lambda pipe: pipe.hset(keys.API_KEYS, key_id, _dump(key))
 
-        await self._write(plan)
+        await self._write(plan, beside)
 
-    async def revoke_key(self, tenant: str, key_id: str) -> KeyConfig:
+    async def revoke_key(self, tenant: str, key_id: str, beside: Build = nothing) -> KeyConfig:
         """Revoke a tenant's key, and answer it. One that is revoked stays so. Raises NotFound."""
         revoked: KeyConfig
 
@@ -183,12 +193,12 @@ class TenantStore:
             revoked = key.model_copy(update={"revoked_at": key.revoked_at or datetime.now(UTC)})
             return lambda pipe: pipe.hset(keys.API_KEYS, key_id, _dump(revoked))
 
-        await self._write(plan)
+        await self._write(plan, beside)
         return revoked
 
     # What they have in common.
 
-    async def _write(self, plan: Plan) -> None:
+    async def _write(self, plan: Plan, beside: Build) -> None:
         """Carry a plan out, if nobody has changed anything since it looked; else plan anew."""
         async with self._stores.queue.pipeline(transaction=True) as pipe:
             while True:
@@ -196,6 +206,7 @@ class TenantStore:
                 write = await plan(pipe)
                 pipe.multi()  # type: ignore[no-untyped-call]
                 write(pipe)
+                beside(pipe)
                 pipe.incr(keys.TENANTS_VERSION)
                 try:
                     await pipe.execute()
@@ -226,13 +237,17 @@ class TenantStore:
 
 def refused(error: ValidationError) -> BadRequest:
     """What a client is told of a wrong configuration: every mistake, and where the first one is."""
-    lines = mistakes(error.errors(include_url=False, include_input=False))
+    return refused_for(mistakes(error.errors(include_url=False, include_input=False)))
+
+
+def refused_for(lines: list[str]) -> BadRequest:
+    """The same, of lines that begin with their field."""
     return BadRequest("; ".join(lines), code="invalid_configuration", param=lines[0].partition(":")[0])
 
 
 def _found(text: bytes | None) -> bytes:
     if text is None:
-        raise NotFound("there is no such tenant", code="tenant_not_found")
+        raise NotFound("there is no such tenant", code="tenant_not_found", param="tenant")
     return text
 
 
