@@ -80,7 +80,7 @@ class TenantStore:
         Raises BadRequest, Conflict, NotFound.
         """
         if not valid_tenant(name):
-            raise BadRequest("id: has 1 to 40 lower-case letters, digits and, not first, - and _", param="id")
+            raise BadRequest("1 to 40 lower-case letters, digits and, not first, - and _", param="name")
         is_new = False
 
         async def plan(pipe: Pipe) -> Build:
