@@ -112,6 +112,7 @@ end
 if refused_by ~= '' then
   replaced = {}
 else
+  for _, command in ipairs(asked.list) do redis.call(unpack(command)) end
   if most.turns > 0 then
     redis.call('ZADD', starts_key, now_ms, asked.turn)
     redis.call('PEXPIRE', starts_key, MINUTE)
@@ -127,7 +128,6 @@ else
     redis.call('ZREM', sessions_key, session)
     redis.call('ZADD', deleted_key, asked.void_ms, session)
   end
-  for _, command in ipairs(asked.list) do redis.call(unpack(command)) end
 end
 
 local last = redis.call('ZRANGE', starts_key, -1, -1, 'WITHSCORES')[2]
@@ -237,7 +237,11 @@ def _listing(stores: Stores, turn: TurnRef, lease_ms: int) -> list[list[str]]:
     queue.hold_turns(pipe, [turn], now_ms + lease_ms)
     queue.list_turn(pipe, turn, now_ms)
     commands: list[tuple[tuple[Any, ...], Any]] = pipe.command_stack
-    return [[str(part) for part in command] for command, _ in commands]
+    return [[_text(part) for part in command] for command, _ in commands]
+
+
+def _text(part: Any) -> str:
+    return part.decode() if isinstance(part, bytes) else str(part)
 
 
 async def take_back(stores: Stores, turn: TurnRef) -> None:

@@ -1,7 +1,7 @@
 """A process that starts a turn and is killed on the way; run by the tests of the start.
 
 Arguments: the settings, as JSON; the policy, as JSON; how many round trips of the start it lives through; the
-idempotency key of its request, if it has one.
+idempotency key of its request, empty where it has none; its tenant's limits, as JSON.
 """
 
 import asyncio
@@ -12,12 +12,16 @@ from dataclasses import replace
 from typing import Any
 
 import orjson
+from limited import LimitedDirectory
 from parts import ask, open_past, open_starter
 from redis.asyncio.client import Pipeline
 
+from api.admission import Admissions
 from api.once import name_once
+from common.sessions import Sessions
 from common.settings import Settings
 from common.stores import open_stores
+from common.tenants.config import Limits
 
 
 def _die_after(round_trips: int) -> None:
@@ -40,7 +44,9 @@ def _die_after(round_trips: int) -> None:
     Pipeline.immediate_execute_command = counted(Pipeline.immediate_execute_command)  # type: ignore[method-assign]
 
 
-async def _main(settings: Settings, policy: dict[str, Any], round_trips: int, key: str | None) -> None:
+async def _main(
+    settings: Settings, policy: dict[str, Any], round_trips: int, key: str = "", limits: str = "{}"
+) -> None:
     async with open_stores(settings) as stores:
         await stores.sync_clocks()
         starter, request = open_starter(settings, stores), ask("s1", **policy)
@@ -49,6 +55,9 @@ async def _main(settings: Settings, policy: dict[str, Any], round_trips: int, ke
         turn, planned = starter.plan(request)
         print(turn.turn, flush=True)
         _die_after(round_trips)
+        if limits != "{}":
+            directory = LimitedDirectory(settings, stores, Limits(**orjson.loads(limits)))
+            await Admissions(settings, stores, Sessions(stores, None), directory).admit(turn, planned)
         if not key:
             await starter.write(turn, planned)
             return
@@ -62,6 +71,6 @@ if __name__ == "__main__":
             Settings(**orjson.loads(sys.argv[1])),
             orjson.loads(sys.argv[2]),
             int(sys.argv[3]),
-            sys.argv[4] if len(sys.argv) > 4 else None,
+            *sys.argv[4:],
         )
     )

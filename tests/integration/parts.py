@@ -6,10 +6,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
+from limited import LimitedDirectory
 from waiting import end, until
 
 from api.admission import Admissions
 from api.past import Past
+from api.pressure import Pressure
 from api.requests import TurnRequest
 from api.start import TurnStarter
 from api.turns import Turns
@@ -21,6 +23,7 @@ from common.reader import LogReader
 from common.sessions import Sessions
 from common.settings import Settings
 from common.stores import Stores, open_stores
+from common.tenants.config import Limits
 from common.tenants.directory import Directory
 from workers.lane import LaneRunner
 from workers.providers.base import Provider
@@ -142,14 +145,14 @@ class Api:
 
 
 @asynccontextmanager
-async def open_api(settings: Settings) -> AsyncIterator[Api]:
-    """A working replica."""
+async def open_api(settings: Settings, limits: Limits | None = None) -> AsyncIterator[Api]:
+    """A working replica, to which every tenant has these limits."""
     async with open_stores(settings) as stores:
         await stores.sync_clocks()
         reader = LogReader(stores, settings.reread_s)
         pace = Pace(stores)
-        directory = Directory(settings, stores)
-        starter = TurnStarter(settings, stores, directory, pace)
+        directory = LimitedDirectory(settings, stores, limits or Limits())
+        starter = TurnStarter(settings, stores, directory, pace, Pressure(settings, stores, directory))
         sessions = Sessions(stores, open_archive(settings.archive_url))
         past = Past(settings, stores, sessions, directory)
         admissions = Admissions(settings, stores, sessions, directory)
@@ -167,7 +170,8 @@ async def open_api(settings: Settings) -> AsyncIterator[Api]:
 
 def open_starter(settings: Settings, stores: Stores) -> TurnStarter:
     """What starts turns, where nothing is known of the models' pace."""
-    return TurnStarter(settings, stores, Directory(settings, stores), Pace(stores))
+    directory = Directory(settings, stores)
+    return TurnStarter(settings, stores, directory, Pace(stores), Pressure(settings, stores, directory))
 
 
 def open_past(settings: Settings, stores: Stores) -> Past:
