@@ -6,6 +6,9 @@ from api.requests import TurnRequest
 from common.policy import DraftPolicy, Policy
 from common.profiles import Profile
 
+SHED = "shed"
+"""The reason where the workers are too busy for drafts."""
+
 
 def why_no_draft(profile: Profile, policy: Policy, request: TurnRequest) -> str:
     """The reason for the full speaking alone, in a few words; empty where a draft may speak first."""

@@ -12,6 +12,7 @@ from api.admission import Admissions
 from api.audio_feed import AudioFeed
 from api.doorkeeper import Doorkeeper
 from api.past import Past
+from api.pressure import Pressure
 from api.start import TurnStarter
 from api.transcription import Transcriber
 from api.turns import Turns
@@ -53,13 +54,15 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         pace = Pace(stores)
         reader = LogReader(stores, settings.reread_s)
         sessions = Sessions(stores, open_archive(settings.archive_url))
-        starter = TurnStarter(settings, stores, directory, pace)
+        pressure = Pressure(settings, stores, directory)
+        starter = TurnStarter(settings, stores, directory, pace, pressure)
         past = Past(settings, stores, sessions, directory)
         admissions = Admissions(settings, stores, sessions, directory)
         turns = Turns(settings, stores, reader, sessions, starter, past, admissions)
         with suppress(*STORE_ERRORS):
             await stores.sync_clocks()
             await directory.refresh()
+            await pressure.look()
         audio = AudioFeed(stores, settings.reread_s)
         transcriber = Transcriber(settings) if settings.transcription_url else None
         background = [
@@ -67,6 +70,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             asyncio.create_task(reader.run()),
             asyncio.create_task(turns.run()),
             asyncio.create_task(pace.run()),
+            asyncio.create_task(pressure.run()),
             asyncio.create_task(directory.run()),
             asyncio.create_task(doorkeeper.run()),
         ]

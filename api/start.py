@@ -7,8 +7,9 @@ from typing import Any
 
 import orjson
 
-from api.drafting import form_forbids, prose_breaks, why_no_draft
+from api.drafting import SHED, form_forbids, prose_breaks, why_no_draft
 from api.once import AlreadyStarted, Claim
+from api.pressure import Pressure
 from api.requests import Knowledge, TurnRequest, merge_policy
 from common import credentials, keys, log, queue
 from common.credentials import Credentials
@@ -33,11 +34,14 @@ logger = logging.getLogger(__name__)
 class TurnStarter:
     """Writes what makes a turn exist; from then on it ends, whatever becomes of this process."""
 
-    def __init__(self, settings: Settings, stores: Stores, directory: Directory, pace: Pace) -> None:
+    def __init__(
+        self, settings: Settings, stores: Stores, directory: Directory, pace: Pace, pressure: Pressure
+    ) -> None:
         self._settings = settings
         self._stores = stores
         self._directory = directory
         self._pace = pace
+        self._pressure = pressure
         self._seal = seal_of(settings)
         if settings.upstream_auth == "passthrough" and not self._seal:
             logger.error("callers' keys can't be passed on without FAST_REPLY_SECRET_KEY")
@@ -50,6 +54,8 @@ class TurnStarter:
         if request.policy and policy.filler.is_early:
             logger.warning("a filler is due early", extra={"delay_ms": policy.filler.delay_ms})
         reason = why_no_draft(profile, policy, request)
+        if not reason and self._pressure.sheds_draft(tenant.id):
+            reason = SHED
         policy = policy.model_copy(update={"filler": _filler(policy, request, drafted=not reason)})
         late = (
             not reason
@@ -111,12 +117,13 @@ class TurnStarter:
         """Make the turn exist, in one round trip where log and queue share a server.
 
         `beside`: what else goes to the queue's server, together with the lease.
-        Raises BadRequest where the request can't be written down, AlreadyStarted where another has started
-        it for the same key, STORE_ERRORS where a store is away.
+        Raises BadRequest where the request can't be written down, Overloaded where the workers can't keep up,
+        AlreadyStarted where another has started it for the same key, STORE_ERRORS where a store is away.
 
         Where they don't, the order lets the sweep mend a death in between: a lease without a turn is dropped,
         a turn without jobs is ended, or given them.
         """
+        self._pressure.admit(turn, _first_lanes(started))
         try:
             return Entry(await self._write(turn, started, claim, beside or _nothing), started)
         except orjson.JSONEncodeError:  # deeper JSON can be read than written
@@ -167,11 +174,12 @@ class TurnStarter:
 
     def _jobs(self, pipe: Pipe, turn: TurnRef, started: TurnStarted) -> None:
         now_ms, lease_ms = self._stores.queue_clock.now_ms(), self._settings.lane_lease_ms
-        for lane in [name for name, asked in started.lanes.items() if not asked.get("late")]:
-            queue.put(pipe, JobRef(turn, _lane(lane), 1), now_ms, lease_ms)
+        for lane in _first_lanes(started):
+            queue.put(pipe, JobRef(turn, lane, 1), now_ms, lease_ms)
         if started.speech:
             queue.put(pipe, JobRef(turn, "speech", 1), now_ms, lease_ms)
             pipe.publish(keys.wake(turn.session), b"")  # what is still spoken of an earlier turn falls silent
+        self._pressure.sent(turn)
 
 
 def _session(request: TurnRequest) -> SessionRef:
@@ -219,8 +227,11 @@ def _nothing(pipe: Pipe) -> None:
     """For whom nothing else is to be written."""
 
 
-def _lane(name: str) -> Lane:
-    return "draft" if name == "draft" else "full"
+def _first_lanes(started: TurnStarted) -> list[Lane]:
+    """The lanes that begin at once."""
+    return [
+        "draft" if name == "draft" else "full" for name, ask in started.lanes.items() if not ask.get("late")
+    ]
 
 
 def _lanes(

@@ -53,7 +53,8 @@ class Turns:
     async def start(self, request: TurnRequest) -> LiveTurn:
         """Start a turn and follow it; a retry joins the turn that it has started before.
 
-        Raises BadRequest, Conflict, RateLimited, Unavailable where a store is away, and what `attach` raises.
+        Raises BadRequest, Conflict, RateLimited, Overloaded, Unavailable where a store is away, and what
+        `attach` raises.
         """
         self._admissions.check_sizes(request)
         turn, planned = self._starter.plan(request)

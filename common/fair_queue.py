@@ -8,7 +8,7 @@ never a cluster.
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from arq.constants import in_progress_key_prefix
@@ -205,6 +205,16 @@ class Load:
         free, most = self.slots - (self.jobs - queued), most_slots(self.slots, share)
         may_run = sum(min(n, max(0, most - self.running.get(t, 0))) for t, n in self.waiting.items())
         return queued - max(0, min(free, may_run))
+
+    def with_more(self, jobs: Mapping[str, int]) -> "Load":
+        """The same with more jobs that wait, by tenant."""
+        waiting = {**self.waiting, **{t: self.waiting.get(t, 0) + n for t, n in jobs.items() if n}}
+        return replace(self, jobs=self.jobs + sum(jobs.values()), waiting=waiting)
+
+    def presses(self, tenant: str, share: float, at: float) -> bool:
+        """Whether the backlog is over `at` of the slots, and this tenant waits for no less than its part."""
+        backlog, parts = self.backlog(share), len({*self.waiting, tenant})
+        return backlog > at * self.slots and self.waiting.get(tenant, 0) * parts >= backlog
 
 
 def look(pipe: Pipe, lane: Lane) -> None:
