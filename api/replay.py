@@ -59,7 +59,8 @@ def read_begin(text: str) -> Begin:
 def read_entry_id(param: str, text: str) -> tuple[int, int]:
     """An entry's id. Raises BadRequest with the parameter's name."""
     millis, dash, number = text.partition("-")
-    if dash and all(part.isascii() and part.isdigit() and int(part) < 2**64 for part in (millis, number)):
+    parts = (millis, number)
+    if dash and all(p.isascii() and p.isdigit() and len(p) <= 20 and int(p) < 2**64 for p in parts):
         return int(millis), int(number)
     raise BadRequest(f"{param} is no event's id", param=param)
 

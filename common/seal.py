@@ -3,6 +3,8 @@
 import base64
 import hashlib
 from collections.abc import Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
@@ -32,12 +34,12 @@ class Seal:
 
     def rotate(self, sealed: bytes) -> bytes | None:
         """The same text sealed with the newest key; None where none of the keys opens it."""
-        try:
+        with suppress(InvalidToken):
             self._newest.decrypt(sealed)
             return sealed  # it is that already
-        except InvalidToken:
-            text = self.open(sealed)
-            return None if text is None else self.close(text)
+        with suppress(InvalidToken):
+            return self._all.rotate(sealed)  # it keeps its time
+        return None
 
     # Secrets as they are written down: `sealed:…`.
 
@@ -53,6 +55,14 @@ class Seal:
         """The same sealed with the newest key; None where it can't be opened."""
         sealed = self.rotate(written.removeprefix(MARK).encode()) if written.startswith(MARK) else None
         return MARK + sealed.decode() if sealed else None
+
+
+def set_at(written: str) -> datetime | None:
+    """When a secret was sealed first, which a seal shows to all; None where it isn't sealed."""
+    if not written.startswith(MARK):
+        return None
+    head = base64.urlsafe_b64decode(written.removeprefix(MARK)[:12])  # version, 1 byte; seconds, 8 bytes
+    return datetime.fromtimestamp(int.from_bytes(head[1:]), UTC)
 
 
 def _fernet(secret_key: str) -> Fernet:
