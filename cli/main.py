@@ -67,6 +67,14 @@ class Kind(StrEnum):
     speech = "speech"
 
 
+class UsageBy(StrEnum):
+    """What usage may be put together by."""
+
+    DAY = "day"
+    PROFILE = "profile"
+    TOTAL = "total"
+
+
 @app.command()
 def up(
     port: Port = None,
@@ -263,6 +271,33 @@ def knowledge_delete(
         raise typer.BadParameter("name documents, or say --all")
 
     raise typer.Exit(delete(url, key, collection, documents or []))
+
+
+@app.command()
+def usage(
+    tenant: Annotated[str, typer.Option(help="This tenant's alone, where the operator asks.")] = "",
+    first: Annotated[str, typer.Option("--from", metavar="DATE", help="From this day on, in UTC.")] = "",
+    last: Annotated[str, typer.Option("--to", metavar="DATE", help="Up to and with this day.")] = "",
+    profile: Annotated[str, typer.Option(help="This profile's alone.")] = "",
+    by: Annotated[
+        UsageBy | None, typer.Option(help="What a row is for (else for a day and a profile).")
+    ] = None,
+    csv: Annotated[bool, typer.Option("--csv", help="All counters, as CSV.")] = False,
+    url: Gateway = LOCAL,
+    key: Annotated[
+        str,
+        typer.Option(
+            envvar=["FAST_REPLY_OPERATOR_TOKEN", "FAST_REPLY_KEY"],
+            help="The operator's token, or the tenant's key.",
+        ),
+    ] = "",
+) -> None:
+    """Show what turns have cost, the last 30 days' unless told otherwise."""
+    from cli.usage import show
+
+    asked = {"tenant": tenant, "from": first, "to": last, "profile": profile, "by": by.value if by else ""}
+    given = {name: value for name, value in asked.items() if value}
+    raise typer.Exit(show(url, key, given, as_csv=csv))
 
 
 @app.command("full-only")
