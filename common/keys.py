@@ -165,6 +165,9 @@ UNSETTLED = "fr:unsettled"
 and goes once, with its accounting.
 """
 
+USED = "fr:usage"
+"""Set: tenants that have, or had, usage. Nothing is taken out of it."""
+
 REDACTING = "fr:redacting"
 """Sorted set: ended turns whose words are to be masked or dropped, by when, ms. They go when it is done."""
 
@@ -190,6 +193,11 @@ KEEPING = "fr:keeping"
 def telling(member: str) -> str:
     """String: the worker that tries this member of `TELLING` now. Goes after the try; expires after 55 s."""
     return f"fr:telling:{member}"
+
+
+def redacting(session: SessionRef) -> str:
+    """String: the worker that rewrites this session's log now. Goes after it; expires after 30 s."""
+    return f"fr:redacting:{session}"
 
 
 UPSTREAMS_BUSY = "fr:upstreams:busy"

@@ -8,6 +8,8 @@ import asyncio
 import logging
 import random
 
+import orjson
+
 from common import keys
 from common.events import TurnEnded
 from common.keys import TurnRef, parse_lease
@@ -29,41 +31,35 @@ _TURN_AGAIN_MS = 5_000
 _BROKEN_AGAIN_MS = 60_000
 _PATIENCE_MS = 5_000  # longer than a lane's lease a worker's last words may take
 _DEADLINE_MS = 120_000
-_BUDGET_S = 2 * 86_400
 _DAY_S = 86_400
+_BUDGET_S = 2 * _DAY_S
 
 _TAKE = """
-local due = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'LIMIT', 0, ARGV[2])
-for _, turn in ipairs(due) do
-    redis.call('ZADD', KEYS[1], ARGV[3], turn)
-end
+local now_ms, count, held_until_ms = unpack(ARGV)
+local due = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now_ms, 'LIMIT', 0, count)
+for _, turn in ipairs(due) do redis.call('ZADD', KEYS[1], held_until_ms, turn) end
 return due
 """
 
 _SETTLE = """
-local turn, used = ARGV[1], ARGV[2]
-if redis.call('ZREM', KEYS[1], turn) == 0 then
-    return 0
+local unsettled_key, reserved_key, usage_key, used_key, redacting_key = unpack(KEYS)
+local asked = cjson.decode(ARGV[1])
+if redis.call('ZREM', unsettled_key, asked.turn) == 0 then return end  -- it is settled
+local day, reserved = string.match(redis.call('HGET', reserved_key, asked.turn) or '', '(%d+):(%d+)')
+if day then
+  redis.call('HDEL', reserved_key, asked.turn)
+  redis.call('HINCRBY', asked.tokens_of .. day, 'reserved', '-' .. reserved)
+  redis.call('HINCRBY', asked.tokens_of .. day, 'spent', asked.tokens)
+  redis.call('EXPIRE', asked.tokens_of .. day, asked.tokens_last_s, 'NX')  -- mostly who reserved has set it
 end
-local reserved = redis.call('HGET', KEYS[2], turn)
-if reserved then
-    local day, amount = string.match(reserved, '^(%d+):(%d+)$')
-    local tokens = ARGV[3] .. day
-    redis.call('HINCRBY', tokens, 'reserved', '-' .. amount)
-    redis.call('HINCRBY', tokens, 'spent', used)
-    redis.call('EXPIRE', tokens, ARGV[4], 'NX')  -- who reserved has set it
-    redis.call('HDEL', KEYS[2], turn)
+if asked.redact_ms > 0 then redis.call('ZADD', redacting_key, asked.redact_ms, asked.turn) end
+for counter, number in pairs(asked.counts) do
+  redis.call('HINCRBY', usage_key, counter, number)
 end
-if ARGV[6] ~= '' then
-    redis.call('ZADD', KEYS[4], ARGV[6], turn)
+if next(asked.counts) then
+  redis.call('EXPIRE', usage_key, asked.usage_lasts_s)
+  redis.call('SADD', used_key, asked.tenant)
 end
-for place = 7, #ARGV, 2 do
-    redis.call('HINCRBY', KEYS[3], ARGV[place], ARGV[place + 1])
-end
-if #ARGV > 6 then
-    redis.call('EXPIRE', KEYS[3], ARGV[5])
-end
-return 1
 """
 
 
@@ -167,14 +163,25 @@ class Settler:
     ) -> None:
         """Write all that a turn counts for, unless somebody has."""
         tenant, now_ms = turn.session.tenant, self._stores.queue_clock.now_ms()
-        redact_ms = "" if record == "full" else str(now_ms + int(self._settings.redact_after_s * 1000))
-        lasting = (keys.UNSETTLED, keys.reserved(tenant), keys.usage(tenant, day), keys.REDACTING)
-        expiry = (str(_BUDGET_S), str(self._settings.usage_days * _DAY_S))
-        about = (str(turn), str(tokens(counts)), keys.tokens(tenant, ""), *expiry, redact_ms)
-        added = [(field(profile, name), str(number)) for name, number in counts.items() if number]
-        counters = [word for counter in added for word in counter]
+        asked = {
+            "turn": str(turn),
+            "tenant": tenant,
+            "tokens": tokens(counts),
+            "tokens_of": keys.tokens(tenant, ""),
+            "tokens_last_s": _BUDGET_S,
+            "counts": {field(profile, name): number for name, number in counts.items() if number},
+            "usage_lasts_s": self._settings.usage_days * _DAY_S,
+            "redact_ms": 0 if record == "full" else now_ms + int(self._settings.redact_after_s * 1000),
+        }
+        names = (
+            keys.UNSETTLED,
+            keys.reserved(tenant),
+            keys.usage(tenant, day),
+            keys.USED,
+            keys.REDACTING,
+        )
         await self._stores.on_queue.run(
-            lambda pipe: pipe.eval(_SETTLE, len(lasting), *lasting, *about, *counters)
+            lambda pipe: pipe.eval(_SETTLE, len(names), *names, orjson.dumps(asked).decode())
         )
 
     async def _look_again(self, turn: TurnRef, in_ms: int) -> None:
