@@ -131,8 +131,10 @@ class Api:
     """One API replica's parts."""
 
     stores: Stores
+    directory: LimitedDirectory
     starter: TurnStarter
     reader: LogReader
+    admissions: Admissions
     turns: Turns
     pace: Pace
     tasks: list["asyncio.Task[None]"]
@@ -158,13 +160,14 @@ async def open_api(settings: Settings, limits: Limits | None = None) -> AsyncIte
         admissions = Admissions(settings, stores, sessions, directory)
         turns = Turns(settings, stores, reader, sessions, starter, past, admissions)
         tasks = [asyncio.create_task(work) for work in (reader.run(), turns.run(), pace.run())]
-        api = Api(stores, starter, reader, turns, pace, tasks)
+        api = Api(stores, directory, starter, reader, admissions, turns, pace, tasks)
         try:
             yield api
             if not any(task.cancelled() or task.cancelling() for task in tasks):
                 _assert_alive(tasks)
         finally:
             turns.close()
+            admissions.close()
             await end(*tasks)
 
 
