@@ -6,63 +6,140 @@ makes the one default tenant.
 
 import asyncio
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import replace
+
+from pydantic import SecretStr, ValidationError
 
 from common.keys import DEFAULT_TENANT
+from common.seal import seal_of
 from common.settings import Settings
 from common.stores import STORE_ERRORS, Stores
-from common.tenants.config import KeyConfig
-from common.tenants.tenant import Tenant, default_tenant
+from common.tenants.config import KeyConfig, TenantConfig
+from common.tenants.file import open_file
+from common.tenants.stored import TenantStore
+from common.tenants.tenant import Tenant, build_tenant, default_tenant
+from common.tenants.texts import Source, Texts
 
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """All tenants and keys as of one moment. `configured`: somebody has set up tenants at some time."""
-
-    tenants: Mapping[str, Tenant] = field(default_factory=dict)
-    keys: Mapping[str, KeyConfig] = field(default_factory=dict)
-    configured: bool = False
-
-
 class Directory:
-    """Who the tenants are. What it said last holds while the store is away."""
+    """Who the tenants are. What it said last holds while the store is away, or the file is wrong."""
 
     def __init__(self, settings: Settings, stores: Stores) -> None:
-        self._settings = settings
-        self._stores = stores
+        self._source = _source(settings, stores)
+        self._refresh_s = settings.tenants_refresh_s
         self._default = default_tenant(settings)
-        self._now = Snapshot()
-        self.known = False  # whether it could be looked at since the process began
+        self._looking = asyncio.Lock()
+        self._texts: Texts | None = None
+        self._tenants: dict[str, Tenant] = {}
+        self._keys: dict[str, KeyConfig] = {}
+        self._configured = False
+        self._change = asyncio.Event()
+
+    @property
+    def known(self) -> bool:
+        """Whether it could be looked at since the process began."""
+        return self._texts is not None
 
     @property
     def open(self) -> bool:
         """Whether nobody has set up tenants: the default tenant needs no key."""
-        return self.known and not self._now.configured
+        return self.known and not self._configured
 
     def tenant(self, name: str) -> Tenant | None:
         """The tenant of this id. The default one is there even where others are set up, but has no keys."""
-        return self._now.tenants.get(name) or (self._default if name == DEFAULT_TENANT else None)
+        return self._tenants.get(name) or (self._default if name == DEFAULT_TENANT else None)
 
     def all(self) -> list[Tenant]:
         """Every tenant."""
-        return [*self._now.tenants.values()] or [self._default]
+        return [*self._tenants.values()] or [self._default]
 
     def key(self, key_id: str) -> KeyConfig | None:
-        """The key of this id, valid or not."""
-        return self._now.keys.get(key_id)
+        """The key of this id, valid or not; None too where its tenant is disabled."""
+        key = self._keys.get(key_id)
+        tenant = self._tenants.get(key.tenant) if key else None
+        return key if tenant and not tenant.disabled else None
+
+    @property
+    def texts(self) -> Texts:
+        """What was written down of all tenants and keys when it was looked last."""
+        return self._texts or Texts()
+
+    async def changed(self) -> None:
+        """Wait for the next change of any tenant or key; the first look is one."""
+        await self._change.wait()
 
     async def refresh(self) -> None:
         """Look now. Raises STORE_ERRORS."""
-        self.known = True
+        async with self._looking:
+            texts = await self._source.look(self._texts)
+            if texts is not None and texts is not self._texts:
+                self._take(texts)
 
     async def run(self) -> None:
         """Keep looking until cancelled."""
+        failing = False
         while True:
             try:
                 await self.refresh()
+                failing = False
             except STORE_ERRORS as error:
-                logger.warning("could not look at the tenants", extra={"error": type(error).__name__})
-            await asyncio.sleep(self._settings.tenants_refresh_s)
+                if not failing:
+                    logger.warning("could not look at the tenants", extra={"error": type(error).__name__})
+                failing = True
+            await asyncio.sleep(self._refresh_s)
+
+    def _take(self, texts: Texts) -> None:
+        """Know what these texts say. What stands in them as before is not built anew."""
+        before = self.texts
+        tenants: dict[str, Tenant] = {}
+        for name, text in texts.tenants.items():
+            known = self._tenants.get(name)
+            tenant = known if text == before.tenants.get(name) else self._build(name, text) or known
+            if tenant:
+                tenants[name] = tenant
+        keys: dict[str, KeyConfig] = {}
+        for key_id, text in texts.keys.items():
+            same = text == before.keys.get(key_id)
+            if key := self._keys.get(key_id) if same else _read_key(key_id, text):
+                keys[key_id] = key
+        self._texts, self._tenants, self._keys = texts, tenants, keys
+        # A store that has lost everything must not open the doors.
+        self._configured = self._configured or texts.version is not None
+        self._change.set()
+        self._change = asyncio.Event()
+
+    def _build(self, name: str, text: bytes) -> Tenant | None:
+        """The tenant with its secrets opened; None where its text can't be read."""
+        try:
+            config = TenantConfig.model_validate_json(text)
+        except ValidationError:  # a later version wrote it, perhaps
+            logger.error("a tenant can't be read: it stays as it was", extra={"tenant": name})
+            return None
+        opened = {secret: self._source.open_secret(written) for secret, written in config.secrets.items()}
+        for secret in (secret for secret, value in opened.items() if value is None):
+            logger.error("a tenant's secret can't be opened", extra={"tenant": name, "secret": secret})
+        secrets = {secret: SecretStr(value) for secret, value in opened.items() if value is not None}
+        tenant = build_tenant(name, config, secrets)
+        if name != DEFAULT_TENANT or config.profiles:
+            return tenant
+        return replace(  # the environment's profiles, and its secrets beside the configured ones
+            self._default,
+            secrets={**self._default.secrets, **secrets},
+            request_secrets=tenant.request_secrets or None,
+            limits=tenant.limits,
+            disabled=tenant.disabled,
+        )
+
+
+def _source(settings: Settings, stores: Stores) -> Source:
+    return open_file(settings) if settings.tenants else TenantStore(stores, seal_of(settings))
+
+
+def _read_key(key_id: str, text: bytes) -> KeyConfig | None:
+    try:
+        return KeyConfig.model_validate_json(text)
+    except ValidationError:
+        logger.error("a key can't be read: it opens nothing", extra={"key": key_id})
+        return None

@@ -28,6 +28,7 @@ class Tenant:
     request_secrets: Mapping[str, frozenset[str]] | None = None
     limits: Limits = field(default_factory=Limits)
     passes_models: bool = False
+    disabled: bool = False  # its keys open nothing
 
     def names(self) -> list[str]:
         """What a client may ask for by `model`."""
@@ -69,7 +70,7 @@ def build_tenant(name: str, config: TenantConfig, secrets: Mapping[str, SecretSt
     profiles = {each: _profile(each, profile, secrets) for each, profile in config.profiles.items()}
     hosts = {secret: frozenset(allowed) for secret, allowed in config.request_secrets.items()}
     default = config.default_profile or next(iter(profiles), "")
-    return Tenant(name, profiles, default, secrets, hosts, config.limits)
+    return Tenant(name, profiles, default, secrets, hosts, config.limits, disabled=config.disabled)
 
 
 def _profile(name: str, config: ProfileConfig, secrets: Mapping[str, SecretStr]) -> Profile:
