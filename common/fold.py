@@ -19,6 +19,7 @@ from common.events import (
     LaneStarted,
     TimerFired,
     ToolPart,
+    TurnEnded,
     TurnInterrupted,
     TurnStarted,
 )
@@ -142,6 +143,8 @@ class Fold:
             self._reach(event)
         elif isinstance(event, TurnInterrupted):
             self._end("superseded" if event.by == "next_turn" else "interrupted")
+        elif isinstance(event, TurnEnded) and event.record != "full":
+            self._end(event.reason, event.error)  # the words that it ended by may be gone
         return self._out
 
     def break_off(self, error: dict[str, Any]) -> list[Release]:

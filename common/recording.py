@@ -30,12 +30,19 @@ _FIELDS = {name: frozenset(kind.__dataclass_fields__) for name, kind in KINDS.it
 
 @dataclass(frozen=True, slots=True)
 class RecordedTurn:
-    """One turn as the log has it. `events`: what follows its start, with ms since then; `start_ms`: that."""
+    """One turn as the log has it. `events`: what follows its start, with ms since then; `start_ms`: that.
+
+    `dropped`: its words are not kept.
+    """
 
     started: TurnStarted
     events: list[tuple[int, Event]]
     ended: TurnEnded | None
     start_ms: int = 0
+
+    @property
+    def dropped(self) -> bool:
+        return self.ended is not None and self.ended.record == "none"
 
 
 def write_line(entry: Entry) -> bytes:
@@ -141,6 +148,8 @@ def _add(opened: _Open, event: Event, ms: int) -> bool:
     if isinstance(event, TurnEnded):
         if turn.ended is None:
             opened.turn = replace(turn, ended=event)
+            if event.record != "full":  # what is left of the turn may end nowhere else
+                turn.events.append((ms - opened.start_ms, event))
         return not opened.lanes
     turn.events.append((ms - opened.start_ms, event))
     if isinstance(event, LaneStarted):

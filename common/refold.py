@@ -58,7 +58,7 @@ class Recorded(Refolded):
     def drifted(self) -> bool:
         """Whether this fold says something else than the one that wrote the ending."""
         ended, ending = self.turn.ended, self.fold.ending
-        if ended is None:
+        if ended is None or self.turn.dropped:
             return False
         now = (self.fold.hash(), self.fold.released, ending and ending.reason)
         return now != (ended.hash, ended.released, ended.reason)
@@ -81,7 +81,9 @@ def replay(turn: RecordedTurn) -> Recorded:
             whole.note_draft()
     if whole.drafted is None:
         whole.drafted = len(fold.draft.text)
-    if fold.ending is None:
+    if turn.dropped:
+        whole.unknown = "what was said is not kept"
+    elif fold.ending is None:
         whole.unknown = "the turn has not ended in the recording"
     elif whole.drifted:
         whole.unknown = "drift: it was heard otherwise than this version folds it"

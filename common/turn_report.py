@@ -24,12 +24,16 @@ from common.releases import DRAFT
 
 
 def report_turn(turn: RecordedTurn) -> dict[str, Any]:
-    """One turn, as far as it has come. Of one that another version folded, what was let out is null."""
+    """One turn, as far as it has come. What was let out is null where another version folded it.
+
+    So it is, with the rest of its words, where they were not kept: `record` says so.
+    """
     try:
         folded = replay(turn)
     except UnknownFold:
         folded = None
     started = turn.started
+    known = None if turn.dropped else folded
     return {
         "id": started.turn,
         "object": "session.turn",
@@ -39,12 +43,13 @@ def report_turn(turn: RecordedTurn) -> dict[str, Any]:
         "remembered": started.remembered,
         "caller": started.caller,
         "asked": _asked(started.request),
-        **(_released(folded) if folded else _UNKNOWN),
-        "lanes": {name: _lane(turn, name, folded) for name in started.lanes},
+        **(_released(known) if known else _UNKNOWN),
+        "lanes": {name: _lane(turn, name, known) for name in started.lanes},
         **_ending(turn, folded),
         "interrupted": _interrupted(turn),
         "fold": started.fold,
-        "drift": folded.drifted if folded and turn.ended else None,
+        "record": turn.ended.record if turn.ended else "full",
+        "drift": known.drifted if known and turn.ended else None,
     }
 
 

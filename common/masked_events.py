@@ -1,0 +1,179 @@
+"""The events of a turn with what is personal in them masked. Pure.
+
+What comes in many events is masked as a whole and cut as it was, so that each keeps its place and its length.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from common.events import (
+    Delta,
+    Event,
+    Extra,
+    LaneFinished,
+    LaneStarted,
+    Retrieved,
+    TimerFired,
+    ToolPart,
+    TurnEnded,
+    TurnStarted,
+)
+from common.fold import Fold
+from common.lane_state import LaneState
+from common.redaction import blank, mask, mask_json
+
+_NAMES = ("role", "type", "id", "tool_call_id", "document")  # what only tells things apart
+_MEDIA = ("input_audio", "image_url", "video_url", "audio_url", "file")
+_UNREAD = ("logprobs", "audio")  # of an extra: the words once more, in a form that can't be masked
+_LONG_NUMBER = 1_000_000
+
+Path = tuple[Any, ...]
+Change = Callable[[Path, str], str]
+
+
+@dataclass(slots=True)
+class _Text:
+    """A text that comes in pieces with their offsets, some of them twice."""
+
+    text: str = ""
+
+    def add(self, at: int, piece: str) -> None:
+        known = len(self.text) - at
+        if 0 <= known < len(piece):
+            self.text += piece[known:]
+
+
+@dataclass(slots=True)
+class Masks:
+    """A turn's masked texts. `own`: its events; `heard`: their fold; `digit`: what digits are masked by."""
+
+    own: list[Event]
+    heard: Fold | None
+    digit: str
+    texts: dict[str, str] = field(default_factory=dict)
+    calls: dict[Path, str] = field(default_factory=dict)
+    extras: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        lanes: dict[str, LaneState] = {}
+        calls: dict[Path, _Text] = defaultdict(_Text)
+        for event in self.own:
+            if isinstance(event, LaneStarted | Delta | ToolPart | Extra | LaneFinished):
+                lanes.setdefault(event.lane, LaneState(event.lane)).take(event)
+            if isinstance(event, ToolPart):
+                calls[_call(event)].add(event.at, event.arguments)
+        self.texts = {name: mask(lane.text, self.digit) for name, lane in lanes.items()}
+        self.calls = {call: mask_json(text.text) for call, text in calls.items()}
+        self.extras = {name: _mask_extras(lane.extras, self.digit) for name, lane in lanes.items()}
+        if self.heard and all(self.heard.spoken.values()):
+            self._mask_seam(self.heard)
+
+    def _mask_seam(self, fold: Fold) -> None:
+        """Mask what is only found where the full's text follows on the draft's."""
+        opening = fold.opening.left_out if fold.opening else []
+        begin = opening[0][1] if opening and opening[0][0] == 0 else 0
+        heard, rest = fold.draft.text[: fold.spoken["draft"]].rstrip(), fold.full.text[begin:]
+        begin += len(rest) - len(rest.lstrip())
+        for gap in ("", " "):
+            joined = mask(heard + gap + rest.lstrip(), self.digit)
+            self.texts["draft"] = _overlay(self.texts["draft"], fold.draft.text, joined[: len(heard)], 0)
+            said = joined[len(heard) + len(gap) :]
+            self.texts["full"] = _overlay(self.texts["full"], fold.full.text, said, begin)
+
+    def of(self, event: Event) -> Event:
+        """An event as it is kept."""
+        match event:
+            case TurnStarted():
+                caller = {name: mask(value, self.digit) for name, value in event.caller.items()}
+                return replace(event, request=self._values(event.request), caller=caller)
+            case Delta():
+                return replace(event, text=self._cut(self.texts[event.lane], event.at, event.text))
+            case ToolPart():
+                return replace(
+                    event, arguments=self._cut(self.calls[_call(event)], event.at, event.arguments)
+                )
+            case Extra():
+                counted = self.extras[event.lane]
+                void = {"index": event.choice.get("index", 0), "delta": {}}
+                return replace(event, choice=counted[event.number] if event.number < len(counted) else void)
+            case Retrieved():
+                return replace(event, passages=[self._passage(passage) for passage in event.passages])
+            case TimerFired():
+                return replace(event, phrase=mask(event.phrase, self.digit))
+            case TurnEnded():
+                return replace(event, record="redacted")
+        return event
+
+    def _cut(self, masked: str, at: int, clear: str) -> str:
+        """A piece of a masked text; of what never counted all is masked."""
+        piece = masked[at : at + len(clear)]
+        return piece + blank(clear[len(piece) :], self.digit)
+
+    def _passage(self, passage: dict[str, Any]) -> dict[str, Any]:
+        return {**passage, **{key: mask(passage.get(key) or "", self.digit) for key in ("title", "text")}}
+
+    def _values(self, request: dict[str, Any]) -> dict[str, Any]:
+        def change(path: Path, text: str) -> str:
+            return mask_json(text) if path[-1] == "arguments" else mask(text, self.digit)
+
+        changed: dict[str, Any] = _change_strings(request, (), change)
+        return changed
+
+
+def _call(part: ToolPart) -> Path:
+    return part.lane, part.attempt, part.index
+
+
+def _overlay(masked: str, clear: str, other: str, at: int) -> str:
+    """A masked text with what another masking of a part of it, from `at` on, has masked besides."""
+    if other == clear[at : at + len(other)]:
+        return masked
+    both = [o if o != c else m for m, c, o in zip(masked[at:], clear[at:], other, strict=False)]
+    return masked[:at] + "".join(both) + masked[at + len(both) :]
+
+
+def _mask_extras(extras: list[dict[str, Any]], digit: str) -> list[dict[str, Any]]:
+    """What stands at one place in each of them is one text: reasoning comes word by word."""
+    kept = [_change_strings(extra, (extra.get("index"),), lambda _, text: text) for extra in extras]
+    texts: dict[Path, list[str]] = defaultdict(list)
+
+    def collect(path: Path, text: str) -> str:
+        texts[path].append(text)
+        return text
+
+    for extra in kept:
+        _change_strings(extra, (extra.get("index"),), collect)
+    pieces = {path: _cut_again(mask("".join(found), digit), found) for path, found in texts.items()}
+    return [
+        _change_strings(extra, (extra.get("index"),), lambda path, _: next(pieces[path])) for extra in kept
+    ]
+
+
+def _cut_again(whole: str, pieces: list[str]) -> Iterator[str]:
+    at = 0
+    for piece in pieces:
+        yield whole[at : at + len(piece)]
+        at += len(piece)
+
+
+def _change_strings(value: Any, path: Path, change: Change) -> Any:
+    """The same JSON with its strings changed, and without what can't be read: sound, pictures, files."""
+    if isinstance(value, str):
+        return change(path, value)
+    if isinstance(value, list):
+        return [_change_strings(item, (*path, place), change) for place, item in enumerate(value)]
+    if isinstance(value, dict):
+        if value.get("type") in _MEDIA:
+            return {"type": "text", "text": f"({value['type']}: not kept)"}
+        return {
+            key: item
+            if key in _NAMES and isinstance(item, str)
+            else _change_strings(item, (*path, key), change)
+            for key, item in value.items()
+            if not (key in _UNREAD and isinstance(item, dict))
+        }
+    if type(value) is int and abs(value) >= _LONG_NUMBER:
+        return blank(str(value))
+    return value
