@@ -1,0 +1,50 @@
+"""The administration of tenants' API keys: each is shown once, when it is made."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from fastapi import APIRouter, Request
+
+from api.admin import KeyWish, key_view, listed, read
+from api.administration import Administration
+from api.identity import TenantAdmin
+from common.errors import BadRequest, Forbidden
+from common.tenants.api_keys import new_key
+
+router = APIRouter(prefix="/admin/tenants/{tenant}/keys")
+
+_MOST_VALID = 1_000
+
+
+@router.get("")
+async def list_keys(request: Request, who: TenantAdmin, tenant: str) -> dict[str, Any]:
+    """A tenant's keys, revoked ones too: what is known of them, never the keys themselves."""
+    keys = await Administration(request, who).keys(tenant)
+    return listed([key_view(key_id, key) for key_id, key in keys.items()])
+
+
+@router.post("", status_code=201)
+async def make_key(request: Request, who: TenantAdmin, tenant: str) -> dict[str, Any]:
+    """Make a key. The answer's `key` is shown this once."""
+    admin = Administration(request, who)
+    wish = read(KeyWish, await admin.body())
+    if missing := set(wish.scopes) - admin.scopes:
+        message = f"scopes: only a key that has the scope {min(missing)} may give it"
+        raise Forbidden(message, code="missing_scope", param="scopes")
+    made = new_key()
+    key = wish.made(tenant, made.digest)
+    async with admin.store() as store:
+        now, others = datetime.now(UTC), await store.keys(tenant)
+        if sum(other.valid_at(now) for other in others.values()) >= _MOST_VALID:
+            raise BadRequest(f"there are {_MOST_VALID} valid keys", code="too_many_keys")
+        await store.put_key(made.id, key, admin.note("key.created", tenant, made.id, key.scopes))
+    return {**key_view(made.id, key), "key": made.text}
+
+
+@router.delete("/{key_id}")
+async def revoke_key(request: Request, who: TenantAdmin, tenant: str, key_id: str) -> dict[str, Any]:
+    """Revoke a key: within a second it opens nothing, and what it has opened ends. It stays in the list."""
+    admin = Administration(request, who)
+    async with admin.store() as store:
+        key = await store.revoke_key(tenant, key_id, admin.note("key.revoked", tenant, key_id))
+    return key_view(key_id, key)

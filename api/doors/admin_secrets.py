@@ -1,0 +1,66 @@
+"""The administration of tenants' secrets: put, told by their names, never shown."""
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+
+from api.admin import SecretWish, listed, read, secret_view, uses_of
+from api.administration import Administration
+from api.identity import Operator, TenantAdmin
+from common.errors import BadRequest, Conflict, NotFound
+from common.tenants.config import TenantConfig
+
+router = APIRouter(prefix="/admin")
+
+_SECRETS = "/tenants/{tenant}/secrets"
+_MOST_SECRETS = 100
+
+
+@router.get(_SECRETS)
+async def list_secrets(request: Request, who: TenantAdmin, tenant: str) -> dict[str, Any]:
+    """The names of a tenant's secrets: when each was put, and what refers to it."""
+    config = await Administration(request, who).tenant(tenant)
+    return listed([secret_view(name, config) for name in config.secrets])
+
+
+@router.put(f"{_SECRETS}/{{name}}")
+async def put_secret(request: Request, who: TenantAdmin, tenant: str, name: str) -> dict[str, Any]:
+    """Put a secret, in place of the one of its name. It rests sealed."""
+    admin = Administration(request, who)
+    wish = read(SecretWish, await admin.body())
+    sealed = admin.seal().write(wish.value.get_secret_value())
+
+    def change(now: TenantConfig) -> TenantConfig:
+        if name not in now.secrets and len(now.secrets) >= _MOST_SECRETS:
+            raise BadRequest(f"there are {_MOST_SECRETS} secrets", code="too_many_secrets")
+        return now.model_copy(update={"secrets": {**now.secrets, name: sealed}})
+
+    config = await admin.change(tenant, "secret.put", change, target=name, part=lambda config: None)
+    return secret_view(name, config)
+
+
+@router.delete(f"{_SECRETS}/{{name}}")
+async def delete_secret(request: Request, who: TenantAdmin, tenant: str, name: str) -> dict[str, Any]:
+    """Delete a secret that nothing refers to."""
+
+    def change(now: TenantConfig) -> TenantConfig:
+        if name not in now.secrets:
+            raise NotFound("there is no such secret", code="secret_not_found", param="name")
+        if uses := uses_of(name, now):
+            raise Conflict(f"{', '.join(uses)} refers to it", code="secret_in_use", param="name")
+        rest = {each: sealed for each, sealed in now.secrets.items() if each != name}
+        return now.model_copy(update={"secrets": rest})
+
+    admin = Administration(request, who)
+    await admin.change(tenant, "secret.deleted", change, target=name, part=lambda config: None)
+    return {"id": name, "object": "secret.deleted", "deleted": True}
+
+
+@router.post("/secrets/rotate")
+async def rotate_secrets(request: Request, who: Operator) -> dict[str, Any]:
+    """Seal all tenants' secrets with the newest key, so that the old ones can go."""
+    admin = Administration(request, who)
+    async with admin.store() as store:
+        admin.seal()
+        resealed = await store.rotate_secrets(lambda tenant: admin.note("secrets.rotated", tenant))
+    return {"object": "secrets.rotated", "resealed": resealed}

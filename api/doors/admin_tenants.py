@@ -1,0 +1,128 @@
+"""The administration of tenants: made, looked at, changed, deleted; their profiles and limits."""
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+
+from api.admin import (
+    changed,
+    listed,
+    profile_view,
+    read_config,
+    read_limits,
+    read_new,
+    tenant_head,
+    tenant_of,
+    tenant_view,
+    with_profile,
+)
+from api.administration import Administration
+from api.identity import Operator, TenantAdmin
+from common.errors import BadRequest, Conflict, NotFound
+from common.tenants.config import TenantConfig
+
+router = APIRouter(prefix="/admin/tenants")
+
+_TENANT = "/{tenant}"
+_PROFILE = "/{tenant}/profiles/{profile}"
+_MOST_PROFILES = 100
+
+
+@router.get("")
+async def list_tenants(request: Request, who: Operator) -> dict[str, Any]:
+    """All tenants."""
+    tenants = await Administration(request, who).tenants()
+    return listed([tenant_head(name, config) for name, config in tenants.items()])
+
+
+@router.post("", status_code=201)
+async def make_tenant(request: Request, who: Operator) -> dict[str, Any]:
+    """Make a tenant."""
+    admin = Administration(request, who)
+    name, body = read_new(await admin.body())
+    config = tenant_of(body, {}, admin.guard)
+    act = admin.note("tenant.created", name, fields=changed(TenantConfig(), config))
+    async with admin.store() as store:
+        await store.put_tenant(name, config, create=True, beside=act)
+    return tenant_view(name, config)
+
+
+@router.get(_TENANT)
+async def get_tenant(request: Request, who: TenantAdmin, tenant: str) -> dict[str, Any]:
+    """All of a tenant but its keys and secrets."""
+    return tenant_view(tenant, await Administration(request, who).tenant(tenant))
+
+
+@router.put(_TENANT)
+async def put_tenant(request: Request, who: Operator, tenant: str) -> dict[str, Any]:
+    """Put all of a tenant anew but its keys and secrets."""
+    admin = Administration(request, who)
+    body = read_config(await admin.body())
+    config = await admin.change(
+        tenant, "tenant.changed", lambda now: tenant_of(body, now.secrets, admin.guard)
+    )
+    return tenant_view(tenant, config)
+
+
+@router.delete(_TENANT)
+async def delete_tenant(request: Request, who: Operator, tenant: str) -> dict[str, Any]:
+    """Delete a tenant with its keys at once; its sessions and documents follow."""
+    admin = Administration(request, who)
+    async with admin.store() as store:
+        await store.delete_tenant(tenant, admin.note("tenant.deleted", tenant))
+    return {"id": tenant, "object": "tenant.deleted", "deleted": True}
+
+
+@router.put(f"{_TENANT}/limits")
+async def put_limits(request: Request, who: Operator, tenant: str) -> dict[str, Any]:
+    """Put a tenant's limits anew."""
+    admin = Administration(request, who)
+    limits = read_limits(await admin.body())
+    config = await admin.change(
+        tenant,
+        "limits.changed",
+        lambda now: now.model_copy(update={"limits": limits}),
+        part=lambda config: config.limits,
+    )
+    return config.limits.model_dump()
+
+
+@router.get(f"{_TENANT}/profiles")
+async def list_profiles(request: Request, who: TenantAdmin, tenant: str) -> dict[str, Any]:
+    """A tenant's profiles."""
+    config = await Administration(request, who).tenant(tenant)
+    return listed([profile_view(name, config) for name in config.profiles])
+
+
+@router.put(_PROFILE)
+async def put_profile(request: Request, who: TenantAdmin, tenant: str, profile: str) -> dict[str, Any]:
+    """Put one profile, in place of the one of its name."""
+    admin = Administration(request, who)
+    body = read_config(await admin.body())
+
+    def change(now: TenantConfig) -> TenantConfig:
+        if profile not in now.profiles and len(now.profiles) >= _MOST_PROFILES:
+            raise BadRequest(f"there are {_MOST_PROFILES} profiles", code="too_many_profiles")
+        return with_profile(now, profile, body, admin.guard)
+
+    config = await admin.change(
+        tenant, "profile.put", change, target=profile, part=lambda config: config.profiles.get(profile)
+    )
+    return profile_view(profile, config)
+
+
+@router.delete(_PROFILE)
+async def delete_profile(request: Request, who: TenantAdmin, tenant: str, profile: str) -> dict[str, Any]:
+    """Delete one profile."""
+
+    def change(now: TenantConfig) -> TenantConfig:
+        if profile not in now.profiles:
+            raise NotFound("there is no such profile", code="profile_not_found", param="profile")
+        if profile == now.default_profile:
+            raise Conflict("it is the default profile", code="profile_in_use", param="profile")
+        rest = {name: each for name, each in now.profiles.items() if name != profile}
+        return now.model_copy(update={"profiles": rest})
+
+    admin = Administration(request, who)
+    await admin.change(tenant, "profile.deleted", change, target=profile, part=lambda config: None)
+    return {"id": profile, "object": "profile.deleted", "deleted": True}
