@@ -159,18 +159,22 @@ def _valid(held: bytes | None, known: Known | None) -> Held | None:
 
 
 def _with_history(started: TurnStarted, last: list[Entry], most: int) -> TurnStarted:
-    """The turn's start with what is remembered before its messages."""
+    """The turn's start with what is remembered before its messages; it is kept no better than that."""
     if not last:
+        return started
+    before = last[0].event
+    assert isinstance(before, TurnStarted)
+    if before.record == "none":
         return started
     try:
         history = read_history(last)
     except UnknownFold:
-        before = last[0].event
-        assert isinstance(before, TurnStarted)
         logger.warning("what was said is not known to this version", extra={"turn": before.turn})
         history = History(before.request["messages"])
     messages, remembered = history.before(started.request["messages"], most)
-    return replace(started, request={**started.request, "messages": messages}, remembered=remembered)
+    record = before.record if remembered and started.record == "full" else started.record
+    request = {**started.request, "messages": messages}
+    return replace(started, request=request, remembered=remembered, record=record)
 
 
 def _is_start(item: tuple[bytes, dict[bytes, bytes]]) -> bool:

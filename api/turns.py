@@ -136,6 +136,8 @@ class Turns:
             entries = await self._sessions.turn(turn)
             if not entries:
                 raise await self._why_missing(turn)
+            if any(isinstance(e.event, TurnEnded) and _is_dropped(e.event, turn) for e in entries):
+                raise Gone("what was said in the turn is not kept", code="turn_dropped", param="turn")
             return await self._read(turn, entries)
         except UnknownFold:
             message = "the turn was written by another version of this server"
@@ -242,6 +244,10 @@ class Turns:
         task = asyncio.create_task(work)
         self._minded.add(task)
         task.add_done_callback(self._minded.discard)
+
+
+def _is_dropped(ended: TurnEnded, turn: TurnRef) -> bool:
+    return ended.turn == turn.turn and ended.record == "none"
 
 
 async def _within(event: asyncio.Event, time_s: float) -> bool:

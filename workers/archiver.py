@@ -13,13 +13,14 @@ from redis.exceptions import WatchError
 from common import keys
 from common.archive import Archive, id_of
 from common.events import TurnEnded, TurnStarted, place
-from common.keys import SessionRef
+from common.keys import SessionRef, TurnRef
 from common.log import decode_entries
 from common.recording import raw_line
 from common.sessions import Sessions
 from common.stores import Stores
 
 _PAGE = 250
+_LIST_AGAIN_MS = 60_000  # whoever settles the turn does it sooner
 
 Place = tuple[int, int]
 
@@ -31,7 +32,9 @@ class _Log:
     lines: dict[Place, bytes] = field(default_factory=dict)
     last: str = ""
     starts: dict[str, int] = field(default_factory=dict)
-    open: set[str] = field(default_factory=set)  # turns that have not ended
+    open: set[str] = field(default_factory=set)  # turns that have not ended, or are yet to be rewritten
+    private: set[str] = field(default_factory=set)  # turns of which not all is to be kept
+    clear: set[str] = field(default_factory=set)  # those of them that have ended, and are as they were
 
     def take(self, raw: list[Any]) -> None:
         for entry_id, fields in raw:
@@ -46,8 +49,12 @@ class _Log:
             if isinstance(entry.event, TurnStarted) and turn not in self.starts:
                 self.starts[turn] = len(self.lines)
                 self.open.add(turn)
+                if entry.event.record != "full":
+                    self.private.add(turn)
             elif isinstance(entry.event, TurnEnded):
                 self.open.discard(turn)
+                if turn in self.private and entry.event.record == "full":
+                    self.clear.add(turn)
 
     def cut(self, keep: int) -> Place | None:
         """Where the log is to begin so that it has at most `keep` entries, as far as whole turns allow.
@@ -125,8 +132,21 @@ class Archiver:
             raw: list[Any] = await self._stores.log.xrange(keys.log(session), min=begin, count=_PAGE)
             log.take(raw)
             if len(raw) < _PAGE:
-                return log
+                break
             begin = f"({log.last}"
+        if log.private:
+            await self._hold_private(session, log)
+        return log
+
+    async def _hold_private(self, session: SessionRef, log: _Log) -> None:
+        """What is to be masked or dropped stays until that is done, and is listed for it."""
+        members = {turn: str(TurnRef(session, turn)) for turn in sorted(log.private)}
+        due = await self._stores.queue.zmscore(keys.REDACTING, list(members.values()))
+        listed = {turn for turn, score in zip(members, due, strict=True) if score is not None}
+        log.open |= log.clear | listed
+        if lost := log.clear - listed:
+            later_ms = self._stores.queue_clock.now_ms() + _LIST_AGAIN_MS
+            await self._stores.queue.zadd(keys.REDACTING, {members[turn]: later_ms for turn in lost}, nx=True)
 
     async def _save(self, session: SessionRef, lines: dict[Place, bytes]) -> bool:
         """See that the archive has these lines; False where the session has been deleted."""

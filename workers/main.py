@@ -31,6 +31,7 @@ from workers.keeper import Keeper
 from workers.lane import LaneRunner
 from workers.providers.registry import Providers
 from workers.publisher import Publisher
+from workers.redactor import Redactor
 from workers.retrieval import Retrieval, SearchService
 from workers.runner import JobRunner
 from workers.running import RunningLanes
@@ -94,7 +95,8 @@ async def work(settings: Settings, lane: Lane) -> None:
         sweep = Sweep(settings, stores, worker)
         archive = open_archive(settings.archive_url)
         keeper = Keeper(settings, stores, worker, archive)
-        background = [*own, running.run(), sweep.run(), keeper.run(), runner.main()]
+        redactor = Redactor(stores, worker)
+        background = [*own, running.run(), sweep.run(), keeper.run(), redactor.run(), runner.main()]
         sessions = Sessions(stores, archive)
         teller = Teller(directory, stores, sessions, telling, worker)
         background += [directory.run(), teller.run(), Settler(settings, stores, sessions).run()]
