@@ -14,13 +14,13 @@ from cli.gateway import Refused, run, send
 from cli.show import printable
 from common.tenants.api_keys import id_of
 
+_WHOLE = 1_000  # characters a line: better wrapped by a narrow terminal than figures cut
 _ABOUT = ("tenant", "day", "profile")
 _COLUMNS = {
     "turns": ("turns",),
     "failed": ("failed",),
     "hand-overs": ("hand_overs",),
     "draft wins": ("draft_wins",),
-    "draft only": ("draft_only",),
     "draft tokens": ("draft_prompt_tokens", "draft_completion_tokens"),
     "full tokens": ("full_prompt_tokens", "full_completion_tokens"),
     "wasted": ("draft_wasted_tokens", "full_wasted_tokens"),
@@ -40,7 +40,7 @@ def show(url: str, key: str, query: dict[str, str], *, as_csv: bool) -> int:
         if as_csv:
             print(await _text(client, path), end="")
         else:
-            Console().print(_table(await send(client, "GET", path)))
+            Console(width=_WHOLE).print(_table(await send(client, "GET", path)))
 
     return run(url, key, work)
 
@@ -56,7 +56,7 @@ def _table(usage: dict[str, Any]) -> Table:
     """Rows and their sum; all counters are in the CSV alone."""
     rows = usage["data"]
     about = [name for name in _ABOUT if rows and name in rows[0]]
-    table = Table(box=SIMPLE_HEAD, show_edge=False, show_footer=len(rows) > 1)
+    table = Table(box=SIMPLE_HEAD, show_edge=False, show_footer=len(rows) > 1, padding=0)
     for number, name in enumerate(about):
         table.add_column(name, footer="all" if number == 0 else "")
     for name, counters in _COLUMNS.items():
