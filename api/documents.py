@@ -21,13 +21,13 @@ _TEXTS = ("text/plain", "text/markdown", "text/x-markdown")
 _LINES = ("application/jsonl", "application/x-ndjson", "application/x-jsonlines", "application/jsonlines")
 
 
-class _Given(BaseModel):
+class GivenDocument(BaseModel):
     """A document as a client sends it."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
-    id: str | None = None
-    text: str
+    id: str | None = Field(default=None, json_schema_extra={"maxLength": MAX_ID_CHARS})
+    text: str = Field(json_schema_extra={"pattern": r"\S", "maxLength": MAX_TEXT_CHARS})
     title: str = Field(default="", max_length=MAX_TITLE_CHARS)
     metadata: dict[str, Any] = {}
 
@@ -39,10 +39,16 @@ class _Given(BaseModel):
         return value
 
 
+class GivenDocuments(BaseModel):
+    """A JSON body that brings documents."""
+
+    documents: list[GivenDocument] = Field(min_length=1)
+
+
 def read_documents(kind: str, raw: bytes) -> list[Document]:
     """The documents of a body of this content type. Raises BadRequest, TooLarge."""
     if kind in _TEXTS:
-        return [_checked(_Given(text=_decode(raw)), "")]
+        return [_checked(GivenDocument(text=_decode(raw)), "")]
     if kind in _LINES:
         return _all(enumerate((_load(line) for line in raw.splitlines() if line.strip()), 1), "line {}: ")
     if kind not in ("application/json", ""):
@@ -56,7 +62,7 @@ def read_documents(kind: str, raw: bytes) -> list[Document]:
 
 def read_document(kind: str, raw: bytes, document_id: str) -> Document:
     """The one document of a body; its id is the path's. Raises BadRequest, TooLarge."""
-    given = _Given(text=_decode(raw)) if kind in _TEXTS else _validate(_load(raw), "")
+    given = GivenDocument(text=_decode(raw)) if kind in _TEXTS else _validate(_load(raw), "")
     if given.id not in (None, document_id):
         raise BadRequest("id: is not the path's", param="id")
     return _checked(given.model_copy(update={"id": document_id}), "")
@@ -70,14 +76,14 @@ def _all(values: Iterable[tuple[int, Any]], where: str) -> list[Document]:
     return list({document.id: document for document in documents}.values())
 
 
-def _validate(value: Any, where: str) -> _Given:
+def _validate(value: Any, where: str) -> GivenDocument:
     try:
-        return _Given.model_validate(value)
+        return GivenDocument.model_validate(value)
     except ValidationError as error:
         raise first_error(error, where) from None
 
 
-def _checked(given: _Given, where: str) -> Document:
+def _checked(given: GivenDocument, where: str) -> Document:
     """The document, named by what it says where nobody has named it."""
     if not given.text.strip():
         raise BadRequest(f"{where}text: is empty", param=f"{where}text")

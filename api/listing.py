@@ -17,7 +17,7 @@ from common.stores import Pipe, Stores
 
 _PAGE = 500  # members of the index that are looked at in one go
 _MOST = 5_000  # and in one request
-_HIGHEST_LIMIT = 200
+HIGHEST_LIMIT = 200
 
 State = Literal["live", "ended", "archived"]
 """A turn of it goes on; it is in Redis; it is in the archive alone."""
@@ -72,8 +72,8 @@ def _time_ms(param: str, text: str) -> int:
 
 
 def _limit(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 9 and 1 <= int(text) <= _HIGHEST_LIMIT):
-        raise BadRequest(f"limit is a number from 1 to {_HIGHEST_LIMIT}", param="limit")
+    if not (text.isascii() and text.isdigit() and len(text) < 9 and 1 <= int(text) <= HIGHEST_LIMIT):
+        raise BadRequest(f"limit is a number from 1 to {HIGHEST_LIMIT}", param="limit")
     return int(text)
 
 

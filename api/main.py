@@ -4,6 +4,7 @@ import logging
 import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache
 
 import uvicorn
 from fastapi import FastAPI, Request, Response
@@ -13,6 +14,10 @@ from starlette.exceptions import HTTPException
 
 from api.cors import Cors
 from api.doors import (
+    admin_audit,
+    admin_keys,
+    admin_secrets,
+    admin_tenants,
     audio,
     chat,
     docs,
@@ -26,9 +31,11 @@ from api.doors import (
     spoken,
     tokens,
     turns,
+    usage,
 )
 from api.headers import SecurityHeaders, add_missing
 from api.known import QuotedPaths
+from api.openapi import document
 from api.routes import check_routes
 from api.services import open_services
 from common.errors import BadRequest, FastReplyError
@@ -53,7 +60,12 @@ def create_app(settings: Settings) -> FastAPI:
             yield
 
     # Our own door shows the document; a redirect would name a scheme that a proxy's client doesn't use.
-    app = FastAPI(lifespan=lifespan, openapi_url=None, redirect_slashes=False)
+    app = FastAPI(
+        lifespan=lifespan,
+        openapi_url=None,
+        redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,
+    )
     doors = (
         chat,
         rag,
@@ -68,10 +80,16 @@ def create_app(settings: Settings) -> FastAPI:
         health,
         docs,
         tokens,
+        usage,
+        admin_tenants,
+        admin_keys,
+        admin_secrets,
+        admin_audit,
     )
     for door in doors:
         app.include_router(door.router)
     check_routes(app)
+    app.openapi = cache(lambda: document(app))  # type: ignore[method-assign]
     for middleware in (QuotedPaths, Cors, SecurityHeaders):  # the last one is the outermost
         app.add_middleware(middleware)
     app.add_exception_handler(FastReplyError, _told)

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, ValidationError, model_validator
+from pydantic.config import JsonDict
 
 from api.once import Once, name_once
 from common.credentials import Credentials
@@ -20,8 +21,29 @@ class _Loose(BaseModel):
     model_config = ConfigDict(strict=True, extra="allow", frozen=True)
 
 
+class ShownAs:
+    """Has a field shown in the OpenAPI document as this model, by which it is read later on."""
+
+    def __init__(self, model: type[BaseModel]) -> None:
+        self._model = model
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return handler(self._model.__pydantic_core_schema__)
+
+
+_SAYS_SOMETHING: JsonDict = {  # `_says_something` for the OpenAPI document
+    "anyOf": [
+        {"properties": {"role": {"enum": ["assistant", "function"]}}},
+        {"required": ["content"], "properties": {"content": {"type": ["string", "array"]}}},
+    ]
+}
+_MAX_INT = 2**63 - 1  # what is larger would be read as a fraction
+
+
 class Message(_Loose):
     """One message of a conversation."""
+
+    model_config = ConfigDict(json_schema_extra=_SAYS_SOMETHING)
 
     role: Literal["system", "developer", "user", "assistant", "tool", "function"]
     content: str | list[dict[str, Any]] | None = None
@@ -56,7 +78,7 @@ class Options(BaseModel):
 
     lanes: bool = False
     state: str = ""
-    policy: dict[str, Any] = {}
+    policy: Annotated[dict[str, Any], ShownAs(Policy)] = {}
     on_disconnect: Literal["cancel", "continue"] | None = None
     memory: bool | None = None
     knowledge: Knowledge | None = None
@@ -80,8 +102,8 @@ class ChatRequest(_Loose):
     n: int | None = Field(None, ge=1, le=128)
     temperature: float | None = Field(None, ge=0, le=2)
     top_p: float | None = Field(None, ge=0, le=1)
-    max_tokens: int | None = Field(None, ge=1)
-    max_completion_tokens: int | None = Field(None, ge=1)
+    max_tokens: int | None = Field(None, ge=1, le=_MAX_INT)
+    max_completion_tokens: int | None = Field(None, ge=1, le=_MAX_INT)
     stop: str | list[str] | None = None
     tools: list[dict[str, Any]] | None = None
     tool_choice: str | dict[str, Any] | None = None
@@ -90,7 +112,7 @@ class ChatRequest(_Loose):
     session_id: str | None = None
     taskId: str | None = None
     useProgressiveResponse: bool | None = None
-    turn_id: int | str | None = None
+    turn_id: Annotated[int, Field(ge=-_MAX_INT, le=_MAX_INT)] | str | None = None
     context: Any = None
     MetaInfo: bool | dict[str, Any] | None = None
     fast_reply: Options = Options()

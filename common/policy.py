@@ -68,7 +68,8 @@ class FillerPolicy(_Part):
         ours = {name: value for name, value in values.items() if name not in _JAICP_FILLER}
         one, several = values.get("fillerPhrase"), values.get("fillerPhrasesList") or []
         if one or several:
-            ours["phrases"] = {"*": [*([one] if one else []), *several]}
+            rest = several if isinstance(several, list | tuple) else [several]  # which is told to be wrong
+            ours["phrases"] = {"*": [*([one] if one else []), *rest]}
         if "activationDelayMs" in values:
             ours["delay_ms"] = values["activationDelayMs"]
         return ours

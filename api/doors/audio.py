@@ -10,6 +10,8 @@ import orjson
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from api import examples
+from api.answers import ChatCompletion
 from api.audio_chunks import SpokenAnswer
 from api.audio_feed import AudioFeed
 from api.chunks import ChunkWriter
@@ -20,8 +22,10 @@ from api.doors.chat import read_asked, turn_headers
 from api.doors.spoken import find
 from api.identity import Chat
 from api.live import LiveTurn
+from api.openapi import TURN_HEADERS, TURN_REFUSED, as_events, as_json, told
+from api.parameters import ASKING, LANES
 from api.relay import EventStream
-from api.requests import TurnRequest, first_error
+from api.requests import ChatRequest, TurnRequest, first_error
 from api.services import Services
 from api.transcription import holds_audio
 from api.turns import store_is_away
@@ -53,10 +57,28 @@ class SpokenRequest(BaseModel):
     audio: Audio = Audio()
 
 
-@router.post("/v1/audio/chat/completions")
+class SpokenChatRequest(ChatRequest, SpokenRequest):
+    """A Chat Completions body whose answer is to be spoken."""
+
+
+@router.post(
+    "/v1/audio/chat/completions",
+    **told(
+        "chat",
+        "Answer aloud",
+        asks=(*ASKING, LANES),
+        takes=as_json(SpokenChatRequest, spoken=examples.SPOKEN),
+        gives={
+            200: as_json(ChatCompletion, whole=examples.COMPLETION)
+            | as_events("Chunks with `delta.audio`", examples.SPOKEN_CHUNKS)
+        },
+        refuses=TURN_REFUSED,
+        headers=TURN_HEADERS,
+    ),
+)
 @router.post("/audio/chat/completions", include_in_schema=False)
 async def audio_chat_completions(request: Request, who: Chat) -> Response:
-    """Answer a conversation aloud: each sentence as a transcript, then as sound."""
+    """Chat Completions with a spoken answer: each sentence as a transcript, then as sound."""
     services: Services = request.app.state.services
     asked = await _hear(services, _to_be_spoken(await read_asked(request, who, services)))
     live = await services.turns.start(asked)

@@ -7,6 +7,8 @@ import orjson
 from fastapi import APIRouter, Request, Response
 from starlette.datastructures import Headers
 
+from api import examples
+from api.answers import ChatCompletion
 from api.body import read_asking_body
 from api.chunks import ChunkWriter
 from api.completion import whole_answer
@@ -14,8 +16,10 @@ from api.cors import note_profile
 from api.cursor import START, Place
 from api.identity import Chat, Identity, in_bound_session, is_ours
 from api.live import LiveTurn
+from api.openapi import TURN_HEADERS, TURN_REFUSED, as_events, as_json, told
+from api.parameters import ASKING, LANES
 from api.relay import EventStream, chunks
-from api.requests import TurnRequest, bounded, read_chat
+from api.requests import ChatRequest, TurnRequest, bounded, read_chat
 from api.services import Services
 from api.speakable import SentenceWriter, sentences
 from api.waiting import while_waiting
@@ -32,11 +36,34 @@ _TENCENTS_CALLER = {
 }
 
 
-@router.post("/v1/chat/completions")
+@router.post(
+    "/v1/chat/completions",
+    **told(
+        "chat",
+        "Answer a conversation",
+        asks=(*ASKING, LANES),
+        takes=as_json(
+            ChatRequest,
+            plain=examples.QUESTION,
+            streamed=examples.STREAMED,
+            tools=examples.WITH_TOOLS,
+            knowledge=examples.FROM_KNOWLEDGE,
+        ),
+        gives={
+            200: as_json(ChatCompletion, whole=examples.COMPLETION) | as_events("Chunks", examples.CHUNKS)
+        },
+        refuses=TURN_REFUSED,
+        headers=TURN_HEADERS,
+    ),
+)
 @router.post("/chat/completions", include_in_schema=False)
 @router.post("/", include_in_schema=False)
 async def chat_completions(request: Request, who: Chat) -> Response:
-    """Answer a conversation: the draft speaks at once, the full model takes over."""
+    """OpenAI's Chat Completions: the draft speaks at once, the full model takes over.
+
+    Streams where the body says `stream`, or `Accept` is `text/event-stream`. All of the body that this server
+    doesn't know reaches the full model. What is ours is in `fast_reply`.
+    """
     return await answer(request, who)
 
 

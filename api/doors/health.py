@@ -5,7 +5,10 @@ import asyncio
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
+from api import examples
+from api.answers import Alive, Readiness
 from api.identity import Anybody
+from api.openapi import as_json, told
 from api.services import Services
 from common import queue
 from common.stores import STORE_ERRORS
@@ -13,13 +16,26 @@ from common.stores import STORE_ERRORS
 router = APIRouter()
 
 
-@router.get("/healthz")
+@router.get(
+    "/healthz",
+    **told("operations", "Is the process alive", gives={200: as_json(Alive, alive={"status": "alive"})}),
+)
 async def healthz(who: Anybody) -> dict[str, str]:
     """The process answers."""
     return {"status": "alive"}
 
 
-@router.get("/readyz")
+@router.get(
+    "/readyz",
+    **told(
+        "operations",
+        "Can it work",
+        gives={
+            200: as_json(Readiness, ready=examples.READY),
+            503: as_json(Readiness, away=examples.NOT_READY),
+        },
+    ),
+)
 async def readyz(request: Request, who: Anybody) -> Response:
     """The stores answer; which workers have beaten lately. 503 where a store is away."""
     services: Services = request.app.state.services

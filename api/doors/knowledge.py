@@ -3,13 +3,17 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Path, Request
+from fastapi import APIRouter, Request
 
+from api import examples
+from api.answers import CollectionList, Deleted, DocumentHeads, DocumentPage, DocumentWithText
 from api.body import read_body
-from api.documents import read_document, read_documents
+from api.documents import GivenDocument, GivenDocuments, read_document, read_documents
 from api.identity import Admin, Identity, Reader
+from api.openapi import as_json, as_text, query, told
+from api.parameters import CollectionPath, DocumentPath
 from api.services import Services
 from common import keys
 from common.errors import BadRequest, NotFound, Unavailable
@@ -22,11 +26,16 @@ router = APIRouter(prefix="/v1/knowledge")
 _MOST_LISTED = 100
 _LISTED = 20
 _MOST_COLLECTIONS = 1_000
+_TEXTS = as_text("text/plain", "One document's text.", examples.DOCUMENT_TEXT) | as_text(
+    "text/markdown", "One document's text.", examples.DOCUMENT_TEXT
+)
+_LINES = as_text("application/jsonl", "A document a line.", examples.DOCUMENT_LINES)
 
-Collection = Annotated[str, Path(description="1 to 64 letters, digits, `.`, `_`, `-`")]
 
-
-@router.get("")
+@router.get(
+    "",
+    **told("knowledge", "List collections", gives={200: as_json(CollectionList, one=examples.COLLECTIONS)}),
+)
 async def list_collections(request: Request, who: Reader) -> dict[str, Any]:
     """The collections that hold documents."""
     async with _documents(request) as documents:
@@ -37,26 +46,61 @@ async def list_collections(request: Request, who: Reader) -> dict[str, Any]:
     return {"object": "list", "data": data}
 
 
-@router.put("/{collection}/documents")
-async def put_documents(request: Request, who: Admin, collection: Collection) -> dict[str, Any]:
-    """Put documents beside those that are there, in place of those of the same id."""
+@router.put(
+    "/{collection}/documents",
+    **told(
+        "knowledge",
+        "Put documents",
+        takes=as_json(GivenDocuments, one=examples.DOCUMENTS) | _TEXTS | _LINES,
+        gives={200: as_json(DocumentHeads, one=examples.DOCUMENT_HEADS)},
+    ),
+)
+async def put_documents(request: Request, who: Admin, collection: CollectionPath) -> dict[str, Any]:
+    """They stand beside those that are there, and in place of those of the same id. All of them, or none."""
     kind, raw = await _body(request)
     # Checking megabytes takes a while; calls go on meanwhile.
     return await _put(request, _ref(who, collection), await asyncio.to_thread(read_documents, kind, raw))
 
 
-@router.put("/{collection}/documents/{document_id:path}")
+@router.put(
+    "/{collection}/documents/{document_id:path}",
+    **told(
+        "knowledge",
+        "Put one document",
+        takes=as_json(GivenDocument, one=examples.DOCUMENT) | _TEXTS,
+        gives={200: as_json(DocumentHeads, one=examples.DOCUMENT_HEADS)},
+    ),
+)
 async def put_document(
-    request: Request, who: Admin, collection: Collection, document_id: str
+    request: Request, who: Admin, collection: CollectionPath, document_id: DocumentPath
 ) -> dict[str, Any]:
-    """Put one document: its text, or JSON with `text`, `title`, `metadata`."""
+    """Its text, or JSON with `text`, `title`, `metadata`."""
     kind, raw = await _body(request)
     return await _put(request, _ref(who, collection), [read_document(kind, raw, document_id)])
 
 
-@router.get("/{collection}/documents")
-async def list_documents(request: Request, who: Reader, collection: Collection) -> dict[str, Any]:
-    """The documents by their ids, without their texts; `after` an id, `limit` at once."""
+@router.get(
+    "/{collection}/documents",
+    **told(
+        "knowledge",
+        "List documents",
+        asks=(
+            query("after", "Only those whose id comes after this one.", "hours"),
+            query(
+                "limit",
+                "How many at once.",
+                20,
+                type="integer",
+                minimum=1,
+                maximum=_MOST_LISTED,
+                default=_LISTED,
+            ),
+        ),
+        gives={200: as_json(DocumentPage, page=examples.DOCUMENT_PAGE)},
+    ),
+)
+async def list_documents(request: Request, who: Reader, collection: CollectionPath) -> dict[str, Any]:
+    """In the order of their ids, without their texts."""
     ref, limit = _ref(who, collection), _limit(request.query_params.get("limit"))
     async with _documents(request) as documents:
         page = await documents.page(ref, request.query_params.get("after", ""), limit + 1)
@@ -72,11 +116,18 @@ async def list_documents(request: Request, who: Reader, collection: Collection) 
     }
 
 
-@router.get("/{collection}/documents/{document_id:path}")
+@router.get(
+    "/{collection}/documents/{document_id:path}",
+    **told(
+        "knowledge",
+        "Look at a document",
+        gives={200: as_json(DocumentWithText, one=examples.WHOLE_DOCUMENT)},
+    ),
+)
 async def get_document(
-    request: Request, who: Reader, collection: Collection, document_id: str
+    request: Request, who: Reader, collection: CollectionPath, document_id: DocumentPath
 ) -> dict[str, Any]:
-    """One document."""
+    """The document with its text."""
     ref = _ref(who, collection)
     async with _documents(request) as documents:
         document = await documents.get(ref, document_id)
@@ -85,11 +136,14 @@ async def get_document(
     return {**_head(document), "text": document.text}
 
 
-@router.delete("/{collection}/documents/{document_id:path}")
+@router.delete(
+    "/{collection}/documents/{document_id:path}",
+    **told("knowledge", "Delete a document", gives={200: as_json(Deleted, one=examples.DELETED_DOCUMENT)}),
+)
 async def delete_document(
-    request: Request, who: Admin, collection: Collection, document_id: str
+    request: Request, who: Admin, collection: CollectionPath, document_id: DocumentPath
 ) -> dict[str, Any]:
-    """Delete one document."""
+    """No answer that begins from here on rests on it."""
     ref = _ref(who, collection)
     async with _documents(request) as documents:
         if not await documents.remove(ref, document_id):
@@ -97,9 +151,14 @@ async def delete_document(
     return {"id": document_id, "object": "knowledge.document.deleted", "deleted": True}
 
 
-@router.delete("/{collection}/documents")
-async def delete_collection(request: Request, who: Admin, collection: Collection) -> dict[str, Any]:
-    """Delete all documents of a collection."""
+@router.delete(
+    "/{collection}/documents",
+    **told(
+        "knowledge", "Delete a collection", gives={200: as_json(Deleted, one=examples.DELETED_COLLECTION)}
+    ),
+)
+async def delete_collection(request: Request, who: Admin, collection: CollectionPath) -> dict[str, Any]:
+    """All of its documents."""
     ref = _ref(who, collection)
     async with _documents(request) as documents:
         if not await documents.drop(ref):

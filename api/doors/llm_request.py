@@ -2,20 +2,41 @@
 
 from fastapi import APIRouter, Request, Response
 
+from api import examples
+from api.answers import LlmAnswer
 from api.body import read_asking_body
 from api.cors import note_profile
 from api.doors.chat import answer_whole, caller_of, stream_answer
 from api.identity import Chat, in_bound_session
-from api.jaicp import read_llm_request
+from api.jaicp import LlmRequest, read_llm_request
+from api.openapi import TURN_HEADERS, TURN_REFUSED, as_events, as_json, told
+from api.parameters import ASKING
 from api.services import Services
 from api.speakable import spoken_answer
 
 router = APIRouter()
 
 
-@router.post("/v1/llm-request")
+@router.post(
+    "/v1/llm-request",
+    **told(
+        "chat",
+        "Answer an llmRequest",
+        asks=ASKING,
+        takes=as_json(LlmRequest, profile=examples.LLM_REQUEST, own_server=examples.OWN_SERVER),
+        gives={
+            200: as_json(LlmAnswer, whole=examples.LLM_ANSWER)
+            | as_events("`sentence`, the calls, `error`, `end`", examples.SENTENCES)
+        },
+        refuses=TURN_REFUSED,
+        headers=TURN_HEADERS,
+    ),
+)
 async def llm_request(request: Request, who: Chat) -> Response:
-    """Answer an `llmRequest` with an event a sentence, and one for calls; as JSON where only that will do."""
+    """JAICP's `llmRequest`: an event for each sentence, and one for calls.
+
+    JSON in one piece where `Accept` takes nothing but `application/json`.
+    """
     services: Services = request.app.state.services
     headers = request.headers
     asked = read_llm_request(

@@ -4,12 +4,15 @@ from typing import Any
 
 from fastapi import APIRouter
 
+from api import examples
+from api.answers import ModelList
 from api.identity import Member
+from api.openapi import as_json, told
 
 router = APIRouter()
 
 
-@router.get("/v1/models")
+@router.get("/v1/models", **told("chat", "List models", gives={200: as_json(ModelList, one=examples.MODELS)}))
 async def models(who: Member) -> dict[str, Any]:
     """The profiles that a client may name in `model`."""
     data = [

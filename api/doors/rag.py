@@ -2,14 +2,35 @@
 
 from fastapi import APIRouter, Request, Response
 
+from api import examples
+from api.answers import ChatCompletion
 from api.doors.chat import answer
 from api.identity import Chat
+from api.openapi import TURN_HEADERS, TURN_REFUSED, as_events, as_json, told
+from api.parameters import ASKING, LANES
+from api.requests import ChatRequest
 
 router = APIRouter()
 
 
-@router.post("/rag/chat/completions")
+@router.post(
+    "/rag/chat/completions",
+    **told(
+        "chat",
+        "Answer from the tenant's knowledge",
+        asks=(*ASKING, LANES),
+        takes=as_json(ChatRequest, knowledge=examples.FROM_KNOWLEDGE),
+        gives={
+            200: as_json(ChatCompletion, whole=examples.COMPLETION) | as_events("Chunks", examples.CHUNKS)
+        },
+        refuses=TURN_REFUSED,
+        headers=TURN_HEADERS,
+    ),
+)
 @router.post("/v1/rag/chat/completions", include_in_schema=False)
 async def rag_chat_completions(request: Request, who: Chat) -> Response:
-    """Answer from the tenant's knowledge: something is said at once, the full model looks it up."""
+    """Chat Completions, as Agora asks for them: something is said at once, the full model looks it up.
+
+    Without `fast_reply.knowledge` the default collection is asked.
+    """
     return await answer(request, who, rag=True)

@@ -2,8 +2,11 @@
 
 from fastapi import APIRouter, Request, Response
 
+from api import examples
 from api.identity import Reader
 from api.known import find_session
+from api.openapi import as_events, query, told
+from api.parameters import LAST_EVENT, SessionPath
 from api.replay import Replay, read_begin, read_entry_id, read_speed
 from api.services import Services
 from api.streams import stream
@@ -12,10 +15,27 @@ from common.stores import STORE_ERRORS
 
 router = APIRouter()
 
+_SPEED = {"anyOf": [{"type": "number", "minimum": 0.1, "maximum": 100}, {"const": "max"}], "default": 1}
 
-@router.get("/v1/sessions/{session}/replay")
-async def replay(request: Request, who: Reader, session: str) -> Response:
-    """The session's events with their original timing, and what each let out, as server-sent events."""
+
+@router.get(
+    "/v1/sessions/{session}/replay",
+    **told(
+        "sessions",
+        "Replay a session",
+        asks=(
+            query("speed", "Times the original pace, or `max`.", "2", **_SPEED),
+            query("from", "Where to begin: an entry's id, a turn's, or ms since the session's start.", "500"),
+            LAST_EVENT,
+        ),
+        gives={200: as_events("The session's events, each with what it let out", examples.REPLAYED), 204: {}},
+    ),
+)
+async def replay(request: Request, who: Reader, session: SessionPath) -> Response:
+    """Its events with their original timing, and what each let out; `end` after the last one.
+
+    204 where `Last-Event-ID` was the last one.
+    """
     services: Services = request.app.state.services
     query, seen = request.query_params, request.headers.get("last-event-id")
     speed, begin = read_speed(query.get("speed", "1")), read_begin(query.get("from", ""))

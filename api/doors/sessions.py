@@ -4,16 +4,20 @@ import asyncio
 import re
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Any
+from typing import Any, get_args
 
 from fastapi import APIRouter, Request, Response
 
+from api import examples
+from api.answers import Session, SessionList
 from api.identity import Admin, Reader
 from api.known import find_session, no_session, session_ref
-from api.listing import list_sessions, read_query, state_of
+from api.listing import HIGHEST_LIMIT, State, list_sessions, read_query, state_of
+from api.openapi import as_events, as_json, as_text, query, told
+from api.parameters import AFTER_ENTRY, LAST_EVENT, SessionPath
 from api.replay import read_entry_id
 from api.services import Services
-from api.streams import RETRY, event_frame, stream
+from api.streams import LINES, RETRY, event_frame, stream
 from api.tail import Tail
 from api.turns import store_is_away
 from common.keys import SessionRef
@@ -26,10 +30,27 @@ router = APIRouter()
 _SESSION = "/v1/sessions/{session}"
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
+_TIME: dict[str, Any] = {
+    "anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "format": "date-time"}]
+}
+_LISTING = (
+    query("state", "Only those in this state.", type="string", enum=list(get_args(State))),
+    query("after", "Only those whose last turn started then or later: ms since 1970, or ISO 8601.", **_TIME),
+    query("before", "Only those whose last turn started earlier.", **_TIME),
+    query("q", "Only those whose name holds this text, in either case."),
+    query("limit", "How many at once.", 50, type="integer", minimum=1, maximum=HIGHEST_LIMIT, default=50),
+    query("cursor", "The `cursor` of the page before."),
+)
 
-@router.get("/v1/sessions")
+
+@router.get(
+    "/v1/sessions",
+    **told(
+        "sessions", "List sessions", asks=_LISTING, gives={200: as_json(SessionList, page=examples.SESSIONS)}
+    ),
+)
 async def list_all(request: Request, who: Reader) -> dict[str, Any]:
-    """The sessions, those first whose last turn is the latest."""
+    """Those first whose last turn is the latest. A page may be short, and yet have `has_more`."""
     services: Services = request.app.state.services
     asked = read_query(request.query_params)
     try:
@@ -38,9 +59,12 @@ async def list_all(request: Request, who: Reader) -> dict[str, Any]:
         raise store_is_away() from None
 
 
-@router.get(_SESSION)
-async def look_at(request: Request, who: Reader, session: str) -> dict[str, Any]:
-    """One session with its turns, the oldest first."""
+@router.get(
+    _SESSION,
+    **told("sessions", "Look at a session", gives={200: as_json(Session, ended=examples.SESSION_REPORT)}),
+)
+async def look_at(request: Request, who: Reader, session: SessionPath) -> dict[str, Any]:
+    """The session with its turns, the oldest first, also those that go on."""
     services: Services = request.app.state.services
     ref, known = await find_session(services.sessions, who.tenant.id, session)
     try:
@@ -61,9 +85,20 @@ async def look_at(request: Request, who: Reader, session: str) -> dict[str, Any]
     }
 
 
-@router.get(f"{_SESSION}/events")
-async def events(request: Request, who: Reader, session: str) -> Response:
-    """The session's events: those that stand there as lines, or with those to come as server-sent events."""
+@router.get(
+    f"{_SESSION}/events",
+    **told(
+        "sessions",
+        "Follow a session's events",
+        asks=(LAST_EVENT, AFTER_ENTRY),
+        gives={
+            200: as_text(LINES, "One event a line", examples.LINES)
+            | as_events("The same, and those to come", examples.ENTRY_EVENTS)
+        },
+    ),
+)
+async def events(request: Request, who: Reader, session: SessionPath) -> Response:
+    """Those that stand there as lines; with `Accept: text/event-stream` then each as it is written."""
     services: Services = request.app.state.services
     after = request.headers.get("last-event-id") or request.query_params.get("after") or ""
     if after:
@@ -82,9 +117,17 @@ async def _tail(services: Services, session: SessionRef, after: str) -> AsyncGen
             yield b"".join(event_frame(entry, write_line(entry).rstrip()) for entry in page)
 
 
-@router.get(f"{_SESSION}/export")
-async def export(request: Request, who: Reader, session: str) -> Response:
-    """The session's events as a file, one a line."""
+@router.get(
+    f"{_SESSION}/export",
+    **told(
+        "sessions",
+        "Export a session",
+        gives={200: as_text(LINES, "One event a line", examples.LINES)},
+        headers={"Content-Disposition": {"schema": {"type": "string"}, "description": "The file's name."}},
+    ),
+)
+async def export(request: Request, who: Reader, session: SessionPath) -> Response:
+    """The session's events as a file, its archived part too: `fast-reply replay` and `whatif` read it."""
     services: Services = request.app.state.services
     ref, _ = await find_session(services.sessions, who.tenant.id, session)
     name = _UNSAFE.sub("_", ref.session).strip("._") or "session"
@@ -92,9 +135,9 @@ async def export(request: Request, who: Reader, session: str) -> Response:
     return await stream(services.sessions.lines(ref), services.settings, headers=headers, events=False)
 
 
-@router.delete(_SESSION, status_code=204)
-async def delete(request: Request, who: Admin, session: str) -> Response:
-    """Delete the session, wherever anything of it is; its live turns end."""
+@router.delete(_SESSION, status_code=204, **told("sessions", "Delete a session", gives={204: {}}))
+async def delete(request: Request, who: Admin, session: SessionPath) -> Response:
+    """Wherever anything of it is: index, log, memory, archive. Its live turns end."""
     services: Services = request.app.state.services
     ref = session_ref(who.tenant.id, session)
     try:

@@ -5,6 +5,8 @@ from fastapi import APIRouter, Request, Response
 from api.audio_feed import AudioFeed
 from api.identity import Chat
 from api.known import find_session
+from api.openapi import as_bytes, told
+from api.parameters import SessionPath, TurnPath
 from api.services import Services
 from api.waiting import while_waiting
 from common import keys, queue
@@ -22,8 +24,19 @@ router = APIRouter()
 _TYPES = {"g711_ulaw": "audio/basic", "g711_alaw": "audio/x-alaw-basic"}
 
 
-@router.get("/v1/sessions/{session}/turns/{turn}/audio")
-async def turn_audio(request: Request, who: Chat, session: str, turn: str) -> Response:
+@router.get(
+    "/v1/sessions/{session}/turns/{turn}/audio",
+    **told(
+        "chat",
+        "Hear a turn",
+        gives={
+            200: as_bytes("audio/wav", "24 kHz, 16 bits, one channel")
+            | as_bytes("audio/basic", "G.711 µ-law, 8 kHz")
+            | as_bytes("audio/x-alaw-basic", "G.711 A-law, 8 kHz")
+        },
+    ),
+)
+async def turn_audio(request: Request, who: Chat, session: SessionPath, turn: TurnPath) -> Response:
     """What was said in a turn as an audio file: WAV, or bare G.711 where the turn was spoken so."""
     services: Services = request.app.state.services
     settings = services.settings

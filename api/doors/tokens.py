@@ -7,8 +7,11 @@ import orjson
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from api import examples
+from api.answers import NewToken
 from api.body import read_body
 from api.identity import Member
+from api.openapi import as_json, told
 from api.requests import first_error
 from api.services import Services
 from common.errors import BadRequest, Forbidden
@@ -30,7 +33,16 @@ class TokenRequest(BaseModel):
     session: str | None = None
 
 
-@router.post("/v1/tokens")
+@router.post(
+    "/v1/tokens",
+    **told(
+        "administration",
+        "Make a browser token",
+        takes=as_json(TokenRequest, one=examples.TOKEN_REQUEST),
+        takes_nothing_too=True,
+        gives={200: as_json(NewToken, one=examples.NEW_TOKEN)},
+    ),
+)
 async def make_token(request: Request, who: Member) -> dict[str, Any]:
     """A token that stands in for the key for up to an hour, in all or only in one session."""
     services: Services = request.app.state.services

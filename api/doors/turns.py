@@ -3,9 +3,11 @@
 from typing import Annotated, Any
 
 import orjson
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from api import examples
+from api.answers import Turn
 from api.body import read_body
 from api.completion import turn_object
 from api.cors import note_profile
@@ -15,6 +17,8 @@ from api.doors.chat import open_writer, stream_answer, turn_headers
 from api.identity import Chat, Identity
 from api.known import find_session
 from api.live import LiveTurn
+from api.openapi import TURN_HEADERS, Content, as_events, as_json, told
+from api.parameters import LAST_EVENT, SessionPath, TurnPath
 from api.requests import first_error
 from api.services import Services
 from api.turns import store_is_away
@@ -30,6 +34,8 @@ _DAY_MS = 86_400_000
 # Browsers wait for seconds otherwise. One line end only, so that it belongs to the first event: see HEARTBEAT
 _RETRY = b"retry: 500\n"
 _TURN = "/v1/sessions/{session}/turns/{turn}"
+
+After = Annotated[str, Query(description="Go on after this event, where no header says so.")]
 
 
 class Heard(BaseModel):
@@ -62,9 +68,45 @@ class Heard(BaseModel):
         return -1 if self.heard_chars is None else self.heard_chars
 
 
-@router.get(_TURN)
-async def get_turn(request: Request, who: Chat, session: str, turn: str, after: str = "") -> Response:
-    """Go on with a turn's stream after the event that `Last-Event-ID` or `after` names; or look at it."""
+def _stopping(summary: str, takes: Content | None = None) -> dict[str, Any]:
+    """A route that stops a turn."""
+    return told(
+        "chat",
+        summary,
+        takes=takes,
+        takes_nothing_too=True,
+        gives={200: as_json(Turn, stopped=examples.ENDED_TURN)},
+        refuses=(410,),
+        headers=TURN_HEADERS,
+    )
+
+
+_HEARD = as_json(Heard, words={"heard": "Let me look. We open"}, time={"heard_ms": 1200})
+
+
+@router.get(
+    _TURN,
+    **told(
+        "chat",
+        "Go on with a turn, or look at it",
+        asks=(LAST_EVENT,),
+        gives={
+            200: as_json(Turn, live=examples.LIVE_TURN, ended=examples.ENDED_TURN)
+            | as_events("The rest, as it was asked for", examples.CHUNKS),
+            204: {},
+        },
+        refuses=(410,),
+        headers=TURN_HEADERS,
+    ),
+)
+async def get_turn(
+    request: Request, who: Chat, session: SessionPath, turn: TurnPath, after: After = ""
+) -> Response:
+    """With `Accept: text/event-stream` the stream goes on behind the event that `Last-Event-ID` or `after`
+    names.
+
+    204 where the turn is over and all of it was sent. Else the turn as it stands.
+    """
     services: Services = request.app.state.services
     found = await _name(services, who, session, turn)
     if "text/event-stream" not in request.headers.get("accept", ""):
@@ -81,19 +123,40 @@ async def get_turn(request: Request, who: Chat, session: str, turn: str, after: 
     return stream_answer(services, live, place, _RETRY)
 
 
-@router.post("/v1/sessions/{session}/cancel")
-@router.post(_TURN + "/cancel")
-async def cancel_turn(request: Request, who: Chat, session: str, turn: str | None = None) -> Response:
-    """Stop a turn, or the session's latest one. One that has ended stays as it is."""
+@router.post("/v1/sessions/{session}/cancel", **_stopping("Stop the latest turn"))
+async def cancel_latest_turn(request: Request, who: Chat, session: SessionPath) -> Response:
+    """As for a turn by its name."""
+    return await _cancel(request, who, session, None)
+
+
+@router.post(_TURN + "/cancel", **_stopping("Stop a turn"))
+async def cancel_turn(request: Request, who: Chat, session: SessionPath, turn: TurnPath) -> Response:
+    """Stops both models at once. A turn that has ended stays as it is, so it may be asked again."""
+    return await _cancel(request, who, session, turn)
+
+
+@router.post("/v1/sessions/{session}/interrupt", **_stopping("The caller spoke into the latest turn", _HEARD))
+async def interrupt_latest_turn(request: Request, who: Chat, session: SessionPath) -> Response:
+    """As for a turn by its name."""
+    return await _interrupt(request, who, session, None)
+
+
+@router.post(_TURN + "/interrupt", **_stopping("The caller spoke", _HEARD))
+async def interrupt_turn(request: Request, who: Chat, session: SessionPath, turn: TurnPath) -> Response:
+    """Stops the turn, if it goes on, and writes down how much of it was heard: the session remembers that.
+
+    The body may be empty, or tell it in one way.
+    """
+    return await _interrupt(request, who, session, turn)
+
+
+async def _cancel(request: Request, who: Identity, session: str, turn: str | None) -> Response:
     services: Services = request.app.state.services
     live = await services.turns.find(await _name(services, who, session, turn))
     return await _stop(live, -1)
 
 
-@router.post("/v1/sessions/{session}/interrupt")
-@router.post(_TURN + "/interrupt")
-async def interrupt_turn(request: Request, who: Chat, session: str, turn: str | None = None) -> Response:
-    """The caller spoke: stop the turn, if it goes on, and write down how much of it was heard."""
+async def _interrupt(request: Request, who: Identity, session: str, turn: str | None) -> Response:
     services: Services = request.app.state.services
     heard = _read_heard(await read_body(request, services.settings.max_body_bytes))
     live = await services.turns.find(await _name(services, who, session, turn))
