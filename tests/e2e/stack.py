@@ -121,8 +121,9 @@ class Stack:
         store = tuple(valkey_command(store_port, self.folder))
         self.store = self._add(Process("store", store, {}, self.folder / "store.log"))
         self.api = self._add_api("api", {**env, "FAST_REPLY_PORT": str(ports[0])})
-        for port in ports[1:]:
-            self._add_api("replica", {**env, "FAST_REPLY_PORT": str(port), "FAST_REPLY_DRAIN_S": "20"})
+        for number, port in enumerate(ports[1:], 1):
+            name = "replica" if number == 1 else f"replica-{number}"
+            self._add_api(name, {**env, "FAST_REPLY_PORT": str(port), "FAST_REPLY_DRAIN_S": "20"})
         for lane, count in (("draft", 1), ("full", self.full_workers), ("speech", self.speech_workers)):
             for number in range(1, count + 1):
                 name = f"{lane}-{number}"
@@ -135,10 +136,14 @@ class Stack:
     def heal(self) -> None:
         """Start what doesn't run, and wait until all of it works."""
         self.store.heal()
-        until(self._store_answers, what="the store's answer")
+        self.wait_for_store()
         for process in self.processes.values():
             process.heal()
         until(self.ready, what="the gateway's readiness")
+
+    def wait_for_store(self) -> None:
+        """Wait until the store answers."""
+        until(self._store_answers, what="the store's answer")
 
     def ready(self) -> bool:
         """Whether the API answers and these very workers have beaten."""
