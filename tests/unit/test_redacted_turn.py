@@ -194,7 +194,7 @@ def test_a_masked_turn_is_reported_without_drift() -> None:
 
 def test_what_a_guard_held_for_its_number_is_not_heard_once_it_is_masked() -> None:
     first = replace(started(release="sentence", draft={"guard": True}), record="redacted")
-    said = "One moment. It costs 5551234 dollars and 555 1234 567. "
+    said = "One moment. Let me check 555 123 4567. "
     events = [
         begin("draft"),
         begin("full"),
@@ -205,7 +205,7 @@ def test_what_a_guard_held_for_its_number_is_not_heard_once_it_is_masked() -> No
     ]
     clear = entries_of(first, events)
     _, out = fold_all(first, events)
-    assert "555" not in heard(out), "the guard holds it"
+    assert heard(out).startswith("One moment.") and "555" not in heard(out), "the guard holds it"
     rewritten = rewrite_turn(clear, 2_000)
     kept = [rewritten.changes.get(e.id, e.event) for e in clear[1:]]
     assert heard(fold_all(first, [e for e in kept if e])[1]) == heard(out) and not rewritten.drifted
