@@ -73,6 +73,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             asyncio.create_task(pressure.run()),
             asyncio.create_task(directory.run()),
             asyncio.create_task(doorkeeper.run()),
+            asyncio.create_task(_say_whom_it_serves(settings, directory)),
         ]
         for task in background:
             task.add_done_callback(_stop_process)
@@ -98,6 +99,15 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             await asyncio.gather(*background, return_exceptions=True)
             if transcriber:
                 await transcriber.close()
+
+
+async def _say_whom_it_serves(settings: Settings, directory: Directory) -> None:
+    """Warn where no key is needed, as soon as that is known."""
+    if not directory.known:
+        await directory.changed()
+    if directory.open:
+        whom = "everybody who reaches the port" if settings.open_access else "this machine alone"
+        logger.warning("no tenant is set up: the default tenant is served without a key", extra={"to": whom})
 
 
 def _stop_process(task: "asyncio.Task[None]") -> None:

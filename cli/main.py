@@ -88,7 +88,7 @@ def up(
     from cli.stack import Plan
     from cli.up import run_up
 
-    settings = read_settings(port=port)
+    settings = _serving_settings(port=port)
     raise typer.Exit(run_up(settings, Plan(data, proof, draft_workers, full_workers, speech_workers)))
 
 
@@ -132,7 +132,7 @@ def api(
     """Run one API process."""
     from api.main import serve
 
-    serve(read_settings(host=host, port=port))
+    serve(_serving_settings(host=host, port=port))
 
 
 @app.command()
@@ -140,7 +140,7 @@ def worker(lane: Annotated[WorkerLane, typer.Argument(help="The lane whose jobs 
     """Run one worker process."""
     from workers.main import serve
 
-    serve(read_settings(), lane.value)
+    serve(_serving_settings(), lane.value)
 
 
 @app.command()
@@ -324,6 +324,18 @@ def read_settings(**options: Any) -> "Settings":
             name = "_".join(map(str, mistake["loc"]))
             print(f"The setting {name} is wrong: {mistake['msg']}", file=sys.stderr)
         sys.exit(2)
+
+
+def _serving_settings(**options: Any) -> "Settings":
+    """The same for a process that serves tenants: a mistake in their file ends it, too."""
+    settings = read_settings(**options)
+    if settings.tenants:
+        from common.tenants.file import mistakes_in
+
+        if mistakes := mistakes_in(settings):
+            print(*mistakes, sep="\n", file=sys.stderr)
+            sys.exit(2)
+    return settings
 
 
 def _given(**options: Any) -> dict[str, Any]:

@@ -176,3 +176,46 @@ def audit(
     from cli.tenants import show_audit
 
     raise typer.Exit(show_audit(url, key, tenant, count))
+
+
+# What needs no gateway.
+
+
+@tenants.command()
+def check(file: Annotated[Path, typer.Argument(metavar="FILE", help="A file of tenants.")]) -> None:
+    """Exit with 1 and say what is wrong unless a file of tenants is right."""
+    from cli.main import read_settings
+    from cli.tenants_file import check as check_file
+
+    raise typer.Exit(check_file(read_settings(), file))
+
+
+@tenants.command()
+def seal() -> None:
+    """Seal a secret for a file: it is asked for, or read from the standard input."""
+    from cli.main import read_settings
+    from cli.tenants_file import seal as seal_secret
+
+    raise typer.Exit(seal_secret(read_settings()))
+
+
+@tenants.command("new-key")
+def new_key(
+    tenant: Annotated[str, typer.Option(metavar="ID", help="The tenant.")],
+    scope: Annotated[list[str], typer.Option(help="chat, read or admin; may be repeated.")],
+    name: Annotated[str, typer.Option(help="What it is for.")] = "",
+    expires_in: Annotated[str, typer.Option(metavar="90d", help="For how long it is valid.")] = "",
+) -> None:
+    """Make a key for a file and print it, this once, with the lines for the file."""
+    from cli.tenants_file import make_key as make_one
+
+    raise typer.Exit(make_one(tenant, scope, name, expires_in))
+
+
+@tenants.command()
+def reseal(file: Annotated[Path, typer.Argument(metavar="FILE", help="A file of tenants.")]) -> None:
+    """Seal all secrets of a file with the newest key, in place."""
+    from cli.main import read_settings
+    from cli.tenants_file import reseal as reseal_file
+
+    raise typer.Exit(reseal_file(read_settings(), file))

@@ -86,7 +86,7 @@ def make_key(url: str, key: str, tenant: str, name: str, scopes: list[str], expi
     async def work(client: httpx.AsyncClient) -> None:
         body: dict[str, Any] = {"name": name, "scopes": scopes}
         if expires_in:
-            body["expires_in_s"] = _seconds(expires_in)
+            body["expires_in_s"] = seconds_of(expires_in)
         made = await send(client, "POST", _path(tenant, "keys"), content=orjson.dumps(body))
         print(made["key"])
         print("This is the only time it is shown.", file=sys.stderr)
@@ -108,7 +108,7 @@ def put_secret(url: str, key: str, tenant: str, name: str) -> int:
     """Put a secret, asked for or from the standard input; the exit code."""
 
     async def work(client: httpx.AsyncClient) -> None:
-        body = orjson.dumps({"value": _ask(name)})
+        body = orjson.dumps({"value": ask_secret(name)})
         await send(client, "PUT", _path(tenant, "secrets", name), content=body)
         print(f"{name} is put")
 
@@ -182,15 +182,16 @@ def _read(file: Path | None) -> dict[str, Any]:
     return body
 
 
-def _seconds(span: str) -> int:
+def seconds_of(span: str) -> int:
+    """A time such as 90d. Raises Refused."""
     found = _SPAN.match(span)
     if not found:
         raise Refused(f"{span}: a time is a number and s, m, h or d, such as 90d")
     return int(found[1]) * _SECONDS[found[2]]
 
 
-def _ask(name: str) -> str:
-    """The secret, never from the command line, where others on the machine would see it."""
+def ask_secret(name: str) -> str:
+    """A secret, never from the command line, where others on the machine would see it."""
     if sys.stdin.isatty():
         return getpass.getpass(f"{name}: ")
     return sys.stdin.read().removesuffix("\n").removesuffix("\r")

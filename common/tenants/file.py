@@ -79,7 +79,8 @@ class TenantsFile:
             line = error.object.count(b"\n", 0, error.start) + 1
             raise WrongFile([f"it is not UTF-8 (at line {line})"]) from None
         except tomllib.TOMLDecodeError as error:
-            raise WrongFile([f"it is not TOML: {error}"]) from None
+            end = f"at line {len(raw.splitlines())}, the last"
+            raise WrongFile([f"it is not TOML: {str(error).replace('at end of document', end)}"]) from None
         except RecursionError:
             raise WrongFile(["it is nested too deeply"]) from None
         return _Reading(self).read(parsed, hashlib.sha256(raw).hexdigest())
@@ -112,6 +113,15 @@ class TenantsFile:
 def open_file(settings: Settings) -> TenantsFile:
     """The file that the settings name."""
     return TenantsFile(settings.tenants, seal_of(settings), UrlGuard(settings.allowed_hosts))
+
+
+def mistakes_in(settings: Settings) -> list[str]:
+    """What is wrong with the file that the settings name, a line each."""
+    try:
+        open_file(settings).read()
+    except WrongFile as error:
+        return [f"{settings.tenants}: {line}" for line in error.mistakes]
+    return []
 
 
 class _FileKey(KeyParts):

@@ -12,6 +12,7 @@ import pytest
 from store_servers import Backend
 from waiting import end, in_loop, until
 
+from api.services import open_services
 from common import keys
 from common.seal import Seal
 from common.settings import Settings
@@ -194,6 +195,28 @@ async def test_what_it_said_last_holds_while_the_store_is_away(mortal: Backend, 
         with pytest.raises(STORE_ERRORS):
             await directory.refresh()
         assert directory.known and upstream_key(directory) == "sk-1"
+
+
+@pytest.mark.parametrize(
+    ("open_access", "whom"), [(False, "this machine alone"), (True, "everybody who reaches the port")]
+)
+@in_loop
+async def test_the_api_says_at_start_whom_it_serves_without_a_key(
+    valkey: Backend, caplog: pytest.LogCaptureFixture, open_access: bool, whom: str
+) -> None:
+    def said() -> list[str]:
+        return [vars(record)["to"] for record in caplog.records if "no tenant is set up" in record.message]
+
+    settings = valkey.settings(secret_key="k", open_access=open_access)
+    async with open_services(settings):
+        await until(said)
+    assert said() == [whom]
+    async with opened(settings) as (_, store), open_services(settings):
+        await store.put_tenant("acme", acme())
+    caplog.clear()
+    async with open_services(settings) as services:
+        await until(lambda: services.directory.known)
+    assert said() == []
 
 
 # The default tenant, configured.

@@ -242,6 +242,8 @@ def test_a_mistake_in_the_form_is_named_with_its_line(tmp_path: Path) -> None:
     assert mistakes(tmp_path, "[tenants.acme]\nname = Acme\n") == [
         "it is not TOML: Invalid value (at line 2, column 8)"
     ]
+    (says,) = mistakes(tmp_path, "\n[tenants.acme")
+    assert says.endswith(" (at line 2, the last)")
     (tmp_path / "tenants.toml").write_bytes(b"[tenants.acme]\n\nname = '\xff'\n")
     with pytest.raises(WrongFile, match=r"it is not UTF-8 \(at line 3\)"):
         TenantsFile(tmp_path / "tenants.toml", SEAL, GUARD).read()
