@@ -294,3 +294,56 @@ class NewToken(_Shape):
     object: Literal["token"]
     token: str
     expires_at: int
+
+
+class UsageRow(_Shape):
+    """What turns count for; docs/tenants.md says what each counter counts."""
+
+    object: Literal["usage"]
+    tenant: str | None = None
+    day: str | None = None
+    profile: str | None = None
+    turns: int
+    failed: int
+    interrupted: int
+    degraded: int
+    drafted: int
+    hand_overs: int
+    draft_wins: int
+    draft_only: int
+    spoken: int
+    draft_prompt_tokens: int
+    draft_completion_tokens: int
+    full_prompt_tokens: int
+    full_completion_tokens: int
+    deleted_tokens: int
+    draft_wasted_tokens: int
+    full_wasted_tokens: int
+    estimated_tokens: int
+    total_tokens: int
+
+
+class UsageList(_Shape):
+    """Usage, a row for each of what was asked for, and the sum of all."""
+
+    object: Literal["list"]
+    data: list[UsageRow]
+    total: dict[str, int]
+
+
+class LimitsUsed(_Shape):
+    """How much is used now."""
+
+    turns_last_minute: int
+    live_turns: int
+    tokens_spent_today: int
+    tokens_reserved_today: int
+    sessions_kept: int
+
+
+class LimitsNow(_Shape):
+    """The tenant's limits, 0 for none, and how much of them is used now."""
+
+    object: Literal["limits"]
+    limits: dict[str, int]
+    used: LimitsUsed

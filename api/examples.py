@@ -244,3 +244,49 @@ NEW_TOKEN: dict[str, Any] = {
     "token": "frt_eyJrIjoi…",
     "expires_at": (_CREATED_S + 600) * 1000,
 }
+
+_COUNTS: dict[str, int] = {
+    "turns": 412,
+    "failed": 1,
+    "interrupted": 38,
+    "degraded": 2,
+    "drafted": 400,
+    "hand_overs": 391,
+    "draft_wins": 377,
+    "draft_only": 2,
+    "spoken": 0,
+    "draft_prompt_tokens": 61_800,
+    "draft_completion_tokens": 9_890,
+    "full_prompt_tokens": 123_600,
+    "full_completion_tokens": 49_440,
+    "deleted_tokens": 0,
+    "draft_wasted_tokens": 2_120,
+    "full_wasted_tokens": 310,
+    "estimated_tokens": 4_010,
+    "total_tokens": 244_730,
+}
+USAGE: dict[str, Any] = {
+    "object": "list",
+    "data": [{"object": "usage", "day": "2026-11-21", **_COUNTS}],
+    "total": _COUNTS,
+}
+USAGE_CSV = f"day,{','.join(_COUNTS)}\r\n2026-11-21,{','.join(map(str, _COUNTS.values()))}\r\n"
+LIMITS: dict[str, Any] = {
+    "object": "limits",
+    "limits": {
+        "turns_per_minute": 600,
+        "live_turns": 50,
+        "tokens_per_day": 2_000_000,
+        "answer_tokens": 1_000,
+        "max_body_bytes": 0,
+        "max_message_chars": 0,
+        "sessions_kept": 0,
+    },
+    "used": {
+        "turns_last_minute": 14,
+        "live_turns": 3,
+        "tokens_spent_today": 244_730,
+        "tokens_reserved_today": 3_300,
+        "sessions_kept": 1_204,
+    },
+}

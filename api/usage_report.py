@@ -14,8 +14,9 @@ from common.usage import COUNTERS, Counts, Used, tokens
 MOST_DAYS = 400
 _USUAL_DAYS = 30
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
-_KINDS = {"": ("day", "profile"), "day": ("day",), "profile": ("profile",), "total": ()}
+GROUPINGS = {"day": ("day",), "profile": ("profile",), "total": ()}
 """What a row is for, by what `by` says."""
+_USUAL = ("day", "profile")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 Row = dict[str, Any]
@@ -40,13 +41,13 @@ def read_query(query: Mapping[str, str], accept: str, today: date) -> Asked:
         raise BadRequest("from is later than to", param="from")
     if (last - first).days >= MOST_DAYS:
         raise BadRequest(f"at most {MOST_DAYS} days can be asked for at once", param="from")
-    by = query.get("by", "")
-    if by not in _KINDS:
+    by = query.get("by")
+    if by and by not in GROUPINGS:
         raise BadRequest("by is day, profile or total", param="by")
     form = query.get("format") or ("csv" if "text/csv" in accept else "json")
     if form not in ("json", "csv"):
         raise BadRequest("format is json or csv", param="format")
-    return Asked(first, last, query.get("profile"), _KINDS[by], form == "csv")
+    return Asked(first, last, query.get("profile"), GROUPINGS[by] if by else _USUAL, form == "csv")
 
 
 def _date(param: str, text: str) -> date:

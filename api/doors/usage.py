@@ -6,10 +6,13 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
+from api import examples
+from api.answers import LimitsNow, UsageList
 from api.identity import Operator, Reader
+from api.openapi import as_json, as_text, query, told
 from api.services import Services
 from api.turns import store_is_away
-from api.usage_report import Asked, Table, read_query
+from api.usage_report import GROUPINGS, Asked, Table, read_query
 from common import keys
 from common.admission import MINUTE_MS
 from common.errors import BadRequest
@@ -18,15 +21,33 @@ from common.usage import day_of, read_usage
 
 router = APIRouter()
 
+_DAY: dict[str, Any] = {"type": "string", "format": "date"}
+_ASKING = (
+    query("from", "The first day, in UTC; else 30 days are shown, of 400 at most.", "2026-11-01", **_DAY),
+    query("to", "The last day; else today.", "2026-11-21", **_DAY),
+    query("profile", "This profile's alone.", "support"),
+    query(
+        "by", "What a row is for; else for a day and a profile.", "day", type="string", enum=list(GROUPINGS)
+    ),
+    query("format", "As JSON, or CSV as `Accept: text/csv` has it.", type="string", enum=["json", "csv"]),
+)
+_TENANT = query("tenant", "This tenant's alone.", "acme", type="string", pattern="^[a-z0-9][a-z0-9_-]{0,39}$")
+_GIVES = {
+    200: as_json(UsageList, by_day=examples.USAGE)
+    | as_text("text/csv", "A row of names, then as many as `data` has", examples.USAGE_CSV)
+}
 
-@router.get("/v1/usage")
+
+@router.get("/v1/usage", **told("usage", "Show usage", asks=_ASKING, gives=_GIVES))
 async def usage(request: Request, who: Reader) -> Response:
     """What the tenant's turns have cost, by day and profile."""
     asked = _asked(request)
     return await _answer(request, asked, Table(asked), [who.tenant.id])
 
 
-@router.get("/admin/usage")
+@router.get(
+    "/admin/usage", **told("usage", "Show all tenants' usage", asks=(*_ASKING, _TENANT), gives=_GIVES)
+)
 async def usage_of_all(request: Request, who: Operator) -> Response:
     """What all tenants' turns have cost, or one's; of deleted tenants too, for as long as usage is kept."""
     services: Services = request.app.state.services
@@ -41,7 +62,9 @@ async def usage_of_all(request: Request, who: Operator) -> Response:
     return await _answer(request, asked, Table(asked, tenants=True), tenants)
 
 
-@router.get("/v1/limits")
+@router.get(
+    "/v1/limits", **told("usage", "Show limits", gives={200: as_json(LimitsNow, some=examples.LIMITS)})
+)
 async def limits(request: Request, who: Reader) -> dict[str, Any]:
     """The tenant's limits, 0 for none, and how much of them is used now."""
     services: Services = request.app.state.services
