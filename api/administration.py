@@ -143,15 +143,11 @@ def address_of(request: Request) -> str:
 
 
 async def note_deletion(request: Request, who: Identity, what: str, target: str) -> None:
-    """Write down that a tenant's key deletes something, before it does; the open default tenant has no key.
-
-    Raises Unavailable.
-    """
-    if who.key:
+    """Write down that a tenant's key is about to delete something. Raises STORE_ERRORS."""
+    if who.key:  # else it is the open default tenant, which nobody administers
         services: Services = request.app.state.services
         act = Act(f"{_KEY}{who.key}", address_of(request), what, who.tenant.id, target)
-        async with _told_if_away():
-            await services.stores.on_queue.run(lambda pipe: audit.note(pipe, act))
+        await services.stores.on_queue.run(lambda pipe: audit.note(pipe, act))
 
 
 @asynccontextmanager

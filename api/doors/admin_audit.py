@@ -14,7 +14,7 @@ router = APIRouter(prefix="/admin")
 @router.get("/audit")
 async def list_acts(request: Request, who: Operator) -> dict[str, Any]:
     """All acts, or those of one `tenant`, the latest first; `after` an id those before it."""
-    return await _page(request, Administration(request, who), request.query_params.get("tenant"))
+    return await _page(request, Administration(request, who), request.query_params.get("tenant") or None)
 
 
 @router.get("/tenants/{tenant}/audit")
