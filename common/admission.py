@@ -54,6 +54,16 @@ local function session_of(member)
   return string.match(member, '^[^:]*')
 end
 
+-- Whether the session is in the midst of its last turn, which this one ends.
+local function last_turn_is_live()
+  local start = redis.call('ZSCORE', sessions_key, asked.session)
+  local begun_then = start and redis.call('ZRANGE', live_key, start, start, 'BYSCORE') or {}
+  for _, member in ipairs(begun_then) do
+    if session_of(member) == asked.session then return true end
+  end
+  return false
+end
+
 -- The oldest sessions that no live turn is in, so many at most.
 local function at_rest(count)
   local first_live = redis.call('ZRANGE', live_key, 0, 0, 'WITHSCORES')[2]
@@ -83,11 +93,7 @@ end
 
 if most.live > 0 then
   local live = redis.call('ZCARD', live_key)
-  if live >= most.live and asked.supersedes then
-    for _, member in ipairs(redis.call('ZRANGE', live_key, 0, -1)) do
-      if session_of(member) == asked.session then live = live - 1 end
-    end
-  end
+  if live >= most.live and asked.supersedes and last_turn_is_live() then live = live - 1 end
   if live >= most.live then refuse('live', 1000) end
 end
 
@@ -151,7 +157,7 @@ end
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What a turn needs. `tokens`: so many at most; `supersedes`: it ends its session's other turns."""
+    """What a turn needs. `tokens`: so many at most; `supersedes`: it ends its session's last turn."""
 
     turn: TurnRef
     limits: Limits
