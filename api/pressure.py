@@ -56,11 +56,15 @@ class Pressure:
         """Whether a turn of this tenant goes without a draft now."""
         return any(self._presses(tenant, lane, self._settings.shed_drafts_at) for lane in _LANES)
 
+    def check(self, tenant: str) -> None:
+        """Raises Overloaded where no turn of this tenant can start now."""
+        if self._presses(tenant, "full", self._settings.refuse_turns_at):
+            raise Overloaded
+
     def admit(self, turn: TurnRef, lanes: Iterable[Lane]) -> None:
         """Count in a turn that is about to start with these lanes. Raises Overloaded."""
         tenant = turn.session.tenant
-        if self._presses(tenant, "full", self._settings.refuse_turns_at):
-            raise Overloaded
+        self.check(tenant)
         begun = self._begun[turn.turn] = _Begun(
             tenant, [lane for lane in lanes if lane in _LANES], monotonic()
         )

@@ -47,8 +47,10 @@ class TurnStarter:
             logger.error("callers' keys can't be passed on without FAST_REPLY_SECRET_KEY")
 
     def plan(self, request: TurnRequest) -> tuple[TurnRef, TurnStarted]:
-        """Name the turn and decide who is asked what. Raises BadRequest, NotFound."""
+        """Name the turn and decide who is asked what. Raises BadRequest, NotFound, Overloaded."""
         session, tenant = _session(request), self._tenant(request)
+        if request.once is None:  # else it may be a retry, which joins its turn
+            self._pressure.check(tenant.id)
         profile, model = tenant.pick(request.model)
         policy = merge_policy(profile.policy, request.policy)
         if request.policy and policy.filler.is_early:

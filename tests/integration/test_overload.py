@@ -198,7 +198,7 @@ async def test_a_start_that_came_to_nothing_counts_for_a_moment_only(
 async def test_no_late_draft_is_begun_for_a_turn_that_shed_its_own(valkey: Backend) -> None:
     adaptive = {"draft": {"when": "adaptive", "slow_ms": 1, "hedge_ms": 1}}
     async with replica(valkey.settings(), slots=20) as one:
-        await one.flood()
+        await one.flood(24)
         _, started = one.starter.plan(asked("a", **adaptive))
         assert (started.drafting, list(started.lanes)) == ("shed", ["full"])
 
