@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 
 from api import examples
+from api.administration import note_deletion
 from api.answers import CollectionList, Deleted, DocumentHeads, DocumentPage, DocumentWithText
 from api.body import read_body
 from api.documents import GivenDocument, GivenDocuments, read_document, read_documents
@@ -146,6 +147,8 @@ async def delete_document(
     """No answer that begins from here on rests on it."""
     ref = _ref(who, collection)
     async with _documents(request) as documents:
+        if await documents.get(ref, document_id):
+            await note_deletion(request, who, "document.deleted", f"{collection}/{document_id}")
         if not await documents.remove(ref, document_id):
             raise _no_document()
     return {"id": document_id, "object": "knowledge.document.deleted", "deleted": True}
@@ -161,6 +164,8 @@ async def delete_collection(request: Request, who: Admin, collection: Collection
     """All of its documents."""
     ref = _ref(who, collection)
     async with _documents(request) as documents:
+        if await documents.count(ref):
+            await note_deletion(request, who, "collection.deleted", collection)
         if not await documents.drop(ref):
             raise _no_collection()
     return {"id": collection, "object": "knowledge.collection.deleted", "deleted": True}

@@ -9,6 +9,7 @@ from typing import Any, get_args
 from fastapi import APIRouter, Request, Response
 
 from api import examples
+from api.administration import note_deletion
 from api.answers import Session, SessionList
 from api.identity import Admin, Reader
 from api.known import find_session, no_session, session_ref
@@ -141,6 +142,8 @@ async def delete(request: Request, who: Admin, session: SessionPath) -> Response
     services: Services = request.app.state.services
     ref = session_ref(who.tenant.id, session)
     try:
+        if await services.sessions.find(ref):
+            await note_deletion(request, who, "session.deleted", ref.session)
         if not await services.sessions.delete(ref):
             raise no_session()
     except STORE_ERRORS:
