@@ -9,6 +9,7 @@ from api.openapi import header, query
 from common.keys import MAX_SESSION_CHARS
 from common.knowledge.documents import MAX_ID_CHARS
 
+_NAME = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 _A_SESSION = {"type": "string", "minLength": 1, "maxLength": MAX_SESSION_CHARS}
 
 SessionPath = Annotated[
@@ -32,7 +33,7 @@ CollectionPath = Annotated[
     Path(
         description="1 to 64 letters, digits and, not first, `.`, `_`, `-`.",
         examples=["shop"],
-        json_schema_extra={"pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"},
+        json_schema_extra={"pattern": _NAME},
     ),
 ]
 DocumentPath = Annotated[
@@ -41,6 +42,29 @@ DocumentPath = Annotated[
         description="The document's id, as its client named it; slashes are fine.",
         examples=["hours"],
         json_schema_extra={"minLength": 1, "maxLength": MAX_ID_CHARS},
+    ),
+]
+
+TenantPath = Annotated[
+    str,
+    Path(
+        description="The tenant's id.",
+        examples=["acme"],
+        json_schema_extra={"pattern": "^[a-z0-9][a-z0-9_-]{0,39}$"},
+    ),
+]
+ProfilePath = Annotated[
+    str, Path(description="The profile's name.", examples=["support"], json_schema_extra={"pattern": _NAME})
+]
+SecretPath = Annotated[
+    str, Path(description="The secret's name.", examples=["MODELS"], json_schema_extra={"pattern": _NAME})
+]
+KeyPath = Annotated[
+    str,
+    Path(
+        description="The key's id: its second part.",
+        examples=["Jq3VtZ8bXk1d"],
+        json_schema_extra={"pattern": "^[A-Za-z0-9]{12}$"},
     ),
 ]
 
@@ -63,6 +87,5 @@ ASKING = (
 
 LANES = header("X-Fast-Reply-Lanes", "`1`: each chunk says who speaks, and when.", "1")
 LAST_EVENT = header("Last-Event-ID", "Go on after this event; a browser's `EventSource` sends it by itself.")
-AFTER_ENTRY = query(
-    "after", "Only what stands behind this entry.", ENTRY, type="string", pattern=r"^\d{1,19}-\d{1,19}$"
-)
+ENTRY_ID = r"^\d{1,19}-\d{1,19}$"
+AFTER_ENTRY = query("after", "Only what stands behind this entry.", ENTRY, type="string", pattern=ENTRY_ID)

@@ -4,21 +4,46 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
+from api import admin_examples as examples
 from api.admin import act_view, read_audit_query
+from api.admin_shapes import ActPage
 from api.administration import Administration
 from api.identity import Operator, TenantAdmin
+from api.openapi import as_json, query, told
+from api.parameters import ENTRY_ID, TenantPath
 
 router = APIRouter(prefix="/admin")
 
+_PAGING = (
+    query("after", "Only acts before this one.", examples.ENTRY, type="string", pattern=ENTRY_ID),
+    query("limit", "How many at once.", 50, type="integer", minimum=1, maximum=200, default=50),
+)
 
-@router.get("/audit")
+
+@router.get(
+    "/audit",
+    **told(
+        "administration",
+        "Read the audit log",
+        asks=(*_PAGING, query("tenant", "Only the acts on this tenant.", "acme")),
+        gives={200: as_json(ActPage, page=examples.ACTS)},
+    ),
+)
 async def list_acts(request: Request, who: Operator) -> dict[str, Any]:
     """All acts, or those of one `tenant`, the latest first; `after` an id those before it."""
     return await _page(request, Administration(request, who), request.query_params.get("tenant") or None)
 
 
-@router.get("/tenants/{tenant}/audit")
-async def list_tenants_acts(request: Request, who: TenantAdmin, tenant: str) -> dict[str, Any]:
+@router.get(
+    "/tenants/{tenant}/audit",
+    **told(
+        "administration",
+        "Read a tenant's audit log",
+        asks=_PAGING,
+        gives={200: as_json(ActPage, page=examples.ACTS)},
+    ),
+)
+async def list_tenants_acts(request: Request, who: TenantAdmin, tenant: TenantPath) -> dict[str, Any]:
     """A tenant's acts, the latest first; `after` an id those before it."""
     return await _page(request, Administration(request, who), tenant)
 

@@ -5,9 +5,13 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
+from api import admin_examples as examples
 from api.admin import KeyWish, key_view, listed, read
+from api.admin_shapes import KeyList, KeyView, NewKeyView
 from api.administration import Administration
 from api.identity import TenantAdmin
+from api.openapi import as_json, told
+from api.parameters import KeyPath, TenantPath
 from common.errors import BadRequest, Forbidden
 from common.tenants.api_keys import new_key
 
@@ -16,15 +20,32 @@ router = APIRouter(prefix="/admin/tenants/{tenant}/keys")
 _MOST_VALID = 1_000
 
 
-@router.get("")
-async def list_keys(request: Request, who: TenantAdmin, tenant: str) -> dict[str, Any]:
+@router.get(
+    "",
+    **told(
+        "administration",
+        "List keys",
+        gives={200: as_json(KeyList, one=examples.KEYS)},
+    ),
+)
+async def list_keys(request: Request, who: TenantAdmin, tenant: TenantPath) -> dict[str, Any]:
     """A tenant's keys, revoked ones too: what is known of them, never the keys themselves."""
     keys = await Administration(request, who).keys(tenant)
     return listed([key_view(key_id, key) for key_id, key in keys.items()])
 
 
-@router.post("", status_code=201)
-async def make_key(request: Request, who: TenantAdmin, tenant: str) -> dict[str, Any]:
+@router.post(
+    "",
+    status_code=201,
+    **told(
+        "administration",
+        "Make a key",
+        takes=as_json(KeyWish, one=examples.KEY_WISH),
+        gives={201: as_json(NewKeyView, one=examples.NEW_KEY)},
+        refuses=(409,),
+    ),
+)
+async def make_key(request: Request, who: TenantAdmin, tenant: TenantPath) -> dict[str, Any]:
     """Make a key. The answer's `key` is shown this once."""
     admin = Administration(request, who)
     wish = read(KeyWish, await admin.body())
@@ -41,8 +62,18 @@ async def make_key(request: Request, who: TenantAdmin, tenant: str) -> dict[str,
     return {**key_view(made.id, key), "key": made.text}
 
 
-@router.delete("/{key_id}")
-async def revoke_key(request: Request, who: TenantAdmin, tenant: str, key_id: str) -> dict[str, Any]:
+@router.delete(
+    "/{key_id}",
+    **told(
+        "administration",
+        "Revoke a key",
+        gives={200: as_json(KeyView, one=examples.KEY)},
+        refuses=(409,),
+    ),
+)
+async def revoke_key(
+    request: Request, who: TenantAdmin, tenant: TenantPath, key_id: KeyPath
+) -> dict[str, Any]:
     """Revoke a key: within a second it opens nothing, and what it has opened ends. It stays in the list."""
     admin = Administration(request, who)
     async with admin.store() as store:

@@ -4,9 +4,14 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
+from api import admin_examples as examples
 from api.admin import SecretWish, listed, read, secret_view, uses_of
+from api.admin_shapes import Resealed, SecretList, SecretView
 from api.administration import Administration
+from api.answers import Deleted
 from api.identity import Operator, TenantAdmin
+from api.openapi import as_json, told
+from api.parameters import SecretPath, TenantPath
 from common.errors import BadRequest, Conflict, NotFound
 from common.tenants.config import TenantConfig
 
@@ -16,15 +21,33 @@ _SECRETS = "/tenants/{tenant}/secrets"
 _MOST_SECRETS = 100
 
 
-@router.get(_SECRETS)
-async def list_secrets(request: Request, who: TenantAdmin, tenant: str) -> dict[str, Any]:
+@router.get(
+    _SECRETS,
+    **told(
+        "administration",
+        "List secrets",
+        gives={200: as_json(SecretList, one=examples.SECRETS)},
+    ),
+)
+async def list_secrets(request: Request, who: TenantAdmin, tenant: TenantPath) -> dict[str, Any]:
     """The names of a tenant's secrets: when each was put, and what refers to it."""
     config = await Administration(request, who).tenant(tenant)
     return listed([secret_view(name, config) for name in config.secrets])
 
 
-@router.put(f"{_SECRETS}/{{name}}")
-async def put_secret(request: Request, who: TenantAdmin, tenant: str, name: str) -> dict[str, Any]:
+@router.put(
+    f"{_SECRETS}/{{name}}",
+    **told(
+        "administration",
+        "Put a secret",
+        takes=as_json(SecretWish, one=examples.SECRET_WISH),
+        gives={200: as_json(SecretView, one=examples.SECRET)},
+        refuses=(409,),
+    ),
+)
+async def put_secret(
+    request: Request, who: TenantAdmin, tenant: TenantPath, name: SecretPath
+) -> dict[str, Any]:
     """Put a secret, in place of the one of its name. It rests sealed."""
     admin = Administration(request, who)
     wish = read(SecretWish, await admin.body())
@@ -39,8 +62,18 @@ async def put_secret(request: Request, who: TenantAdmin, tenant: str, name: str)
     return secret_view(name, config)
 
 
-@router.delete(f"{_SECRETS}/{{name}}")
-async def delete_secret(request: Request, who: TenantAdmin, tenant: str, name: str) -> dict[str, Any]:
+@router.delete(
+    f"{_SECRETS}/{{name}}",
+    **told(
+        "administration",
+        "Delete a secret",
+        gives={200: as_json(Deleted, one=examples.DELETED_SECRET)},
+        refuses=(409,),
+    ),
+)
+async def delete_secret(
+    request: Request, who: TenantAdmin, tenant: TenantPath, name: SecretPath
+) -> dict[str, Any]:
     """Delete a secret that nothing refers to."""
 
     def change(now: TenantConfig) -> TenantConfig:
@@ -56,7 +89,15 @@ async def delete_secret(request: Request, who: TenantAdmin, tenant: str, name: s
     return {"id": name, "object": "secret.deleted", "deleted": True}
 
 
-@router.post("/secrets/rotate")
+@router.post(
+    "/secrets/rotate",
+    **told(
+        "administration",
+        "Seal all secrets anew",
+        gives={200: as_json(Resealed, one=examples.RESEALED)},
+        refuses=(400, 409),
+    ),
+)
 async def rotate_secrets(request: Request, who: Operator) -> dict[str, Any]:
     """Seal all tenants' secrets with the newest key, so that the old ones can go."""
     admin = Administration(request, who)

@@ -4,6 +4,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
+from api import admin_examples as examples
 from api.admin import (
     changed,
     listed,
@@ -16,10 +17,14 @@ from api.admin import (
     tenant_view,
     with_profile,
 )
+from api.admin_shapes import NewTenant, ProfileList, ProfileView, TenantBody, TenantList, TenantView
 from api.administration import Administration
+from api.answers import Deleted
 from api.identity import Operator, TenantAdmin
+from api.openapi import as_json, told
+from api.parameters import ProfilePath, TenantPath
 from common.errors import BadRequest, Conflict, NotFound
-from common.tenants.config import TenantConfig
+from common.tenants.config import Limits, ProfileConfig, TenantConfig
 
 router = APIRouter(prefix="/admin/tenants")
 
@@ -28,14 +33,31 @@ _PROFILE = "/{tenant}/profiles/{profile}"
 _MOST_PROFILES = 100
 
 
-@router.get("")
+@router.get(
+    "",
+    **told(
+        "administration",
+        "List tenants",
+        gives={200: as_json(TenantList, one=examples.TENANTS)},
+    ),
+)
 async def list_tenants(request: Request, who: Operator) -> dict[str, Any]:
     """All tenants."""
     tenants = await Administration(request, who).tenants()
     return listed([tenant_head(name, config) for name, config in tenants.items()])
 
 
-@router.post("", status_code=201)
+@router.post(
+    "",
+    status_code=201,
+    **told(
+        "administration",
+        "Make a tenant",
+        takes=as_json(NewTenant, one=examples.NEW_TENANT),
+        gives={201: as_json(TenantView, one=examples.TENANT)},
+        refuses=(409,),
+    ),
+)
 async def make_tenant(request: Request, who: Operator) -> dict[str, Any]:
     """Make a tenant."""
     admin = Administration(request, who)
@@ -47,14 +69,30 @@ async def make_tenant(request: Request, who: Operator) -> dict[str, Any]:
     return tenant_view(name, config)
 
 
-@router.get(_TENANT)
-async def get_tenant(request: Request, who: TenantAdmin, tenant: str) -> dict[str, Any]:
+@router.get(
+    _TENANT,
+    **told(
+        "administration",
+        "Look at a tenant",
+        gives={200: as_json(TenantView, one=examples.TENANT)},
+    ),
+)
+async def get_tenant(request: Request, who: TenantAdmin, tenant: TenantPath) -> dict[str, Any]:
     """All of a tenant but its keys and secrets."""
     return tenant_view(tenant, await Administration(request, who).tenant(tenant))
 
 
-@router.put(_TENANT)
-async def put_tenant(request: Request, who: Operator, tenant: str) -> dict[str, Any]:
+@router.put(
+    _TENANT,
+    **told(
+        "administration",
+        "Put a tenant anew",
+        takes=as_json(TenantBody, one=examples.TENANT_BODY),
+        gives={200: as_json(TenantView, one=examples.TENANT)},
+        refuses=(409,),
+    ),
+)
+async def put_tenant(request: Request, who: Operator, tenant: TenantPath) -> dict[str, Any]:
     """Put all of a tenant anew but its keys and secrets."""
     admin = Administration(request, who)
     body = read_config(await admin.body())
@@ -64,8 +102,16 @@ async def put_tenant(request: Request, who: Operator, tenant: str) -> dict[str, 
     return tenant_view(tenant, config)
 
 
-@router.delete(_TENANT)
-async def delete_tenant(request: Request, who: Operator, tenant: str) -> dict[str, Any]:
+@router.delete(
+    _TENANT,
+    **told(
+        "administration",
+        "Delete a tenant",
+        gives={200: as_json(Deleted, one=examples.DELETED_TENANT)},
+        refuses=(409,),
+    ),
+)
+async def delete_tenant(request: Request, who: Operator, tenant: TenantPath) -> dict[str, Any]:
     """Delete a tenant with its keys at once; its sessions and documents follow."""
     admin = Administration(request, who)
     async with admin.store() as store:
@@ -73,8 +119,17 @@ async def delete_tenant(request: Request, who: Operator, tenant: str) -> dict[st
     return {"id": tenant, "object": "tenant.deleted", "deleted": True}
 
 
-@router.put(f"{_TENANT}/limits")
-async def put_limits(request: Request, who: Operator, tenant: str) -> dict[str, Any]:
+@router.put(
+    f"{_TENANT}/limits",
+    **told(
+        "administration",
+        "Put limits",
+        takes=as_json(Limits, one=examples.LIMITS),
+        gives={200: as_json(Limits, one=examples.LIMITS)},
+        refuses=(409,),
+    ),
+)
+async def put_limits(request: Request, who: Operator, tenant: TenantPath) -> dict[str, Any]:
     """Put a tenant's limits anew."""
     admin = Administration(request, who)
     limits = read_limits(await admin.body())
@@ -87,15 +142,33 @@ async def put_limits(request: Request, who: Operator, tenant: str) -> dict[str, 
     return config.limits.model_dump()
 
 
-@router.get(f"{_TENANT}/profiles")
-async def list_profiles(request: Request, who: TenantAdmin, tenant: str) -> dict[str, Any]:
+@router.get(
+    f"{_TENANT}/profiles",
+    **told(
+        "administration",
+        "List profiles",
+        gives={200: as_json(ProfileList, one=examples.PROFILES)},
+    ),
+)
+async def list_profiles(request: Request, who: TenantAdmin, tenant: TenantPath) -> dict[str, Any]:
     """A tenant's profiles."""
     config = await Administration(request, who).tenant(tenant)
     return listed([profile_view(name, config) for name in config.profiles])
 
 
-@router.put(_PROFILE)
-async def put_profile(request: Request, who: TenantAdmin, tenant: str, profile: str) -> dict[str, Any]:
+@router.put(
+    _PROFILE,
+    **told(
+        "administration",
+        "Put a profile",
+        takes=as_json(ProfileConfig, one=examples.PROFILE),
+        gives={200: as_json(ProfileView, one=examples.PROFILE_VIEW)},
+        refuses=(409,),
+    ),
+)
+async def put_profile(
+    request: Request, who: TenantAdmin, tenant: TenantPath, profile: ProfilePath
+) -> dict[str, Any]:
     """Put one profile, in place of the one of its name."""
     admin = Administration(request, who)
     body = read_config(await admin.body())
@@ -111,8 +184,18 @@ async def put_profile(request: Request, who: TenantAdmin, tenant: str, profile: 
     return profile_view(profile, config)
 
 
-@router.delete(_PROFILE)
-async def delete_profile(request: Request, who: TenantAdmin, tenant: str, profile: str) -> dict[str, Any]:
+@router.delete(
+    _PROFILE,
+    **told(
+        "administration",
+        "Delete a profile",
+        gives={200: as_json(Deleted, one=examples.DELETED_PROFILE)},
+        refuses=(409,),
+    ),
+)
+async def delete_profile(
+    request: Request, who: TenantAdmin, tenant: TenantPath, profile: ProfilePath
+) -> dict[str, Any]:
     """Delete one profile."""
 
     def change(now: TenantConfig) -> TenantConfig:
