@@ -140,7 +140,7 @@ def document_changes(collection: CollectionRef) -> str:
 # On the queue server.
 
 COLLECTIONS = "fr:knowledge"
-"""Set: every collection that ever had a document, `<tenant>:<collection>`. Nothing is taken out of it."""
+"""Set: every collection that ever had a document, `<tenant>:<collection>`. Members go with their tenant."""
 
 TENANTS = "fr:tenants"
 """Hash: every tenant in JSON, by id, its secrets sealed. Stays until the tenant is deleted."""

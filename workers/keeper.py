@@ -12,12 +12,13 @@ from typing import TypeVar
 
 from common import keys, queue
 from common.archive import Archive
-from common.deletion import drop_void
+from common.deletion import delete_session, drop_void
 from common.events import TurnEnded, place
 from common.keys import SessionRef, TurnRef, parse_lease
+from common.knowledge.documents import Documents
 from common.log import read_turn
 from common.settings import Settings
-from common.stores import STORE_ERRORS, Stores
+from common.stores import STORE_ERRORS, Pipe, Stores
 from workers.archiver import Archiver
 
 logger = logging.getLogger(__name__)
@@ -31,6 +32,7 @@ _LATE_MS = 60_000
 _LONGEST_TURN_MS = 3_660_000  # the policy's longest deadline, and a minute
 # For so long a crashed deletion, or a writer that stood still, may have left something of a deleted session.
 _TOMBSTONE_MS = 86_400_000
+_EVER_MS = 2**52
 
 Members = list[tuple[str, int]]
 Work = Callable[[SessionRef], Awaitable[bool]]
@@ -66,7 +68,14 @@ class Keeper:
         renewing = asyncio.create_task(self._renew())
         self._failures = 0
         try:
-            for tenant in await self._stores.queue.smembers(keys.KEPT):  # type: ignore[misc]
+            kept, gone = await self._stores.on_queue.run(
+                lambda pipe: (pipe.smembers(keys.KEPT), pipe.smembers(keys.TENANTS_GONE))
+            )
+            if self._settings.tenants:
+                gone = set()  # the file says who is there: one of that name may be another
+            for tenant in gone:
+                await self._clear(tenant.decode())
+            for tenant in kept - gone:
                 await self._keep(tenant.decode())
         finally:
             renewing.cancel()
@@ -175,6 +184,42 @@ class Keeper:
             return True
 
         await self._drain(tenant, keys.deleted(tenant), self._now_ms() - _TOMBSTONE_MS, bury)
+
+    async def _clear(self, tenant: str) -> None:
+        """Delete what a deleted tenant has left behind.
+
+        Processes that have not heard of it yet may add to that: it is over with a round that finds nothing.
+        """
+
+        async def delete(session: SessionRef) -> bool:
+            await delete_session(self._stores, self._archive, session)
+            return True
+
+        await self._settle(tenant)
+        found = False
+        async for page in self._members(keys.deleted(tenant), 0, _EVER_MS):
+            found |= not all(await self._each_session(tenant, page, delete))
+        async for page in self._members(keys.sessions(tenant), 0, _EVER_MS):
+            found = True
+            await self._each_session(tenant, page, delete)
+        found |= await Documents(self._stores).drop_all(tenant)
+        live, reserved = await self._stores.on_queue.run(
+            lambda pipe: (pipe.zcard(keys.live_turns(tenant)), pipe.hlen(keys.reserved(tenant)))
+        )
+        if not (found or live or reserved):
+            await self._strike_out(tenant)
+
+    async def _strike_out(self, tenant: str) -> None:
+        """Forget that there ever was this tenant, but for its usage: its name may be given anew."""
+        pace = [key async for key in self._stores.queue.scan_iter(f"{keys.pace(tenant, '')}*", count=_PAGE)]
+        names = (keys.full_only, keys.turn_starts, keys.deleted, keys.archived_until)
+
+        def build(pipe: Pipe) -> None:
+            pipe.delete(*(name(tenant) for name in names), *pace)
+            pipe.srem(keys.KEPT, tenant)
+            pipe.srem(keys.TENANTS_GONE, tenant)
+
+        await self._stores.on_queue.run(build)
 
     async def _drain(self, tenant: str, key: str, until_ms: int, work: Work) -> None:
         """Do the work for the members of a sorted set up to a score; those with which it was done go.

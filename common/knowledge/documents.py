@@ -77,6 +77,14 @@ class Documents:
         await self._tell(collection)
         return bool(removed)
 
+    async def drop_all(self, tenant: str) -> bool:
+        """Delete all of a tenant's collections, and that they ever were; whether there was any."""
+        mine = [collection for collection in await self.collections() if collection.tenant == tenant]
+        for collection in mine:
+            await self.drop(collection)
+            await self._stores.queue.srem(keys.COLLECTIONS, str(collection))  # type: ignore[misc]
+        return bool(mine)
+
     async def get(self, collection: CollectionRef, document_id: str) -> Document | None:
         """One document."""
         body = await self._stores.log.hget(keys.documents(collection), document_id)  # type: ignore[misc]
