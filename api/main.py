@@ -1,6 +1,5 @@
 """The API process."""
 
-import logging
 import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -43,8 +42,6 @@ from common.logs import set_up_logs
 from common.memory import freeze_start_up
 from common.settings import Settings
 
-logger = logging.getLogger(__name__)
-
 
 def create_app(settings: Settings) -> FastAPI:
     """The application; its services live from start-up to shutdown."""
@@ -53,9 +50,6 @@ def create_app(settings: Settings) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with open_services(settings) as services:
             app.state.services = services
-            if services.directory.open:
-                served = "everybody" if settings.open_access else "this machine"
-                logger.warning("no tenant is set up: no keys are asked for", extra={"served": served})
             freeze_start_up()
             yield
 
@@ -139,7 +133,7 @@ def serve(settings: Settings) -> None:
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=False,  # whoever asks must not be able to say from where
+        forwarded_allow_ips="127.0.0.1,::1",  # whatever the environment says: others could say they were near
         backlog=4096,
         timeout_graceful_shutdown=math.ceil(settings.drain_s),
     )

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from common.seal import Seal
 from common.stores import Stores
 from common.tenants.api_keys import id_of, new_key
 from common.tenants.config import SCOPES, KeyConfig, Scope, TenantConfig
@@ -10,10 +11,10 @@ from common.tenants.stored import TenantStore
 FULL = {"base_url": "https://models.example/v1", "model": "full"}
 
 
-async def add_tenant(stores: Stores, name: str, **config: Any) -> None:
-    """Keep a tenant, in the place of the one of this name."""
-    whole = TenantConfig.model_validate({"profiles": {f"{name}-profile": {"full": FULL}}, **config})
-    await TenantStore(stores, None).put_tenant(name, whole)
+async def add_tenant(stores: Stores, tenant: str, seal: Seal | None = None, **config: Any) -> None:
+    """Keep a tenant, in the place of the one of this name. `seal`: for the secrets in it."""
+    whole = TenantConfig.model_validate({"profiles": {f"{tenant}-profile": {"full": FULL}}, **config})
+    await TenantStore(stores, seal).put_tenant(tenant, whole)
 
 
 async def add_key(stores: Stores, tenant: str, *scopes: Scope, **about: Any) -> str:
