@@ -1,0 +1,39 @@
+"""The seal: old keys open, the newest seals, and nobody else opens anything."""
+
+from common.seal import Seal, seal_of
+from common.settings import Settings
+
+
+def test_old_keys_open_and_the_newest_seals() -> None:
+    old, both, new = Seal("older"), Seal("newest", ["older", "oldest"]), Seal("newest")
+    sealed = old.close("sk-1")
+    assert both.open(sealed) == "sk-1" and new.open(sealed) is None
+    assert new.open(both.close("sk-2")) == "sk-2" and old.open(both.close("sk-2")) is None
+
+
+def test_rotating_seals_anew_what_the_newest_key_has_not_sealed() -> None:
+    both, new = Seal("newest", ["older"]), Seal("newest")
+    fresh = both.rotate(Seal("older").close("sk-1"))
+    assert fresh and new.open(fresh) == "sk-1" and both.rotate(fresh) == fresh
+    assert both.rotate(Seal("lost").close("sk-1")) is None
+
+
+def test_a_secret_is_written_down_sealed() -> None:
+    both, new = Seal("newest", ["older"]), Seal("newest")
+    written = Seal("older").write("Ключ-1")
+    assert written.startswith("sealed:") and both.read(written) == "Ключ-1"
+    fresh = both.rewrite(written)
+    assert fresh and new.read(fresh) == "Ключ-1" and both.rewrite(fresh) == fresh
+    for wrong in ("sk-1", "sealed:", "sealed:Ключ", written[:-4] + "AAA=", f" {written}"):
+        assert both.read(wrong) is None and both.rewrite(wrong) is None
+
+
+def test_the_settings_name_all_keys() -> None:
+    assert seal_of(Settings(old_secret_keys=("older",))) is None
+    seal = seal_of(Settings(secret_key="newest", old_secret_keys=("older",)))
+    assert seal and seal.open(Seal("older").close("sk-1")) == "sk-1"
+    assert Seal("newest").open(seal.close("sk-2")) == "sk-2"
+
+
+def test_a_message_shows_neither_keys_nor_secrets() -> None:
+    assert "newest" not in repr(Seal("newest", ["older"])) + repr(Settings(secret_key="newest"))
