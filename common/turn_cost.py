@@ -25,7 +25,7 @@ class Cost:
 
 
 @dataclass(slots=True)
-class _Attempt:
+class Attempt:
     """One try at a lane: how much it wrote, and what its end says that it cost."""
 
     wrote_bytes: int = 0
@@ -58,11 +58,33 @@ class _Attempt:
         return prompt, completion, prompt + completion
 
 
-def costs_of(turn: RecordedTurn) -> dict[str, Cost]:
-    """What the lanes that began cost, with the attempts of workers that died."""
+Lanes = dict[str, dict[int, Attempt]]
+"""The attempts at each lane that began, by their numbers."""
+
+
+def lanes_of(turn: RecordedTurn) -> Lanes:
+    """The turn's attempts, as the log has them."""
+    lanes: Lanes = {}
+    for _, event in turn.events:
+        if isinstance(event, LaneStarted) and event.lane in turn.started.lanes:
+            lanes.setdefault(event.lane, {}).setdefault(event.attempt, Attempt())
+        elif isinstance(event, Delta | ToolPart | LaneFinished):
+            attempt = lanes.get(event.lane, {}).get(event.attempt)
+            if attempt:
+                attempt.take(event)
+    return lanes
+
+
+def is_going(lanes: Lanes) -> bool:
+    """Whether a lane has begun and not ended: what it cost is yet to be told."""
+    return not all(attempts[max(attempts)].over for attempts in lanes.values())
+
+
+def costs_of(started: TurnStarted, lanes: Lanes) -> dict[str, Cost]:
+    """What the lanes cost, with the attempts of workers that died."""
     costs = {}
-    for lane, attempts in _lanes(turn).items():
-        asked = _asked(turn.started, lane)
+    for lane, attempts in lanes.items():
+        asked = _asked(started, lane)
         each = [attempt.cost(asked) for attempt in attempts.values()]
         prompt, completion, estimated = map(sum, zip(*each, strict=True))
         chars = max(attempt.reached.get(_TEXT, 0) for attempt in attempts.values())
@@ -70,27 +92,9 @@ def costs_of(turn: RecordedTurn) -> dict[str, Cost]:
     return costs
 
 
-def is_going(turn: RecordedTurn) -> bool:
-    """Whether a lane has begun and not ended: what it cost is yet to be told."""
-    return not all(attempts[max(attempts)].over for attempts in _lanes(turn).values())
-
-
 def estimate(text_bytes: int) -> int:
     """About how many tokens a text of so many bytes has."""
     return -(-text_bytes // _BYTES_A_TOKEN)
-
-
-def _lanes(turn: RecordedTurn) -> dict[str, dict[int, _Attempt]]:
-    """The attempts at each lane, by their numbers."""
-    lanes: dict[str, dict[int, _Attempt]] = {}
-    for _, event in turn.events:
-        if isinstance(event, LaneStarted) and event.lane in turn.started.lanes:
-            lanes.setdefault(event.lane, {}).setdefault(event.attempt, _Attempt())
-        elif isinstance(event, Delta | ToolPart | LaneFinished):
-            attempt = lanes.get(event.lane, {}).get(event.attempt)
-            if attempt:
-                attempt.take(event)
-    return lanes
 
 
 def _asked(started: TurnStarted, lane: str) -> int:

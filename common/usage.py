@@ -1,16 +1,17 @@
 """Usage: what turns count for, by tenant, profile and day in UTC. Kept by the settler, read by the doors."""
 
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from urllib.parse import quote, unquote
 
 from common import keys
-from common.fold import UnknownFold
+from common.fold import Fold, UnknownFold
 from common.recording import RecordedTurn
-from common.refold import replay
+from common.refold import Recorded, replay
 from common.stores import Stores
-from common.turn_cost import Cost, costs_of
+from common.turn_cost import Cost, Lanes, costs_of, is_going, lanes_of
 
 Counts = dict[str, int]
 """Counters by name; what is 0 may be left out."""
@@ -53,39 +54,71 @@ class Used:
     counts: Counts
 
 
-def count_turn(turn: RecordedTurn) -> Counts:
-    """What a turn that has ended counts for. What was heard of another fold's isn't known."""
-    try:
-        folded = replay(turn)
-    except UnknownFold:
-        folded = None
-    costs, ended = costs_of(turn), turn.ended
-    released = Counter[str]()
-    for piece in folded.said if folded else ():
-        released[piece.lane] += len(piece.text)
-    calls = bool(folded and folded.called)
-    failed = ended is not None and ended.reason == "error"
-    stopped = ended is not None and ended.reason in ("interrupted", "superseded")
-    stands = released["draft"] and not (released["full"] or calls)
-    happened = {
-        "turns": True,
-        "failed": failed,
-        "interrupted": stopped,
-        "degraded": ended is not None and ended.degraded,
-        "drafted": "draft" in costs,
-        "hand_overs": folded is not None and folded.fold.handed_over_ms is not None,
-        "draft_wins": released["draft"],  # once the full was heard, no draft is
-        "draft_only": stands and not failed and not stopped,
-        "spoken": turn.started.speech,
+class Account:
+    """A turn that has ended, to be counted. What was heard of one that another version folded isn't known."""
+
+    def __init__(self, turn: RecordedTurn) -> None:
+        self._turn = turn
+        self._folded: Recorded | None = None
+        self._lanes = lanes_of(turn)
+        with suppress(UnknownFold):
+            self._folded = replay(turn)
+            self._lanes = _in_time(self._lanes, self._folded.fold)
+
+    @property
+    def waits(self) -> bool:
+        """Whether a lane is yet to say what it cost."""
+        return is_going(self._lanes)
+
+    def counts(self) -> Counts:
+        """What the turn counts for."""
+        costs, released = costs_of(self._turn.started, self._lanes), self._released()
+        counts = {name: int(is_so) for name, is_so in self._happened(released).items()}
+        counts["drafted"] = int("draft" in costs)
+        counts["estimated_tokens"] = sum(cost.estimated for cost in costs.values())
+        for lane, cost in costs.items():
+            counts[f"{lane}_prompt_tokens"] = cost.prompt
+            counts[f"{lane}_completion_tokens"] = cost.completion
+            if self._folded:
+                calls = lane == "full" and self._calls
+                counts[f"{lane}_wasted_tokens"] = _wasted(cost, released[lane], calls=calls)
+        return counts
+
+    def _happened(self, released: Counter[str]) -> dict[str, bool]:
+        turn, ended, folded = self._turn, self._turn.ended, self._folded
+        reason = ended.reason if ended else ""
+        draft_heard, full_heard = released["draft"] > 0, released["full"] > 0 or self._calls
+        stopped = reason in ("interrupted", "superseded")
+        return {
+            "turns": True,
+            "failed": reason == "error",
+            "interrupted": stopped,
+            "degraded": ended is not None and ended.degraded,
+            "hand_overs": folded is not None and folded.fold.handed_over_ms is not None,
+            "draft_wins": draft_heard,  # once the full was heard, no draft is
+            "draft_only": draft_heard and not (full_heard or stopped or reason == "error"),
+            "spoken": bool(turn.started.speech),
+        }
+
+    @property
+    def _calls(self) -> bool:
+        return self._folded is not None and bool(self._folded.called)
+
+    def _released(self) -> Counter[str]:
+        """How many characters of each lane were let out."""
+        released = Counter[str]()
+        for piece in self._folded.said if self._folded else ():
+            released[piece.lane] += len(piece.text)
+        return released
+
+
+def _in_time(lanes: Lanes, fold: Fold) -> Lanes:
+    """Without attempts that began when the turn was over: their workers ask nobody, and write no end."""
+    counting = {
+        lane: {number: attempt for number, attempt in attempts.items() if number <= fold.lanes[lane].attempt}
+        for lane, attempts in lanes.items()
     }
-    counts = {name: int(bool(is_so)) for name, is_so in happened.items()}
-    counts["estimated_tokens"] = sum(cost.estimated for cost in costs.values())
-    for lane, cost in costs.items():
-        counts[f"{lane}_prompt_tokens"] = cost.prompt
-        counts[f"{lane}_completion_tokens"] = cost.completion
-        if folded:
-            counts[f"{lane}_wasted_tokens"] = _wasted(cost, released[lane], calls=calls and lane == "full")
-    return counts
+    return {lane: attempts for lane, attempts in counting.items() if attempts}
 
 
 def _wasted(cost: Cost, released: int, *, calls: bool) -> int:

@@ -17,8 +17,7 @@ from common.recording import RecordedTurn, SessionTurns
 from common.sessions import Sessions
 from common.settings import Settings
 from common.stores import STORE_ERRORS, Pipe, Stores
-from common.turn_cost import is_going
-from common.usage import Counts, count_turn, day_of, field, tokens
+from common.usage import Account, Counts, day_of, field, tokens
 
 logger = logging.getLogger(__name__)
 
@@ -113,13 +112,13 @@ class Settler:
             await self._settle_lost(turn)
         elif not ended_ms:
             await self._look_again(turn, _TURN_AGAIN_MS)  # its driver, or the sweep, is yet to end it
-        elif self._waits(recorded, ended_ms):
-            await self._look_again(turn, _LANE_AGAIN_MS)
         else:
-            started = recorded.started
-            await self._settle(
-                turn, count_turn(recorded), started.profile, day_of(recorded.start_ms), record=started.record
-            )
+            account, started = Account(recorded), recorded.started
+            if account.waits and self._stores.log_clock.now_ms() < self._patient_until_ms(recorded, ended_ms):
+                await self._look_again(turn, _LANE_AGAIN_MS)
+            else:
+                day = day_of(recorded.start_ms)
+                await self._settle(turn, account.counts(), started.profile, day, record=started.record)
 
     async def _read(self, turn: TurnRef) -> tuple[RecordedTurn | None, int]:
         """The turn, if it is kept, and when it ended, ms; 0 where it has not."""
@@ -130,15 +129,12 @@ class Settler:
                 ended_ms = ended_ms or entry.ms
         return next((t for t in turns.all() if t.started.turn == turn.turn), None), ended_ms
 
-    def _waits(self, turn: RecordedTurn, ended_ms: int) -> bool:
-        """Whether a lane is yet to say what it cost: it ends soon after the turn, unless its worker died."""
-        if not is_going(turn):
-            return False
-        policy, last_ms = turn.started.policy, ended_ms
+    def _patient_until_ms(self, turn: RecordedTurn, ended_ms: int) -> int:
+        """How long lanes are waited for: they end soon after their turn, unless their workers died."""
+        policy = turn.started.policy
         if policy.get("handoff", {}).get("shadow"):  # this draft speaks on to its end
-            last_ms = turn.start_ms + policy.get("deadline_ms", _DEADLINE_MS)
-        patience_ms = self._settings.lane_lease_ms + _PATIENCE_MS
-        return self._stores.log_clock.now_ms() < last_ms + patience_ms
+            ended_ms = turn.start_ms + policy.get("deadline_ms", _DEADLINE_MS)
+        return ended_ms + self._settings.lane_lease_ms + _PATIENCE_MS
 
     async def _settle_lost(self, turn: TurnRef) -> None:
         """Settle a turn of which nothing is kept: its session was deleted, or it never came to be."""

@@ -1,10 +1,13 @@
 """Settling: what a turn counts for is written once, whoever dies, and not before all of it is known."""
 
 import asyncio
+import os
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,12 +22,14 @@ from common import keys, queue
 from common.deletion import delete_session
 from common.events import Delta, LaneFinished, LaneStarted
 from common.keys import SessionRef, TurnRef
+from common.recording import RecordedTurn
 from common.sessions import Sessions
 from common.settings import Settings
 from common.stores import Stores, TimedPipeline, open_stores
-from common.usage import Counts, read_usage
+from common.usage import Account, Counts, read_usage
 from workers.settling import Settler
 
+HERE = Path(__file__).parent
 DAY = "20261120"
 START_MS = round(datetime(2026, 11, 20, 23, 59, 59, tzinfo=UTC).timestamp() * 1000)
 TOLD = {"prompt_tokens": 100, "completion_tokens": 6, "total_tokens": 106}
@@ -311,6 +316,52 @@ async def test_settlers_share_the_work_and_double_nothing(real: Backend) -> None
 
 
 @in_loop
+async def test_processes_that_are_killed_settle_every_turn_once(two_servers: Backend) -> None:
+    async with (
+        open_settler(two_servers.settings()) as (stores, last),
+        started_settler(two_servers, stores) as first,
+        started_settler(two_servers, stores) as second,
+    ):
+        names = [f"turn{number:04}" for number in range(150)]
+        having = [asyncio.create_task(have_ended(stores, name, reserved=500)) for name in names]
+        for process, settled in ((first, 20), (second, 60)):
+            await until(lambda settled=settled: is_counted(stores, settled))
+            process.kill()
+            await process.wait()
+        await asyncio.gather(*having)
+        await bring_on(stores)  # as time does for what the dead held
+        while await last.settle():
+            pass
+        assert not await unsettled(stores)
+        assert await budget(stores) == {"reserved": 0, "spent": 106 * len(names)}
+        assert await usage(stores) == {"fast-reply": {name: len(names) * n for name, n in SETTLED.items()}}
+
+
+async def is_counted(stores: Stores, turns: int) -> bool:
+    """Whether so many turns are settled."""
+    return (await usage(stores)).get("fast-reply", {}).get("turns", 0) >= turns
+
+
+@asynccontextmanager
+async def started_settler(backend: Backend, stores: Stores) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A process that settles until it is killed."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        HERE / "dying_settler.py",
+        backend.log_url,
+        backend.queue_url or "",
+        env={**os.environ, "PYTHONPATH": str(HERE.parents[1])},
+    )
+    try:
+        await until(lambda: stores.queue.getdel(f"test:ready:{process.pid}"))
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+@in_loop
 async def test_two_that_look_at_the_same_turn_settle_it_once(real: Backend) -> None:
     async with (
         open_settler(real.settings()) as (stores, first),
@@ -330,12 +381,12 @@ async def test_one_broken_turn_keeps_no_other_from_being_settled(
         await have_ended(stores, "turn0001", profile="broken")
         await have_ended(stores, "turn0002")
 
-        def count(turn: Any) -> Counts:
+        def account(turn: RecordedTurn) -> Account:
             if turn.started.profile == "broken":
                 raise RuntimeError("a bug")
-            return SETTLED
+            return Account(turn)
 
-        monkeypatch.setattr("workers.settling.count_turn", count)
+        monkeypatch.setattr("workers.settling.Account", account)
         await settler.settle()
         assert await usage(stores) == {"fast-reply": SETTLED}
         assert list(await unsettled(stores)) == [str(call("turn0001"))]

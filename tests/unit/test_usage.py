@@ -9,8 +9,7 @@ from turns import TURN, begin, call, end, say, started
 
 from common.events import Delta, Event, LaneFinished, TurnEnded, TurnInterrupted, TurnStarted
 from common.recording import RecordedTurn
-from common.turn_cost import is_going
-from common.usage import Counts, count_turn, day_of, field, tokens
+from common.usage import Account, Counts, day_of, field, tokens
 
 ERROR = {"message": "", "type": "upstream_error", "param": None, "code": "upstream_refused"}
 
@@ -25,7 +24,7 @@ def told(
 
 def counted(turn: RecordedTurn) -> Counts:
     """Its counts, without those that are 0."""
-    return {name: number for name, number in count_turn(turn).items() if number}
+    return {name: number for name, number in Account(turn).counts().items() if number}
 
 
 def cost(prompt: int, completion: int, **more: Any) -> dict[str, Any]:
@@ -57,7 +56,7 @@ def test_a_hand_over_counts_both_lanes_and_what_of_the_draft_was_in_vain() -> No
         "full_prompt_tokens": 100,
         "full_completion_tokens": 6,
     }
-    assert tokens(count_turn(turn)) == 134
+    assert tokens(Account(turn).counts()) == 134
 
 
 def test_the_full_alone_has_no_draft_to_count() -> None:
@@ -249,7 +248,7 @@ def test_no_server_can_tell_more_than_can_be_added_up() -> None:
         say("full", 0, "Y"),
         end("full", at=1, usage=cost(10**30, 10**30)),
     )
-    assert tokens(count_turn(turn)) == 2 * 10**9
+    assert tokens(Account(turn).counts()) == 2 * 10**9
 
 
 # When it is whole.
@@ -273,7 +272,14 @@ ENDS = [end("draft", "cancelled"), end("full")]
     ],
 )
 def test_a_turn_is_whole_when_all_lanes_that_began_have_ended(events: list[Event], going: bool) -> None:
-    assert is_going(told(started(), *events)) is going
+    assert Account(told(started(), *events)).waits is going
+
+
+@pytest.mark.parametrize("stop", [end("full", at=4), TurnInterrupted(TURN, "client", -1)])
+def test_a_lane_that_began_when_the_turn_was_over_is_not_waited_for(stop: Event) -> None:
+    account = Account(told(started(), begin("full"), say("full", 0, "Yes."), stop, begin("draft")))
+    assert account.waits is isinstance(stop, TurnInterrupted)  # of the full, which was cut
+    assert not account.counts()["drafted"]
 
 
 # Where it is written.
