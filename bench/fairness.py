@@ -1,7 +1,8 @@
 """Fairness: what a tenant that floods does to another's time to the first token.
 
 The quiet one asks a few times a second throughout. It is alone, then the other floods within its limits, with
-as many live turns as it may have, more than the workers have slots; then ten times as many callers want some.
+as many live turns as it may have, more than the workers have slots; then ten times as many callers want some,
+who ask ten times as often as the workers could answer.
 Phases take turns, so that a drift of the machine doesn't count.
 Target: p95 of the quiet one's first text in either flood less than 1.10 of what it is alone.
 
@@ -32,7 +33,8 @@ _QUIET_PER_S = 3.0
 _ROUNDS = 4
 _PHASE_S = 7.0
 _CALM_S = 1.5  # what the flood has left behind is over by then
-_PAUSE_S = 1.0  # of a caller who was refused, as Retry-After has it
+_CALLS_PER_S = 10 * _SLOTS / 2.7  # ten times what the slots can answer, as one answer takes so long
+_PAUSE_S = 10 * _LIVE_TURNS / _CALLS_PER_S  # of a caller who was refused
 _PHASES = ("alone", "flood", "alone", "ten times over")
 _CALLERS = {"alone": 0, "flood": _LIVE_TURNS, "ten times over": 10 * _LIVE_TURNS}
 _ANSWERS = {
@@ -105,8 +107,8 @@ async def _set_up(stack: Stack, *, first_come: bool) -> tuple[str, str]:
     async with open_stores(settings) as stores:
         store = TenantStore(stores, None)
         profiles = {name: _profile(stack, name) for name in ("quiet", "loud")}
-        limits = {} if first_come else {"limits": {"live_turns": _LIVE_TURNS}}
-        await store.put_tenant("loud", TenantConfig.model_validate({"profiles": profiles, **limits}))
+        limits = {"live_turns": 0 if first_come else _LIVE_TURNS}
+        await store.put_tenant("loud", TenantConfig.model_validate({"profiles": profiles, "limits": limits}))
         await store.put_tenant("quiet", TenantConfig.model_validate({"profiles": profiles}))
         for key, tenant in ((quiet, "loud" if first_come else "quiet"), (loud, "loud")):
             config = KeyConfig.model_validate({"tenant": tenant, "digest": key.digest, "scopes": ["chat"]})
@@ -143,7 +145,7 @@ async def _play(stack: Stack, phase: _Phase, quiet: str, loud: str, callers: int
     before, begun_s = sum(stack.cpu_s().values()), monotonic()
     end_s = begun_s + _PHASE_S
     tasks = [
-        asyncio.create_task(_call_on(stack, phase, loud, n / max(1, callers), end_s)) for n in range(callers)
+        asyncio.create_task(_call_on(stack, phase, loud, n / _CALLS_PER_S, end_s)) for n in range(callers)
     ]
     asked: list[asyncio.Task[Reply]] = []
     while (next_s := begun_s + len(asked) / _QUIET_PER_S) < end_s:
@@ -158,7 +160,7 @@ async def _play(stack: Stack, phase: _Phase, quiet: str, loud: str, callers: int
 
 
 async def _call_on(stack: Stack, phase: _Phase, header: str, wait_s: float, end_s: float) -> None:
-    """A caller who asks again and again; all begin within a second."""
+    """A caller who asks again and again."""
     await asyncio.sleep(wait_s)
     while monotonic() < end_s:
         reply = await _ask(stack, "loud", header)

@@ -130,10 +130,21 @@ def most_slots(slots: int, share: float) -> int:
 
 def put(pipe: Pipe, job: JobRef, now_ms: int, *, first: bool = False) -> None:
     """Let the job wait, behind its tenant's others or before them, and wake a worker."""
-    lane, tenant = job.lane, job.turn.session.tenant
-    (pipe.lpush if first else pipe.rpush)(keys.ready(lane, tenant), str(job))
-    pipe.zadd(keys.waiting(lane), {tenant: now_ms}, nx=True)  # later than the job: it would be taken out
-    (pipe.lpush if first else pipe.rpush)(keys.hints(lane), b"")
+    ready = keys.ready(job.lane, job.turn.session.tenant)
+    (pipe.lpush if first else pipe.rpush)(ready, str(job))
+    wake(pipe, job, now_ms)
+
+
+def wake(pipe: Pipe, job: JobRef, now_ms: int) -> None:
+    """Say that the job's tenant has some waiting, and wake a worker."""
+    pipe.zadd(keys.waiting(job.lane), {job.turn.session.tenant: now_ms}, nx=True)
+    pipe.rpush(keys.hints(job.lane), b"")
+
+
+async def waits(redis: Redis, job: JobRef) -> bool:
+    """Whether the job is to be picked up. Raises STORE_ERRORS."""
+    found = await redis.lpos(keys.ready(job.lane, job.turn.session.tenant), str(job))  # type: ignore[misc]
+    return found is not None
 
 
 def withdraw(pipe: Pipe, job: JobRef) -> None:

@@ -33,11 +33,16 @@ def put(pipe: Pipe, job: JobRef, now_ms: int, lease_ms: int) -> None:
     fair_queue.put(pipe, job, now_ms)
 
 
-def wake_again(pipe: Pipe, job: JobRef, now_ms: int, lease_ms: int) -> None:
-    """Let a job that nobody took wait once, before its tenant's others, and wake a worker for it."""
-    fair_queue.withdraw(pipe, job)
-    fair_queue.put(pipe, job, now_ms, first=True)
+async def wake_again(stores: Stores, job: JobRef, lease_ms: int) -> None:
+    """Wake a worker for a job that nobody took; its place in the line is kept. Raises STORE_ERRORS."""
+    waits = await fair_queue.waits(stores.queue, job)
+    pipe, now_ms = stores.queue.pipeline(transaction=True), stores.queue_clock.now_ms()
+    if waits:
+        fair_queue.wake(pipe, job, now_ms)
+    else:
+        fair_queue.put(pipe, job, now_ms, first=True)
     pipe.zadd(keys.LEASES, {str(job): now_ms + lease_ms}, xx=True)
+    await pipe.execute()
 
 
 def forget(pipe: Pipe, job: JobRef) -> None:

@@ -128,9 +128,7 @@ class Sweep:
             return
         lane = fold.lanes[job.lane]
         if lane.attempt < job.attempt and not await queue.taken(self._stores, job):
-            pipe = self._stores.queue.pipeline(transaction=True)
-            queue.wake_again(pipe, job, self._stores.queue_clock.now_ms(), self._settings.lane_lease_ms)
-            await pipe.execute()
+            await queue.wake_again(self._stores, job, self._settings.lane_lease_ms)
         elif job.attempt - len(lane.handed_over) >= self._settings.max_attempts:
             await self._give_up(job)
         else:
@@ -158,12 +156,12 @@ class Sweep:
     # A turn whose speaker is gone, or that nobody has begun to speak.
 
     async def _mend_speech(self, job: JobRef, entries: list[Entry]) -> None:
-        now_ms, lease_ms = self._stores.queue_clock.now_ms(), self._settings.lane_lease_ms
+        lease_ms = self._settings.lane_lease_ms
         pipe = self._stores.queue.pipeline(transaction=True)
         if _ended_before(entries, job.turn, self._stores.log_clock.now_ms() - speech.TTL_MS):
             queue.forget(pipe, job)  # nobody waits for it any more
         elif not await queue.taken(self._stores, job):
-            queue.wake_again(pipe, job, now_ms, lease_ms)
+            await queue.wake_again(self._stores, job, lease_ms)
         elif job.attempt >= self._settings.max_attempts:
             speech.append(pipe, job.turn, Over(job.attempt + 1, "failed"))
             queue.forget(pipe, job)
