@@ -255,13 +255,16 @@ async def test_the_tenants_of_a_file_are_shown_but_not_changed(valkey: Backend, 
     path.write_text(
         '[tenants.acme]\nname = "Acme"\n'
         '[tenants.acme.profiles.support.full]\nbase_url = "https://models.example/v1"\nmodel = "big"\n'
+        f'[[tenants.acme.keys]]\nid = "hJ4kQm81ZpQx"\ndigest = "{"0" * 64}"\nscopes = ["chat"]\n'
     )
     settings = settings_of(valkey, tenants=str(path), tenants_refresh_s=0.02)
     async with serving(settings) as client, open_stores(settings) as stores:
         client.headers.update(bearer(OPERATOR))
         assert (await client.get(ACME)).json()["name"] == "Acme"
         assert [row["id"] for row in (await client.get("/admin/tenants")).json()["data"]] == ["acme"]
-        for part in ("profiles", "secrets", "keys", "audit"):
+        (key,) = (await client.get(f"{ACME}/keys")).json()["data"]
+        assert (key["id"], key["scopes"]) == ("hJ4kQm81ZpQx", ["chat"])
+        for part in ("profiles", "secrets", "audit"):
             assert (await client.get(f"{ACME}/{part}")).status_code == 200
         for method, path_, body in (
             ("POST", "/admin/tenants", {"id": "other"}),
