@@ -37,7 +37,7 @@ _CALLS_PER_S = 10 * _SLOTS / 2.7  # ten times what the slots can answer, as one 
 _PAUSE_S = 10 * _LIVE_TURNS / _CALLS_PER_S  # of a caller who was refused
 _PHASES = ("alone", "flood", "alone", "ten times over")
 _CALLERS = {"alone": 0, "flood": _LIVE_TURNS, "ten times over": 10 * _LIVE_TURNS}
-_ANSWERS = {
+_ANSWERS: dict[str, dict[str, Any]] = {
     "quiet-draft": {"ttft_ms": 300, "tpot_ms": 12.5, "text": "Let me have a look at that for you."},
     "quiet-full": {"ttft_ms": 1200, "tpot_ms": 25, "text": "We open at nine."},
     "loud-draft": {"ttft_ms": 300, "tpot_ms": 12.5},
@@ -107,7 +107,7 @@ async def _set_up(stack: Stack, *, first_come: bool) -> tuple[str, str]:
     async with open_stores(settings) as stores:
         store = TenantStore(stores, None)
         profiles = {name: _profile(stack, name) for name in ("quiet", "loud")}
-        limits = {"live_turns": 0 if first_come else _LIVE_TURNS}
+        limits: dict[str, int] = {"live_turns": 0 if first_come else _LIVE_TURNS}
         await store.put_tenant("loud", TenantConfig.model_validate({"profiles": profiles, "limits": limits}))
         await store.put_tenant("quiet", TenantConfig.model_validate({"profiles": profiles}))
         for key, tenant in ((quiet, "loud" if first_come else "quiet"), (loud, "loud")):
