@@ -100,7 +100,7 @@ async def _bring_up(
         terminal.say("fast-reply", f"ready after {clock() - started_s:.1f} s")
         if plan.proof and not settings.tenants:  # with tenants it would need a key
             await _prove(client, stack, terminal)
-    _announce(url, terminal)
+    _announce(url, terminal, keyed=bool(settings.tenants))
     await asyncio.Event().wait()
 
 
@@ -164,10 +164,14 @@ async def _drafts_cut(client: httpx.AsyncClient, stats_url: str, model: str) -> 
     return int(counts.get("cut_by_client", 0))
 
 
-def _announce(url: str, terminal: Terminal) -> None:
+def _announce(url: str, terminal: Terminal, *, keyed: bool) -> None:
     question = {"role": "user", "content": "Hello"}
-    body = orjson.dumps({"model": DEFAULT_PROFILE, "stream": True, "messages": [question]}).decode()
-    curl = f"curl -N {url}/v1/chat/completions -H 'Content-Type: application/json' -d '{body}'"
+    asked = {"stream": True, "messages": [question]} | ({} if keyed else {"model": DEFAULT_PROFILE})
+    key = "-H 'Authorization: Bearer YOUR-KEY' " if keyed else ""
+    curl = (
+        f"curl -N {url}/v1/chat/completions {key}-H 'Content-Type: application/json' "
+        f"-d '{orjson.dumps(asked).decode()}'"
+    )
     with terminal.undisturbed() as console:
         console.print(Text.assemble(("Serving on ", "bold"), (url, "bold green"), "; Ctrl-C stops. Try:"))
         console.print(Text(f"\n{curl}\n"), soft_wrap=True)
