@@ -1,6 +1,8 @@
 """The seal: old keys open, the newest seals, and nobody else opens anything."""
 
-from common.seal import Seal, seal_of
+from datetime import UTC, datetime
+
+from common.seal import MARK, Seal, _fernet, seal_of, set_at
 from common.settings import Settings
 
 
@@ -16,6 +18,14 @@ def test_rotating_seals_anew_what_the_newest_key_has_not_sealed() -> None:
     fresh = both.rotate(Seal("older").close("sk-1"))
     assert fresh and new.open(fresh) == "sk-1" and both.rotate(fresh) == fresh
     assert both.rotate(Seal("lost").close("sk-1")) is None
+
+
+def test_a_secret_keeps_its_time() -> None:
+    written = MARK + _fernet("older").encrypt_at_time(b"sk-1", 1_000_000_000).decode()
+    fresh = Seal("newest", ["older"]).rewrite(written)
+    assert fresh and Seal("newest").read(fresh) == "sk-1"
+    assert set_at(written) == set_at(fresh) == datetime(2001, 9, 9, 1, 46, 40, tzinfo=UTC)
+    assert set_at("env:NAME") is None
 
 
 def test_a_secret_is_written_down_sealed() -> None:
