@@ -51,7 +51,9 @@ class TurnStarter:
         session, tenant = _session(request), self._tenant(request)
         if request.once is None:  # else it may be a retry, which joins its turn
             self._pressure.check(tenant.id)
-        profile, model = tenant.pick(request.model)
+        profile, model = tenant.pick(None if request.server else request.model)
+        if request.server and request.model:
+            model = request.model  # of that server
         policy = merge_policy(profile.policy, request.policy)
         if request.policy and policy.filler.is_early:
             logger.warning("a filler is due early", extra={"delay_ms": policy.filler.delay_ms})
