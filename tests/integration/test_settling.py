@@ -19,6 +19,7 @@ from store_servers import Backend
 from waiting import end, in_loop, until
 
 from common import keys, queue
+from common.admission import Ask, admit, take_back
 from common.deletion import delete_session
 from common.events import Delta, LaneFinished, LaneStarted
 from common.keys import SessionRef, TurnRef
@@ -26,6 +27,7 @@ from common.recording import RecordedTurn
 from common.sessions import Sessions
 from common.settings import Settings
 from common.stores import Stores, TimedPipeline, open_stores
+from common.tenants.config import Limits
 from common.usage import Account, Counts, read_usage
 from workers.settling import Settler
 
@@ -117,6 +119,20 @@ async def test_a_turn_is_settled_once_and_its_reservation_is_spent(real: Backend
         assert await usage(stores) == {"fast-reply": SETTLED}
         for key in (keys.tokens("acme", DAY), keys.usage("acme", DAY)):
             assert await stores.queue.ttl(key) > 0
+
+
+@in_loop
+async def test_what_a_turn_was_let_in_with_is_settled(real: Backend) -> None:
+    async with open_settler(real.settings()) as (stores, settler):
+        turn, limits = call(), Limits(tokens_per_day=1_000)
+        assert not (await admit(stores, Ask(turn, limits, 400, True), 600_000)).refused_by
+        now_ms = stores.log_clock.now_ms()
+        await put(stores, turn.session, begun(turn.turn), now_ms)
+        await speak(stores, turn, now_ms)
+        await end_turn(stores, turn, now_ms + 40)
+        await settler.settle()
+        await take_back(stores, turn)  # too late: it is settled
+        assert (await admit(stores, Ask(call("turn0002"), limits, 0, True), 600_000)).tokens == 106
 
 
 @in_loop
