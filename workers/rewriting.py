@@ -112,7 +112,9 @@ def make_plan(raw: Raw, turns: set[str], now_ms: int) -> Plan:
         if at is None or not isinstance(started, TurnStarted) or started.record == "full":
             plan.done.add(turn)
         elif turn in ended:
-            rewritten = rewrite_turn(entries[at:], now_ms)
+            # Of other turns only their starts matter to this one.
+            own = [e for e in entries[at:] if e.event.turn == turn or isinstance(e.event, TurnStarted)]
+            rewritten = rewrite_turn(own, now_ms)
             plan.changes |= rewritten.changes
             if rewritten.whole:
                 plan.done.add(turn)
