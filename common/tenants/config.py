@@ -78,7 +78,7 @@ Number = Annotated[float, Field(strict=True, ge=0)]
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class UpstreamConfig(_Part):

@@ -6,12 +6,12 @@ import random
 import secrets
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
+from dying_steps import Steps
 from kept import add_turn, end_turn, in_archive, in_log, keep, open_keeper, read, read_lines
 from store_servers import Backend
 from waiting import end, in_loop, until
@@ -20,37 +20,9 @@ from common import keys
 from common.archive import Archive
 from common.keys import SessionRef, TurnRef
 from common.sessions import Sessions
-from common.stores import Stores, TimedPipeline, TimedRedis, open_stores
+from common.stores import Stores, open_stores
 
 HERE = Path(__file__).parent
-
-
-class Steps:
-    """Counts the calls to stores and archive; at one, before or after it is made, all stands still."""
-
-    def __init__(self, die_at: int, *, after: bool) -> None:
-        self.done = 0
-        self.died = asyncio.Event()
-        self._die_at = die_at
-        self._after = after
-
-    def over(self, call: Callable[..., Any]) -> Callable[..., Any]:
-        async def step(*args: Any, **kwargs: Any) -> Any:
-            self.done += 1
-            if self.done < self._die_at:
-                return await call(*args, **kwargs)
-            if self.done == self._die_at and self._after:
-                await call(*args, **kwargs)
-            self.died.set()
-            return await asyncio.Event().wait()
-
-        return step
-
-    def patch(self, patched: pytest.MonkeyPatch) -> None:
-        patched.setattr(TimedRedis, "execute_command", self.over(TimedRedis.execute_command))
-        patched.setattr(TimedPipeline, "execute", self.over(TimedPipeline.execute))
-        for name in ("read", "write", "delete"):
-            patched.setattr(Archive, name, self.over(getattr(Archive, name)))
 
 
 @pytest.mark.parametrize("after", [False, True])

@@ -4,9 +4,9 @@ import asyncio
 import secrets
 
 import pytest
+from dying_steps import Steps
 from kept import LONG_AGO_MS, add_turn, keep, keeping, open_keeper
 from store_servers import Backend
-from test_keeper_crashes import Steps
 from waiting import end, in_loop
 
 from common import keys

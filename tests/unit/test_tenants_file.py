@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from common.seal import Seal
 from common.tenants.config import KeyConfig, TenantConfig
@@ -250,6 +251,12 @@ def test_a_mistake_in_the_form_is_named_with_its_line(tmp_path: Path) -> None:
     with pytest.raises(WrongFile, match="it can't be read: No such file or directory"):
         TenantsFile(tmp_path / "none.toml", SEAL, GUARD).read()
     assert mistakes(tmp_path, f"a = {'[' * 5_000}") == ["it is nested too deeply"]
+
+
+def test_an_error_that_nobody_has_made_a_message_of_shows_no_value_either() -> None:
+    with pytest.raises(ValidationError) as wrong:
+        TenantConfig.model_validate({"limits": {"live_turns": "sk-hidden"}, "sk-name": {"prompt": "hush"}})
+    assert "sk-hidden" not in str(wrong.value) and "hush" not in str(wrong.value)
 
 
 # Changes.
