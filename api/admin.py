@@ -99,20 +99,21 @@ def read_limits(raw: bytes) -> Limits:
 
 def read_new(raw: bytes) -> tuple[str, dict[str, Any]]:
     """A new tenant's id, and the rest of the body. Raises BadRequest."""
-    body = read_config(raw)
     name = read_object(raw).get("id")
     if not isinstance(name, str) or not valid_tenant(name):
         message = "id: names the tenant, by 1 to 40 lower-case letters, digits and, not first, - and _"
         raise BadRequest(message, code="invalid_value", param="id")
-    return name, body
+    return name, read_config(raw, name)
 
 
-def read_config(raw: bytes) -> dict[str, Any]:
-    """A tenant's or a profile's body, but for what only shows. Raises BadRequest."""
-    body = {name: value for name, value in read_object(raw).items() if name not in _SHOWN}
+def read_config(raw: bytes, name: str) -> dict[str, Any]:
+    """A body of the tenant or profile of this name, but for what only shows. Raises BadRequest."""
+    body = read_object(raw)
+    if body.get("id", name) != name:
+        raise BadRequest("id: is not the path's", code="invalid_value", param="id")
     if "secrets" in body:
         raise BadRequest("secrets: each has a path of its own", code="invalid_value", param="secrets")
-    return body
+    return {field: value for field, value in body.items() if field not in _SHOWN}
 
 
 def read_audit_query(query: Mapping[str, str]) -> tuple[str, int]:

@@ -95,7 +95,7 @@ async def get_tenant(request: Request, who: TenantAdmin, tenant: TenantPath) -> 
 async def put_tenant(request: Request, who: Operator, tenant: TenantPath) -> dict[str, Any]:
     """Put all of a tenant anew but its keys and secrets."""
     admin = Administration(request, who)
-    body = read_config(await admin.body())
+    body = read_config(await admin.body(), tenant)
     config = await admin.change(
         tenant, "tenant.changed", lambda now: tenant_of(body, now.secrets, admin.guard)
     )
@@ -171,7 +171,7 @@ async def put_profile(
 ) -> dict[str, Any]:
     """Put one profile, in place of the one of its name."""
     admin = Administration(request, who)
-    body = read_config(await admin.body())
+    body = read_config(await admin.body(), profile)
 
     def change(now: TenantConfig) -> TenantConfig:
         if profile not in now.profiles and len(now.profiles) >= _MOST_PROFILES:

@@ -85,6 +85,8 @@ async def test_a_tenant_is_made_shown_changed_and_deleted(valkey: Backend) -> No
         # What is shown may be sent back, changed.
         assert (await client.put(ACME, json={**shown, "disabled": True})).json()["disabled"] is True
         assert (await client.put(ACME, json={"name": "Other"})).json()["profiles"] == {}
+        other = await client.put(ACME, json={**shown, "id": "other"})
+        assert error(other) == (400, "invalid_value", "id")
         assert (await client.delete(ACME)).json()["deleted"] is True
         for answer in (await client.get(ACME), await client.put(ACME, json={}), await client.delete(ACME)):
             assert error(answer) == (404, "tenant_not_found", "tenant")
