@@ -9,7 +9,7 @@ from typing import Any
 from common import keys
 from common.archive import Archive
 from common.deletion import delete_session, drop_void
-from common.events import Entry, TurnStarted, place
+from common.events import Entry, TurnEnded, TurnStarted, place
 from common.keys import SessionRef, TurnRef
 from common.log import decode_entries, last_turn, read_turn
 from common.recording import RecordedTurn, SessionTurns, read_line, write_line
@@ -92,6 +92,15 @@ class Sessions:
                 if found or begins:
                     found.append(entry)
         return found
+
+    async def recorded(self, turn: TurnRef) -> tuple[RecordedTurn | None, int]:
+        """A turn, if it is kept, and when it ended, ms since 1970; 0 where it has not."""
+        turns, ended_ms = SessionTurns(), 0
+        for entry in await self.turn(turn):
+            turns.take(entry)
+            if isinstance(entry.event, TurnEnded) and entry.event.turn == turn.turn:
+                ended_ms = ended_ms or entry.ms
+        return next((each for each in turns.all() if each.started.turn == turn.turn), None), ended_ms
 
     async def last_turn(self, session: SessionRef) -> str | None:
         """The id of a session's latest turn; None where none is kept. Raises STORE_ERRORS, OSError."""

@@ -11,9 +11,8 @@ import random
 import orjson
 
 from common import keys
-from common.events import TurnEnded
 from common.keys import TurnRef, parse_lease
-from common.recording import RecordedTurn, SessionTurns
+from common.recording import RecordedTurn
 from common.sessions import Sessions
 from common.settings import Settings
 from common.stores import STORE_ERRORS, Pipe, Stores
@@ -23,8 +22,9 @@ logger = logging.getLogger(__name__)
 
 _POLL_S = 0.25
 _BATCH = 50
-_AT_ONCE = 4  # each is folded anew, and the tokens of live turns go first
-_HOLD_MS = 10_000  # so long a dead settler's turns wait, far longer than settling takes
+_AT_ONCE = 4  # each is folded anew: more at once would keep live turns waiting
+_TRY_S = 8.0
+_HOLD_MS = 10_000  # so long a dead settler's turns wait, longer than a try
 _LANE_AGAIN_MS = 500
 _TURN_AGAIN_MS = 5_000
 _BROKEN_AGAIN_MS = 60_000
@@ -93,13 +93,13 @@ class Settler:
     async def _try(self, member: str) -> None:
         """Look at one turn; trouble with it must not keep the others from being settled."""
         try:
-            turn = parse_lease(member)
-            assert isinstance(turn, TurnRef), "jobs are not settled"
-        except (ValueError, IndexError, AssertionError):
+            turn = _parse(member)
+        except (ValueError, IndexError):
             await self._stores.queue.zrem(keys.UNSETTLED, member)
             return
         try:
-            await self._look(turn)
+            async with asyncio.timeout(_TRY_S):  # an archive may hang
+                await self._look(turn)
         except STORE_ERRORS as error:  # it is looked at again when it is nobody's any more
             logger.warning("could not settle a turn", extra={"error": type(error).__name__})
         except Exception:
@@ -107,7 +107,7 @@ class Settler:
             await self._look_again(turn, _BROKEN_AGAIN_MS)
 
     async def _look(self, turn: TurnRef) -> None:
-        recorded, ended_ms = await self._read(turn)
+        recorded, ended_ms = await self._sessions.recorded(turn)
         if recorded is None:
             await self._settle_lost(turn)
         elif not ended_ms:
@@ -119,15 +119,6 @@ class Settler:
             else:
                 day = day_of(recorded.start_ms)
                 await self._settle(turn, account.counts(), started.profile, day, record=started.record)
-
-    async def _read(self, turn: TurnRef) -> tuple[RecordedTurn | None, int]:
-        """The turn, if it is kept, and when it ended, ms; 0 where it has not."""
-        turns, ended_ms = SessionTurns(), 0
-        for entry in await self._sessions.turn(turn):
-            turns.take(entry)
-            if isinstance(entry.event, TurnEnded) and entry.event.turn == turn.turn:
-                ended_ms = ended_ms or entry.ms
-        return next((t for t in turns.all() if t.started.turn == turn.turn), None), ended_ms
 
     def _patient_until_ms(self, turn: RecordedTurn, ended_ms: int) -> int:
         """How long lanes are waited for: they end soon after their turn, unless their workers died."""
@@ -183,3 +174,10 @@ class Settler:
     async def _look_again(self, turn: TurnRef, in_ms: int) -> None:
         at_ms = self._stores.queue_clock.now_ms() + in_ms
         await self._stores.queue.zadd(keys.UNSETTLED, {str(turn): at_ms}, xx=True)
+
+
+def _parse(member: str) -> TurnRef:
+    turn = parse_lease(member)
+    if not isinstance(turn, TurnRef):
+        raise ValueError("jobs are not settled")
+    return turn

@@ -19,10 +19,8 @@ import orjson
 from pydantic import SecretStr
 
 from common import keys
-from common.events import TurnEnded
 from common.keys import TurnRef, parse_lease
 from common.profiles import Webhook
-from common.recording import SessionTurns
 from common.sessions import Sessions
 from common.stores import STORE_ERRORS, Pipe, Stores
 from common.tenants.directory import Directory
@@ -128,13 +126,8 @@ class Teller:
 
     async def _report(self, turn: TurnRef) -> dict[str, Any] | None:
         """What there is to tell; None where the turn isn't kept any more."""
-        turns, ended_ms = SessionTurns(), 0
-        for entry in await self._sessions.turn(turn):
-            turns.take(entry)
-            if isinstance(entry.event, TurnEnded) and entry.event.turn == turn.turn:
-                ended_ms = ended_ms or entry.ms
-        report = next((report_turn(t) for t in turns.all() if t.started.turn == turn.turn), None)
-        return {"ended_at": ended_ms, **report} if report else None
+        recorded, ended_ms = await self._sessions.recorded(turn)
+        return {"ended_at": ended_ms, **report_turn(recorded)} if recorded else None
 
     def _hook(self, turn: TurnRef, report: dict[str, Any] | None) -> Webhook | None:
         """Who is to be told of it: nobody any more where the tenant or its profile is gone."""
