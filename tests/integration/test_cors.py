@@ -111,7 +111,7 @@ async def test_without_an_origin_nothing_changes(client: httpx.AsyncClient) -> N
 
 @in_loop
 async def test_the_served_doors_keep_to_it(valkey: Backend) -> None:
-    settings = valkey.settings(cors_origins=(SHOP,), open_access=True)
+    settings = valkey.settings(cors_origins=(SHOP,), open_access=True, speech_wait_s=0.1)
     body = {"messages": [{"role": "user", "content": "When do you open?"}]}
     model = Scripted(draft=[answer("Well.")], full=[answer("At nine.")])
     async with open_workers(settings, model), serving(settings) as client:
