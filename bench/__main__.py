@@ -1,11 +1,12 @@
 """Runs all benches, one after the other, each with its own stack: `python -m bench`."""
 
-from bench import arrivals, cancel, first_token, pickup, recovery, replay, report, retrieval, speech
+from bench import arrivals, cancel, fairness, first_token, pickup, recovery, replay, report, retrieval, speech
 
 _ALL = {
     "pickup": pickup.measure,
     "first_token": first_token.measure,
     "cancel": cancel.measure,
+    "fairness": fairness.measure,
     "recovery": recovery.measure,
     "replay": replay.measure,
     "retrieval": retrieval.measure,
