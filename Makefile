@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: up test soak test-slow lint format bench clean help
+.PHONY: up test soak fuzz test-slow lint format bench clean help
 
 up: $(RUN) ## run everything on this machine, on PORT (8000)
 	@exec $(BIN)/fast-reply up --port $(PORT)
@@ -23,6 +23,9 @@ test: $(DEV) ## run all tests; ARGS goes to pytest
 
 soak: $(DEV) ## run the long tests that `make test` leaves out
 	$(BIN)/python -m pytest -m soak $(ARGS)
+
+fuzz: $(DEV) ## try the doors against their OpenAPI document, for minutes
+	$(BIN)/python -m pytest -m fuzz -s $(ARGS)
 
 test-slow: $(SLOW) ## run the tests that need Gradio, LiveKit and Pipecat, and install these
 	$(BIN)/python -m pytest -m slow $(ARGS)

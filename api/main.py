@@ -35,7 +35,7 @@ from api.doors import (
 from api.headers import SecurityHeaders, add_missing
 from api.known import QuotedPaths
 from api.openapi import document
-from api.routes import check_routes
+from api.routes import check_routes, methods_at
 from api.services import open_services
 from common.errors import BadRequest, FastReplyError
 from common.logs import set_up_logs
@@ -112,7 +112,10 @@ async def _not_valid(request: Request, error: Exception) -> Response:
 async def _no_such_route(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     body = {"message": str(error.detail), "type": "invalid_request_error", "param": None, "code": None}
-    return JSONResponse({"error": body}, error.status_code, error.headers)
+    headers = dict(error.headers or {})
+    if error.status_code == 405:
+        headers["Allow"] = ", ".join(sorted(methods_at(request)))
+    return JSONResponse({"error": body}, error.status_code, headers)
 
 
 async def _bug(request: Request, error: Exception) -> Response:

@@ -137,14 +137,15 @@ def as_json(model: type[BaseModel], **examples: Any) -> Content:
     return {"application/json": {"schema": schema_of(model), "examples": _named(examples)}}
 
 
-def as_text(kind: str, description: str, example: str) -> Content:
-    """A body of text: server-sent events, lines, plain text."""
-    return {kind: {"schema": {"type": "string", "description": description}, "example": example}}
+def as_text(kind: str, description: str, example: str, **schema: Any) -> Content:
+    """A body of text: lines, plain text."""
+    return {kind: {"schema": {"type": "string", "description": description, **schema}, "example": example}}
 
 
 def as_events(description: str, example: str) -> Content:
-    """A stream of server-sent events."""
-    return as_text("text/event-stream", f"{description}, as server-sent events.", example)
+    """A stream of server-sent events. OpenAPI 3.1 has no words for their shape."""
+    about = f"{description}, as server-sent events."
+    return {"text/event-stream": {"schema": {"description": about}, "example": example}}
 
 
 def as_bytes(kind: str, description: str) -> Content:

@@ -60,7 +60,7 @@ def read_entry_id(param: str, text: str) -> tuple[int, int]:
     """An entry's id. Raises BadRequest with the parameter's name."""
     millis, dash, number = text.partition("-")
     parts = (millis, number)
-    if dash and all(p.isascii() and p.isdigit() and len(p) <= 20 and int(p) < 2**64 for p in parts):
+    if dash and all(p.isascii() and p.isdigit() and len(p) <= 20 and int(p) < 2**63 for p in parts):
         return int(millis), int(number)
     raise BadRequest(f"{param} is no event's id", param=param)
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from fastapi.routing import APIRoute
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, Match
 
 from api.identity import SERVED
 
@@ -21,6 +21,12 @@ def check_routes(app: FastAPI) -> None:
             raise TypeError(f"{route.path} doesn't say whom it serves: see api/identity.py")
         if route.body_field is not None:
             raise TypeError(f"{route.path} would have its body read before its key: see api/body.py")
+
+
+def methods_at(request: Request) -> set[str]:
+    """What may be done at this request's path, by all of its routes."""
+    there = (each for each in all_routes(request.app) if each.matches(request.scope)[0] != Match.NONE)
+    return {method for route in there for method in route.methods}
 
 
 def _routes(routes: list[BaseRoute]) -> Iterator[APIRoute]:

@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeVar
 
 import orjson
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from api import examples
 from api.answers import ChatCompletion
@@ -59,6 +59,8 @@ class SpokenRequest(BaseModel):
 
 class SpokenChatRequest(ChatRequest, SpokenRequest):
     """A Chat Completions body whose answer is to be spoken."""
+
+    n: int | None = Field(None, ge=1, le=1)
 
 
 @router.post(

@@ -27,9 +27,11 @@ router = APIRouter(prefix="/v1/knowledge")
 _MOST_LISTED = 100
 _LISTED = 20
 _MOST_COLLECTIONS = 1_000
-_TEXTS = as_text("text/plain", "One document's text.", examples.DOCUMENT_TEXT) | as_text(
-    "text/markdown", "One document's text.", examples.DOCUMENT_TEXT
-)
+_TEXTS = {
+    kind: body
+    for each in ("text/plain", "text/markdown")
+    for kind, body in as_text(each, "One document's text.", examples.DOCUMENT_TEXT, pattern=r"\S").items()
+}
 _LINES = as_text("application/jsonl", "A document a line.", examples.DOCUMENT_LINES)
 
 

@@ -32,7 +32,10 @@ _SESSION = "/v1/sessions/{session}"
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 _TIME: dict[str, Any] = {
-    "anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "format": "date-time"}]
+    "anyOf": [
+        {"type": "integer", "minimum": 0, "maximum": 10**15 - 1},
+        {"type": "string", "format": "date-time"},
+    ]
 }
 _LISTING = (
     query("state", "Only those in this state.", type="string", enum=list(get_args(State))),

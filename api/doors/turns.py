@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import orjson
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic.config import JsonDict
 
 from api import examples
 from api.answers import Turn
@@ -38,10 +39,16 @@ _TURN = "/v1/sessions/{session}/turns/{turn}"
 After = Annotated[str, Query(description="Go on after this event, where no header says so.")]
 
 
+_WAYS = ("heard", "heard_chars", "heard_ms")
+_ONE_WAY: JsonDict = {  # `_says_it_once` for the OpenAPI document
+    "anyOf": [{"properties": {other: {"type": "null"} for other in _WAYS if other != way}} for way in _WAYS]
+}
+
+
 class Heard(BaseModel):
     """The body of an interruption: how much the caller heard, told in at most one way."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, json_schema_extra=_ONE_WAY)
 
     heard: Annotated[str, Field(max_length=_MAX_CHARS)] | None = None
     heard_chars: Annotated[int, Field(ge=0, le=_MAX_CHARS)] | None = None
