@@ -12,11 +12,12 @@ from common.settings import Settings
 from common.stores import open_stores
 from common.tenants.checks import blocked_urls
 from common.tenants.config import TenantConfig
-from common.url_guard import UrlGuard
+from common.url_guard import UrlGuard, open_guarded_client
 from workers.providers.base import UpstreamError
 from workers.providers.registry import Providers
 
 PUBLIC = "https://models.example/v1"
+BODY = {"model": "m", "messages": [{"role": "user", "content": "Hi."}]}
 
 
 def blocked(*allowed: str, **profile: Any) -> list[str]:
@@ -95,9 +96,34 @@ def test_a_tenants_models_are_asked_over_the_guarded_client_alone(url: str) -> N
     assert asyncio.run(clients_used(url)) == {"guarded"}
 
 
+@pytest.mark.parametrize(
+    "url", [f"{scheme}://a.example" for scheme in ("http", "ernie", "yandex", "anthropic")]
+)
+def test_a_name_that_leads_to_a_private_address_is_not_opened(url: str) -> None:
+    asked: list[str] = []
+
+    async def resolve(host: str, port: int) -> list[str]:
+        asked.append(host)
+        return ["10.0.0.1"]
+
+    async def stream() -> None:
+        async with open_stores(Settings()) as stores, open_guarded_client((), 5, resolve) as guarded:
+            with pytest.raises(UpstreamError) as failed:
+                await anext(Providers(guarded, guarded, stores, None).stream(upstream(url), BODY))
+            assert failed.value.code == "upstream_unreachable"
+
+    asyncio.run(stream())
+    assert asked == ["a.example"]
+
+
 def test_a_tenant_has_no_litellm() -> None:
     with pytest.raises(UpstreamError, match="no provider speaks"):
         asyncio.run(clients_used("litellm://a.example"))
+
+
+def upstream(url: str) -> Upstream:
+    """A tenant's model at this URL."""
+    return Upstream(url, SecretStr("a:b"), "m", guarded=True)
 
 
 async def clients_used(url: str) -> set[str]:
@@ -112,9 +138,7 @@ async def clients_used(url: str) -> set[str]:
         return httpx.AsyncClient(transport=httpx.MockTransport(answer))
 
     async with open_stores(Settings()) as stores, client("plain") as plain, client("guarded") as guarded:
-        upstream = Upstream(url, SecretStr("a:b"), "m", guarded=True)
-        body = {"model": "m", "messages": [{"role": "user", "content": "Hi."}]}
-        pieces = Providers(plain, guarded, stores, None).stream(upstream, body)
+        pieces = Providers(plain, guarded, stores, None).stream(upstream(url), BODY)
         with pytest.raises(UpstreamError, match="answered 400"):
             await anext(pieces)
     return used
