@@ -97,9 +97,15 @@ def _summary(report: dict[str, Any]) -> Text:
         report["error"]["code"] if report["error"] else "",
         _stopped(report),
         "drift: it was heard otherwise" if report["drift"] else "",
-        f"folded by version {report['fold']}: what was heard is unknown" if report["text"] is None else "",
+        _unknown(report) if report["text"] is None else "",
     ]
     return Text(" " * _NAME + (" · ".join(filter(None, parts)) or "goes on"), "dim")
+
+
+def _unknown(report: dict[str, Any]) -> str:
+    if report["record"] == "none":
+        return "what was said is not kept"
+    return f"folded by version {report['fold']}: what was heard is unknown"
 
 
 def _stopped(report: dict[str, Any]) -> str:

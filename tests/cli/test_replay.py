@@ -135,6 +135,9 @@ def test_a_turn_of_another_version_has_its_lanes_all_the_same() -> None:
     told = lines(report_turn(foreign))
     assert told[:3] == lines(report_turn(turn))[:3]
     assert told[-1].strip() == "stop · folded by version 999: what was heard is unknown"
+    assert turn.ended
+    dropped = replace(turn, ended=replace(turn.ended, record="none"))
+    assert lines(report_turn(dropped))[-1].strip().endswith("what was said is not kept")
     console = Console(file=StringIO(), width=60)
     replaying.play(console, [foreign], 100.0)
 
