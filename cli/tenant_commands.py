@@ -120,7 +120,7 @@ def secret(
     url: Url = LOCAL,
     key: Token = "",
 ) -> None:
-    """Put a secret: its value is asked for, or read from the standard input."""
+    """Put a secret: asked for, or read from standard input."""
     from cli.tenants import delete_secret, put_secret
 
     raise typer.Exit((delete_secret if delete else put_secret)(url, key, tenant, name))

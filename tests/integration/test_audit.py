@@ -178,8 +178,8 @@ async def test_a_refused_act_leaves_nothing(valkey: Backend) -> None:
 
 
 @in_loop
-async def test_what_a_tenants_admin_deletes_is_noted(valkey: Backend) -> None:
-    settings = settings_of(valkey, tenants_refresh_s=0.02)
+async def test_what_a_tenants_admin_deletes_is_noted(real: Backend) -> None:
+    settings = settings_of(real, tenants_refresh_s=0.02)
     async with serving(settings) as client, open_stores(settings) as stores:
         await client.post("/admin/tenants", json={"id": "acme"}, headers=bearer(OPERATOR))
         wish = {"scopes": ["admin"]}
