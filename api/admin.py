@@ -21,7 +21,7 @@ from common.audit import Act
 from common.errors import BadRequest
 from common.keys import valid_tenant
 from common.seal import set_at
-from common.tenants.checks import blocked_urls
+from common.tenants.checks import blocked_urls, blocked_urls_of
 from common.tenants.config import SCOPES, KeyConfig, Limits, Scope, TenantConfig, read_tenant
 from common.tenants.stored import refused, refused_for
 from common.url_guard import UrlGuard
@@ -138,9 +138,8 @@ def with_profile(now: TenantConfig, name: str, body: Mapping[str, Any], guard: U
     """The tenant with this profile, in place of one of its name. Raises BadRequest."""
     whole = now.model_dump(mode="json")
     config = _tenant({**whole, "profiles": {**whole["profiles"], name: body}})
-    alone = config.model_copy(update={"profiles": {name: config.profiles[name]}, "default_profile": ""})
-    if lines := blocked_urls(alone, guard):
-        raise refused_for(lines)
+    if lines := blocked_urls_of(config.profiles[name], guard):
+        raise refused_for([f"profiles.{name}.{line}" for line in lines])
     return config
 
 
