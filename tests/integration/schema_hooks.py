@@ -16,7 +16,8 @@ BEYOND_A_SCHEMA = re.compile(
     "|provider|url|headers|tokenSecret"  # go together, and lead to a secret that is there
     "|heard_chars"  # no more than were said
     r"|.*policy\.draft\.guard_rules.*"  # regular expressions, and safe ones
-    r"|expires_at|expires_in_s|default_profile|request_secrets\..*|.*\.secret|.*\.(base_)?url"  # to come; there; allowed
+    "|expires_at|expires_in_s"  # to come, and only one
+    r"|default_profile|request_secrets\..*|.*\.secret|.*\.(base_)?url"  # there, and allowed
 )
 """Parameters that are refused for what they mean: by these names valid data may be refused."""
 
