@@ -72,20 +72,20 @@ class Doorkeeper:
         return self._by_key(shown)
 
     def _by_key(self, text: str) -> Identity:
-        key_id = id_of(text) or ""
-        key = self._directory.key(key_id)
-        if not opens(text, key):
+        grounds = Grounds(id_of(text) or "")
+        key = self._directory.key(grounds.key)
+        tenant = self._tenant(grounds)
+        if not opens(text, key) or key is None or tenant is None:
             self._refuse()
-        tenant = self._tenant(Grounds(key_id))
-        if key is None or tenant is None:
-            self._refuse()
-        return Identity(tenant, frozenset(key.scopes), Grounds(key_id))
+        return Identity(tenant, frozenset(key.scopes), grounds)
 
     def _by_token(self, text: str) -> Identity:
         token = self.tokens.read(text)
-        grounds = Grounds(token.key, token.expires_ms) if token else None
-        tenant = self._tenant(grounds) if grounds else None
-        if token is None or grounds is None or tenant is None:
+        if token is None:
+            self._refuse()
+        grounds = Grounds(token.key, token.expires_ms)
+        tenant = self._tenant(grounds)
+        if tenant is None:
             self._refuse()
         return Identity(tenant, self._scopes(token), grounds, token.session)
 

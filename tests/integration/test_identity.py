@@ -252,6 +252,10 @@ async def test_a_token_can_do_no_more_than_its_key(valkey: Backend) -> None:
         refused = await client.post("/v1/tokens", headers=bearer(reader), json={"scopes": ["chat"]})
         assert (refused.status_code, refused.json()["error"]["code"]) == (403, "missing_scope")
         asked = {"messages": [{"role": "user", "content": "?"}]}
+        admins = await add_key(stores, "acme", "admin")
+        await seen(client, admins)
+        refused = await client.post("/v1/tokens", headers=bearer(admins), json={})
+        assert (refused.status_code, refused.json()["error"]["code"]) == (403, "missing_scope")
         for made in (await make(client, reader), await make(client, both, scopes=["read"])):
             headers = bearer(made["token"])
             assert (await client.post("/", headers=headers, json=asked)).status_code == 403

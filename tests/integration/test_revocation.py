@@ -154,7 +154,7 @@ async def test_a_token_that_is_over_ends_its_stream_alone(valkey: Backend) -> No
         async with there.ask(there.key) as keys_own:
             await keys_own.until(b"nine")
             path = f"/v1/sessions/s1/turns/{keys_own.response.headers['x-turn-id']}"
-            async with there.stream("GET", path, made.json()["token"]) as tokens:
+            async with there.stream("GET", path, "", params={"token": made.json()["token"]}) as tokens:
                 assert (await tokens.rest()).endswith(LAST)
             async with there.stream("GET", path, there.token) as fresh:  # with which a page goes on
                 await fresh.until(b"nine")
