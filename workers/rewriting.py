@@ -11,7 +11,7 @@ from typing import Any
 from redis.exceptions import WatchError
 
 from common import keys
-from common.events import Entry, Event, TurnEnded, TurnStarted, encode
+from common.events import Delta, Entry, Event, Extra, ToolPart, TurnEnded, TurnStarted, encode
 from common.keys import SessionRef
 from common.log import decode_entries
 from common.redacted_turn import rewrite_turn
@@ -48,6 +48,7 @@ async def rewrite_log(stores: Stores, session: SessionRef, turns: set[str]) -> P
     """Mask or drop the words of these turns, as far as they have ended. Raises STORE_ERRORS."""
     for _ in range(_TRIES):
         async with asyncio.timeout(_TIMEOUT_S), stores.log.pipeline(transaction=True) as pipe:
+            pipe.timeout_s = _TIMEOUT_S
             try:
                 return await _rewrite(pipe, keys.log(session), turns, stores.log_clock.now_ms())
             except WatchError:
@@ -106,7 +107,7 @@ def make_plan(raw: Raw, turns: set[str], now_ms: int) -> Plan:
             begun.setdefault(entry.event.turn, place)
     ended = {entry.event.turn for entry in entries if isinstance(entry.event, TurnEnded)}
     plan = Plan(live=any(_is_live(entries[at], ended, now_ms) for at in begun.values()))
-    for turn in turns:
+    for turn in turns | _added_late(entries):
         at = begun.get(turn)
         started = entries[at].event if at is not None else None
         if at is None or not isinstance(started, TurnStarted) or started.record == "full":
@@ -121,6 +122,18 @@ def make_plan(raw: Raw, turns: set[str], now_ms: int) -> Plan:
             if rewritten.drifted:
                 plan.drifted.add(turn)
     return plan
+
+
+def _added_late(entries: list[Entry]) -> set[str]:
+    """Turns that were rewritten and then added to: by a worker that had stood still for very long."""
+    rewritten, late = set[str](), set[str]()
+    for entry in entries:
+        event = entry.event
+        if isinstance(event, TurnEnded) and event.record != "full":
+            rewritten.add(event.turn)
+        elif isinstance(event, Delta | ToolPart | Extra) and event.turn in rewritten:
+            late.add(event.turn)
+    return late
 
 
 def _is_live(start: Entry, ended: set[str], now_ms: int) -> bool:

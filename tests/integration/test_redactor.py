@@ -125,6 +125,10 @@ async def test_what_a_late_worker_writes_is_found_too(real: Backend, record: str
         await put(eyes, SESSION, LaneFinished(turn.turn, "full", 1, 99, "cancelled", None, None, 0))
         await look(redactor, eyes)
         assert not await is_listed(eyes, turn)
+        await put(eyes, SESSION, Delta(turn.turn, "full", 1, len(SAID), "Jane 555 765 4321.", 0))
+        await add_private(eyes, SESSION, record)
+        await look(redactor, eyes)
+        assert "4321" not in str(await raw_log(eyes, SESSION))
 
 
 @in_loop
