@@ -270,24 +270,12 @@ async def is_told(client: httpx.AsyncClient, key: str, wanted: str) -> bool:
 
 
 @in_loop
-@pytest.mark.parametrize(
-    "body",
-    [
-        '{"ttl_s": 0}',
-        '{"ttl_s": 3601}',
-        '{"ttl_s": "9"}',
-        '{"scopes": []}',
-        '{"scopes": ["admin"]}',
-        '{"session": ""}',
-        '{"session": " s"}',
-        '{"until": 1}',
-        "[]",
-        "{",
-    ],
-)
-async def test_what_is_no_wish_for_a_token_is_refused(valkey: Backend, body: str) -> None:
+async def test_what_is_no_wish_for_a_token_is_refused(valkey: Backend) -> None:
+    times = ['{"ttl_s": 0}', '{"ttl_s": 3601}', '{"ttl_s": "9"}', '{"until": 1}']
+    others = ['{"scopes": []}', '{"scopes": ["admin"]}', '{"session": ""}', '{"session": " s"}', "[]", "{"]
     async with serving(valkey.settings(**SIGNED)) as client:
-        assert (await client.post("/v1/tokens", content=body)).status_code == 400
+        for body in [*times, *others]:
+            assert (await client.post("/v1/tokens", content=body)).status_code == 400, body
 
 
 @in_loop
