@@ -72,7 +72,7 @@ class KeyWish(_Body):
 class SecretWish(_Body):
     """A secret to be kept. It may become a header's value, so it is printable ASCII."""
 
-    value: SecretStr = Field(min_length=1, max_length=10_000)
+    value: SecretStr = Field(min_length=1, max_length=10_000, json_schema_extra={"pattern": "^[ -~]+$"})
 
     @field_validator("value")
     @classmethod

@@ -15,6 +15,9 @@ def _without(*names: str) -> Any:
         properties = schema["properties"]
         assert isinstance(properties, dict)
         schema["properties"] = {name: each for name, each in properties.items() if name not in names}
+        for each in properties.values():
+            if isinstance(each, dict) and "patternProperties" in each:
+                each["additionalProperties"] = False  # other names are refused
         required = schema.get("required", [])
         assert isinstance(required, list)
         schema["required"] = [name for name in required if name not in names]

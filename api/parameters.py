@@ -86,6 +86,14 @@ ASKING = (
 """What every door reads that starts turns."""
 
 LANES = header("X-Fast-Reply-Lanes", "`1`: each chunk says who speaks, and when.", "1")
-LAST_EVENT = header("Last-Event-ID", "Go on after this event; a browser's `EventSource` sends it by itself.")
+LAST_PLACE = header(
+    "Last-Event-ID",
+    "Go on after this event; a browser's `EventSource` sends it by itself.",
+    pattern=r"^[0-9a-z]{8,40}-\d{1,9}-\d{1,9}$",
+    type="string",
+)
 ENTRY_ID = r"^\d{1,19}-\d{1,19}$"
 AFTER_ENTRY = query("after", "Only what stands behind this entry.", ENTRY, type="string", pattern=ENTRY_ID)
+LAST_ENTRY = header(
+    "Last-Event-ID", "The same, as a browser's `EventSource` sends it.", type="string", pattern=ENTRY_ID
+)

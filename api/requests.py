@@ -11,7 +11,7 @@ from pydantic.config import JsonDict
 from api.once import Once, name_once
 from common.credentials import Credentials
 from common.errors import BadRequest
-from common.keys import DEFAULT_TENANT
+from common.keys import COLLECTION, DEFAULT_TENANT
 from common.named_server import NamedServer
 from common.policy import Policy
 
@@ -66,7 +66,7 @@ class Knowledge(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
-    collection: str | None = None
+    collection: str | None = Field(default=None, json_schema_extra={"pattern": COLLECTION})
     top_k: int | None = Field(default=None, ge=1, le=20)
     citations: bool | None = None
 

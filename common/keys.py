@@ -13,7 +13,8 @@ DEFAULT_TENANT = "default"
 MAX_SESSION_CHARS = 128
 _TENANT = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}\Z")
 _TURN = re.compile(r"[0-9a-z]{8,40}\Z")
-_COLLECTION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
+COLLECTION = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+_COLLECTION = re.compile(COLLECTION.replace("$", r"\Z"))
 
 
 def valid_session(name: str) -> bool:

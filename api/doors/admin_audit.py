@@ -8,9 +8,10 @@ from api import admin_examples as examples
 from api.admin import act_view, read_audit_query
 from api.admin_shapes import ActPage
 from api.administration import Administration
-from api.identity import Operator, TenantAdmin
+from api.identity import Operator, TenantAdmin, no_tenant
 from api.openapi import as_json, query, told
 from api.parameters import ENTRY_ID, TenantPath
+from common.keys import valid_tenant
 
 router = APIRouter(prefix="/admin")
 
@@ -45,6 +46,8 @@ async def list_acts(request: Request, who: Operator) -> dict[str, Any]:
 )
 async def list_tenants_acts(request: Request, who: TenantAdmin, tenant: TenantPath) -> dict[str, Any]:
     """A tenant's acts, the latest first; `after` an id those before it."""
+    if not valid_tenant(tenant):
+        raise no_tenant()
     return await _page(request, Administration(request, who), tenant)
 
 

@@ -53,7 +53,7 @@ class SpokenRequest(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
 
-    modalities: list[str] = ["text", "audio"]
+    modalities: list[str] = Field(["text", "audio"], json_schema_extra={"contains": {"const": "audio"}})
     audio: Audio = Audio()
 
 

@@ -6,7 +6,7 @@ from api import examples
 from api.identity import Reader
 from api.known import find_session
 from api.openapi import as_events, query, told
-from api.parameters import LAST_EVENT, SessionPath
+from api.parameters import LAST_ENTRY, SessionPath
 from api.replay import Replay, read_begin, read_entry_id, read_speed
 from api.services import Services
 from api.streams import stream
@@ -26,7 +26,7 @@ _SPEED = {"anyOf": [{"type": "number", "minimum": 0.1, "maximum": 100}, {"const"
         asks=(
             query("speed", "Times the original pace, or `max`.", "2", **_SPEED),
             query("from", "Where to begin: an entry's id, a turn's, or ms since the session's start.", "500"),
-            LAST_EVENT,
+            LAST_ENTRY,
         ),
         gives={200: as_events("The session's events, each with what it let out", examples.REPLAYED), 204: {}},
     ),

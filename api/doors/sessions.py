@@ -15,7 +15,7 @@ from api.identity import Admin, Reader
 from api.known import find_session, no_session, session_ref
 from api.listing import HIGHEST_LIMIT, State, list_sessions, read_query, state_of
 from api.openapi import as_events, as_json, as_text, query, told
-from api.parameters import AFTER_ENTRY, LAST_EVENT, SessionPath
+from api.parameters import AFTER_ENTRY, LAST_ENTRY, SessionPath
 from api.replay import read_entry_id
 from api.services import Services
 from api.streams import LINES, RETRY, event_frame, stream
@@ -94,7 +94,7 @@ async def look_at(request: Request, who: Reader, session: SessionPath) -> dict[s
     **told(
         "sessions",
         "Follow a session's events",
-        asks=(LAST_EVENT, AFTER_ENTRY),
+        asks=(LAST_ENTRY, AFTER_ENTRY),
         gives={
             200: as_text(LINES, "One event a line", examples.LINES)
             | as_events("The same, and those to come", examples.ENTRY_EVENTS)

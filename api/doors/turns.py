@@ -19,7 +19,7 @@ from api.identity import Chat, Identity
 from api.known import find_session
 from api.live import LiveTurn
 from api.openapi import TURN_HEADERS, Content, as_events, as_json, told
-from api.parameters import LAST_EVENT, SessionPath, TurnPath
+from api.parameters import LAST_PLACE, SessionPath, TurnPath
 from api.requests import first_error
 from api.services import Services
 from api.turns import store_is_away
@@ -96,7 +96,7 @@ _HEARD = as_json(Heard, words={"heard": "Let me look. We open"}, time={"heard_ms
     **told(
         "chat",
         "Go on with a turn, or look at it",
-        asks=(LAST_EVENT,),
+        asks=(LAST_PLACE,),
         gives={
             200: as_json(Turn, live=examples.LIVE_TURN, ended=examples.ENDED_TURN)
             | as_events("The rest, as it was asked for", examples.CHUNKS),
