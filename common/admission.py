@@ -11,148 +11,16 @@ import orjson
 
 from common import keys, queue
 from common.keys import TurnRef
+from common.scripts import script
 from common.stores import Pipe, Stores
 from common.tenants.config import Limits
+from common.usage import day_of
 
 MINUTE_MS = 60_000
+_DAY_MS = 86_400_000
 Limit = Literal["", "turns", "live", "tokens", "sessions"]
 
-_DATE = """
--- The date of a day counted from 1970, as YYYYMMDD: years begin in March here, eras have 400 of them.
-local function date(days)
-  local shifted = days + 719468
-  local era = math.floor(shifted / 146097)
-  local of_era = shifted - era * 146097
-  local year = math.floor((of_era - math.floor(of_era / 1460) + math.floor(of_era / 36524)
-    - math.floor(of_era / 146096)) / 365)
-  local of_year = of_era - (365 * year + math.floor(year / 4) - math.floor(year / 100))
-  local month = math.floor((5 * of_year + 2) / 153)
-  local day = of_year - math.floor((153 * month + 2) / 5) + 1
-  if month < 10 then month = month + 3 else month, year = month - 9, year + 1 end
-  return string.format('%04d%02d%02d', year + era * 400, month, day)
-end
-"""
-
-_ADMIT = (
-    _DATE
-    + """
-local asked = cjson.decode(ARGV[1])
-local most = asked.most
-local starts_key, live_key, reserved_key, sessions_key, deleted_key = unpack(KEYS)
-local MINUTE, DAY = 60000, 86400000
-local MOST_REPLACED = 100  -- so that a limit that was lowered never holds up the server
-
-local time = redis.call('TIME')
-local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
-local refused_by, wait_ms = '', 0
-
-local function refuse(limit, ms)
-  if refused_by == '' then refused_by, wait_ms = limit, ms end
-end
-
-local function session_of(member)
-  return string.match(member, '^[^:]*')
-end
-
--- Whether the session is in the midst of its last turn, which this one ends.
-local function last_turn_is_live()
-  local start = redis.call('ZSCORE', sessions_key, asked.session)
-  local begun_then = start and redis.call('ZRANGE', live_key, start, start, 'BYSCORE') or {}
-  for _, member in ipairs(begun_then) do
-    if session_of(member) == asked.session then return true end
-  end
-  return false
-end
-
--- The oldest sessions that no live turn is in, so many at most.
-local function at_rest(count)
-  local first_live = redis.call('ZRANGE', live_key, 0, 0, 'WITHSCORES')[2]
-  -- A session stands in the index by its last turn's start, so these can have no live one.
-  local before = first_live and '(' .. first_live or '+inf'
-  local found = redis.call('ZRANGE', sessions_key, '-inf', before, 'BYSCORE', 'LIMIT', 0, count)
-  if #found == count then return found end
-  local live = redis.call('ZRANGE', live_key, 0, -1)
-  local busy = {}
-  for _, member in ipairs(live) do busy[session_of(member)] = true end
-  found = {}
-  for _, session in ipairs(redis.call('ZRANGE', sessions_key, 0, count + #live - 1)) do
-    if #found < count and not busy[session] then found[#found + 1] = session end
-  end
-  return found
-end
-
-local starts = 0
-if most.turns > 0 then
-  redis.call('ZREMRANGEBYSCORE', starts_key, '-inf', now_ms - MINUTE)
-  starts = redis.call('ZCARD', starts_key)
-  if starts >= most.turns then
-    local leaving = starts - most.turns
-    refuse('turns', redis.call('ZRANGE', starts_key, leaving, leaving, 'WITHSCORES')[2] + MINUTE - now_ms)
-  end
-end
-
-if most.live > 0 then
-  local live = redis.call('ZCARD', live_key)
-  if live >= most.live and asked.supersedes and last_turn_is_live() then live = live - 1 end
-  if live >= most.live then refuse('live', 1000) end
-end
-
-local today = math.floor(now_ms / DAY)
-local day_left_ms = (today + 1) * DAY - now_ms
-local tokens_key, used = asked.tokens_of .. date(today), 0
-if most.tokens > 0 then
-  local held = redis.call('HMGET', tokens_key, 'spent', 'reserved')
-  used = (held[1] or 0) + (held[2] or 0)
-  if used + asked.tokens > most.tokens then refuse('tokens', day_left_ms) end
-end
-
-local replaced = {}
-if most.sessions > 0 and not redis.call('ZSCORE', sessions_key, asked.session) then
-  local over = math.min(redis.call('ZCARD', sessions_key) + 1 - most.sessions, MOST_REPLACED)
-  if over > 0 then
-    replaced = at_rest(over)
-    if #replaced < over then refuse('sessions', 1000) end
-  end
-end
-
-if refused_by ~= '' then
-  replaced = {}
-else
-  for _, command in ipairs(asked.list) do redis.call(unpack(command)) end
-  if most.turns > 0 then
-    redis.call('ZADD', starts_key, now_ms, asked.turn)
-    redis.call('PEXPIRE', starts_key, MINUTE)
-    starts = starts + 1
-  end
-  if most.tokens > 0 then
-    redis.call('HSET', reserved_key, asked.turn, date(today) .. ':' .. string.format('%.0f', asked.tokens))
-    redis.call('HINCRBY', tokens_key, 'reserved', asked.tokens)
-    redis.call('PEXPIREAT', tokens_key, (today + 3) * DAY)
-    used = used + asked.tokens
-  end
-  for _, session in ipairs(replaced) do
-    redis.call('ZREM', sessions_key, session)
-    redis.call('ZADD', deleted_key, asked.void_ms, session)
-  end
-end
-
-local last = redis.call('ZRANGE', starts_key, -1, -1, 'WITHSCORES')[2]
-local window_ms = last and last + MINUTE - now_ms or 0
-return {refused_by, wait_ms, starts, window_ms, used, day_left_ms, unpack(replaced)}
-"""
-)
-
-_TAKE_BACK = """
-local unsettled_key, starts_key, reserved_key = unpack(KEYS)
-local turn, tokens_of = unpack(ARGV)
-redis.call('ZREM', starts_key, turn)
-if redis.call('ZREM', unsettled_key, turn) == 0 then return end  -- it is settled
-local day, tokens = string.match(redis.call('HGET', reserved_key, turn) or '', '(%d+):(%d+)')
-if day then
-  redis.call('HDEL', reserved_key, turn)
-  redis.call('HINCRBY', tokens_of .. day, 'reserved', '-' .. tokens)
-end
-"""
+_ADMIT, _TAKE_BACK = script("admit"), script("take_back")
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,11 +66,12 @@ def is_limited(limits: Limits) -> bool:
 async def admit(stores: Stores, ask: Ask, lease_ms: int) -> Standing:
     """Let a turn in, in one round trip, or take nothing. Raises STORE_ERRORS."""
     turn, limits, tenant = ask.turn, ask.limits, ask.turn.session.tenant
-    void_ms = stores.log_clock.now_ms()
+    now_ms, void_ms = stores.queue_clock.now_ms(), stores.log_clock.now_ms()
     asked = {
         "turn": str(turn),
         "session": turn.session.quoted,
         "tokens": ask.tokens,
+        "day": day_of(now_ms),
         "supersedes": ask.supersedes,
         "most": {
             "turns": limits.turns_per_minute,
@@ -210,7 +79,7 @@ async def admit(stores: Stores, ask: Ask, lease_ms: int) -> Standing:
             "tokens": limits.tokens_per_day,
             "sessions": limits.sessions_kept,
         },
-        "tokens_of": keys.tokens(tenant, ""),
+        "day_left_ms": _DAY_MS - now_ms % _DAY_MS,
         "void_ms": void_ms,
         "list": _listing(stores, turn, lease_ms),
     }
@@ -220,6 +89,7 @@ async def admit(stores: Stores, ask: Ask, lease_ms: int) -> Standing:
         keys.reserved(tenant),
         keys.sessions(tenant),
         keys.deleted(tenant),
+        keys.tokens(tenant, day_of(now_ms)),
     )
     (reply,) = await stores.on_queue.run(
         lambda pipe: pipe.eval(_ADMIT, len(names), *names, orjson.dumps(asked).decode())

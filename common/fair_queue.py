@@ -16,6 +16,7 @@ from redis.asyncio import Redis
 
 from common import keys
 from common.keys import JobRef, Lane
+from common.scripts import script
 from common.settings import Settings
 from common.stores import Pipe
 from common.tenants.directory import Directory
@@ -23,94 +24,11 @@ from common.tenants.directory import Directory
 BEATS_FOR_MS = 3_000
 """A worker that has not beaten for longer is not counted on."""
 
-_SLOTS = """
-local function slots_of(workers, now)
-  local slots = 0
-  for _, worker in ipairs(redis.call('ZRANGEBYSCORE', workers, now - tonumber(ARGV[1]), '+inf')) do
-    slots = slots + (tonumber(string.match(worker, '|(%d+)$')) or 0)
-  end
-  return slots
-end
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-"""
+_TAKE, _GIVE_BACK, _LOOK = script("slots", "take_jobs"), script("give_back"), script("slots", "look")
+
 
 # A hint stands for a job: who takes more jobs than it has popped hints takes theirs away too. Who has no slot
 # left for what might be taken leaves a hint to the others.
-_TAKE = (
-    _SLOTS
-    + """
-local queue, waiting, hints, workers, ready, running, in_progress = unpack(KEYS)
-local wanted, popped = tonumber(ARGV[2]), tonumber(ARGV[3])
-local slots, share = tonumber(ARGV[4]), tonumber(ARGV[5])
-local lease_ms, in_progress_ms = ARGV[6], ARGV[7]
-
-local most = math.huge
-if share < 1 then
-  most = math.max(1, math.floor(math.max(slots, slots_of(workers, now)) * share))
-end
-local tenants, held = redis.call('ZRANGE', waiting, 0, -1), {}
-for _, tenant in ipairs(tenants) do
-  redis.call('ZREMRANGEBYSCORE', running .. tenant, '-inf', now)
-  held[tenant] = redis.call('ZCARD', running .. tenant)
-end
-
-local function next_place()
-  local best
-  for place, tenant in ipairs(tenants) do
-    if held[tenant] < most and (not best or held[tenant] < held[tenants[best]]) then best = place end
-  end
-  return best
-end
-
-local taken, place = {}, next_place()
-while place and #taken < wanted do
-  local tenant = table.remove(tenants, place)
-  local job = redis.call('LPOP', ready .. tenant)
-  local score = job and redis.call('ZSCORE', queue, job)
-  if score and redis.call('SET', in_progress .. job, '1', 'NX', 'PX', in_progress_ms) then
-    taken[#taken + 1] = {job, score}
-    held[tenant] = held[tenant] + 1
-    redis.call('ZADD', running .. tenant, now + lease_ms, job)
-  end
-  popped = popped - 1
-  if redis.call('EXISTS', ready .. tenant) == 1 then
-    redis.call('ZADD', waiting, now, tenant)
-    tenants[#tenants + 1] = tenant
-  else
-    redis.call('ZREM', waiting, tenant)
-  end
-  place = next_place()
-end
-if #tenants == 0 then
-  redis.call('DEL', hints)
-elseif popped < 0 then
-  redis.call('LPOP', hints, -popped)
-end
-if place and redis.call('EXISTS', hints) == 0 then redis.call('RPUSH', hints, '') end
-return taken
-"""
-)
-
-_GIVE_BACK = """
-redis.call('ZREM', KEYS[1], ARGV[1])
-if redis.call('EXISTS', KEYS[2]) == 1 and redis.call('EXISTS', KEYS[3]) == 0 then
-  redis.call('RPUSH', KEYS[3], '')
-end
-"""
-
-_LOOK = (
-    _SLOTS
-    + """
-local queue, waiting, workers, ready, running = unpack(KEYS)
-local tenants = {}
-for _, tenant in ipairs(redis.call('ZRANGE', waiting, 0, -1)) do
-  local holds = redis.call('ZCOUNT', running .. tenant, now, '+inf')
-  tenants[#tenants + 1] = {tenant, redis.call('LLEN', ready .. tenant), holds}
-end
-return {slots_of(workers, now), redis.call('ZCARD', queue), tenants}
-"""
-)
 
 
 def beat(worker: str, slots: int) -> str:

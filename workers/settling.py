@@ -13,6 +13,7 @@ import orjson
 from common import keys
 from common.keys import TurnRef, parse_lease
 from common.recording import RecordedTurn
+from common.scripts import script
 from common.sessions import Sessions
 from common.settings import Settings
 from common.stores import STORE_ERRORS, Pipe, Stores
@@ -33,33 +34,7 @@ _DEADLINE_MS = 120_000
 _DAY_S = 86_400
 _BUDGET_S = 2 * _DAY_S
 
-_TAKE = """
-local now_ms, count, held_until_ms = unpack(ARGV)
-local due = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now_ms, 'LIMIT', 0, count)
-for _, turn in ipairs(due) do redis.call('ZADD', KEYS[1], held_until_ms, turn) end
-return due
-"""
-
-_SETTLE = """
-local unsettled_key, reserved_key, usage_key, used_key, redacting_key = unpack(KEYS)
-local asked = cjson.decode(ARGV[1])
-if redis.call('ZREM', unsettled_key, asked.turn) == 0 then return end  -- it is settled
-local day, reserved = string.match(redis.call('HGET', reserved_key, asked.turn) or '', '(%d+):(%d+)')
-if day then
-  redis.call('HDEL', reserved_key, asked.turn)
-  redis.call('HINCRBY', asked.tokens_of .. day, 'reserved', '-' .. reserved)
-  redis.call('HINCRBY', asked.tokens_of .. day, 'spent', asked.tokens)
-  redis.call('EXPIRE', asked.tokens_of .. day, asked.tokens_last_s, 'NX')  -- mostly who reserved has set it
-end
-if asked.redact_ms > 0 then redis.call('ZADD', redacting_key, asked.redact_ms, asked.turn) end
-for counter, number in pairs(asked.counts) do
-  redis.call('HINCRBY', usage_key, counter, number)
-end
-if next(asked.counts) then
-  redis.call('EXPIRE', usage_key, asked.usage_lasts_s)
-  redis.call('SADD', used_key, asked.tenant)
-end
-"""
+_TAKE, _SETTLE = script("take_due"), script("settle")
 
 
 class Settler:

@@ -16,7 +16,7 @@ from waiting import in_loop, until
 
 from api.live import LiveTurn
 from api.requests import TurnRequest
-from common import admission, keys
+from common import keys
 from common.errors import FastReplyError, RateLimited, Unavailable
 from common.keys import SessionRef
 from common.sessions import Sessions
@@ -176,17 +176,6 @@ async def test_tokens_are_reserved_for_the_day(valkey: Backend) -> None:
 
 def _asking(**params: Any) -> dict[str, Any]:
     return {**ask().body, **params}
-
-
-@pytest.mark.parametrize("day", ["19700101", "19991231", "20000229", "20240301", "20251231", "21000228"])
-@in_loop
-async def test_the_scripts_date_is_the_calendars(valkey: Backend, day: str) -> None:
-    date = datetime.strptime(day, "%Y%m%d").replace(tzinfo=UTC)
-    async with open_api(settings_of(valkey)) as api:
-        for number in range(int(date.timestamp()) // 86_400, int(date.timestamp()) // 86_400 + 400, 7):
-            script = admission._DATE + "return date(tonumber(ARGV[1]))"
-            told = await api.stores.queue.eval(script, 0, str(number))
-            assert told.decode() == f"{datetime.fromtimestamp(number * 86_400, UTC):%Y%m%d}"
 
 
 @in_loop

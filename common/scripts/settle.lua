@@ -1,0 +1,19 @@
+-- Settles a turn, once: see workers/settling.py.
+local unsettled_key, reserved_key, usage_key, used_key, redacting_key = unpack(KEYS)
+local asked = cjson.decode(ARGV[1])
+if redis.call('ZREM', unsettled_key, asked.turn) == 0 then return end  -- it is settled
+local day, reserved = string.match(redis.call('HGET', reserved_key, asked.turn) or '', '(%d+):(%d+)')
+if day then
+  redis.call('HDEL', reserved_key, asked.turn)
+  redis.call('HINCRBY', asked.tokens_of .. day, 'reserved', '-' .. reserved)
+  redis.call('HINCRBY', asked.tokens_of .. day, 'spent', asked.tokens)
+  redis.call('EXPIRE', asked.tokens_of .. day, asked.tokens_last_s, 'NX')  -- mostly who reserved has set it
+end
+if asked.redact_ms > 0 then redis.call('ZADD', redacting_key, asked.redact_ms, asked.turn) end
+for counter, number in pairs(asked.counts) do
+  redis.call('HINCRBY', usage_key, counter, number)
+end
+if next(asked.counts) then
+  redis.call('EXPIRE', usage_key, asked.usage_lasts_s)
+  redis.call('SADD', used_key, asked.tenant)
+end
