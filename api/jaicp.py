@@ -5,13 +5,13 @@ Source: https://help.cloud.just-ai.com/en/jaicp/bot-replies/llmRequest
 
 import logging
 import re
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from api.once import name_once
-from api.requests import Message, Options, TurnRequest, first_error, read_object
+from api.requests import Message, Options, ShownAs, TurnRequest, first_error, read_object
 from common.credentials import Credentials
 from common.errors import BadRequest
 from common.named_server import NamedServer, is_template
@@ -33,6 +33,14 @@ _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}\Z")
 _MAX_HEADER_CHARS = 8_000
 
 
+class FillersPhraseConfig(FillerPolicy):
+    """Fillers by JAICP's names, or ours. For the OpenAPI document: `FillerPolicy` reads both."""
+
+    fillerPhrase: str | None = None
+    fillerPhrasesList: list[str] | None = None
+    activationDelayMs: int = Field(default=2_000, ge=0, le=60_000)
+
+
 class LlmRequest(BaseModel):
     """The properties of the reply; whatever else the script's platform adds is passed over."""
 
@@ -45,7 +53,7 @@ class LlmRequest(BaseModel):
     model: str | None = None
     temperature: float | None = Field(None, ge=0, le=2)
     parameters: dict[str, Any] = {}
-    fillersPhraseConfig: dict[str, Any] | None = None
+    fillersPhraseConfig: Annotated[dict[str, Any], ShownAs(FillersPhraseConfig)] | None = None
     messages: list[Message] = Field(min_length=1)
     bargeInReply: dict[str, Any] | bool | None = None
     tools: list[dict[str, Any]] | None = None
