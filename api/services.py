@@ -65,30 +65,31 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             await pressure.look()
         audio = AudioFeed(stores, settings.reread_s)
         transcriber = Transcriber(settings) if settings.transcription_url else None
-        background = [
-            asyncio.create_task(audio.run()),
-            asyncio.create_task(reader.run()),
-            asyncio.create_task(turns.run()),
-            asyncio.create_task(pace.run()),
-            asyncio.create_task(pressure.run()),
-            asyncio.create_task(directory.run()),
-            asyncio.create_task(doorkeeper.run()),
-            asyncio.create_task(_say_whom_it_serves(settings, directory)),
-        ]
+        work = (
+            audio.run(),
+            reader.run(),
+            turns.run(),
+            pace.run(),
+            pressure.run(),
+            directory.run(),
+            doorkeeper.run(),
+            _say_whom_it_serves(settings, directory),
+        )
+        background = [asyncio.create_task(each) for each in work]
         for task in background:
             task.add_done_callback(_stop_process)
         try:
             yield Services(
-                settings,
-                stores,
-                directory,
-                doorkeeper,
-                admissions,
-                turns,
-                sessions,
-                reader,
-                audio,
-                transcriber,
+                settings=settings,
+                stores=stores,
+                directory=directory,
+                doorkeeper=doorkeeper,
+                admissions=admissions,
+                turns=turns,
+                sessions=sessions,
+                reader=reader,
+                audio=audio,
+                transcriber=transcriber,
             )
         finally:
             turns.close()

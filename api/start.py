@@ -68,14 +68,7 @@ class TurnStarter:
         )
         turn = TurnRef(session, secrets.token_hex(6))
         lanes = _lanes(profile, policy, model, drafted=not reason, late=late)
-        if request.knowledge:
-            lanes["full"]["knowledge"] = _knowledge(self._settings, request.knowledge)
-        passes_key = self._passes_key(profile, request)
-        if request.server:
-            lanes["full"]["server"] = asdict(request.server)
-        elif passes_key:
-            for asked in lanes.values():
-                asked["caller_key"] = True
+        self._add_wishes(lanes, profile, request)
         return turn, TurnStarted(
             turn=turn.turn,
             profile=profile.name,
@@ -91,6 +84,17 @@ class TurnStarter:
             caller=request.caller,
             record=profile.record,
         )
+
+    def _add_wishes(self, lanes: dict[str, dict[str, Any]], profile: Profile, request: TurnRequest) -> None:
+        """What the request itself asks of the lanes, beside its body. Raises BadRequest."""
+        if request.knowledge:
+            lanes["full"]["knowledge"] = _knowledge(self._settings, request.knowledge)
+        passes_key = self._passes_key(profile, request)
+        if request.server:
+            lanes["full"]["server"] = asdict(request.server)
+        elif passes_key:
+            for asked in lanes.values():
+                asked["caller_key"] = True
 
     def _tenant(self, request: TurnRequest) -> Tenant:
         if tenant := self._directory.tenant(request.tenant):
