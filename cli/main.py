@@ -3,14 +3,12 @@
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
+from cli.environment import given, read_serving_settings, read_settings
 from cli.tenant_commands import tenants
-
-if TYPE_CHECKING:
-    from common.settings import Settings
 
 
 class Switch(StrEnum):
@@ -88,7 +86,7 @@ def up(
     from cli.stack import Plan
     from cli.up import run_up
 
-    settings = _serving_settings(port=port)
+    settings = read_serving_settings(port=port)
     raise typer.Exit(run_up(settings, Plan(data, proof, draft_workers, full_workers, speech_workers)))
 
 
@@ -132,7 +130,7 @@ def api(
     """Run one API process."""
     from api.main import serve
 
-    serve(_serving_settings(host=host, port=port))
+    serve(read_serving_settings(host=host, port=port))
 
 
 @app.command()
@@ -140,7 +138,7 @@ def worker(lane: Annotated[WorkerLane, typer.Argument(help="The lane whose jobs 
     """Run one worker process."""
     from workers.main import serve
 
-    serve(_serving_settings(), lane.value)
+    serve(read_serving_settings(), lane.value)
 
 
 @app.command()
@@ -161,8 +159,8 @@ def simulate(
     from simulator.models import DRAFT, FULL
     from simulator.server import SimulatorConfig, run
 
-    draft = replace(DRAFT, **_given(ttft_ms=draft_ttft_ms, tpot_ms=draft_tpot_ms))
-    full = replace(FULL, **_given(ttft_ms=full_ttft_ms, tpot_ms=full_tpot_ms))
+    draft = replace(DRAFT, **given(ttft_ms=draft_ttft_ms, tpot_ms=draft_tpot_ms))
+    full = replace(FULL, **given(ttft_ms=full_ttft_ms, tpot_ms=full_tpot_ms))
     run(host, port, SimulatorConfig(answers=tuple(answers or ()), draft=draft, full=full))
 
 
@@ -309,37 +307,6 @@ def full_only(
     from cli.switch import switch_full_only
 
     print(switch_full_only(read_settings(), state.value, tenant))
-
-
-def read_settings(**options: Any) -> "Settings":
-    """The settings of the environment, with the given options over them; a mistake ends the process."""
-    from pydantic import ValidationError
-
-    from common.settings import Settings
-
-    try:
-        return Settings(**_given(**options))
-    except ValidationError as error:
-        for mistake in error.errors(include_url=False, include_input=False):
-            name = "_".join(map(str, mistake["loc"]))
-            print(f"The setting {name} is wrong: {mistake['msg']}", file=sys.stderr)
-        sys.exit(2)
-
-
-def _serving_settings(**options: Any) -> "Settings":
-    """The same for a process that serves tenants: a mistake in their file ends it, too."""
-    settings = read_settings(**options)
-    if settings.tenants:
-        from common.tenants.file import mistakes_in
-
-        if mistakes := mistakes_in(settings):
-            print(*mistakes, sep="\n", file=sys.stderr)
-            sys.exit(2)
-    return settings
-
-
-def _given(**options: Any) -> dict[str, Any]:
-    return {name: value for name, value in options.items() if value is not None}
 
 
 if __name__ == "__main__":

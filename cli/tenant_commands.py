@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from cli.environment import read_settings
+
 tenants = typer.Typer(
     help="The customers of a deployment: profiles, keys, secrets, limits.",
     no_args_is_help=True,
@@ -184,7 +186,6 @@ def audit(
 @tenants.command()
 def check(file: Annotated[Path, typer.Argument(metavar="FILE", help="A file of tenants.")]) -> None:
     """Exit with 1 and say what is wrong unless a file of tenants is right."""
-    from cli.main import read_settings
     from cli.tenants_file import check as check_file
 
     raise typer.Exit(check_file(read_settings(), file))
@@ -193,7 +194,6 @@ def check(file: Annotated[Path, typer.Argument(metavar="FILE", help="A file of t
 @tenants.command()
 def seal() -> None:
     """Seal a secret for a file: it is asked for, or read from the standard input."""
-    from cli.main import read_settings
     from cli.tenants_file import seal as seal_secret
 
     raise typer.Exit(seal_secret(read_settings()))
@@ -215,7 +215,6 @@ def new_key(
 @tenants.command()
 def reseal(file: Annotated[Path, typer.Argument(metavar="FILE", help="A file of tenants.")]) -> None:
     """Seal all secrets of a file with the newest key, in place."""
-    from cli.main import read_settings
     from cli.tenants_file import reseal as reseal_file
 
     raise typer.Exit(reseal_file(read_settings(), file))
