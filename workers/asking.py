@@ -6,6 +6,8 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
+
 from common.events import TurnStarted
 from common.profiles import Upstream
 from common.seam import join
@@ -13,10 +15,13 @@ from common.settings import Settings
 from common.watchdog import Watchdog
 from workers.prompts import body_for
 from workers.providers.base import Finish, Other, Piece, Provider, ToolPiece, UpstreamError, Usage
+from workers.providers.exchange import garbled
 from workers.publisher import LaneWriter
 from workers.upstreams import Upstreams
 
 _USAGE_WAIT_S = 1.0
+_MOST_BYTES = 32 * 1_048_576  # of a lane's answer, all that is not spoken too
+_MOST_CALLS = 10_000
 _FINISH_REASONS = ("stop", "length", "tool_calls", "content_filter")
 
 
@@ -91,7 +96,11 @@ class Asker:
         try:
             async with Watchdog() as watchdog, aclosing(self._provider.stream(upstream, body)) as pieces:
                 watchdog.expect_within(first_s)
+                size = 0
                 async for piece in pieces:
+                    size += _size(piece)
+                    if size > _MOST_BYTES:
+                        raise garbled()
                     if not self._heard and _is_heard(piece):
                         self._heard = True
                         self._upstreams.spoke(upstream)
@@ -134,6 +143,23 @@ class Asker:
 def _is_heard(piece: Piece) -> bool:
     """Blank text and thoughts are not heard: a model that gives only those is still silent."""
     return isinstance(piece, ToolPiece) or (isinstance(piece, str) and not piece.isspace())
+
+
+def _size(piece: Piece) -> int:
+    """About how many bytes a piece takes. Raises UpstreamError where it can't be written down.
+
+    A server says what it likes, and a piece that broke the worker's publisher would end all its turns.
+    """
+    if isinstance(piece, str):
+        return len(piece)
+    if isinstance(piece, ToolPiece):
+        texts = (piece.id, piece.name, piece.arguments)
+        if not (0 <= piece.index < _MOST_CALLS and all(isinstance(text, str) for text in texts)):
+            raise garbled()
+    try:
+        return len(orjson.dumps([[[[[[[[piece]]]]]]]]))  # events and reports wrap it up
+    except TypeError:
+        raise garbled() from None
 
 
 def estimate(writer: LaneWriter) -> dict[str, Any]:

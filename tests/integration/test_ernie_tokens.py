@@ -43,8 +43,8 @@ class Baidu:
             return await self._issue(request)
         assert request.url.path.endswith("/chat/completions_pro")
         if request.url.params["access_token"] not in self.valid:
-            return httpx.Response(200, json={"error_code": 111, "error_msg": "Access token expired"})
-        return httpx.Response(200, content=_answer(), headers={"content-type": "text/event-stream"})
+            return _json({"error_code": 111, "error_msg": "Access token expired"})
+        return httpx.Response(200, content=_in_pieces(ANSWER), headers={"content-type": "text/event-stream"})
 
     async def _issue(self, request: httpx.Request) -> httpx.Response:
         assert request.method == "POST"
@@ -58,12 +58,17 @@ class Baidu:
         if self.refuses_keys:
             return httpx.Response(401, json={"error": "invalid_client"})
         self.valid.add(self.issued[-1])
-        answer = {"access_token": self.issued[-1], "expires_in": self.life_s}
-        return httpx.Response(200, content=orjson.dumps(answer))
+        return _json({"access_token": self.issued[-1], "expires_in": self.life_s})
 
 
-async def _answer() -> AsyncIterator[bytes]:
-    yield ANSWER
+def _json(value: dict[str, Any]) -> httpx.Response:
+    headers = {"content-type": "application/json"}
+    return httpx.Response(200, content=_in_pieces(orjson.dumps(value)), headers=headers)
+
+
+async def _in_pieces(content: bytes) -> AsyncIterator[bytes]:
+    yield content[:8]
+    yield content[8:]
 
 
 @asynccontextmanager
@@ -211,3 +216,48 @@ async def test_a_key_of_the_wrong_form_is_said_to_be_one(backend: Backend) -> No
             await ErnieTokens(client, stores, None).get(SERVER, SecretStr("only-one"))
         assert "<API key>:<secret key>" in str(caught.value)
         assert "only-one" not in str(caught.value)
+
+
+@pytest.mark.parametrize("life_s", ["nan", -1, "never"])
+@in_loop
+async def test_a_life_that_is_no_time_is_no_answer(backend: Backend, life_s: Any) -> None:
+    baidu = Baidu()
+    baidu.life_s = life_s
+    async with process(backend.settings(), baidu, Seal("k")) as (_, providers):
+        with pytest.raises(UpstreamError) as caught:
+            await turn(providers)
+        assert caught.value.code == "upstream_garbled"
+
+
+@pytest.mark.parametrize("life_s", [0, 1e300])
+@in_loop
+async def test_any_other_life_will_do(backend: Backend, life_s: Any) -> None:
+    baidu = Baidu()
+    baidu.life_s = life_s
+    async with process(backend.settings(), baidu, Seal("k")) as (_, providers):
+        assert (await turn(providers))[0] == "Hi."
+
+
+@pytest.mark.parametrize("path", ["/oauth/2.0/token", "/completions_pro"])
+@in_loop
+async def test_an_answer_without_end_is_not_read_to_its_end(backend: Backend, path: str) -> None:
+    baidu, sent = Baidu(), []
+
+    async def endless() -> AsyncIterator[bytes]:
+        while True:
+            sent.append(1)
+            yield b" " * 65_536
+
+    async def serve(request: httpx.Request) -> httpx.Response:
+        if not request.url.path.endswith(path):
+            return await baidu(request)
+        return httpx.Response(200, content=endless(), headers={"content-type": "application/json"})
+
+    async with (
+        open_stores(backend.settings()) as stores,
+        httpx.AsyncClient(transport=httpx.MockTransport(serve)) as client,
+    ):
+        with pytest.raises(UpstreamError) as caught:
+            await turn(Providers(client, client, stores, Seal("k")))
+        assert caught.value.code == "upstream_garbled"
+        assert len(sent) < 20

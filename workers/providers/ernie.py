@@ -23,6 +23,7 @@ from workers.providers.exchange import (
     made_up_id,
     sse_data,
     translated,
+    whole,
 )
 
 SERVER = "https://aip.baidubce.com"
@@ -76,8 +77,7 @@ class ErnieProvider:
         url = str(httpx.URL(server + _CHAT + endpoint, params={"access_token": token}))
         async with exchange(self._client, url, asked, {}) as response:
             if "json" in response.headers.get("content-type", ""):  # no stream: an error, of status 200
-                await response.aread()
-                list(read_event(response.content))
+                list(read_event(await whole(response)))
                 raise garbled()
             async with aclosing(sse_data(response)) as events:
                 async for data in events:

@@ -19,12 +19,13 @@ from common import keys
 from common.seal import Seal
 from common.stores import STORE_ERRORS, Stores
 from workers.providers.base import UpstreamError
-from workers.providers.exchange import garbled, network_errors, refusal
+from workers.providers.exchange import garbled, network_errors, refusal, whole
 
 logger = logging.getLogger(__name__)
 
 _ASK_S = 5.0
 _LOOK_S = 0.05  # so often is looked whether another worker has the token now
+_LONGEST_S = 366 * 86_400.0  # whatever a server says
 _EARLY_S = 3_600.0  # so long before it expires, a token is renewed; or a tenth of its life
 
 
@@ -99,7 +100,9 @@ class ErnieTokens:
                     return True
                 if mine:
                     ms = int(await self._ask(account) * 1000)
-                    await self._stores.queue.set(keys.token(account.name), seal.close(account.token), px=ms)
+                    if ms > 0:
+                        sealed = seal.close(account.token)
+                        await self._stores.queue.set(keys.token(account.name), sealed, px=ms)
                     return True
             finally:
                 if mine:
@@ -117,12 +120,18 @@ class ErnieTokens:
         }
         with network_errors():
             url = f"{account.server}/oauth/2.0/token"
-            response = await self._client.post(url, params=login, timeout=_ASK_S)
-        if response.status_code != 200:
-            raise refusal(response.status_code, response.headers)
+            async with (
+                asyncio.timeout(_ASK_S),
+                self._client.stream("POST", url, params=login, timeout=_ASK_S) as response,
+            ):
+                if response.status_code != 200:
+                    raise refusal(response.status_code, response.headers)
+                content = await whole(response)
         try:
-            answer: dict[str, Any] = orjson.loads(response.content)
-            token, life_s = str(answer["access_token"]), float(answer["expires_in"])
+            answer: dict[str, Any] = orjson.loads(content)
+            token, life_s = str(answer["access_token"]), min(float(answer["expires_in"]), _LONGEST_S)
+            if not life_s >= 0:
+                raise ValueError
         except (ValueError, TypeError, KeyError):
             raise garbled() from None
         kept_s = life_s - min(_EARLY_S, life_s / 10)

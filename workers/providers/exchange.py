@@ -1,5 +1,6 @@
 """One request over HTTP and its answer as it comes; whatever goes wrong is an UpstreamError."""
 
+import math
 import secrets
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
@@ -16,6 +17,7 @@ from workers.providers.base import UpstreamError
 
 _BUSY_S = 1.0  # a server that is busy and doesn't say for how long
 _MOST_BUSY_S = 600.0
+_MOST_BYTES = 1_048_576  # of what is read as a whole
 _OVERLOADED = 529  # Anthropic's own status
 
 
@@ -42,6 +44,8 @@ def network_errors() -> Iterator[None]:
         # The transport calls a refused connection a timeout too.
         if isinstance(error.__cause__, OSError) and not isinstance(error.__cause__, TimeoutError):
             raise UpstreamError("upstream_unreachable", "the model's server can't be reached") from None
+        raise UpstreamError("upstream_timeout", "the model's server did not answer in time") from None
+    except TimeoutError:
         raise UpstreamError("upstream_timeout", "the model's server did not answer in time") from None
     except (httpx.ConnectError, httpx.UnsupportedProtocol, httpx.InvalidURL):
         raise UpstreamError("upstream_unreachable", "the model's server can't be reached") from None
@@ -108,6 +112,16 @@ def made_up_id() -> str:
     return f"call_{secrets.token_hex(12)}"
 
 
+async def whole(response: httpx.Response) -> bytes:
+    """All of a short answer, as it was sent. Raises UpstreamError on one without end."""
+    content = b""
+    async for chunk in response.aiter_raw():
+        content += chunk
+        if len(content) > _MOST_BYTES:
+            raise garbled()
+    return content
+
+
 async def sse_data(response: httpx.Response) -> AsyncGenerator[bytes, None]:
     """The data of each server-sent event."""
     parser = SSEParser()
@@ -138,7 +152,8 @@ def _retry_after_s(headers: httpx.Headers) -> float | None:
     """How long the server wants to be left alone: in milliseconds, in seconds, or until a date."""
     try:
         if "retry-after-ms" in headers:
-            return float(headers["retry-after-ms"]) / 1000
+            ms = float(headers["retry-after-ms"])
+            return None if math.isnan(ms) else ms / 1000
         if "retry-after" not in headers:
             return None
         value = headers["retry-after"]
