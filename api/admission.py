@@ -133,8 +133,10 @@ def _texts(value: Any) -> Iterator[str]:
             yield part
         elif isinstance(part, list):
             waiting += part
-        elif isinstance(part, dict) and part.get("type") not in _NOT_TEXT:
-            waiting += [each for name, each in part.items() if name != "type"]
+        elif isinstance(part, dict):
+            kind = part.get("type")
+            no_text = kind if kind in _NOT_TEXT else ""  # stands in the field of that name
+            waiting += [each for name, each in part.items() if name not in ("type", no_text)]
 
 
 def _most_tokens(started: TurnStarted, limits: Limits) -> int:
@@ -157,10 +159,19 @@ def _bytes_of(value: Any) -> int:
 
 
 def _longest_answer(params: dict[str, Any], limits: Limits) -> int:
-    named = [params.get(name) for name in ("max_completion_tokens", "max_tokens")]
-    # An llmRequest's parameters are the full model's to judge: they may be anything.
-    numbers = [number for number in named if isinstance(number, int) and number > 0]
-    return max(numbers, default=limits.answer_tokens) * (params.get("n") or 1)
+    named = [_number(params.get(name)) for name in ("max_completion_tokens", "max_tokens")]
+    return max(filter(None, named), default=limits.answer_tokens) * (params.get("n") or 1)
+
+
+def _number(value: Any) -> int:
+    """What a model's server may take for a number; 0 for what is none.
+
+    An llmRequest's parameters are the full model's to judge: they may be anything.
+    """
+    try:
+        return max(0, math.ceil(float(value)))
+    except (TypeError, ValueError, OverflowError):
+        return 0
 
 
 _WHY: dict[str, tuple[str, str, str]] = {

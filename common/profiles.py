@@ -23,6 +23,7 @@ class Upstream:
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)  # in place of the key's own
     whole_url: bool = False  # the base URL is all of it
     guarded: bool = False  # a tenant's URL: it may lead to public addresses only
+    tenant: str = ""  # whose it is; empty for the environment's
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,12 +70,22 @@ class Servers:
         if not server.url:
             # Without a scheme: https://docs.caila.io/en/api/rest/openai-api
             plain = (("Authorization", secret),)
-            return Upstream(self._settings.caila_url, SecretStr(secret), model, headers=plain)
+            return Upstream(
+                self._settings.caila_url, SecretStr(secret), model, headers=plain, tenant=turn.session.tenant
+            )
         sealed = await self._open(turn) if server.sealed or server.query else Credentials()
         values = {**server.headers, **sealed.headers}
         headers = tuple((name, fill_in(value, server.secret, secret)) for name, value in values.items())
         url, whole = _address(f"{server.url}?{sealed.query}" if sealed.query else server.url)
-        return Upstream(url, SecretStr(secret), model, headers=headers, whole_url=whole, guarded=True)
+        return Upstream(
+            url,
+            SecretStr(secret),
+            model,
+            headers=headers,
+            whole_url=whole,
+            guarded=True,
+            tenant=turn.session.tenant,
+        )
 
     async def _open(self, turn: TurnRef) -> Credentials:
         """What the request has brought along. Raises UpstreamError."""

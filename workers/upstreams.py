@@ -192,6 +192,9 @@ async def _leniently(work: Coroutine[Any, Any, None]) -> None:
 
 
 def name_of(upstream: Upstream) -> str:
-    """One name for one model at one server under one key, which doesn't show in it."""
-    parts = (upstream.base_url, upstream.model, upstream.api_key.get_secret_value())
+    """One name for one model at one server under one key, which doesn't show in it.
+
+    Each tenant has its own: none may have another's upstream taken for busy or broken.
+    """
+    parts = (upstream.tenant, upstream.base_url, upstream.model, upstream.api_key.get_secret_value())
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]

@@ -124,10 +124,11 @@ class Directory:
         tenant = build_tenant(name, config, secrets)
         if name != DEFAULT_TENANT or config.profiles:
             return tenant
+        environments = dict.fromkeys(self._default.secrets.keys() - config.secrets.keys())
         return replace(  # the environment's profiles, and its secrets beside the configured ones
             self._default,
             secrets={**self._default.secrets, **secrets},
-            request_secrets=tenant.request_secrets or None,
+            request_secrets={**environments, **(tenant.request_secrets or {})},
             limits=tenant.limits,
             disabled=tenant.disabled,
         )

@@ -18,14 +18,15 @@ _NO_SECRET = SecretStr("")
 class Tenant:
     """One tenant. `passes_models`: a model that is no profile's name is the default profile's server's.
 
-    `request_secrets`: hosts to which requests may have a secret sent; None where any may go anywhere.
+    `request_secrets`: hosts to which requests may have a secret sent, None for any; where there are none at
+    all, every secret may go anywhere.
     """
 
     id: str
     profiles: Mapping[str, Profile]
     default_profile: str
     secrets: Mapping[str, SecretStr] = field(default_factory=dict, repr=False)
-    request_secrets: Mapping[str, frozenset[str]] | None = None
+    request_secrets: Mapping[str, frozenset[str] | None] | None = None
     limits: Limits = field(default_factory=Limits)
     passes_models: bool = False
     disabled: bool = False  # its keys open nothing
@@ -51,7 +52,10 @@ class Tenant:
         """Whether there is such a secret, and a request may have it sent to this host."""
         if not self.secrets.get(secret, _NO_SECRET).get_secret_value():
             return False
-        return self.request_secrets is None or host.lower() in self.request_secrets.get(secret, ())
+        if self.request_secrets is None:
+            return True
+        hosts = self.request_secrets.get(secret, frozenset())
+        return hosts is None or host.lower() in hosts
 
     @property
     def cors_origins(self) -> frozenset[str]:
@@ -67,23 +71,25 @@ def default_tenant(settings: Settings) -> Tenant:
 
 def build_tenant(name: str, config: TenantConfig, secrets: Mapping[str, SecretStr]) -> Tenant:
     """A configured tenant with its secrets opened."""
-    profiles = {each: _profile(each, profile, secrets) for each, profile in config.profiles.items()}
-    hosts = {secret: frozenset(allowed) for secret, allowed in config.request_secrets.items()}
+    profiles = {each: _profile(name, each, profile, secrets) for each, profile in config.profiles.items()}
+    hosts: dict[str, frozenset[str] | None] = {
+        secret: frozenset(allowed) for secret, allowed in config.request_secrets.items()
+    }
     default = config.default_profile or next(iter(profiles), "")
     return Tenant(name, profiles, default, secrets, hosts, config.limits, disabled=config.disabled)
 
 
-def _profile(name: str, config: ProfileConfig, secrets: Mapping[str, SecretStr]) -> Profile:
+def _profile(tenant: str, name: str, config: ProfileConfig, secrets: Mapping[str, SecretStr]) -> Profile:
     draft, memory, hook = config.draft, config.memory, config.webhook
     return Profile(
         name=name,
         policy=config.policy,
-        full=_upstream(config.full, secrets),
+        full=_upstream(tenant, config.full, secrets),
         full_prompt=config.prompt,
-        draft=_upstream(draft, secrets) if draft else None,
+        draft=_upstream(tenant, draft, secrets) if draft else None,
         draft_prompt=draft.prompt if draft else "",
         draft_params={"max_tokens": draft.max_tokens, "temperature": draft.temperature} if draft else {},
-        fallbacks=tuple(_upstream(each, secrets) for each in config.fallbacks),
+        fallbacks=tuple(_upstream(tenant, each, secrets) for each in config.fallbacks),
         memory=Memory(memory.mode, memory.max_messages, int(memory.expiry_hours * 3_600_000)),
         record=config.record,
         cors_origins=config.cors_origins,
@@ -91,7 +97,7 @@ def _profile(name: str, config: ProfileConfig, secrets: Mapping[str, SecretStr])
     )
 
 
-def _upstream(config: UpstreamConfig, secrets: Mapping[str, SecretStr]) -> Upstream:
+def _upstream(tenant: str, config: UpstreamConfig, secrets: Mapping[str, SecretStr]) -> Upstream:
     return Upstream(
         config.base_url,
         secrets.get(config.secret, _NO_SECRET),
@@ -99,4 +105,5 @@ def _upstream(config: UpstreamConfig, secrets: Mapping[str, SecretStr]) -> Upstr
         config.prefix,
         config.max_streams,
         guarded=True,  # a tenant's URL
+        tenant=tenant,
     )

@@ -239,6 +239,9 @@ async def test_a_default_tenant_without_profiles_has_the_environments(valkey: Ba
             "CRM": "crm-1",
         }
         assert default.may_send("CAILA", "any.example") and directory.key("k1") and not directory.open
+        assert not default.may_send("MODELS", "any.example"), (
+            "a configured one goes where it says, or nowhere"
+        )
         await store.put_tenant("default", acme())
         await directory.refresh()
         default = directory.tenant("default")

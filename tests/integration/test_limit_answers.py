@@ -120,3 +120,25 @@ async def test_the_servers_own_size_holds_too(valkey: Backend) -> None:
 )
 def test_durations_are_written_as_openai_does(seconds: int, told: str) -> None:
     assert _duration(seconds) == told
+
+
+@pytest.mark.parametrize("written", [500, 500.0, 499.5, "500"])
+@in_loop
+async def test_a_maximum_is_reserved_however_it_is_written(valkey: Backend, written: Any) -> None:
+    settings, model = valkey.settings(small_model=""), Scripted(full=[answer("Yes.")])
+    async with (
+        served(settings, tokens_per_day=1_000, answer_tokens=1) as (client, _),
+        open_worker(settings, "full", model),
+    ):
+        body = asking(parameters={"max_tokens": written, "max_completion_tokens": "many"})
+        told = limits_of(await client.post(LLM_REQUEST, json=body))
+        assert told["remaining-tokens"] == str(1_000 - 503)
+
+
+@pytest.mark.parametrize("kind", ["image_url", "file", "input_audio", "text", ["text"]])
+@in_loop
+async def test_no_part_hides_its_text(valkey: Backend, kind: Any) -> None:
+    async with served(valkey.settings(), max_message_chars=20) as (client, _):
+        parts = [{"type": kind, "image_url": {"url": "x"}, "text": "x" * 21}]
+        long = await client.post(CHAT, json={"messages": [{"role": "user", "content": parts}]})
+        assert error_of(long) == (400, "invalid_request_error", "message_too_long")

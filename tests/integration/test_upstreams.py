@@ -233,6 +233,24 @@ async def test_a_store_that_is_away_is_not_taken_for_a_free_stream(
             pass
 
 
+@in_loop
+async def test_a_tenant_breaks_no_upstream_for_another(backend: Backend) -> None:
+    open_model = Upstream("http://models/v1", SecretStr(""), "full", max_streams=1, guarded=True)
+    first, second = replace(open_model, tenant="first"), replace(open_model, tenant="second", max_streams=9)
+    one, two = jobs(2)
+    async with two_workers(backend.settings(breaker_failures=1)) as (ours, theirs, stores):
+        async with ours.admit(second, two, 0), ours.admit(first, one, 0):
+            pass
+        ours.failed(second, UpstreamError("upstream_busy", "busy", retry_after_s=LONG_S))
+        ours.failed(second, BROKEN)
+        await until(lambda: stores.queue.exists(keys.UPSTREAMS_BUSY))
+        await until(lambda: stores.queue.exists(keys.UPSTREAMS_BROKEN))
+        for upstreams in (ours, theirs):
+            await look(upstreams, stores)
+            async with upstreams.admit(first, one, 0):
+                pass
+
+
 # As turns see it.
 
 
