@@ -240,9 +240,12 @@ async def test_a_private_place_is_not_connected_to(valkey: Backend, part: str) -
 
 
 @pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("to", ["127.0.0.1", "front.example"])
 @in_loop
-async def test_a_redirect_is_not_followed(valkey: Backend, part: str) -> None:
+async def test_a_redirect_is_not_followed(valkey: Backend, part: str, to: str) -> None:
+    """Not even to where the tenant's URL might lead: a secret goes to the server that it was given for."""
     async with gateway(valkey) as there:
+        there.front.location = f"http://{there.place(to)}/"
         await be_led(there, part, f"http://{there.place('front.example')}/v1")
         assert (there.inside.connections, there.front.connections) == (0, 1)
 
