@@ -23,6 +23,11 @@ Plan = Callable[[Pipe], Awaitable[Build]]
 """Reads what it needs to know over a pipe, and answers what is to be written."""
 
 
+_MOST_BYTES = 4 * 1_048_576  # of a tenant: every process reads all of them anew at a change
+_MOST_VALID = 1_000  # keys of a tenant
+_MOST_ENDED = 1_000
+
+
 def nothing(pipe: Pipe) -> None:
     """Nothing is to be written beside."""
 
@@ -169,14 +174,32 @@ class TenantStore:
         return {key_id: KeyConfig.model_validate_json(t) for key_id, t in _keys_of(tenant, texts).items()}
 
     async def put_key(self, key_id: str, key: KeyConfig, beside: Build = nothing) -> None:
-        """Keep a key of a tenant. Raises NotFound without that tenant, Conflict where it is another's."""
+        """Keep a key of a tenant; of those that have ended the oldest go where they are too many.
+
+        Raises NotFound without that tenant, Conflict where it is another's, BadRequest.
+        """
 
         async def plan(pipe: Pipe) -> Build:
             _found(await pipe.hget(keys.TENANTS, key.tenant))  # type: ignore[misc]
-            old = await pipe.hget(keys.API_KEYS, key_id)  # type: ignore[misc]
+            texts = await pipe.hgetall(keys.API_KEYS)  # type: ignore[misc]
+            old = texts.pop(key_id.encode(), None)
             if old and KeyConfig.model_validate_json(old).tenant != key.tenant:
                 raise Conflict("there is a key of this id", code="key_exists")
-            return lambda pipe: pipe.hset(keys.API_KEYS, key_id, _dump(key))
+            now = datetime.now(UTC)
+            others = {
+                each: KeyConfig.model_validate_json(t) for each, t in _keys_of(key.tenant, texts).items()
+            }
+            ended = {each: other for each, other in others.items() if not other.valid_at(now)}
+            if len(others) - len(ended) >= _MOST_VALID:
+                raise BadRequest(f"there are {_MOST_VALID} valid keys", code="too_many_keys")
+            late = sorted(ended, key=lambda each: _ended_at(ended[each]))[:-_MOST_ENDED]
+
+            def write(pipe: Pipe) -> None:
+                pipe.hset(keys.API_KEYS, key_id, _dump(key))
+                if late:
+                    pipe.hdel(keys.API_KEYS, *late)
+
+            return write
 
         await self._write(plan, beside)
 
@@ -223,9 +246,12 @@ class TenantStore:
             return None if secret in kept else self._wrong_with(secret)
 
         try:
-            return _dump(read_tenant(config.model_dump(mode="json"), wrong_with))
+            text = _dump(read_tenant(config.model_dump(mode="json"), wrong_with))
         except ValidationError as error:
             raise refused(error) from None
+        if len(text.encode()) > _MOST_BYTES:
+            raise BadRequest(f"the tenant has more than {_MOST_BYTES} bytes", code="tenant_too_large")
+        return text
 
     def _wrong_with(self, secret: str) -> str | None:
         if not secret.startswith(MARK):
@@ -262,6 +288,10 @@ def _by_name(texts: dict[bytes, bytes]) -> dict[str, bytes]:
 
 def _dump(config: TenantConfig | KeyConfig) -> str:
     return config.model_dump_json(exclude_defaults=True)
+
+
+def _ended_at(key: KeyConfig) -> datetime:
+    return min(at for at in (key.revoked_at, key.expires_at) if at)
 
 
 def _version(raw: bytes | None) -> str | None:

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from store_servers import Backend
@@ -197,3 +197,45 @@ async def test_what_is_being_deleted_cannot_be_made_anew(real: Backend) -> None:
         assert await stores.queue.smembers(keys.TENANTS_GONE) == {b"acme"}  # type: ignore[misc]
         with pytest.raises(Conflict):
             await store.put_tenant("acme", acme())
+
+
+@in_loop
+async def test_nobody_fills_the_store_with_keys(valkey: Backend) -> None:
+    async with opened(valkey) as (stores, store):
+        await store.put_tenant("acme", acme())
+        await store.put_tenant("zeta", acme())
+        about = key().model_dump_json()
+        ended = [datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=n) for n in range(1_002)]
+        texts = {f"e{n}": key().model_copy(update={"revoked_at": at}) for n, at in enumerate(ended)}
+        await stores.queue.hset(  # type: ignore[misc]
+            keys.API_KEYS,
+            mapping={
+                **{f"v{n}": about for n in range(999)},
+                **{n: k.model_dump_json() for n, k in texts.items()},
+            },
+        )
+        await store.put_key("k1", key())  # the thousandth that is valid
+        kept = await store.keys("acme")
+        assert len(kept) == 2_000 and not {"e0", "e1"} & kept.keys() and {"e2", "v0", "k1"} < kept.keys()
+        with pytest.raises(BadRequest, match="1000 valid keys"):
+            await store.put_key("k2", key())
+        await store.put_key("k3", key("zeta"))  # another tenant's are another's
+        await store.revoke_key("acme", "k1")
+        await store.put_key("k2", key())
+
+
+@in_loop
+async def test_a_tenant_has_an_end(valkey: Backend) -> None:
+    async with opened(valkey) as (_, store):
+        await store.put_tenant("acme", acme())
+        full = {**SUPPORT, "prompt": "p" * 100_000}
+
+        def grow(now: TenantConfig) -> TenantConfig:
+            more = {f"p{n}": full for n in range(len(now.profiles) + 20)}
+            return TenantConfig.model_validate({**now.model_dump(), "profiles": more})
+
+        with pytest.raises(BadRequest) as refused:
+            for _ in range(5):
+                await store.change_tenant("acme", grow)
+        assert refused.value.code == "tenant_too_large"
+        assert len((await store.tenant("acme")).profiles) == 41
