@@ -89,7 +89,7 @@ def make_key(url: str, key: str, tenant: str, name: str, scopes: list[str], expi
             body["expires_in_s"] = seconds_of(expires_in)
         made = await send(client, "POST", _path(tenant, "keys"), content=orjson.dumps(body))
         print(made["key"])
-        print("This is the only time it is shown.", file=sys.stderr)
+        print("This is the only time it is shown. It opens within a second.", file=sys.stderr)
 
     return run(url, key, work)
 

@@ -72,7 +72,7 @@ class UrlGuard:
         if {name.lower(), f"{name}:{port}".lower()} & self._allowed:
             return
         if not is_public(address):
-            raise BlockedUrl("the host's address is not a public one")
+            raise BlockedUrl("the host's address is not a public one, nor in FAST_REPLY_ALLOWED_HOSTS")
 
 
 class _Resolver(AbstractResolver):

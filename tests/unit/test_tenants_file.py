@@ -214,7 +214,7 @@ def test_where_a_url_may_not_lead_is_said_though_other_profiles_are_wrong(tmp_pa
     private = GOOD.replace(
         'full = { base_url = "https://models.example', 'full = { base_url = "http://10.0.0.1'
     )
-    says = f"{PROFILE}.full.base_url: the host's address is not a public one"
+    says = f"{PROFILE}.full.base_url: the host's address is not a public one, nor in FAST_REPLY_ALLOWED_HOSTS"
     assert mistakes(tmp_path, private) == [says]
     wrong = f"{private}\n[tenants.zeta.profiles.sales]\n[tenants.acme.profiles.sales]\n"
     assert sorted(mistakes(tmp_path, wrong)) == [
