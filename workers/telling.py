@@ -11,6 +11,7 @@ import hashlib
 import hmac
 import logging
 import random
+from collections import Counter
 from datetime import UTC, datetime
 from typing import Any
 
@@ -33,7 +34,9 @@ BACK_OFF_S = (5, 30, 120, 600, 3_600, 21_600)
 """How long after each failure it is tried again; after the last there is no more."""
 
 _POLL_S = 1.0
-_BATCH = 20
+_BATCH = 200
+_AT_ONCE = 100  # of one tenant: its receiver may be slow, and others must not wait for it
+_CROWDED_MS = 500
 _AGAIN_MS = 60_000  # so long a dead teller's turns wait, far longer than a try takes
 _HOLD_MS = 55_000
 _GONE = 410
@@ -55,25 +58,54 @@ class Teller:
         self._sessions = sessions
         self._client = client
         self._worker = worker
+        self._trying: dict[asyncio.Task[None], str] = {}  # each try's tenant
 
     async def run(self) -> None:
         """Tell until cancelled."""
-        while True:
-            told = 0
-            try:
-                told = await self.tell()
-            except STORE_ERRORS as error:
-                logger.warning("could not tell of turns", extra={"error": type(error).__name__})
-            if told < _BATCH:
-                await asyncio.sleep(_POLL_S * random.uniform(0.75, 1.25))
+        try:
+            while True:
+                looked_at = 0
+                try:
+                    looked_at, _ = await self._begin()
+                except STORE_ERRORS as error:
+                    logger.warning("could not tell of turns", extra={"error": type(error).__name__})
+                if looked_at < _BATCH:
+                    await asyncio.sleep(_POLL_S * random.uniform(0.75, 1.25))
+        finally:
+            for task in self._trying:
+                task.cancel()
 
     async def tell(self) -> int:
         """Tell of what is due by now, as far as nobody else does; how much that was. Raises STORE_ERRORS."""
+        _, tries = await self._begin()
+        await asyncio.gather(*tries)
+        return len(tries)
+
+    async def _begin(self) -> "tuple[int, list[asyncio.Task[None]]]":
+        """Begin to tell of what is due: how much of it was looked at, and the tries."""
         now_ms = self._stores.queue_clock.now_ms()
         due = await self._stores.queue.zrangebyscore(keys.TELLING, "-inf", now_ms, start=0, num=_BATCH)
-        mine = await self._hold([member.decode() for member in due], now_ms)
-        await asyncio.gather(*(self._try(member) for member in mine))
-        return len(mine)
+        trying, now, crowded = Counter(self._trying.values()), list[str](), list[str]()
+        for member in map(bytes.decode, due):
+            tenant = _tenant_of(member)
+            (now if trying[tenant] < _AT_ONCE else crowded).append(member)
+            trying[tenant] += 1
+        if crowded:  # out of the others' way
+            later = dict.fromkeys(crowded, now_ms + _CROWDED_MS)
+            await self._stores.queue.zadd(keys.TELLING, later, xx=True)
+        tries = []
+        for member in await self._hold(now, now_ms):
+            task = asyncio.create_task(self._leniently(member))
+            self._trying[task] = _tenant_of(member)
+            task.add_done_callback(self._trying.pop)
+            tries.append(task)
+        return len(due), tries
+
+    async def _leniently(self, member: str) -> None:
+        try:
+            await self._try(member)
+        except STORE_ERRORS as error:  # in a minute it is nobody's any more
+            logger.warning("could not note what was told", extra={"error": type(error).__name__})
 
     async def _hold(self, members: list[str], now_ms: int) -> list[str]:
         """Those that nobody else holds, and that are still to be told of."""
@@ -160,6 +192,10 @@ def _message(turn: TurnRef, report: dict[str, Any] | None) -> bytes:
     ended = datetime.fromtimestamp(about.pop("ended_at", 0) / 1000, UTC).isoformat(timespec="milliseconds")
     data = {"session": turn.session.session, **about}
     return orjson.dumps({"type": "turn.ended", "timestamp": ended, "data": data})
+
+
+def _tenant_of(member: str) -> str:
+    return member.partition(":")[0]
 
 
 def _parse(member: str) -> tuple[TurnRef, int]:

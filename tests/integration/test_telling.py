@@ -17,12 +17,14 @@ from pydantic import SecretStr
 from reading_turns import lapse, start
 from scripted import Scripted
 from store_servers import Backend
+from tenants_there import FULL, add_tenant
 from waiting import end, in_loop, until
 
 from common import driver, keys, queue
 from common.events import TurnEnded
 from common.keys import SessionRef, TurnRef
 from common.log import append_now
+from common.profiles import DEFAULT_PROFILE
 from common.sessions import Sessions
 from common.settings import Settings
 from common.stores import Stores, open_stores
@@ -354,3 +356,23 @@ async def test_ending_a_turn_twice_lists_it_once(real: Backend, session: Session
         for now_ms in (5, 9):
             await eyes.on_queue.run(lambda pipe, now_ms=now_ms: driver.let_go(pipe, turn, True, now_ms))
         assert await listed(eyes) == {f"{turn}|1": 5}
+
+
+@in_loop
+async def test_a_tenant_whose_receiver_is_slow_keeps_no_other_waiting(valkey: Backend) -> None:
+    async with receiving(0) as slow, receiving(200) as quick:
+        hosts = tuple(f"127.0.0.1:{receiver.port}" for receiver in (slow, quick))
+        settings = valkey.settings(allowed_hosts=hosts)
+        async with open_stores(settings) as stores, open_teller(settings) as teller:
+            await stores.sync_clocks()
+            for tenant, receiver in (("a-slow", slow), ("z-quick", quick)):
+                hook = {"url": f"http://127.0.0.1:{receiver.port}/"}
+                await add_tenant(stores, tenant, profiles={DEFAULT_PROFILE: {"full": FULL, "webhook": hook}})
+            await teller._directory.refresh()
+            for number in range(250):
+                await end_one(stores, SessionRef("a-slow", f"s{number}"))
+            await end_one(stores, SessionRef("z-quick", "s"))  # behind all of them
+            telling = asyncio.create_task(teller.run())
+            await until(lambda: quick.got)
+            assert len(slow.got) <= 100
+            await end(telling)
