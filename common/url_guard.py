@@ -56,7 +56,7 @@ class UrlGuard:
         try:
             parsed = URL(url)
             host, port = parsed.host, parsed.port
-        except ValueError:
+        except (ValueError, IndexError):  # yarl's, of `http://[::1]@`
             raise BlockedUrl("this is not a URL") from None
         if parsed.scheme not in _PORTS or not host:
             raise BlockedUrl("a URL begins with http:// or https:// and a host")

@@ -104,7 +104,7 @@ class MemoryConfig(_Part):
 
     mode: Literal["auto", "on", "off"] = "auto"
     max_messages: Count = 10
-    expiry_hours: Number = 10.0
+    expiry_hours: Number = Field(default=10.0, le=876_000)
 
 
 class WebhookConfig(_Part):

@@ -96,7 +96,7 @@ class Directory:
         tenants: dict[str, Tenant] = {}
         for name, text in texts.tenants.items():
             known = self._tenants.get(name)
-            tenant = known if text == before.tenants.get(name) else self._build(name, text) or known
+            tenant = known if text == before.tenants.get(name) else self._try_to_build(name, text) or known
             if tenant:
                 tenants[name] = tenant
         keys: dict[str, KeyConfig] = {}
@@ -110,13 +110,18 @@ class Directory:
         self._change.set()
         self._change = asyncio.Event()
 
-    def _build(self, name: str, text: bytes) -> Tenant | None:
-        """The tenant with its secrets opened; None where its text can't be read."""
+    def _try_to_build(self, name: str, text: bytes) -> Tenant | None:
+        """The tenant; None where its text can't be read: no tenant's may end the process."""
         try:
-            config = TenantConfig.model_validate_json(text)
-        except ValidationError:  # a later version wrote it, perhaps
-            logger.error("a tenant can't be read: it stays as it was", extra={"tenant": name})
+            return self._build(name, text)
+        except Exception as error:  # a later version wrote it, perhaps
+            about = {"tenant": name, "error": type(error).__name__}
+            logger.error("a tenant can't be read: it stays as it was", extra=about)
             return None
+
+    def _build(self, name: str, text: bytes) -> Tenant:
+        """The tenant with its secrets opened."""
+        config = TenantConfig.model_validate_json(text)
         opened = {secret: self._source.open_secret(written) for secret, written in config.secrets.items()}
         for secret in (secret for secret, value in opened.items() if value is None):
             logger.error("a tenant's secret can't be opened", extra={"tenant": name, "secret": secret})

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 from store_servers import Backend
 from waiting import end, in_loop, until
 
@@ -20,6 +21,7 @@ from common.stores import STORE_ERRORS, open_stores
 from common.tenants.config import KeyConfig, TenantConfig
 from common.tenants.directory import Directory
 from common.tenants.stored import TenantStore
+from common.tenants.tenant import Tenant, build_tenant
 
 SEAL = Seal("k")
 FULL = {"base_url": "https://models.example/v1", "model": "big", "secret": "MODELS"}
@@ -184,6 +186,25 @@ async def test_a_tenant_that_cannot_be_read_stays_as_it_was(
         assert upstream_key(directory) == "sk-1" and directory.key("k1")
         assert directory.tenant("zeta") is None and directory.key("k2") is None
         assert len([record for record in caplog.records if record.levelno == logging.ERROR]) == 3
+
+
+@in_loop
+async def test_no_tenant_ends_the_process(valkey: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    def build(name: str, *rest: Any) -> Tenant:
+        return build_tenant(name, *rest) if name == "acme" else 1 / 0  # type: ignore[return-value]
+
+    monkeypatch.setattr("common.tenants.directory.build_tenant", build)
+    async with opened(valkey.settings(secret_key="k")) as (directory, store):
+        await store.put_tenant("acme", acme())
+        await store.put_tenant("zeta", acme())
+        await directory.refresh()
+        assert directory.tenant("acme") and directory.tenant("zeta") is None
+
+
+@pytest.mark.parametrize("hours", [1e308, float("inf"), float("nan"), -1])
+def test_a_memory_has_an_end(hours: float) -> None:
+    with pytest.raises(ValidationError, match="expiry_hours"):
+        TenantConfig.model_validate({"profiles": {"p": {"full": FULL, "memory": {"expiry_hours": hours}}}})
 
 
 @in_loop

@@ -65,6 +65,8 @@ def test_no_other_address_is(address: str) -> None:
         "http://user:secret@example.org/",
         "http://:secret@example.org/",
         "http://[::1/",
+        "http://[::1]@",
+        "http://[::1]x@/",
         "http://example.org:99999/",
         "http://127.0.0.1/",
         "http://127.1/",
