@@ -18,6 +18,7 @@ from common.settings import Settings
 logger = logging.getLogger(__name__)
 
 Message = dict[str, Any]
+_MOST = 200  # recordings in a request: each is a request of its own to the server
 
 
 def holds_audio(messages: list[Message]) -> bool:
@@ -37,6 +38,10 @@ class Transcriber:
 
     async def write_down(self, messages: list[Message]) -> list[Message]:
         """The messages with text in place of speech. Raises BadRequest, Unavailable."""
+        if sum(_is_audio(part) for message in messages for part in _parts(message)) > _MOST:
+            raise BadRequest(
+                f"messages: at most {_MOST} recordings", code="too_many_recordings", param="messages"
+            )
         return list(await asyncio.gather(*(self._message(message) for message in messages)))
 
     async def close(self) -> None:
