@@ -7,7 +7,7 @@ from pydantic import SecretStr
 
 from common.errors import NotFound
 from common.keys import DEFAULT_TENANT
-from common.profiles import Memory, Profile, Upstream, Webhook, profile_of
+from common.profiles import DEFAULT_PROFILE, Memory, Profile, Upstream, Webhook, profile_of
 from common.settings import Settings
 from common.tenants.config import Limits, ProfileConfig, TenantConfig, UpstreamConfig
 
@@ -40,8 +40,13 @@ class Tenant:
         return self.profiles.get(name)
 
     def pick(self, model: str | None) -> tuple[Profile, str]:
-        """The profile that a request's `model` means, and the full's model with it. Raises NotFound."""
+        """The profile that a request's `model` means, and the full's model with it. Raises NotFound.
+
+        `fast-reply` means the default one where none is called so: most clients must name something.
+        """
         profile = self.profiles.get(model or self.default_profile)
+        if not profile and model == DEFAULT_PROFILE:
+            profile = self.profiles.get(self.default_profile)
         if profile:
             return profile, profile.full.model
         if self.passes_models and model:
