@@ -64,7 +64,7 @@ class TenantsFile:
             return seen  # it is being written: look again
         self._signature = signature
         if wrong:
-            logger.error("the file of tenants is wrong: the tenants stay as they were", extra={"mistakes": wrong})
+            logger.error("the file of tenants is wrong: they stay as they were", extra={"mistakes": wrong})
             return seen
         return seen if seen and seen.version == texts.version else texts
 
