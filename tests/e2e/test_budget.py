@@ -140,7 +140,9 @@ async def _spend(stack: Stack, model: str) -> None:
     assert (budget.read(), budget.held) == ((0, TURNS * ONE), {str(ONE).encode()})
 
     # All their drafts have spoken, all their fulls are asked.
-    await eventually(lambda: stack.simulator.stats("draft")["finished"] == TURNS)
+    await eventually(
+        lambda: stack.simulator.stats("draft")["finished"] >= TURNS
+    )  # on a busy machine one twice
     await eventually(lambda: stack.simulator.stats(model)["live"] == TURNS)
     ((dying, lost),) = Counter(each.extensions["replica"] for each in live).most_common(1)
     stack.processes[APIS[dying]].kill()

@@ -73,7 +73,8 @@ async def everything(stores: Stores) -> bytes:
         b"list": lambda key: stores.queue.lrange(key, 0, -1),
     }
     for key in await stores.queue.keys("*"):
-        found.append(await readers[await stores.queue.type(key)](key))
+        if read := readers.get(await stores.queue.type(key)):  # else it has expired meanwhile
+            found.append(await read(key))
     return repr(found).encode()
 
 
