@@ -60,10 +60,10 @@ async def test_of_two_that_hold_the_same_the_one_served_longer_ago_comes_next(va
         await put(stores, *a)
         order = ""
         for _ in range(3):
+            await until(lambda: _a_millisecond_later(stores))
             # Each ends before the next is taken, so that nobody holds anything.
             order += await take(stores)
             await give_back(stores, *a, *b)
-            await until(lambda: _a_millisecond_later(stores))
         assert order in ("aba", "bab")
 
 
