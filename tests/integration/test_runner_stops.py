@@ -21,8 +21,8 @@ async def test_stopping_waits_for_what_runs_and_takes_nothing_more(valkey: Backe
         stopping = asyncio.create_task(runner.stop_taking(600))
         await until(lambda: not runner.allow_pick_jobs)
         await put(stores, after)
-        async with running(settings, (other := Works()).run):
-            await until(lambda: other.begun)  # another runner gets it
+        async with running(settings, (other := Works()).run) as others:
+            await until(lambda: other.begun and not others.tasks)  # another runner gets it
         assert not stopping.done()
         works.free.set()
         await stopping
@@ -79,9 +79,10 @@ async def test_a_connection_lost_while_jobs_are_taken_stops_nobody(two_servers: 
     async with (
         open_stores(two_servers.settings()) as stores,
         queue_behind_proxy(two_servers) as (proxy, settings),
-        running(settings, works.run),
+        running(settings, works.run) as runner,
     ):
         lost, *others = jobs(5)
+        await until(lambda: runner._took_all)  # it waits for hints
         proxy.lose_reply_to(b"$1\r\n1\r\n$2\r\n20\r\n")  # to a taking, with one hint and 20 slots
         await put(stores, lost)
         await until(lambda: proxy.lost)
