@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from reading_turns import left_behind
-from waiting import end
+from waiting import end, until
 
 from common import fair_queue, keys, queue
 from common.keys import JobRef, SessionRef, TurnRef
@@ -54,11 +54,21 @@ async def running(
     share: float = 1.0,
 ) -> AsyncIterator[JobRunner]:
     """A runner of the full's queue, over connections of its own."""
+    going = 0
+
+    async def counted(ctx: dict[str, Any], *job: Any) -> None:
+        nonlocal going
+        going += 1
+        try:
+            await work(ctx, *job)
+        finally:
+            going -= 1
+
     async with open_stores(settings) as stores:
         runner = JobRunner(
             "full",
             stores.queue,
-            work,
+            counted,
             slots=slots,
             timeout_s=timeout_s,
             lease_ms=lease_ms,
@@ -67,6 +77,8 @@ async def running(
         task = asyncio.create_task(runner.main())
         try:
             yield runner
+            # Behind a job that is over arq tidies up, shielded from any cancellation.
+            await until(lambda: runner.job_counter <= going)
             assert not task.done() or not runner.allow_pick_jobs
         finally:
             await end(task, *runner.tasks.values())
