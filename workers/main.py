@@ -99,7 +99,9 @@ async def work(settings: Settings, lane: Lane) -> None:
         background = [*own, running.run(), sweep.run(), keeper.run(), redactor.run(), runner.main()]
         sessions = Sessions(stores, archive)
         teller = Teller(directory, stores, sessions, telling, worker)
-        background += [directory.run(), teller.run(), Settler(settings, stores, sessions).run()]
+        background += [directory.run(), teller.run()]
+        if lane != "draft":  # folding ended turns anew would hold up the first words of others
+            background.append(Settler(settings, stores, sessions).run())
         freeze_start_up()
         await _until_stopped(background, stopping, lambda: _drain(settings, runner, running))
         await running.upstreams.settle()

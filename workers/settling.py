@@ -1,4 +1,4 @@
-"""The settler: run by every worker, it accounts for turns once they and their lanes have ended.
+"""The settler: run by all workers but the drafts', it accounts for turns once they and their lanes ended.
 
 Exactly once, whatever dies: all that a turn counts for is written in one step, and that step begins with
 taking the turn out of those to be settled.
