@@ -4,9 +4,10 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine, Iterable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from typing import Any
 
 from api.admission import Admissions
 from api.audio_feed import AudioFeed
@@ -75,31 +76,40 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             doorkeeper.run(),
             _say_whom_it_serves(settings, directory),
         )
-        background = [asyncio.create_task(each) for each in work]
-        for task in background:
-            task.add_done_callback(_stop_process)
-        try:
-            yield Services(
-                settings=settings,
-                stores=stores,
-                directory=directory,
-                doorkeeper=doorkeeper,
-                admissions=admissions,
-                turns=turns,
-                sessions=sessions,
-                reader=reader,
-                audio=audio,
-                transcriber=transcriber,
-            )
-        finally:
-            turns.close()
-            admissions.close()
-            for task in background:
-                task.remove_done_callback(_stop_process)
-                task.cancel()
-            await asyncio.gather(*background, return_exceptions=True)
-            if transcriber:
-                await transcriber.close()
+        async with _in_background(work):
+            try:
+                yield Services(
+                    settings=settings,
+                    stores=stores,
+                    directory=directory,
+                    doorkeeper=doorkeeper,
+                    admissions=admissions,
+                    turns=turns,
+                    sessions=sessions,
+                    reader=reader,
+                    audio=audio,
+                    transcriber=transcriber,
+                )
+            finally:
+                turns.close()
+                admissions.close()
+                if transcriber:
+                    await transcriber.close()
+
+
+@asynccontextmanager
+async def _in_background(work: Iterable[Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
+    """This work goes on for as long as the context lasts; what of it dies takes the process with it."""
+    tasks = [asyncio.create_task(each) for each in work]
+    for task in tasks:
+        task.add_done_callback(_stop_process)
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.remove_done_callback(_stop_process)
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _say_whom_it_serves(settings: Settings, directory: Directory) -> None:

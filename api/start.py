@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from api.doorkeeper import not_valid
 from api.drafting import SHED, form_forbids, prose_breaks, why_no_draft
 from api.once import AlreadyStarted, Claim
 from api.pressure import Pressure
@@ -14,7 +15,7 @@ from api.requests import Knowledge, TurnRequest, merge_policy
 from common import credentials, keys, log, queue
 from common.credentials import Credentials
 from common.draft_prompts import DRAFT_PROMPTS
-from common.errors import BadRequest, Unauthorized
+from common.errors import BadRequest
 from common.events import WIRE_VERSION, Entry, TurnStarted
 from common.fillers import waiting
 from common.fold import FOLD_VERSION
@@ -99,7 +100,7 @@ class TurnStarter:
     def _tenant(self, request: TurnRequest) -> Tenant:
         if tenant := self._directory.tenant(request.tenant):
             return tenant
-        raise Unauthorized("this key is not valid", code="invalid_api_key")  # it was deleted a moment ago
+        raise not_valid()  # it was deleted a moment ago
 
     def _passes_key(self, profile: Profile, request: TurnRequest) -> bool:
         """Whether the full's server is shown the caller's own key. Raises BadRequest."""

@@ -88,6 +88,12 @@ class CollectionRef:
         return CollectionRef(tenant, collection)
 
 
+def parse_turn(member: str) -> TurnRef:
+    """The turn that a sorted set lists. Raises ValueError."""
+    tenant, session, turn = member.split(":")
+    return TurnRef(SessionRef(tenant, unquote(session)), turn)
+
+
 def parse_lease(member: str) -> TurnRef | JobRef:
     """What a lease is held on: three parts name a turn, five a job. Raises ValueError."""
     parts = member.split(":")

@@ -14,7 +14,7 @@ from common import keys, queue
 from common.archive import Archive
 from common.deletion import delete_session, drop_void
 from common.events import TurnEnded, place
-from common.keys import SessionRef, TurnRef, parse_lease
+from common.keys import SessionRef, parse_turn
 from common.knowledge.documents import Documents
 from common.log import read_turn
 from common.settings import Settings
@@ -110,8 +110,7 @@ class Keeper:
             await self._each(lost, self._settle_turn)
 
     async def _settle_turn(self, member: str) -> bool:
-        turn = parse_lease(member)
-        assert isinstance(turn, TurnRef), "live turns are no jobs"
+        turn = parse_turn(member)
         entries = await read_turn(self._stores, turn)
         if entries and not any(isinstance(e.event, TurnEnded) and e.event.turn == turn.turn for e in entries):
             await self._stores.queue.zadd(keys.LEASES, {member: self._now_ms()}, nx=True)

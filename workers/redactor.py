@@ -9,7 +9,7 @@ import logging
 import random
 
 from common import keys
-from common.keys import SessionRef, TurnRef, parse_lease
+from common.keys import SessionRef, TurnRef, parse_turn
 from common.stores import STORE_ERRORS, Pipe, Stores
 from workers.rewriting import rewrite_log
 
@@ -60,13 +60,10 @@ class Redactor:
 
     async def _parse(self, member: bytes) -> TurnRef | None:
         try:
-            turn = parse_lease(member.decode())
-        except (ValueError, IndexError):
-            turn = None
-        if isinstance(turn, TurnRef):
-            return turn
-        await self._stores.queue.zrem(keys.REDACTING, member)
-        return None
+            return parse_turn(member.decode())
+        except ValueError:
+            await self._stores.queue.zrem(keys.REDACTING, member)
+            return None
 
     async def _hold(self, sessions: list[SessionRef]) -> list[SessionRef]:
         """Those that nobody else holds."""

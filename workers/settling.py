@@ -11,7 +11,7 @@ import random
 import orjson
 
 from common import keys
-from common.keys import TurnRef, parse_lease
+from common.keys import TurnRef, parse_turn
 from common.recording import RecordedTurn
 from common.scripts import script
 from common.sessions import Sessions
@@ -68,8 +68,8 @@ class Settler:
     async def _try(self, member: str) -> None:
         """Look at one turn; trouble with it must not keep the others from being settled."""
         try:
-            turn = _parse(member)
-        except (ValueError, IndexError):
+            turn = parse_turn(member)
+        except ValueError:
             await self._stores.queue.zrem(keys.UNSETTLED, member)
             return
         try:
@@ -149,10 +149,3 @@ class Settler:
     async def _look_again(self, turn: TurnRef, in_ms: int) -> None:
         at_ms = self._stores.queue_clock.now_ms() + in_ms
         await self._stores.queue.zadd(keys.UNSETTLED, {str(turn): at_ms}, xx=True)
-
-
-def _parse(member: str) -> TurnRef:
-    turn = parse_lease(member)
-    if not isinstance(turn, TurnRef):
-        raise ValueError("jobs are not settled")
-    return turn

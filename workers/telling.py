@@ -20,7 +20,7 @@ import orjson
 from pydantic import SecretStr
 
 from common import keys
-from common.keys import TurnRef, parse_lease
+from common.keys import TurnRef, parse_turn
 from common.profiles import Webhook
 from common.sessions import Sessions
 from common.stores import STORE_ERRORS, Pipe, Stores
@@ -125,7 +125,7 @@ class Teller:
         """One try at one turn; trouble with it must not keep the others from being told of."""
         try:
             turn, attempt = _parse(member)
-        except (ValueError, IndexError):
+        except ValueError:
             await self._done(member)
             return
         try:
@@ -200,10 +200,7 @@ def _tenant_of(member: str) -> str:
 
 def _parse(member: str) -> tuple[TurnRef, int]:
     name, _, number = member.rpartition("|")
-    turn = parse_lease(name)
-    if not isinstance(turn, TurnRef):
-        raise ValueError("jobs are not told of")
-    return turn, int(number)
+    return parse_turn(name), int(number)
 
 
 def sign(secret: SecretStr, message: str, now_s: int, body: bytes) -> dict[str, str]:

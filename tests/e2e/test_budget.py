@@ -30,6 +30,7 @@ SETTINGS = {
     "SMALL_MODEL_MAX_TOKENS": str(BRIDGE),
     "FAST_REPLY_RESUME_GRACE_S": "0.3",
     "FAST_REPLY_TURN_LEASE_S": "1.2",
+    "FAST_REPLY_LANE_LEASE_S": "20",  # no worker dies here: on a busy machine none is to look dead
     "FAST_REPLY_FIRST_TOKEN_TIMEOUT_S": "120",
 }
 
@@ -140,9 +141,7 @@ async def _spend(stack: Stack, model: str) -> None:
     assert (budget.read(), budget.held) == ((0, TURNS * ONE), {str(ONE).encode()})
 
     # All their drafts have spoken, all their fulls are asked.
-    await eventually(
-        lambda: stack.simulator.stats("draft")["finished"] >= TURNS
-    )  # on a busy machine one twice
+    await eventually(lambda: stack.simulator.stats("draft")["finished"] == TURNS)
     await eventually(lambda: stack.simulator.stats(model)["live"] == TURNS)
     ((dying, lost),) = Counter(each.extensions["replica"] for each in live).most_common(1)
     stack.processes[APIS[dying]].kill()

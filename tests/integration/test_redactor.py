@@ -218,9 +218,14 @@ async def test_killed_at_any_step_it_is_done_by_the_next(
         assert 6 < die_at < 39, "it was killed at none of its steps, or never came to an end"
 
 
+# Held until the loop ends: a task that waits for what nobody holds may be swept away before, with a complaint.
+_STANDING_STILL: list[asyncio.Event] = []
+
+
 def _die_at(patched: pytest.MonkeyPatch, step: int) -> asyncio.Event:
     """Let all stand still behind so many calls to the stores, the last of which is made."""
-    died, done = asyncio.Event(), 0
+    died, done, forever = asyncio.Event(), 0, asyncio.Event()
+    _STANDING_STILL.append(forever)
 
     def over(call: Callable[..., Any]) -> Callable[..., Any]:
         async def wrapped(*args: Any, **kwargs: Any) -> Any:
@@ -231,7 +236,7 @@ def _die_at(patched: pytest.MonkeyPatch, step: int) -> asyncio.Event:
             if done < step:
                 return answer
             died.set()
-            return await asyncio.Event().wait()
+            return await forever.wait()
 
         return wrapped
 

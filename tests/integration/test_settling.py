@@ -1,107 +1,38 @@
 """Settling: what a turn counts for is written once, whoever dies, and not before all of it is known."""
 
 import asyncio
-import os
-import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import replace
-from datetime import UTC, date, datetime
-from pathlib import Path
-from typing import Any
+from datetime import UTC, datetime
 
 import pytest
 from kept import begun, end_turn, put
 from parts import open_workers
 from scripted import Scripted, answer
 from serving import list_session, serving
+from settled import (
+    DAY,
+    SETTLED,
+    START_MS,
+    TOLD,
+    bring_on,
+    budget,
+    call,
+    have_ended,
+    have_turn,
+    open_settler,
+    speak,
+    unsettled,
+    usage,
+)
 from store_servers import Backend
 from waiting import end, in_loop, until
 
 from common import keys, queue
 from common.admission import Ask, admit, take_back
 from common.deletion import delete_session
-from common.events import Delta, LaneFinished, LaneStarted
-from common.keys import SessionRef, TurnRef
+from common.events import LaneFinished
 from common.recording import RecordedTurn
-from common.sessions import Sessions
-from common.settings import Settings
-from common.stores import Stores, TimedPipeline, open_stores
 from common.tenants.config import Limits
 from common.usage import Account, Counts, read_usage
-from workers.settling import Settler
-
-HERE = Path(__file__).parent
-DAY = "20261120"
-START_MS = round(datetime(2026, 11, 20, 23, 59, 59, tzinfo=UTC).timestamp() * 1000)
-TOLD = {"prompt_tokens": 100, "completion_tokens": 6, "total_tokens": 106}
-SETTLED = {"turns": 1, "full_prompt_tokens": 100, "full_completion_tokens": 6}
-
-
-@asynccontextmanager
-async def open_settler(settings: Settings) -> AsyncIterator[tuple[Stores, Settler]]:
-    """A settler over connections of its own; it takes its rounds by hand."""
-    async with open_stores(settings) as stores:
-        await stores.sync_clocks()
-        yield stores, Settler(settings, stores, Sessions(stores, None))
-
-
-def call(name: str = "turn0001") -> TurnRef:
-    """A turn, alone in a session whose name needs quoting."""
-    return TurnRef(SessionRef("acme", f"{name}: call {{a}}"), name)
-
-
-async def have_turn(
-    stores: Stores, name: str = "turn0001", *, at_ms: int = START_MS, reserved: int = 0, **fields: Any
-) -> TurnRef:
-    """A turn that has begun, as its start leaves it."""
-    turn = call(name)
-    await stores.on_queue.run(lambda pipe: queue.list_turn(pipe, turn, stores.queue_clock.now_ms()))
-    if reserved:
-        await stores.queue.hset(keys.reserved("acme"), str(turn), f"{DAY}:{reserved}")
-        await stores.queue.hincrby(keys.tokens("acme", DAY), "reserved", reserved)
-    await put(stores, turn.session, replace(begun(name), **fields), at_ms)
-    return turn
-
-
-async def speak(stores: Stores, turn: TurnRef, at_ms: int = START_MS, *, to_its_end: bool = True) -> None:
-    """What the full says in it."""
-    name, session = turn.turn, turn.session
-    await put(stores, session, LaneStarted(name, "full", 1, "w"), at_ms + 5)
-    await put(stores, session, Delta(name, "full", 1, 0, "We open at nine.", 20), at_ms + 20)
-    if to_its_end:
-        await put(stores, session, LaneFinished(name, "full", 1, 16, "stop", TOLD, None, 30), at_ms + 30)
-
-
-async def have_ended(stores: Stores, name: str = "turn0001", *, reserved: int = 0, **fields: Any) -> TurnRef:
-    turn = await have_turn(stores, name, reserved=reserved, **fields)
-    await speak(stores, turn)
-    await end_turn(stores, turn, START_MS + 40)
-    return turn
-
-
-async def unsettled(stores: Stores) -> dict[str, int]:
-    """The turns that are to be settled, and when."""
-    found = await stores.queue.zrange(keys.UNSETTLED, 0, -1, withscores=True)
-    return {member.decode(): int(score) for member, score in found}
-
-
-async def usage(stores: Stores, day: str = DAY) -> dict[str, Counts]:
-    """The tenant's counters of a day, by profile."""
-    on = date.fromisoformat(day)
-    return {used.profile: used.counts for used in await read_usage(stores, "acme", on, on)}
-
-
-async def budget(stores: Stores) -> dict[str, int]:
-    found = await stores.queue.hgetall(keys.tokens("acme", DAY))
-    return {name.decode(): int(number) for name, number in found.items()}
-
-
-async def bring_on(stores: Stores) -> None:
-    """Let everything be due that is listed and held or put off."""
-    for member in await unsettled(stores):
-        await stores.queue.zadd(keys.UNSETTLED, {member: 1}, xx=True)
-
 
 # What is written.
 
@@ -260,133 +191,6 @@ async def test_what_is_no_turn_is_thrown_out(valkey: Backend) -> None:
         await stores.queue.zadd(keys.UNSETTLED, {"nonsense": 0, "acme:s:turn0001:full:1": 0})
         await settler.settle()
         assert not await unsettled(stores)
-
-
-# Who dies, and who is beside.
-
-
-class Dead(Exception):
-    """This process was killed."""
-
-
-@pytest.mark.parametrize("after", [False, True])
-@in_loop
-async def test_killed_at_any_step_it_settles_once(
-    real: Backend, monkeypatch: pytest.MonkeyPatch, after: bool
-) -> None:
-    async with (
-        open_settler(real.settings()) as (stores, settler),
-        open_settler(real.settings()) as (_, next_),
-    ):
-        steps, died = 0, True
-        while died:
-            name, steps = f"turn{steps:04}", steps + 1
-            await have_ended(stores, name, reserved=500)
-            died = await _settle_and_die(monkeypatch, settler, steps, after=after)
-            await bring_on(stores)  # as time does
-            await next_.settle()
-            assert await budget(stores) == {"reserved": 0, "spent": 106 * steps}
-            assert (await usage(stores))["fast-reply"]["turns"] == steps
-        assert steps > 3  # taking, finding, settling; and one that came to its end
-
-
-async def _settle_and_die(
-    monkeypatch: pytest.MonkeyPatch, settler: Settler, die_at: int, *, after: bool
-) -> bool:
-    """Settle up to the so manieth round trip; whether it came to that."""
-    done, died, execute = 0, asyncio.Event(), TimedPipeline.execute
-
-    async def step(self: TimedPipeline, *args: Any, **kwargs: Any) -> Any:
-        nonlocal done
-        done += 1
-        if done < die_at:
-            return await execute(self, *args, **kwargs)
-        if done == die_at and after:
-            await execute(self, *args, **kwargs)
-        died.set()
-        return await asyncio.Event().wait()
-
-    with monkeypatch.context() as patched:
-        patched.setattr(TimedPipeline, "execute", step)
-        settling = asyncio.create_task(settler.settle())
-        await until(lambda: settling.done() or died.is_set())
-        await end(settling)
-    for batcher in (settler._stores.on_log, settler._stores.on_queue):
-        if batcher._flushing:
-            await end(batcher._flushing)  # its process is gone
-            batcher._flushing, batcher._waiting = None, []
-    return died.is_set()
-
-
-@in_loop
-async def test_settlers_share_the_work_and_double_nothing(real: Backend) -> None:
-    async with (
-        open_settler(real.settings()) as (stores, first),
-        open_settler(real.settings()) as (_, second),
-    ):
-        for number in range(20):
-            await have_ended(stores, f"turn{number:04}", reserved=500)
-        assert sum(await asyncio.gather(first.settle(), second.settle())) == 20
-        assert await budget(stores) == {"reserved": 0, "spent": 20 * 106}
-        assert (await usage(stores))["fast-reply"]["turns"] == 20
-
-
-@in_loop
-async def test_processes_that_are_killed_settle_every_turn_once(two_servers: Backend) -> None:
-    async with (
-        open_settler(two_servers.settings()) as (stores, last),
-        started_settler(two_servers, stores) as first,
-        started_settler(two_servers, stores) as second,
-    ):
-        names = [f"turn{number:04}" for number in range(150)]
-        having = [asyncio.create_task(have_ended(stores, name, reserved=500)) for name in names]
-        for process, settled in ((first, 20), (second, 60)):
-            await until(lambda settled=settled: is_counted(stores, settled))
-            process.kill()
-            await process.wait()
-        await asyncio.gather(*having)
-        await bring_on(stores)  # as time does for what the dead held
-        while await last.settle():
-            pass
-        assert not await unsettled(stores)
-        assert await budget(stores) == {"reserved": 0, "spent": 106 * len(names)}
-        assert await usage(stores) == {"fast-reply": {name: len(names) * n for name, n in SETTLED.items()}}
-
-
-async def is_counted(stores: Stores, turns: int) -> bool:
-    """Whether so many turns are settled."""
-    return (await usage(stores)).get("fast-reply", {}).get("turns", 0) >= turns
-
-
-@asynccontextmanager
-async def started_settler(backend: Backend, stores: Stores) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A process that settles until it is killed."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        HERE / "dying_settler.py",
-        backend.log_url,
-        backend.queue_url or "",
-        env={**os.environ, "PYTHONPATH": str(HERE.parents[1])},
-    )
-    try:
-        await until(lambda: stores.queue.getdel(f"test:ready:{process.pid}"))
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
-
-
-@in_loop
-async def test_two_that_look_at_the_same_turn_settle_it_once(real: Backend) -> None:
-    async with (
-        open_settler(real.settings()) as (stores, first),
-        open_settler(real.settings()) as (_, second),
-    ):
-        turn = await have_ended(stores, reserved=500)
-        await asyncio.gather(*(settler._look(turn) for settler in (first, second) for _ in range(5)))
-        assert await budget(stores) == {"reserved": 0, "spent": 106}
-        assert await usage(stores) == {"fast-reply": SETTLED}
 
 
 @in_loop
