@@ -218,7 +218,7 @@ async def test_killed_at_any_step_it_is_done_by_the_next(
         assert 6 < die_at < 39, "it was killed at none of its steps, or never came to an end"
 
 
-# Held until the loop ends: a task that waits for what nobody holds may be swept away before, with a complaint.
+# Held until the loop ends: a task that waits for what nobody holds may be swept away, with a complaint.
 _STANDING_STILL: list[asyncio.Event] = []
 
 
