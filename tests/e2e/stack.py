@@ -106,6 +106,7 @@ class Stack:
     processes: dict[str, Process] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self.simulator.reset()  # of what it was asked for others
         store_port, ports = free_port(), [free_port() for _ in range(self.replicas)]
         self.url = f"http://127.0.0.1:{ports[0]}"
         self.redis_url = f"redis://127.0.0.1:{store_port}/0"

@@ -92,9 +92,13 @@ class Callers:
         return await asyncio.gather(*(self._ask(replicas[n % len(replicas)]) for n in range(count)))
 
     async def known(self) -> bool:
-        """Whether the replicas know the tenant: without its key they serve nobody any more."""
-        asked = (client.get("/v1/models", headers={"Authorization": ""}) for client in self._clients)
-        return {response.status_code for response in await asyncio.gather(*asked)} == {401}
+        """Whether the replicas know the tenant and its key: they serve it, and nobody without one any more."""
+        statuses = [
+            (await client.get("/v1/models", headers=headers)).status_code
+            for client in self._clients
+            for headers in ({"Authorization": ""}, {})
+        ]
+        return statuses == [401, 200] * len(self._clients)
 
     async def close(self) -> None:
         for client in self._clients:
@@ -112,6 +116,7 @@ class Callers:
 def passed(answers: list[httpx.Response]) -> list[httpx.Response]:
     """The turns that were let in; whoever was not is told why."""
     for each in answers:
+        assert each.status_code in (200, 429), each.text
         assert each.headers["x-ratelimit-limit-tokens"] == str(TURNS * ONE)
         if each.status_code != 200:
             assert (each.status_code, each.json()["error"]["code"]) == (429, "tokens_per_day_exceeded")

@@ -70,7 +70,6 @@ def keeping(simulator: Simulator, tmp_path: Path, receiver: Receiver) -> Iterato
     stack = Stack(simulator, tmp_path, settings)
     try:
         stack.heal()
-        simulator.reset()
         yield stack
         assert stack.bugs() == []
     finally:

@@ -26,7 +26,6 @@ def private(simulator: Simulator, tmp_path: Path) -> Iterator[Stack]:
     stack = Stack(simulator, tmp_path, settings)
     try:
         stack.heal()
-        simulator.reset()
         yield stack
         assert stack.bugs() == []
     finally:

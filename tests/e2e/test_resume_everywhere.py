@@ -19,7 +19,6 @@ BRIDGE = "One moment."
 @pytest.fixture
 def pair(simulator: Simulator, tmp_path: Path) -> Iterator[Stack]:
     """A gateway of two replicas, with the leases that an operator gets."""
-    simulator.reset()
     stack = Stack(simulator, tmp_path, {}, replicas=2)
     try:
         stack.heal()

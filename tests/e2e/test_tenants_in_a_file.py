@@ -49,7 +49,6 @@ def filed(file: Path, simulator: Simulator) -> Iterator[Stack]:
         "FAST_REPLY_ALLOWED_HOSTS": '["127.0.0.1"]',
         "FAST_REPLY_OPERATOR_TOKEN": "operators-token",
     }
-    simulator.reset()
     stack = Stack(simulator, file.parent, settings)
     try:
         stack.heal()
