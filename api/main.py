@@ -138,5 +138,7 @@ def serve(settings: Settings) -> None:
         server_header=False,
         forwarded_allow_ips="127.0.0.1,::1",  # whatever the environment says: others could say they were near
         backlog=4096,
+        # Longer than clients and balancers keep a quiet connection: else one closes just as it is used again.
+        timeout_keep_alive=75,
         timeout_graceful_shutdown=math.ceil(settings.drain_s),
     )

@@ -92,7 +92,7 @@ class Callers:
         return await asyncio.gather(*(self._ask(replicas[n % len(replicas)]) for n in range(count)))
 
     async def known(self) -> bool:
-        """Whether the replicas know the tenant and its key: they serve it, and nobody without one any more."""
+        """Whether the replicas know the tenant and its key: they serve it, and nobody else any more."""
         statuses = [
             (await client.get("/v1/models", headers=headers)).status_code
             for client in self._clients
