@@ -24,12 +24,9 @@ def chromium() -> str:
 @pytest.fixture(scope="session")
 def gateway(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A gateway with one process of each kind, and simulated models."""
-    simulator = Simulator(tmp_path_factory.mktemp("simulator"))
-    stack = Stack(simulator, tmp_path_factory.mktemp("gateway"), {"FAST_REPLY_RESUME_GRACE_S": "10"})
-    try:
-        simulator.start()
-        stack.heal()
+    folder = tmp_path_factory.mktemp("gateway")
+    with (
+        Simulator(tmp_path_factory.mktemp("simulator")).running() as simulator,
+        Stack(simulator, folder, {"FAST_REPLY_RESUME_GRACE_S": "10"}).running() as stack,
+    ):
         yield stack
-    finally:
-        stack.stop()
-        simulator.stop()

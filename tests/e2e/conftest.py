@@ -1,7 +1,6 @@
 """The stacks: one for all gentle tests, one to be hurt; both talk to the same simulator."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -32,31 +31,22 @@ _ROUGH = {
 
 @pytest.fixture(scope="session")
 def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
-    simulator = Simulator(tmp_path_factory.mktemp("simulator"))
-    try:
-        simulator.start()
+    with Simulator(tmp_path_factory.mktemp("simulator")).running() as simulator:
         yield simulator
-    finally:
-        simulator.stop()
-
-
-def _running(simulator: Simulator, folder: Path, settings: dict[str, str], **counts: int) -> Iterator[Stack]:
-    stack = Stack(simulator, folder, settings, **counts)
-    try:
-        stack.heal()
-        yield stack
-    finally:
-        stack.stop()
 
 
 @pytest.fixture(scope="session")
 def _gentle(simulator: Simulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    yield from _running(simulator, tmp_path_factory.mktemp("gentle"), _GENTLE, speech_workers=1)
+    folder = tmp_path_factory.mktemp("gentle")
+    with Stack(simulator, folder, _GENTLE, speech_workers=1).running() as stack:
+        yield stack
 
 
 @pytest.fixture(scope="session")
 def _rough(simulator: Simulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    yield from _running(simulator, tmp_path_factory.mktemp("rough"), _ROUGH, full_workers=2, replicas=2)
+    folder = tmp_path_factory.mktemp("rough")
+    with Stack(simulator, folder, _ROUGH, full_workers=2, replicas=2).running() as stack:
+        yield stack
 
 
 @pytest.fixture

@@ -37,15 +37,16 @@ class Simulator:
         self.process = Process("simulator", command, {}, folder / "simulator.log")
         self.client = httpx.Client(base_url=self.url, timeout=20, trust_env=False)
 
-    def start(self) -> None:
-        """Start it and wait until it answers."""
-        self.process.start()
-        until(lambda: _answers(self.client, "/healthz"), what="the simulator's answer")
-
-    def stop(self) -> None:
-        """End it."""
-        self.client.close()
-        self.process.kill()
+    @contextmanager
+    def running(self) -> Iterator["Simulator"]:
+        """It answers within the block."""
+        try:
+            self.process.start()
+            until(lambda: _answers(self.client, "/healthz"), what="the simulator's answer")
+            yield self
+        finally:
+            self.client.close()
+            self.process.kill()
 
     def reset(self) -> None:
         """Forget what was seen; the draft behaves as configured again."""
@@ -133,6 +134,15 @@ class Stack:
         urls = [f"http://127.0.0.1:{port}" for port in ports]
         self.clients = [httpx.Client(base_url=url, timeout=60, trust_env=False) for url in urls]
         self.client = self.clients[0]
+
+    @contextmanager
+    def running(self) -> Iterator["Stack"]:
+        """All of it works at the start of the block, and is gone after it."""
+        try:
+            self.heal()
+            yield self
+        finally:
+            self.stop()
 
     def heal(self) -> None:
         """Start what doesn't run, and wait until all of it works."""

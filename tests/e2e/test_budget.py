@@ -38,11 +38,8 @@ SETTINGS = {
 @pytest.fixture
 def stack(simulator: Simulator, tmp_path: Path) -> Iterator[Stack]:
     stack = Stack(simulator, tmp_path, SETTINGS, replicas=3)
-    try:
-        stack.heal()
+    with stack.running():
         yield stack
-    finally:
-        stack.stop()
 
 
 async def set_up_tenant(stack: Stack) -> str:

@@ -67,13 +67,9 @@ def keeping(simulator: Simulator, tmp_path: Path, receiver: Receiver) -> Iterato
         "FAST_REPLY_WEBHOOK_SECRET": "whsec_c2VjcmV0",
         "FAST_REPLY_ALLOWED_HOSTS": '["127.0.0.1"]',
     }
-    stack = Stack(simulator, tmp_path, settings)
-    try:
-        stack.heal()
+    with Stack(simulator, tmp_path, settings).running() as stack:
         yield stack
         assert stack.bugs() == []
-    finally:
-        stack.stop()
 
 
 def test_an_ended_turn_is_told_of_and_its_session_archived_and_found(

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -30,24 +29,18 @@ def prefix(kind: str, of_spare: str) -> dict[str, str]:
     return {**SHORT_WAITS, "FAST_REPLY_FULL_PREFIX": kind, "FAST_REPLY_FALLBACKS": spare}
 
 
-def _running(simulator: Simulator, folder: Path, settings: dict[str, str]) -> Iterator[Stack]:
-    stack = Stack(simulator, folder, settings)
-    try:
-        stack.heal()
-        yield stack
-    finally:
-        stack.stop()
-
-
 @pytest.fixture(scope="module")
 def _noting(simulator: Simulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    yield from _running(simulator, tmp_path_factory.mktemp("noting"), prefix("note", "note"))
+    folder = tmp_path_factory.mktemp("noting")
+    with Stack(simulator, folder, prefix("note", "note")).running() as stack:
+        yield stack
 
 
 @pytest.fixture(scope="module")
 def _flagging(simulator: Simulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     settings = prefix("continue_final_message", "prefix")
-    yield from _running(simulator, tmp_path_factory.mktemp("flagging"), settings)
+    with Stack(simulator, tmp_path_factory.mktemp("flagging"), settings).running() as stack:
+        yield stack
 
 
 @pytest.fixture

@@ -23,13 +23,9 @@ def private(simulator: Simulator, tmp_path: Path) -> Iterator[Stack]:
         "FAST_REPLY_ARCHIVE_AFTER_S": "0",
         "FAST_REPLY_KEEP_S": "0.1",
     }
-    stack = Stack(simulator, tmp_path, settings)
-    try:
-        stack.heal()
+    with Stack(simulator, tmp_path, settings).running() as stack:
         yield stack
         assert stack.bugs() == []
-    finally:
-        stack.stop()
 
 
 def test_after_a_call_its_numbers_are_nowhere(private: Stack, tmp_path: Path) -> None:

@@ -32,11 +32,8 @@ def _foreign(simulator: Simulator, tmp_path_factory: pytest.TempPathFactory) -> 
         "FAST_REPLY_RENEW_S": "0.2",
     }
     stack = Stack(simulator, tmp_path_factory.mktemp("foreign"), settings, full_workers=2)
-    try:
-        stack.heal()
+    with stack.running():
         yield stack
-    finally:
-        stack.stop()
 
 
 @pytest.fixture

@@ -19,12 +19,8 @@ BRIDGE = "One moment."
 @pytest.fixture
 def pair(simulator: Simulator, tmp_path: Path) -> Iterator[Stack]:
     """A gateway of two replicas, with the leases that an operator gets."""
-    stack = Stack(simulator, tmp_path, {}, replicas=2)
-    try:
-        stack.heal()
+    with Stack(simulator, tmp_path, {}, replicas=2).running() as stack:
         yield stack
-    finally:
-        stack.stop()
 
 
 class Caller:

@@ -49,12 +49,8 @@ def filed(file: Path, simulator: Simulator) -> Iterator[Stack]:
         "FAST_REPLY_ALLOWED_HOSTS": '["127.0.0.1"]',
         "FAST_REPLY_OPERATOR_TOKEN": "operators-token",
     }
-    stack = Stack(simulator, file.parent, settings)
-    try:
-        stack.heal()
+    with Stack(simulator, file.parent, settings).running() as stack:
         yield stack
-    finally:
-        stack.stop()
 
 
 def ask(stack: Stack, key: str) -> int:

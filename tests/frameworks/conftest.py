@@ -14,12 +14,9 @@ from stack import Simulator, Stack
 @pytest.fixture(scope="session")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A gateway with one process of each kind."""
-    simulator = Simulator(tmp_path_factory.mktemp("simulator"))
-    stack = Stack(simulator, tmp_path_factory.mktemp("gateway"), {})
-    try:
-        simulator.start()
-        stack.heal()
+    folder = tmp_path_factory.mktemp("gateway")
+    with (
+        Simulator(tmp_path_factory.mktemp("simulator")).running() as simulator,
+        Stack(simulator, folder, {}).running() as stack,
+    ):
         yield stack
-    finally:
-        stack.stop()
-        simulator.stop()

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 import pytest
 from following import hear, over
-from kept import add_turn, keep, open_keeper
+from kept import add_turn, in_log, keep, open_keeper
 from parts import Api, ask, open_api, open_worker
 from reading_turns import lapse, lease_of
 from redis.asyncio.client import Pipeline
@@ -190,6 +190,8 @@ async def test_a_replaced_session_whose_deleter_died_is_buried(
         old = SessionRef("default", "old")
         await add_turn(stores, old)
         await stores.queue.delete(keys.live_turns("default"))
+        last_ms = int((await in_log(stores, old))[-1].partition("-")[0])
+        await until(lambda: stores.log_clock.now_ms() >= last_ms)  # two servers' clocks are known by estimate
         asked = Ask(TurnRef(SessionRef("default", "new"), "turn0000"), Limits(sessions_kept=1), 0, True)
         standing = await admission.admit(stores, asked, 5_000)
         assert standing.replaced == ("old",)
