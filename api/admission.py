@@ -67,12 +67,20 @@ class Admissions:
 
         Raises RateLimited, STORE_ERRORS.
         """
+        return await self._ask(turn, started)
+
+    async def check(self, turn: TurnRef, started: TurnStarted) -> None:
+        """Raises RateLimited where the turn would not be let in now, STORE_ERRORS."""
+        await self._ask(turn, started, only_looks=True)
+
+    async def _ask(self, turn: TurnRef, started: TurnStarted, *, only_looks: bool = False) -> dict[str, str]:
         tenant = self._directory.tenant(turn.session.tenant)
         if tenant is None or not admission.is_limited(tenant.limits):
             return {}
         self.refuse_flood(tenant)
         limits, at_s = tenant.limits, time.monotonic()
-        ask = Ask(turn, limits, _most_tokens(started, limits), bool(started.policy.get("barge_in", True)))
+        supersedes = bool(started.policy.get("barge_in", True))
+        ask = Ask(turn, limits, _most_tokens(started, limits), supersedes, only_looks)
         standing = await admission.admit(self._stores, ask, self._settings.turn_lease_ms)
         if standing.refused_by == "turns":
             self._full[tenant.id] = _Full(limits, standing, at_s)

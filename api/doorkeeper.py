@@ -18,7 +18,7 @@ from common.tenants.api_keys import id_of, opens
 from common.tenants.config import SCOPES, Scope
 from common.tenants.directory import Directory
 from common.tenants.tenant import Tenant
-from common.tenants.tokens import PREFIX, Token, token_signer
+from common.tenants.tokens import PREFIX, token_signer
 
 _LOOK_S = 0.25  # with the directory's own period less than a second
 
@@ -33,12 +33,16 @@ class Grounds:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """For whom a request acts. `session`: the only one that it may touch, where a token is bound to one."""
+    """For whom a request acts. `session`: the only one that it may touch, where a token is bound to one.
+
+    `needed`: those of its scopes without which it could not ask this.
+    """
 
     tenant: Tenant
     scopes: frozenset[Scope]
     grounds: Grounds = Grounds("")
     session: str | None = None
+    needed: frozenset[str] = frozenset()
 
     @property
     def key(self) -> str:
@@ -57,7 +61,7 @@ class Doorkeeper:
     def __init__(self, settings: Settings, directory: Directory) -> None:
         self._settings = settings
         self._directory = directory
-        self._inside: dict[Grounds, set[asyncio.Future[None]]] = {}
+        self._inside: dict[tuple[Grounds, frozenset[str]], set[asyncio.Future[None]]] = {}
         self.tokens = token_signer(settings)
 
     def admit(self, request: Request, shown: str) -> Identity:
@@ -87,12 +91,12 @@ class Doorkeeper:
         tenant = self._tenant(grounds)
         if tenant is None:
             self._refuse()
-        return Identity(tenant, self._scopes(token), grounds, token.session)
+        return Identity(tenant, frozenset(token.scopes) & self._scopes(grounds), grounds, token.session)
 
-    def _scopes(self, token: Token) -> frozenset[Scope]:
-        """What a token may do: never more than its key now."""
-        key = self._directory.key(token.key)
-        return frozenset(token.scopes) & frozenset(key.scopes if key else SCOPES)
+    def _scopes(self, grounds: Grounds) -> frozenset[Scope]:
+        """What these grounds allow now: all where no key is needed, a token never more than its key."""
+        key = self._directory.key(grounds.key)
+        return frozenset(key.scopes if key else SCOPES)
 
     def _refuse(self) -> NoReturn:
         """The same words, whatever is wrong."""
@@ -112,25 +116,28 @@ class Doorkeeper:
 
     @contextmanager
     def watch(self, identity: Identity) -> Iterator["asyncio.Future[None]"]:
-        """While an answer goes on: what is done as soon as the identity is no longer valid."""
-        over = asyncio.get_running_loop().create_future()
-        waiting = self._inside.setdefault(identity.grounds, set())
+        """While an answer goes on: what is done as soon as the identity could no longer ask for it."""
+        over, rests_on = asyncio.get_running_loop().create_future(), (identity.grounds, identity.needed)
+        waiting = self._inside.setdefault(rests_on, set())
         waiting.add(over)
         try:
             yield over
         finally:
             waiting.discard(over)
             if not waiting:
-                self._inside.pop(identity.grounds, None)
+                self._inside.pop(rests_on, None)
 
     async def run(self) -> None:
         """Keep looking until cancelled."""
         while True:
             await asyncio.sleep(_LOOK_S)
-            for grounds in [each for each in self._inside if not self._tenant(each)]:
-                for over in self._inside[grounds]:
+            for ended in [each for each in self._inside if not self._may(*each)]:
+                for over in self._inside[ended]:
                     if not over.done():
                         over.set_result(None)
+
+    def _may(self, grounds: Grounds, needed: frozenset[str]) -> bool:
+        return self._tenant(grounds) is not None and needed <= self._scopes(grounds)
 
 
 @contextmanager

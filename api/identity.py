@@ -50,6 +50,7 @@ async def authenticate(request: Request, needed: SecurityScopes, bearer: _Bearer
     doorkeeper: Doorkeeper = request.app.state.services.doorkeeper
     identity = doorkeeper.admit(request, _shown(request, bearer))
     _check_scopes(identity, needed)
+    identity = replace(identity, needed=frozenset(needed.scopes))
     if identity.session is not None:
         _check_session(request, identity.session, needed)
     request.scope.setdefault("state", {})["identity"] = identity

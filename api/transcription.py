@@ -1,4 +1,4 @@
-"""Recorded speech in a request, turned into text before the turn starts.
+"""Recorded speech in a request, turned into text before the turn starts, where it may start.
 
 By the door and not by the workers: both lanes need the text, and nobody's voice comes to rest in the log.
 Source: https://platform.openai.com/docs/api-reference/audio/createTranscription
@@ -8,10 +8,12 @@ import asyncio
 import base64
 import binascii
 import logging
+from dataclasses import replace
 from typing import Any
 
 import httpx
 
+from api.requests import TurnRequest
 from common.errors import BadRequest, Unavailable
 from common.settings import Settings
 
@@ -35,6 +37,10 @@ class Transcriber:
         key = settings.transcription_api_key.get_secret_value()
         self._headers = {"Authorization": f"Bearer {key}"} if key else {}
         self._client: httpx.AsyncClient | None = None  # made when it is first needed
+
+    async def prepare(self, asked: TurnRequest) -> TurnRequest:
+        """The request with its recorded speech written down. Raises BadRequest, Unavailable."""
+        return replace(asked, body={**asked.body, "messages": await self.write_down(asked.body["messages"])})
 
     async def write_down(self, messages: list[Message]) -> list[Message]:
         """The messages with text in place of speech. Raises BadRequest, Unavailable."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 
 from api.admission import Admissions
@@ -23,6 +23,8 @@ from common.settings import Settings
 from common.stores import STORE_ERRORS, Pipe, Stores
 
 logger = logging.getLogger(__name__)
+
+Prepare = Callable[[TurnRequest], Awaitable[TurnRequest]]
 
 
 class Turns:
@@ -50,9 +52,10 @@ class Turns:
         self._opening: dict[str, asyncio.Task[LiveTurn]] = {}
         self._minded: set[asyncio.Task[None]] = set()
 
-    async def start(self, request: TurnRequest) -> LiveTurn:
+    async def start(self, request: TurnRequest, prepare: Prepare | None = None) -> LiveTurn:
         """Start a turn and follow it; a retry joins the turn that it has started before.
 
+        `prepare` makes of the request what is to be asked; it is costly, so it is spared to whom is refused.
         Raises BadRequest, Conflict, RateLimited, Overloaded, Unavailable where a store is away, and what
         `attach` raises.
         """
@@ -60,6 +63,9 @@ class Turns:
         turn, planned = self._starter.plan(request)
         try:
             recalled = await self._past.recall(turn, planned, request)
+            if recalled.earlier is None and prepare:
+                await self._admissions.check(turn, planned)
+                return await self.start(await prepare(request))
             if recalled.earlier is None:
                 return await self._share(turn, self._begin(turn, recalled, request))
         except AlreadyStarted:

@@ -25,12 +25,16 @@ _ADMIT, _TAKE_BACK = script("admit"), script("take_back")
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What a turn needs. `tokens`: so many at most; `supersedes`: it ends its session's last turn."""
+    """What a turn needs. `tokens`: so many at most; `supersedes`: it ends its session's last turn.
+
+    `only_looks`: whether there is room, without taking it.
+    """
 
     turn: TurnRef
     limits: Limits
     tokens: int
     supersedes: bool
+    only_looks: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,7 @@ async def admit(stores: Stores, ask: Ask, lease_ms: int) -> Standing:
         "tokens": ask.tokens,
         "day": day_of(now_ms),
         "supersedes": ask.supersedes,
+        "only_looks": ask.only_looks,
         "most": {
             "turns": limits.turns_per_minute,
             "live": limits.live_turns,

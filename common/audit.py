@@ -1,4 +1,7 @@
-"""The audit log: what an operator, or a tenant's admin, has changed. Names are in it, values never."""
+"""The audit log: what an operator, or a tenant's admin, has changed. Names are in it, values never.
+
+What is done to a tenant stands in its own log too: however much others do, that stays.
+"""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -10,8 +13,6 @@ from common.events import place
 from common.stores import Pipe, Stores
 
 _KEPT = 100_000
-_PAGE = 500
-_MOST = 10_000  # entries that are looked at for one page
 
 OPERATOR = "operator"
 
@@ -34,7 +35,8 @@ class Act:
 def note(pipe: Pipe, act: Act) -> None:
     """Write an act down, in the transaction that does it."""
     entry: dict[Any, Any] = {**asdict(act), "fields": orjson.dumps(act.fields)}
-    pipe.xadd(keys.AUDIT, entry, maxlen=_KEPT, approximate=True)
+    for log in (keys.AUDIT, keys.audit(act.tenant)):
+        pipe.xadd(log, entry, maxlen=_KEPT, approximate=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,28 +48,13 @@ class Page:
 
 
 async def look(stores: Stores, tenant: str | None, after: str, limit: int) -> Page:
-    """Acts older than the entry `after`, of one tenant or of all. Raises STORE_ERRORS.
-
-    However many there are of others, one page is bounded work: it may hold less than the limit.
-    """
+    """Acts older than the entry `after`, of one tenant or of all. Raises STORE_ERRORS."""
     if after and place(after) == (0, 0):
         return Page([], None)  # the server knows no interval that ends there
-    found: list[tuple[str, Act]] = []
-    last, looked_at = after, 0
-    while looked_at < _MOST:
-        upto = f"({last}" if last else "+"
-        entries = await stores.queue.xrevrange(keys.AUDIT, upto, "-", count=_PAGE)
-        for raw_id, fields in entries:
-            act = _read(fields)
-            if tenant in (None, act.tenant):
-                if len(found) == limit:
-                    return Page(found, last)
-                found.append((raw_id.decode(), act))
-            last = raw_id.decode()
-        looked_at += len(entries)
-        if len(entries) < _PAGE:
-            return Page(found, None)
-    return Page(found, last)
+    log, upto = keys.audit(tenant) if tenant else keys.AUDIT, f"({after}" if after else "+"
+    entries = await stores.queue.xrevrange(log, upto, "-", count=limit + 1)
+    acts = [(entry_id.decode(), _read(fields)) for entry_id, fields in entries[:limit]]
+    return Page(acts, acts[-1][0] if len(entries) > limit else None)
 
 
 def _read(fields: dict[bytes, bytes]) -> Act:

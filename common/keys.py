@@ -167,6 +167,12 @@ KEPT = "fr:kept"
 AUDIT = "fr:audit"
 """Stream: one entry an act of an operator or admin, see docs/tenants.md. Kept at about 100,000."""
 
+
+def audit(tenant: str) -> str:
+    """Stream: the same of one tenant. Kept at about 100,000, also when the tenant is deleted."""
+    return f"fr:audit:{tenant}"
+
+
 UNSETTLED = "fr:unsettled"
 """Sorted set: turns whose tokens are not accounted for, by when to look, ms. A turn is in it from its start,
 and goes once, with its accounting.

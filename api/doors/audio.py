@@ -82,8 +82,13 @@ class SpokenChatRequest(ChatRequest, SpokenRequest):
 async def audio_chat_completions(request: Request, who: Chat) -> Response:
     """Chat Completions with a spoken answer: each sentence as a transcript, then as sound."""
     services: Services = request.app.state.services
-    asked = await _hear(services, _to_be_spoken(await read_asked(request, who, services)))
-    live = await services.turns.start(asked)
+    asked = _to_be_spoken(await read_asked(request, who, services))
+    if not holds_audio(asked.body["messages"]):
+        live = await services.turns.start(asked)
+    elif services.transcriber:
+        live = await services.turns.start(asked, services.transcriber.prepare)
+    else:  # the full model hears it; a small one as a rule can't
+        live = await services.turns.start(replace(asked, drafting=False))
     note_profile(request, live.started.profile)
     answer = SpokenAnswer(live, ChunkWriter(live))
     events = speak(services.audio, live, answer, services.settings.speech_wait_s)
@@ -151,16 +156,6 @@ def _to_be_spoken(asked: TurnRequest) -> TurnRequest:
     usual = "pcm16" if asked.stream else "wav"
     speech = {"voice": wanted.audio.voice, "format": wanted.audio.format or usual}
     return replace(asked, body=body, speech=speech)
-
-
-async def _hear(services: Services, asked: TurnRequest) -> TurnRequest:
-    """The request with the caller's recorded speech written down. Raises BadRequest, Unavailable."""
-    messages = asked.body["messages"]
-    if not holds_audio(messages):
-        return asked
-    if not services.transcriber:
-        return replace(asked, drafting=False)  # the full model hears it; a small one as a rule can't
-    return replace(asked, body={**asked.body, "messages": await services.transcriber.write_down(messages)})
 
 
 async def speak(

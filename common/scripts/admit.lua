@@ -1,4 +1,5 @@
 -- Lets a turn in with all that it needs of its tenant's limits, or takes nothing: see common/admission.py.
+-- Where it only looks, it tells what would be refused.
 local asked = cjson.decode(ARGV[1])
 local most = asked.most
 local starts_key, live_key, reserved_key, sessions_key, deleted_key, tokens_key = unpack(KEYS)
@@ -76,7 +77,7 @@ if most.sessions > 0 and not redis.call('ZSCORE', sessions_key, asked.session) t
   end
 end
 
-if refused_by ~= '' then
+if refused_by ~= '' or asked.only_looks then
   replaced = {}
 else
   for _, command in ipairs(asked.list) do redis.call(unpack(command)) end

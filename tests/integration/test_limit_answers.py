@@ -15,9 +15,11 @@ from tenants_there import add_key, add_tenant, bearer
 from waiting import in_loop
 
 from api.admission import _duration
+from api.transcription import Transcriber
 from common import keys
 from common.settings import Settings
 from common.stores import Stores, open_stores
+from common.usage import day_of
 
 CHAT, LLM_REQUEST, AUDIO, RAG = (
     "/v1/chat/completions",
@@ -91,6 +93,40 @@ async def test_every_door_refuses_a_flood_before_it_reads(valkey: Backend, path:
         assert error_of(nonsense)[2] == "rate_limit_exceeded"
         retry = await client.post(path, content=b"{", headers={"Idempotency-Key": "k1"})
         assert error_of(retry)[2] == "invalid_json", "it may join its turn"
+
+
+@in_loop
+async def test_a_recording_is_written_down_for_a_turn_that_may_start(
+    valkey: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[Any] = []
+
+    async def write_down(self: Transcriber, part: Any) -> Any:
+        heard.append(part)
+        return {"type": "text", "text": "When?"}
+
+    monkeypatch.setattr(Transcriber, "_part", write_down)
+    settings = valkey.settings(small_model="", transcription_url="http://speech.example")
+    spoken = [{"type": "input_audio", "input_audio": {"data": "", "format": "wav"}}]
+    body = asking(spoken, stream=True, modalities=["text", "audio"])  # type: ignore[arg-type]
+    model = Scripted(full=[answer("Yes.")])
+    async with (
+        served(settings, tokens_per_day=1_000, answer_tokens=600) as (client, stores),
+        open_worker(settings, "full", model),
+    ):
+        today = keys.tokens("default", day_of(stores.queue_clock.now_ms()))
+        await stores.queue.hset(today, "spent", "500")
+        refused = await client.post(AUDIO, json=body)
+        assert (error_of(refused)[2], heard) == ("tokens_per_day_exceeded", [])
+        assert await stores.queue.hgetall(today) == {b"spent": b"500"}
+        await stores.queue.delete(today)
+        for _ in range(2):
+            async with client.stream("POST", AUDIO, json=body, headers={"Idempotency-Key": "k1"}) as told:
+                assert (told.status_code, len(heard)) == (200, 1), (
+                    "it is written down once, and joined by the retry"
+                )
+        messages = model.of("full")[0].body["messages"]
+        assert messages == [{"role": "user", "content": [{"type": "text", "text": "When?"}]}]
 
 
 @pytest.mark.parametrize("path", DOORS)

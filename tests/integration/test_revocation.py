@@ -90,6 +90,10 @@ async def call(backend: Backend) -> AsyncIterator[Call]:
 End = Callable[[Call], Awaitable[None]]
 
 
+async def narrow_key(there: Call) -> None:
+    await change_key(there.stores, TENANT, there.key, scopes=("read",))
+
+
 async def revoke_key(there: Call) -> None:
     await revoke(there.stores, TENANT, there.key)
 
@@ -114,6 +118,8 @@ async def delete_tenant(there: Call) -> None:
         (revoke_key, False),
         (revoke_key, True),
         (expire_key, True),
+        (narrow_key, False),
+        (narrow_key, True),
         (disable_tenant, False),
         (delete_tenant, False),
     ],
@@ -153,6 +159,20 @@ async def test_what_others_have_opened_goes_on(valkey: Backend) -> None:
             told = (await there.client.get(path, headers=bearer(another))).json()
             assert told["status"] == "live"
             assert LAST not in second.text
+
+
+@in_loop
+async def test_a_key_that_may_do_less_ends_what_needed_more(valkey: Backend) -> None:
+    async with call(valkey) as there, there.ask(there.key) as asked:
+        await asked.until(b"nine")
+        async with there.stream("GET", "/v1/sessions/s1/events", there.key) as followed:
+            await followed.until(b"turn.started")
+            await change_key(there.stores, TENANT, there.key, scopes=("chat",))
+            assert (await followed.rest()).endswith(LAST)
+        async with there.ask(there.key, session_id="s2") as another:
+            await another.until(b"nine")
+        named = TurnRef(SessionRef(TENANT, "s1"), asked.response.headers["x-turn-id"])
+        assert not there.model.of("full")[0].ended and await ending(there.stores, named) is None
 
 
 @in_loop
