@@ -113,7 +113,7 @@ class Account:
 
 
 def _in_time(lanes: Lanes, fold: Fold) -> Lanes:
-    """Without attempts that began when the turn was over: their workers ask nobody, and write no end."""
+    """Without attempts that began when the turn was over: their workers ask nobody."""
     counting = {
         lane: {number: attempt for number, attempt in attempts.items() if number <= fold.lanes[lane].attempt}
         for lane, attempts in lanes.items()

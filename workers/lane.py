@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from common import driver, keys, log, pace, queue
-from common.events import Entry, LaneStarted, Retrieved, TurnStarted
+from common.events import Entry, LaneFinished, LaneStarted, Retrieved, TurnStarted
 from common.fold import Fold, UnknownFold
 from common.keys import JobRef, SessionRef, TurnRef
 from common.log import decode_entries, read_turn
@@ -87,7 +87,10 @@ class LaneRunner:
         state = fold.lanes[job.lane]
         if state.attempt == job.attempt and state.worker != begun.worker:
             return None  # this very attempt runs elsewhere: its lease is not ours to drop
-        if not leased or state.over or state.attempt != job.attempt:
+        if state.over or state.attempt != job.attempt:  # it began too late, or another has taken its place
+            await self._write_off(job, self._publisher.ms_since(entries[0].ms))
+            return None
+        if not leased:
             await self._let_go(job)
             return None
         writer = self._publisher.open(begun, job, entries[0].ms, state)
@@ -243,6 +246,12 @@ class LaneRunner:
             if due.due in (CUT.due, TOLD.due) and now_ms > due.at_ms + _LATE_MS:
                 await driver.fire_timer(self._stores, turn, picked.started, due)
         return after
+
+    async def _write_off(self, job: JobRef, ms: int) -> None:
+        """End an attempt that no fold counts: whoever reads the log need not wait for more of it."""
+        ended = LaneFinished(job.turn.turn, job.lane, job.attempt, 0, "cancelled", None, None, ms)
+        await log.append_now(self._stores, job.turn.session, ended)
+        await self._let_go(job)
 
     async def _let_go(self, job: JobRef) -> None:
         await self._stores.on_queue.run(

@@ -210,6 +210,21 @@ async def test_a_draft_that_comes_after_the_hand_over_asks_no_model(real: Backen
 
 
 @in_loop
+async def test_a_draft_that_comes_after_the_end_asks_no_model_and_says_that_it_is_over(real: Backend) -> None:
+    settings = real.settings()
+    model = Scripted(draft=[answer("Let me see.")], full=[answer(WHOLE)])
+    async with open_stores(settings) as eyes, open_worker(settings, "full", model):
+        turn = await start(eyes, settings, drafting=True)
+        await until(lambda: count(eyes, turn, LaneFinished))
+        async with open_worker(settings, "draft", model):
+            await until(lambda: _only_turn_left(eyes, turn))
+        *_, begun, finished = await events(eyes, turn)
+        assert isinstance(begun, LaneStarted) and isinstance(finished, LaneFinished)
+        assert (finished.lane, finished.attempt, finished.reason) == ("draft", 1, "cancelled")
+        assert not model.of("draft")
+
+
+@in_loop
 async def test_a_second_run_of_an_attempt_leaves_the_first_alone(real: Backend) -> None:
     """The queue server came back without what says that the job is taken."""
     settings, more = real.settings(renew_s=0.02), asyncio.Event()
