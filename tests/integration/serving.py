@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import httpx
@@ -83,3 +83,13 @@ class Events:
         while event := await self.next():
             found.append(event)
         return found
+
+
+@asynccontextmanager
+async def open_port(serve: Callable[..., Awaitable[None]]) -> AsyncIterator[int]:
+    """What serves bare connections; its port of the loopback interface."""
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()

@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime
-from pathlib import Path
 from typing import Any
 
 from kept import begun, end_turn, put
@@ -18,7 +17,6 @@ from common.stores import Stores, open_stores
 from common.usage import Counts, read_usage
 from workers.settling import Settler
 
-HERE = Path(__file__).parent
 DAY = "20261120"
 START_MS = round(datetime(2026, 11, 20, 23, 59, 59, tzinfo=UTC).timestamp() * 1000)
 TOLD = {"prompt_tokens": 100, "completion_tokens": 6, "total_tokens": 106}

@@ -1,18 +1,15 @@
 """A keeper that dies anywhere: what was written is afterwards found once, in the log or in the archive."""
 
 import asyncio
-import os
 import random
 import secrets
-import sys
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 from dying_steps import Steps
 from kept import add_turn, end_turn, in_archive, in_log, keep, open_keeper, read, read_lines
+from mortals import mortal
 from store_servers import Backend
 from waiting import end, in_loop, until
 
@@ -21,8 +18,6 @@ from common.archive import Archive
 from common.keys import SessionRef, TurnRef
 from common.sessions import Sessions
 from common.stores import Stores, open_stores
-
-HERE = Path(__file__).parent
 
 
 @pytest.mark.parametrize("after", [False, True])
@@ -121,26 +116,6 @@ class Life:
             await self._note(turn.session, turn)
 
 
-@asynccontextmanager
-async def started_keeper(backend: Backend, archive_url: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A process that keeps, again and again, from when it is sent a line until it is killed."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        HERE / "dying_keeper.py",
-        backend.log_url,
-        backend.queue_url or "",
-        archive_url,
-        stdin=asyncio.subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(HERE.parents[1])},
-    )
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
-
-
 async def die_often(backend: Backend, archive_url: str, deaths: int) -> Life:
     """Let sessions go on while as many keepers, two at a time, are killed at random moments."""
     archive = Archive(archive_url)
@@ -150,7 +125,7 @@ async def die_often(backend: Backend, archive_url: str, deaths: int) -> Life:
         slots = asyncio.Semaphore(2)
 
         async def live_and_die() -> None:
-            async with slots, started_keeper(backend, archive_url) as process:
+            async with slots, mortal("dying_keeper.py", backend, archive_url) as process:
                 assert process.stdin
                 process.stdin.write(b"go\n")
                 await until(lambda: eyes.queue.getdel(f"test:ready:{process.pid}"))

@@ -1,15 +1,11 @@
 """Redactors that are killed anywhere while a session goes on: nothing is lost, in the end all is masked."""
 
 import asyncio
-import os
 import random
-import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from pathlib import Path
 
 import pytest
 from kept import in_log, put
+from mortals import mortal
 from redacting import add_private, is_listed, look, raw_log, redacting
 from store_servers import Backend
 from waiting import in_loop, until
@@ -19,33 +15,12 @@ from common.events import Delta, LaneFinished
 from common.keys import SessionRef, TurnRef
 from common.stores import Stores
 
-HERE = Path(__file__).parent
 SESSION = SessionRef("default", "call")
 MOST_TURNS = 40
 
 
-@asynccontextmanager
-async def started_redactor(backend: Backend) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A process that redacts, again and again, from when it is sent a line until it is killed."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        HERE / "dying_redactor.py",
-        backend.log_url,
-        backend.queue_url or "",
-        SESSION.session,
-        stdin=asyncio.subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(HERE.parents[1])},
-    )
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
-
-
 async def live_and_die(backend: Backend, eyes: Stores, chance: random.Random) -> None:
-    async with started_redactor(backend) as process:
+    async with mortal("dying_redactor.py", backend, SESSION.session) as process:
         assert process.stdin
         process.stdin.write(b"go\n")
         await until(lambda: eyes.queue.getdel(f"test:ready:{process.pid}"))

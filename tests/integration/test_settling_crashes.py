@@ -1,15 +1,13 @@
 """Settling by several, any of whom may die at any step: each turn is settled once."""
 
 import asyncio
-import os
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from mortals import mortal
 from settled import (
-    HERE,
     SETTLED,
     bring_on,
     budget,
@@ -123,20 +121,9 @@ async def is_counted(stores: Stores, turns: int) -> bool:
 @asynccontextmanager
 async def started_settler(backend: Backend, stores: Stores) -> AsyncIterator[asyncio.subprocess.Process]:
     """A process that settles until it is killed."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        HERE / "dying_settler.py",
-        backend.log_url,
-        backend.queue_url or "",
-        env={**os.environ, "PYTHONPATH": str(HERE.parents[1])},
-    )
-    try:
+    async with mortal("dying_settler.py", backend) as process:
         await until(lambda: stores.queue.getdel(f"test:ready:{process.pid}"))
         yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
 
 
 @in_loop

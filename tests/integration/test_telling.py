@@ -16,6 +16,7 @@ from parts import open_worker
 from pydantic import SecretStr
 from reading_turns import lapse, start
 from scripted import Scripted
+from serving import open_port
 from store_servers import Backend
 from tenants_there import FULL, add_tenant
 from waiting import end, in_loop, until
@@ -66,12 +67,8 @@ class Receiver:
 @asynccontextmanager
 async def receiving(*statuses: int) -> AsyncIterator[Receiver]:
     receiver = Receiver(list(statuses) or [200])
-    server = await asyncio.start_server(receiver.serve, "127.0.0.1", 0)
-    receiver.port = server.sockets[0].getsockname()[1]
-    try:
+    async with open_port(receiver.serve) as receiver.port:
         yield receiver
-    finally:
-        server.close()
 
 
 def settings_for(backend: Backend, receiver: Receiver, **changes: Any) -> Settings:

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from parts import open_worker
 from scripted import Scripted, answer
-from serving import serving
+from serving import open_port, serving
 from store_servers import Backend
 from tenants_there import add_key, add_tenant, bearer
 from waiting import in_loop, until
@@ -73,12 +73,8 @@ class Server:
 @asynccontextmanager
 async def listening(location: str = "") -> AsyncIterator[Server]:
     server = Server(location)
-    listener = await asyncio.start_server(server.serve, "127.0.0.1", 0)
-    server.port = listener.sockets[0].getsockname()[1]
-    try:
+    async with open_port(server.serve) as server.port:
         yield server
-    finally:
-        listener.close()
 
 
 async def resolve(host: str, port: int) -> list[str]:
