@@ -11,7 +11,7 @@ from api.once import Claim, Held, Once
 from api.requests import TurnRequest
 from common import driver, keys
 from common.events import Entry, TurnEnded, TurnStarted
-from common.fold import UnknownFold
+from common.fold_version import UnknownFold
 from common.keys import SessionRef, TurnRef
 from common.log import decode_entries, read_after
 from common.profiles import Memory

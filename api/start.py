@@ -18,7 +18,7 @@ from common.draft_prompts import DRAFT_PROMPTS
 from common.errors import BadRequest
 from common.events import WIRE_VERSION, Entry, TurnStarted
 from common.fillers import waiting
-from common.fold import FOLD_VERSION
+from common.fold_version import FOLD_VERSION
 from common.keys import JobRef, Lane, SessionRef, TurnRef
 from common.pace import Pace
 from common.policy import FillerPolicy, Policy

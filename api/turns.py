@@ -15,7 +15,7 @@ from api.start import TurnStarter
 from common import log, queue
 from common.errors import FastReplyError, Gone, NotFound, Unavailable
 from common.events import Entry, TurnEnded, TurnStarted
-from common.fold import UnknownFold
+from common.fold_version import UnknownFold
 from common.keys import TurnRef
 from common.reader import LogReader
 from common.sessions import Sessions

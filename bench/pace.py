@@ -16,7 +16,7 @@ from common.events import (
     TurnEnded,
     TurnStarted,
 )
-from common.fold import FOLD_VERSION
+from common.fold_version import FOLD_VERSION
 from common.keys import Lane
 from common.policy import DraftPolicy, HandoffPolicy, Policy
 from common.recording import RecordedTurn, write_line

@@ -10,7 +10,7 @@ import orjson
 from pydantic import ValidationError
 
 from cli.tally import Tally, figures_of
-from common.fold import UnknownFold
+from common.fold_version import UnknownFold
 from common.policy import Policy
 from common.recording import Part, RecordedTurn
 from common.refold import refold, replay

@@ -11,7 +11,8 @@ from rich.console import Console
 from cli.recordings import NoRecording, as_file
 from cli.show import TurnView
 from cli.timeline import draw
-from common.fold import Fold, UnknownFold
+from common.fold import Fold
+from common.fold_version import UnknownFold
 from common.keys import DEFAULT_TENANT
 from common.recording import RecordedTurn, SessionTurns, read_line
 from common.releases import Ending, Said

@@ -5,7 +5,8 @@ import random
 from common import keys, queue
 from common.events import Entry, TimerFired, TurnEnded, TurnInterrupted, TurnStarted
 from common.fillers import phrases_for
-from common.fold import Fold, UnknownFold
+from common.fold import Fold
+from common.fold_version import UnknownFold
 from common.keys import JobRef, SessionRef, TurnRef
 from common.lane_state import LaneState
 from common.log import append, decode_entries, read_turn

@@ -6,8 +6,6 @@ this same code, so they agree; whoever changes what it says raises FOLD_VERSION.
 
 from typing import Any, Literal
 
-from pydantic import ValidationError
-
 from common import handoff, seam
 from common.draft_voice import DraftVoice
 from common.errors import turn_error
@@ -23,28 +21,19 @@ from common.events import (
     TurnInterrupted,
     TurnStarted,
 )
+from common.fold_version import policy_of
 from common.keys import Lane
 from common.lane_state import LaneState, usage_of
-from common.policy import Policy
 from common.released import Released
 from common.releases import CUT, DEADLINE, DRAFT, FILLER, TOLD, Called, Due, Ending, Passed, Release
 from common.repeats import Opening
-
-FOLD_VERSION = 3
 
 
 class Fold:
     """One turn. Feed it the events after `turn.started`; it says what each lets out."""
 
     def __init__(self, started: TurnStarted) -> None:
-        if started.fold != FOLD_VERSION:
-            raise UnknownFold(
-                f"the turn was folded by version {started.fold}, this is version {FOLD_VERSION}"
-            )
-        try:
-            self.policy = Policy.model_validate(started.policy)
-        except ValidationError:
-            raise UnknownFold("the turn has a policy that this version doesn't know") from None
+        self.policy = policy_of(started)
         self.turn = started.turn
         self.draft, self.full = LaneState("draft"), LaneState("full")
         self.lanes: dict[str, LaneState] = {name: getattr(self, name) for name in started.lanes}
@@ -401,7 +390,3 @@ class Fold:
         if self.ending is None:
             self.ending = Ending(reason, self.degraded, error, self._now_ms)
             self._out.append(self.ending)
-
-
-class UnknownFold(ValueError):
-    """The turn was written for a version of the fold that this code is not."""

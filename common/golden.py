@@ -12,7 +12,7 @@ from pathlib import Path
 import orjson
 
 from common.events import TurnEnded
-from common.fold import FOLD_VERSION, UnknownFold
+from common.fold_version import FOLD_VERSION, UnknownFold
 from common.recording import RecordedTurn, SessionTurns, read_line
 from common.refold import Recorded, replay
 

@@ -19,7 +19,8 @@ from common.events import (
     TurnEnded,
     TurnStarted,
 )
-from common.fold import Fold, UnknownFold
+from common.fold import Fold
+from common.fold_version import UnknownFold
 from common.masked_events import Masks
 from common.redaction import MASK
 from common.released import Released

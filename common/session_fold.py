@@ -4,7 +4,8 @@ import math
 from typing import Any
 
 from common.events import Entry, TurnEnded, TurnStarted
-from common.fold import Fold, UnknownFold
+from common.fold import Fold
+from common.fold_version import UnknownFold
 from common.releases import Called, Ending, Passed, Release, Said
 
 SLOWEST, FASTEST = 0.1, 100.0

@@ -15,7 +15,7 @@ from common.events import (
     ToolPart,
     TurnInterrupted,
 )
-from common.fold import UnknownFold
+from common.fold_version import UnknownFold
 from common.lane_state import LaneState
 from common.language import text_of
 from common.recording import RecordedTurn

@@ -7,7 +7,8 @@ from datetime import UTC, date, datetime, timedelta
 from urllib.parse import quote, unquote
 
 from common import keys
-from common.fold import Fold, UnknownFold
+from common.fold import Fold
+from common.fold_version import UnknownFold
 from common.recording import RecordedTurn
 from common.refold import Recorded, replay
 from common.stores import Stores

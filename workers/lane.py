@@ -7,7 +7,8 @@ from typing import Any
 
 from common import driver, keys, log, pace, queue
 from common.events import Entry, LaneFinished, LaneStarted, Retrieved, TurnStarted
-from common.fold import Fold, UnknownFold
+from common.fold import Fold
+from common.fold_version import UnknownFold
 from common.keys import JobRef, SessionRef, TurnRef
 from common.log import decode_entries, read_turn
 from common.releases import CUT, TOLD

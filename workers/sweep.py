@@ -10,7 +10,8 @@ import logging
 from common import driver, keys, queue, speech
 from common.errors import turn_error
 from common.events import Entry, LaneFinished, LaneStarted, TurnEnded, TurnStarted
-from common.fold import Fold, UnknownFold
+from common.fold import Fold
+from common.fold_version import UnknownFold
 from common.keys import JobRef, TurnRef, parse_lease
 from common.log import append_now, read_turn
 from common.settings import Settings

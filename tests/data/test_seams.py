@@ -14,7 +14,8 @@ import pytest
 
 from bench import data
 from common.events import Delta, Event, LaneFinished, LaneStarted, TurnStarted
-from common.fold import FOLD_VERSION, Fold
+from common.fold import Fold
+from common.fold_version import FOLD_VERSION
 from common.policy import Policy
 from common.releases import Said
 from common.sentences import Sentences, rests_at_end

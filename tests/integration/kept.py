@@ -10,7 +10,7 @@ from waiting import until
 from common import keys, queue
 from common.archive import Archive, id_of, open_archive
 from common.events import Event, TurnEnded, TurnStarted, encode
-from common.fold import FOLD_VERSION
+from common.fold_version import FOLD_VERSION
 from common.keys import SessionRef, TurnRef
 from common.recording import write_line
 from common.sessions import Sessions

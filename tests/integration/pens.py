@@ -12,7 +12,7 @@ from waiting import end, until
 
 from common import keys
 from common.events import LaneStarted, TurnStarted
-from common.fold import FOLD_VERSION
+from common.fold_version import FOLD_VERSION
 from common.keys import SessionRef, TurnRef
 from common.lane_state import LaneState
 from common.log import append, append_now, read_turn

@@ -10,7 +10,8 @@ from kept import put
 
 from common import keys
 from common.events import Delta, Event, LaneFinished, LaneStarted, TurnEnded, TurnStarted
-from common.fold import FOLD_VERSION, Fold
+from common.fold import Fold
+from common.fold_version import FOLD_VERSION
 from common.keys import SessionRef, TurnRef
 from common.settings import Settings
 from common.stores import Stores, open_stores

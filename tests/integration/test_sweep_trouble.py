@@ -32,7 +32,7 @@ from common.events import (
     TurnInterrupted,
     TurnStarted,
 )
-from common.fold import FOLD_VERSION
+from common.fold_version import FOLD_VERSION
 from common.keys import SessionRef, TurnRef
 from common.stores import Stores, open_stores
 

@@ -6,7 +6,8 @@ import pytest
 from turns import TURN, begin, call, end, endings, extra, fold_all, heard, say, spoken, started
 
 from common.events import TimerFired, TurnInterrupted
-from common.fold import Fold, UnknownFold
+from common.fold import Fold
+from common.fold_version import UnknownFold
 from common.handoff import FINISH_MS
 from common.releases import Called, Due, Passed
 

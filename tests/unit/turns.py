@@ -13,7 +13,8 @@ from common.events import (
     ToolPart,
     TurnStarted,
 )
-from common.fold import FOLD_VERSION, Fold
+from common.fold import Fold
+from common.fold_version import FOLD_VERSION
 from common.policy import Policy
 from common.releases import Due, Ending, Release, Said
 

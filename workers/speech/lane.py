@@ -10,7 +10,7 @@ from contextlib import aclosing
 from typing import Any
 
 from common import keys, queue, speech
-from common.fold import UnknownFold
+from common.fold_version import UnknownFold
 from common.keys import JobRef, SessionRef, TurnRef
 from common.language import language_of
 from common.log import read_turn
