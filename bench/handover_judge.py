@@ -101,7 +101,7 @@ def _beyond(folded: Refolded, overtaken_ms: int, handed_ms: int) -> int:
 def _slowed(folded: Refolded, handed_ms: int) -> int | None:
     """How long the full's first sentence was held after it was whole and might be said."""
     fold = folded.fold
-    begin = (fold.opening.begin if fold.opening else 0) or 0
+    begin = (fold.full_voice.opening.begin if fold.full_voice.opening else 0) or 0
     end = next((end for end in fold.full.sentences.ends if end > begin), None)
     if end is None:
         return None

@@ -63,9 +63,9 @@ def draft_sentences(folded: Refolded) -> list[str]:
 def left_out(folded: Refolded) -> list[str]:
     """The full's sentences that were left out."""
     fold = folded.fold
-    if fold.opening is None:
+    if fold.full_voice.opening is None:
         return []
-    return [fold.full.text[a:b] for a, b in fold.opening.left_out if b <= fold.spoken["full"]]
+    return [fold.full.text[a:b] for a, b in fold.full_voice.opening.left_out if b <= fold.spoken["full"]]
 
 
 def repeats(folded: Refolded) -> bool:

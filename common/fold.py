@@ -6,7 +6,7 @@ this same code, so they agree; whoever changes what it says raises FOLD_VERSION.
 
 from typing import Any, Literal
 
-from common import handoff, seam
+from common import handoff
 from common.draft_voice import DraftVoice
 from common.errors import turn_error
 from common.events import (
@@ -22,11 +22,11 @@ from common.events import (
     TurnStarted,
 )
 from common.fold_version import policy_of
+from common.full_voice import FullVoice
 from common.keys import Lane
 from common.lane_state import LaneState, usage_of
 from common.released import Released
 from common.releases import CUT, DEADLINE, DRAFT, FILLER, TOLD, Called, Due, Ending, Passed, Release
-from common.repeats import Opening
 
 
 class Fold:
@@ -44,7 +44,8 @@ class Fold:
         join = self.policy.handoff.join
         # Where a draft is only the hedge of a quick full, that one doesn't wait for it.
         self.continues = drafted and join == "continue" and not self.draft_waits
-        self.opening = Opening() if drafted and join != "append" and not self.continues else None
+        judged = drafted and join != "append" and not self.continues
+        self.full_voice = FullVoice(self.full, self.draft, judged=judged)
         self.degraded = False
         self.ending: Ending | None = None
         self.fillers = 0
@@ -56,7 +57,6 @@ class Fold:
         self._broken = False  # the draft was cut in the middle of a sentence
         self._told_by_ms: int | None = None
         self._full_heard = False
-        self._lead = ""  # of the full: what it begins with, until it is known what goes before that
         self._extras_passed = 0
         self._released = Released(self.policy.max_chars)
         self._out: list[Release] = []
@@ -206,25 +206,18 @@ class Fold:
         if self.full.calls:
             return True
         if not self.spoken["draft"]:
-            self.opening = None  # nothing was said that could be repeated, and there is nothing to wait for
+            self.full_voice.opening = None  # nothing was said that could be repeated, nor is to be waited for
             return True
         idle = self.voice.silent and self.spoken["draft"] == self.voice.free
         # Whoever wants the first token doesn't wait until a sentence can be judged as a whole.
-        begin = self._read_opening(flows=not idle and self.policy.handoff.when != "first_token")
+        flows = not idle and self.policy.handoff.when != "first_token"
+        begin = self.full_voice.read_opening(self.spoken["draft"], flows=flows)
         if begin is None or not self.full.text[begin:].strip():
             return False
         if idle:
             return True
-        return handoff.overtakes(self.policy.handoff, self.full, self.opening, begin, self.spoken["draft"])
-
-    def _read_opening(self, *, flows: bool) -> int | None:
-        """Where the first sentence of the full begins that is to be said; None while there is none."""
-        if self.opening is None:
-            return 0
-        if not self.opening.decided:
-            self.opening.hear(self.draft.text, self.draft.sentences.ends, self.spoken["draft"])
-            self.opening.look(self.full.text, self.full.sentences.ends, self.full.over, flows)
-        return self.opening.begin
+        opening = self.full_voice.opening
+        return handoff.overtakes(self.policy.handoff, self.full, opening, begin, self.spoken["draft"])
 
     def _close_draft(self) -> None:
         if self.full.failed and not self.continues:  # before it was heard
@@ -248,9 +241,7 @@ class Fold:
         self.stage, self.handed_over_ms = "full", self._now_ms
         cut_now = self.policy.handoff.cut == "now"
         self._broken = not cut_now and not handoff.is_whole(self.draft, self.spoken["draft"])
-        if self.opening and not self.opening.decided:
-            self.opening.hear(self.draft.text, self.draft.sentences.ends, self.spoken["draft"])
-            self.opening.take_over(self.full.text)
+        self.full_voice.take_over(self.spoken["draft"])
 
     def _stand_in(self) -> None:
         """The full is over and was never heard: the draft's answer stands, if there is one."""
@@ -277,7 +268,9 @@ class Fold:
         self._close_draft()
 
     def _follow_full(self) -> None:
-        self._say_full()
+        text = self.full_voice.take(self.spoken["draft"], self._released.speaker)
+        self.spoken["full"] = self.full_voice.taken
+        self._let_out("full", text)
         if self.ending:
             return
         for choice in self.full.extras[self._extras_passed :]:
@@ -292,25 +285,6 @@ class Fold:
         for index in sorted(self.full.calls):
             self._out.append(Called(index, self.full.calls[index], self._now_ms))
         self._end("tool_calls" if self.full.calls and finished.reason == "stop" else finished.reason)
-
-    def _say_full(self) -> None:
-        """Release what may be of the full; while its opening is undecided, what may repeat is held."""
-        text, start, upto = self.full.text, self.spoken["full"], len(self.full.text)
-        if self.opening and not self.opening.decided:
-            self._read_opening(flows=False)
-        if self.opening:
-            upto = self.opening.due(text)
-            text = self.opening.said(text, start, upto)
-        else:
-            text = text[start:upto]
-        self.spoken["full"] = max(start, upto)
-        text, self._lead = self._lead + text, ""
-        if self._released.speaker in (None, "full"):
-            self._let_out("full", text)
-        elif not self.full.over and seam.is_undecided(text):
-            self._lead = text
-        elif not text.isspace():
-            self._let_out("full", text)
 
     def _fail_in_full(self) -> None:
         if self.continues and not self._full_heard and "draft" in self.lanes and not self.draft.failed:

@@ -5,7 +5,7 @@ from pydantic import ValidationError
 from common.events import TurnStarted
 from common.policy import Policy
 
-FOLD_VERSION = 3
+FOLD_VERSION = 4
 
 
 class UnknownFold(ValueError):

@@ -1,0 +1,54 @@
+"""What of the full may be heard: all but the sentences at its opening that the draft has said already."""
+
+from common import seam
+from common.keys import Lane
+from common.lane_state import LaneState
+from common.repeats import Opening
+
+
+class FullVoice:
+    """The full of one turn, as far as it may be let out. `judged`: its opening may repeat the draft."""
+
+    def __init__(self, full: LaneState, draft: LaneState, *, judged: bool) -> None:
+        self.opening = Opening() if judged else None
+        self.taken = 0  # so much of its text was taken for letting out, or left out
+        self._full = full
+        self._draft = draft
+        self._lead = ""  # what it begins with, until it is known what goes before that
+
+    def read_opening(self, spoken: int, *, flows: bool) -> int | None:
+        """Where its first sentence begins that is to be said after so much of the draft; None without one.
+
+        `flows`: its sentences can be waited for, to be judged whole.
+        """
+        if self.opening is None:
+            return 0
+        if not self.opening.decided:
+            self.opening.hear(self._draft.text, self._draft.sentences.ends, spoken)
+            self.opening.look(self._full.text, self._full.sentences.ends, self._full.over, flows)
+        return self.opening.begin
+
+    def take_over(self, spoken: int) -> None:
+        """The draft is heard so far, and no further."""
+        if self.opening and not self.opening.decided:
+            self.opening.hear(self._draft.text, self._draft.sentences.ends, spoken)
+            self.opening.take_over(self._full.text)
+
+    def take(self, spoken: int, speaker: Lane | None) -> str:
+        """What may be let out after whoever spoke last; while the opening is undecided, repeats are held."""
+        text, start, upto = self._full.text, self.taken, len(self._full.text)
+        if self.opening and not self.opening.decided:
+            self.read_opening(spoken, flows=False)
+        if self.opening:
+            upto = self.opening.due(text)
+            text = self.opening.said(text, start, upto)
+        else:
+            text = text[start:upto]
+        self.taken = max(start, upto)
+        text, self._lead = self._lead + text, ""
+        if speaker in (None, "full"):
+            return text
+        if not self._full.over and seam.is_undecided(text):
+            self._lead = text
+            return ""
+        return "" if text.isspace() else text
