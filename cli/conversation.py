@@ -45,9 +45,12 @@ def open_client(url: str, key: str = "") -> httpx.AsyncClient:
 class Conversation:
     """What was said so far; the gateway is sent all of it at every turn."""
 
-    def __init__(self, client: httpx.AsyncClient, model: str, session: str = "") -> None:
+    def __init__(
+        self, client: httpx.AsyncClient, model: str, session: str = "", *, max_tokens: int | None = None
+    ) -> None:
         self._client, self._model = client, model
         self.session = session
+        self._limit = {} if max_tokens is None else {"max_tokens": max_tokens}
         self.messages: list[dict[str, str]] = []
 
     async def say(self, text: str) -> AsyncGenerator[Part, None]:
@@ -69,7 +72,7 @@ class Conversation:
         headers = {b"X-Fast-Reply-Lanes": b"1", b"Content-Type": b"application/json"}
         if self.session:
             headers[b"X-Session-ID"] = self.session.encode()
-        body = orjson.dumps({"model": self._model, "stream": True, "messages": messages})
+        body = orjson.dumps({"model": self._model, "stream": True, "messages": messages, **self._limit})
         post = self._client.stream("POST", "/v1/chat/completions", content=body, headers=headers)
         async with post as response:
             if response.status_code != 200:

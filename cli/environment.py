@@ -1,6 +1,7 @@
 """What a command is told by its environment and its options; a mistake in it ends the process."""
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # what a command needs is imported when it runs, so that help comes at once
@@ -20,6 +21,28 @@ def read_settings(**options: Any) -> "Settings":
             name = "_".join(map(str, mistake["loc"]))
             print(f"The setting {name} is wrong: {mistake['msg']}", file=sys.stderr)
         sys.exit(2)
+
+
+def read_store_settings(*names: str) -> "Settings":
+    """The settings for a command that reads the stores, unless all `names` are files; where they name no
+    store, it is that of the gateway that runs here. Several of these end the process.
+    """
+    settings = read_settings()
+    if "redis_url" in settings.model_fields_set or (names and all(Path(name).is_file() for name in names)):
+        return settings
+    from cli.running import running
+
+    gateways = running()
+    if len(gateways) > 1:
+        print("Several gateways run here; set REDIS_URL to the store of one of them:", file=sys.stderr)
+        for gateway in gateways:
+            print(f"  {gateway.url}: REDIS_URL={gateway.redis_url}", file=sys.stderr)
+        sys.exit(2)
+    if not gateways:
+        return settings
+    print(f"The store is that of {gateways[0].url}", file=sys.stderr)
+    queue = {"queue_url": gateways[0].queue_url} if gateways[0].queue_url else {}
+    return read_settings(redis_url=gateways[0].redis_url, **queue)
 
 
 def read_serving_settings(**options: Any) -> "Settings":

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cli.environment import given, read_serving_settings, read_settings
+from cli.environment import given, read_serving_settings, read_settings, read_store_settings
 from cli.tenant_commands import tenants
 
 
@@ -112,11 +112,11 @@ def gradio_chat(
     host: Annotated[str, typer.Option(help="Address to serve the page on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to serve the page on.")] = 7860,
 ) -> None:
-    """Serve a chat page that shows who speaks. Needs the extra `gradio`."""
+    """Serve a chat page that shows who speaks. Needs Gradio (`pip install gradio`)."""
     try:
         from cli.gradio_chat import serve
     except ModuleNotFoundError as error:
-        print(f"{error}. The page needs an extra: pip install 'fast-reply[gradio]'", file=sys.stderr)
+        print(f"{error}. The page needs Gradio: pip install gradio", file=sys.stderr)
         raise typer.Exit(1) from None
 
     raise typer.Exit(serve(url, key, model, host, port))
@@ -180,7 +180,9 @@ def whatif(
     """Fold recorded turns again under another policy: what would have been heard, and when."""
     from cli.whatif import run_whatif
 
-    raise typer.Exit(run_whatif(read_settings(), recorded, set_ or [], sweep or [], json, jobs, tenant))
+    raise typer.Exit(
+        run_whatif(read_store_settings(*recorded), recorded, set_ or [], sweep or [], json, jobs, tenant)
+    )
 
 
 @app.command()
@@ -193,7 +195,7 @@ def replay(
     """Play recorded turns in the terminal, at their own pace, each with a timeline."""
     from cli.replay import run_replay
 
-    raise typer.Exit(run_replay(read_settings(), recorded, speed, turn, tenant))
+    raise typer.Exit(run_replay(read_store_settings(recorded), recorded, speed, turn, tenant))
 
 
 @app.command()
@@ -205,7 +207,7 @@ def export(
     """Write a session to a file, wherever its events are."""
     from cli.recordings import run_export
 
-    raise typer.Exit(run_export(read_settings(), session, out, tenant))
+    raise typer.Exit(run_export(read_store_settings(), session, out, tenant))
 
 
 @app.command()
@@ -306,7 +308,7 @@ def full_only(
     """Stop all of a tenant's drafts at once, until told otherwise."""
     from cli.switch import switch_full_only
 
-    print(switch_full_only(read_settings(), state.value, tenant))
+    print(switch_full_only(read_store_settings(), state.value, tenant))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,11 @@ import asyncio
 import gzip
 import shutil
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from common.archive import open_archive
 from common.keys import DEFAULT_TENANT, SessionRef, valid_session
@@ -39,7 +43,6 @@ def fetch(settings: Settings, session: str, out: Path, tenant: str = DEFAULT_TEN
     except STORE_ERRORS as error:
         raise NoRecording(f"no file {session}, and the store can't be read: {type(error).__name__}") from None
     if not count:
-        out.unlink()
         raise NoRecording(f"no session {session}")
     return count
 
@@ -68,8 +71,25 @@ def as_file(settings: Settings, name: str, folder: Path, tenant: str = DEFAULT_T
 async def _write(settings: Settings, session: SessionRef, out: Path) -> int:
     count = 0
     async with open_stores(settings) as stores:
-        with out.open("wb") as file:
+        with _once_whole(out) as file:
             async for lines in Sessions(stores, open_archive(settings.archive_url)).lines(session):
                 file.write(lines)
                 count += lines.count(b"\n")
     return count
+
+
+@contextmanager
+def _once_whole(out: Path) -> Iterator[IO[bytes]]:
+    """A file that takes its name, and another's place, once something was written to it without an error."""
+    if out.exists() and not out.is_file():  # a pipe, a terminal
+        with out.open("wb") as file:
+            yield file
+        return
+    with tempfile.NamedTemporaryFile(dir=out.parent, prefix=f".{out.name}.", delete=False) as file:
+        part = Path(file.name)
+        try:
+            yield file
+            if file.tell():
+                part.replace(out)
+        finally:
+            part.unlink(missing_ok=True)

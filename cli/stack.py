@@ -14,7 +14,8 @@ from cli.processes import Child
 from cli.store import data_directory, valkey_command
 from common.settings import Settings
 
-_ROOT = Path(__file__).resolve().parent.parent
+_MAIN = f"{__package__}.main"
+_ROOT = Path(__file__).resolve().parents[len(_MAIN.split(".")) - 1]  # what must be on a child's path
 # Slower than the simulator's own draft: it is still speaking when the full overtakes, so that it is cut.
 _SIMULATE = ("simulate", "--draft-tpot-ms", "32")
 
@@ -43,6 +44,8 @@ class Stack:
     serving: tuple[Child, ...]
     simulator_url: str | None
     draft_model: str
+    redis_url: str = ""
+    queue_url: str = ""
 
 
 def check_port(host: str, port: int) -> None:
@@ -87,7 +90,15 @@ def build_stack(settings: Settings, plan: Plan, environ: Mapping[str, str]) -> I
             *_workers("speech", plan.speech_workers, env),
         )
         draft_model = env.get("SMALL_MODEL", "")
-        yield Stack(tuple(backing.values()), tuple(backing), serving, simulator_url, draft_model)
+        yield Stack(
+            tuple(backing.values()),
+            tuple(backing),
+            serving,
+            simulator_url,
+            draft_model,
+            env["REDIS_URL"],
+            env.get("FAST_REPLY_QUEUE_URL", ""),
+        )
 
 
 def _child_environ(settings: Settings, environ: Mapping[str, str]) -> dict[str, str]:
@@ -108,7 +119,7 @@ def _workers(lane: str, count: int, env: Mapping[str, str]) -> Iterator[Child]:
 
 def _own(name: str, env: Mapping[str, str], *arguments: str) -> Child:
     # -P: the folder `up` was called in may hold an `api` or `cli` of its own.
-    return Child(name, (sys.executable, "-P", "-m", "cli.main", *arguments), env)
+    return Child(name, (sys.executable, "-P", "-m", _MAIN, *arguments), env)
 
 
 def _free_ports(count: int) -> list[int]:

@@ -4,8 +4,10 @@ import asyncio
 import os
 import signal
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import orjson
@@ -16,6 +18,7 @@ from cli.chat import draw_turn
 from cli.conversation import Conversation, TurnFailed
 from cli.healthy import local_url
 from cli.processes import RestartPolicy, Supervisor
+from cli.running import Gateway, noted
 from cli.show import Terminal, printable
 from cli.stack import Plan, PortTaken, Stack, build_stack, check_port
 from cli.store import DataInUse
@@ -24,6 +27,7 @@ from common.settings import Settings
 
 _READY_WITHIN_S = 60.0
 _POLL_S = 0.05
+_PROOF_TOKENS = 200  # it may be a model that costs money
 _PROOF = "What is the best way to understand something new?"
 
 
@@ -100,8 +104,9 @@ async def _bring_up(
         terminal.say("fast-reply", f"ready after {clock() - started_s:.1f} s")
         if plan.proof and not settings.tenants:  # with tenants it would need a key
             await _prove(client, stack, terminal)
-    _announce(url, terminal, keyed=bool(settings.tenants))
-    await asyncio.Event().wait()
+    with noted(Gateway(url, stack.redis_url, stack.queue_url)) if stack.redis_url else nullcontext():
+        _announce(url, stack.redis_url, terminal, keyed=bool(settings.tenants))
+        await asyncio.Event().wait()
 
 
 async def _until(lacking: Callable[[], Awaitable[str]]) -> None:
@@ -140,7 +145,7 @@ async def missing(client: httpx.AsyncClient, wanted: Mapping[str, int]) -> str:
 
 async def _prove(client: httpx.AsyncClient, stack: Stack, terminal: Terminal) -> None:
     """Show one streamed turn, and that its draft was cut at the model's server."""
-    talk = Conversation(client, DEFAULT_PROFILE)
+    talk = Conversation(client, DEFAULT_PROFILE, max_tokens=_PROOF_TOKENS)
     with terminal.undisturbed() as console:
         console.print()
         try:
@@ -164,7 +169,7 @@ async def _drafts_cut(client: httpx.AsyncClient, stats_url: str, model: str) -> 
     return int(counts.get("cut_by_client", 0))
 
 
-def _announce(url: str, terminal: Terminal, *, keyed: bool) -> None:
+def _announce(url: str, redis_url: str, terminal: Terminal, *, keyed: bool) -> None:
     question = {"role": "user", "content": "Hello"}
     asked = {"stream": True, "messages": [question]} | ({} if keyed else {"model": DEFAULT_PROFILE})
     key = "-H 'Authorization: Bearer YOUR-KEY' " if keyed else ""
@@ -175,6 +180,19 @@ def _announce(url: str, terminal: Terminal, *, keyed: bool) -> None:
     with terminal.undisturbed() as console:
         console.print(Text.assemble(("Serving on ", "bold"), (url, "bold green"), "; Ctrl-C stops. Try:"))
         console.print(Text(f"\n{curl}\n"), soft_wrap=True)
+        if redis_url:
+            told = (
+                f"The store is {_without_password(redis_url)}: export, replay, whatif and full-only find it"
+            )
+            console.print(Text(f"{told} from here.\n", "dim"), soft_wrap=True)
+
+
+def _without_password(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.password is None:
+        return url
+    address = parts.netloc.rpartition("@")[2]
+    return parts._replace(netloc=f"{parts.username or ''}:…@{address}").geturl()
 
 
 def _fail(terminal: Terminal, message: str) -> None:

@@ -6,6 +6,7 @@ import os
 import secrets
 import signal
 import socket
+import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, cast
 
@@ -19,6 +20,7 @@ from common.fair_queue import share_of
 from common.keys import Lane
 from common.logs import set_up_logs
 from common.memory import freeze_start_up
+from common.profiles import profile_of
 from common.reader import LogReader
 from common.seal import seal_of
 from common.sessions import Sessions
@@ -29,6 +31,8 @@ from common.url_guard import open_guarded_client
 from workers.indexes import Indexes
 from workers.keeper import Keeper
 from workers.lane import LaneRunner
+from workers.providers import litellm
+from workers.providers.base import UpstreamError
 from workers.providers.registry import Providers
 from workers.publisher import Publisher
 from workers.redactor import Redactor
@@ -167,6 +171,16 @@ async def _drain(settings: Settings, runner: JobRunner, running: RunningLanes) -
     runner.abandon()
 
 
+def _import_providers(settings: Settings, lane: Lane) -> None:
+    """Import what the models of this lane need now, not in the first turn; where it is missing, exit."""
+    upstreams = profile_of(settings).upstreams(lane, "") if lane != "speech" else []
+    if any(upstream.base_url.startswith("litellm://") for upstream in upstreams):
+        try:
+            litellm.load()
+        except UpstreamError as error:
+            sys.exit(f"fast-reply: {error.message}")
+
+
 async def _first_contact(stores: Stores, stopping: asyncio.Event) -> None:
     while not stopping.is_set():
         try:
@@ -179,4 +193,5 @@ async def _first_contact(stores: Stores, stopping: asyncio.Event) -> None:
 def serve(settings: Settings, lane: Lane) -> None:
     """Run one worker until it is stopped."""
     set_up_logs(settings.log_level)
+    _import_providers(settings, lane)
     uvloop.run(work(settings, lane))

@@ -232,4 +232,4 @@ def test_without_litellm_it_is_said_what_is_missing(monkeypatch: pytest.MonkeyPa
     with pytest.raises(UpstreamError) as caught:
         asyncio.run(run())
     assert caught.value.code == "provider_missing"
-    assert "fast-reply[litellm]" in caught.value.message
+    assert "pip install litellm" in caught.value.message

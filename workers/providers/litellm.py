@@ -4,6 +4,7 @@ Source: https://docs.litellm.ai/docs/completion/stream
 """
 
 import importlib
+import os
 from collections.abc import AsyncGenerator
 from typing import Any
 
@@ -14,11 +15,11 @@ from workers.providers.openai import read_value
 
 
 class LiteLLMProvider:
-    """Streams answers. The package is loaded at the first: it takes seconds and much memory."""
+    """Streams answers. A worker that will need the package imports it at its start: that takes seconds."""
 
     async def stream(self, upstream: Upstream, body: dict[str, Any]) -> AsyncGenerator[Piece, None]:
         """The pieces of one answer. Raises UpstreamError; leaving it early closes the connection."""
-        litellm = _load()
+        litellm = load()
         where: dict[str, Any] = {"api_key": upstream.api_key.get_secret_value() or None}
         if upstream.base_url:
             where["base_url"] = upstream.base_url
@@ -48,12 +49,14 @@ class LiteLLMProvider:
             yield Finish("stop")
 
 
-def _load() -> Any:
+def load() -> Any:
+    """The package, quiet. Raises UpstreamError where it is not installed."""
+    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # else its import asks the network for one
     try:
         litellm: Any = importlib.import_module("litellm")
     except ImportError:
         raise UpstreamError(
-            "provider_missing", "litellm is not installed: pip install 'fast-reply[litellm]'", faulty=False
+            "provider_missing", "litellm is not installed: pip install litellm", faulty=False
         ) from None
     litellm.telemetry = False
     litellm.suppress_debug_info = True  # else it prints beside our log
