@@ -17,7 +17,7 @@ from common.audit import Act, Page
 from common.errors import BadRequest, Conflict
 from common.seal import Seal, seal_of
 from common.stores import STORE_ERRORS, Build
-from common.tenants.config import SCOPES, KeyConfig, Scope, TenantConfig
+from common.tenants.config import SCOPES, KeyConfig, Scope, TenantConfig, stored_tenant
 from common.tenants.stored import Change, TenantStore
 from common.tenants.texts import Texts
 from common.url_guard import UrlGuard
@@ -65,12 +65,12 @@ class Administration:
     async def tenants(self) -> dict[str, TenantConfig]:
         """All tenants, by id."""
         texts = await self._texts()
-        return {name: TenantConfig.model_validate_json(text) for name, text in sorted(texts.tenants.items())}
+        return {name: stored_tenant(text) for name, text in sorted(texts.tenants.items())}
 
     async def tenant(self, name: str) -> TenantConfig:
         """One tenant. Raises NotFound."""
         if text := (await self._texts()).tenants.get(name):
-            return TenantConfig.model_validate_json(text)
+            return stored_tenant(text)
         raise no_tenant()
 
     async def keys(self, tenant: str) -> dict[str, KeyConfig]:

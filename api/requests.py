@@ -13,7 +13,7 @@ from common.credentials import Credentials
 from common.errors import BadRequest
 from common.keys import COLLECTION, DEFAULT_TENANT
 from common.named_server import NamedServer
-from common.policy import Policy
+from common.policy import AS_STORED, Policy
 
 
 class _Loose(BaseModel):
@@ -244,12 +244,16 @@ def merge_policy(policy: Policy, wanted: dict[str, Any]) -> Policy:
     """The profile's policy with the request's own wishes over it. Raises BadRequest."""
     if not wanted:
         return policy
+    draft = wanted.get("draft")
+    if isinstance(draft, dict) and "guard_rules" in draft:
+        param = "fast_reply.policy.draft.guard_rules"
+        raise BadRequest(f"{param}: the rules are the profile's, never a request's", param=param)
     merged = policy.model_dump()
     for name, value in wanted.items():
         part = merged.get(name)
         merged[name] = {**part, **value} if isinstance(part, dict) and isinstance(value, dict) else value
     try:
-        return Policy.model_validate(merged)
+        return Policy.model_validate(merged, context=AS_STORED)  # its rules are the profile's own
     except ValidationError as error:
         raise first_error(error, "fast_reply.policy.") from None
 

@@ -3,7 +3,7 @@
 from pydantic import ValidationError
 
 from common.events import TurnStarted
-from common.policy import Policy
+from common.policy import AS_STORED, Policy
 
 FOLD_VERSION = 4
 
@@ -17,6 +17,6 @@ def policy_of(started: TurnStarted) -> Policy:
     if started.fold != FOLD_VERSION:
         raise UnknownFold(f"the turn was folded by version {started.fold}, this is version {FOLD_VERSION}")
     try:
-        return Policy.model_validate(started.policy)
+        return Policy.model_validate(started.policy, context=AS_STORED)
     except ValidationError:
         raise UnknownFold("the turn has a policy that this version doesn't know") from None

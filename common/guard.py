@@ -8,14 +8,13 @@ something in it.
 
 import re
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import NamedTuple
 
 from common.guard_rules import CHINESE, ENGLISH, RUSSIAN
+from common.own_rules import WrongRule, finds
 
-MAX_RULE = 200  # characters of a profile's own expression
-MAX_SEARCHED = 2_000  # characters of a sentence that a profile's own expressions see
-MAX_WAYS = 10_000  # in which such an expression may try to match from one place
+MAX_SENTENCE = 1_000
+"""Characters of a sentence that are looked at. A longer one commits: nobody knows to what."""
 
 # The lists of a language in the order in which they are tried, what they find, and where they look:
 # everywhere; not in clauses that only ask; nor in the last clause of a question.
@@ -66,15 +65,18 @@ class _Language(NamedTuple):
 
 
 def commits(sentence: str, extra: Sequence[str] = ()) -> str | None:
-    """What a sentence commits to: `date`, `amount`, `done`, `answer`, `promise`, `custom`, or None.
+    """What a sentence commits to: `date`, `amount`, `done`, `answer`, `promise`, `custom`, `long`, or None.
 
-    `extra` are a profile's own regular expressions: they see the sentence as it is, and no case.
-    Raises ValueError as `check_rules` does.
+    `extra` are a profile's own regular expressions: they see the sentence as it is, and no case. One that is
+    none, as a former version may have kept it, holds every sentence: what it was to hold nobody knows.
     """
-    if extra:
-        head = sentence[:MAX_SEARCHED]
-        if any(rule.search(head) for rule in _own_rules(tuple(extra))):
+    if len(sentence) > MAX_SENTENCE:
+        return "long"
+    try:
+        if extra and finds(extra, sentence):
             return "custom"
+    except WrongRule:
+        return "custom"
     text = " ".join(sentence.translate(_PLAIN).split()).lstrip(_LEAD)
     lower = text.lower()
     # A bare "20 $" is as good in any language.
@@ -83,11 +85,6 @@ def commits(sentence: str, extra: Sequence[str] = ()) -> str | None:
         if kind:
             return kind
     return "date" if _MONTH.search(text) else None
-
-
-def check_rules(extra: Sequence[str]) -> None:
-    """Raises ValueError, naming the rule, where a profile's own expression is invalid or could be slow."""
-    _own_rules(tuple(extra))
 
 
 def _kind(language: _Language, text: str) -> str | None:
@@ -143,83 +140,3 @@ _LANGUAGES = (
     _compile("㐀-䶿一-鿿", CHINESE),
     _compile("а-яѐ-ӿ", RUSSIAN),
 )
-
-
-# --- a profile's own expressions ---------------------------------------------------------------------------
-
-
-@lru_cache(maxsize=1_024)
-def _own_rules(extra: tuple[str, ...]) -> tuple[re.Pattern[str], ...]:
-    return tuple(map(_own_rule, extra))
-
-
-def _own_rule(rule: str) -> re.Pattern[str]:
-    if len(rule) > MAX_RULE:
-        raise ValueError(f"guard rule {rule[:40]!r}… is longer than {MAX_RULE} characters")
-    try:
-        pattern = re.compile(rule, re.IGNORECASE)
-        if pattern.search(""):
-            raise ValueError("it matches anything")
-        if _Ways(rule).count() > MAX_WAYS:
-            raise ValueError("it could be slow: repeat less, and nothing that itself repeats or branches")
-    except (re.error, ValueError, OverflowError, RecursionError) as error:
-        raise ValueError(f"guard rule {rule!r}: {error}") from None
-    return pattern
-
-
-class _Ways:
-    """How many ways a valid expression has to try a match from one place, at most.
-
-    Short expressions and short texts alone are no bound: `(a+)+$` is slow on thirty letters.
-    """
-
-    _ATOM = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|[^\\]", re.DOTALL)
-    _GROUP = re.compile(r"\((?:\?(?:[:=!>]|<[=!]|P<\w+>))?(?!\?)")
-    _REPEAT = re.compile(r"(?:([*+?])|\{(?!\})(\d*)(,?)(\d*)\})[?+]?")
-
-    def __init__(self, rule: str) -> None:
-        self._rule = rule
-        self._at = 0
-
-    def count(self) -> int:
-        """From here to the end of the group."""
-        total, ways = 0, 1
-        while self._at < len(self._rule) and self._rule[self._at] != ")":
-            if self._rule[self._at] == "|":
-                self._at += 1
-                total, ways = total + ways, 1
-            else:
-                ways = min(self._repeated(self._one()) * ways, MAX_WAYS + 1)
-        return total + ways
-
-    def _one(self) -> int:
-        """Of a group or a single character."""
-        if self._rule[self._at] != "(":
-            atom = self._ATOM.match(self._rule, self._at)
-            if atom is None or re.fullmatch(r"\\[1-9]", atom[0]):
-                raise ValueError("it refers back")
-            self._at = atom.end()
-            return 1
-        group = self._GROUP.match(self._rule, self._at)
-        if group is None:
-            raise ValueError("it has flags, a comment, a condition, or refers back")
-        self._at = group.end()
-        ways = self.count()
-        self._at += 1
-        return ways
-
-    def _repeated(self, ways: int) -> int:
-        found = self._REPEAT.match(self._rule, self._at)
-        if found is None:
-            return ways
-        self._at = found.end()
-        sign, low, comma, high = found.groups()
-        least = int(low or 0) if sign is None else int(sign == "+")
-        most = MAX_SEARCHED
-        if sign == "?":
-            most = 1
-        elif high or (sign is None and not comma):
-            most = min(int(high or least), MAX_SEARCHED)
-        if ways == 1:
-            return max(most - least + 1, 1)
-        return sum(min(ways**times, MAX_WAYS + 1) for times in range(min(least, 20), min(most, 20) + 1))

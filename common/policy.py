@@ -1,18 +1,25 @@
 """How the lanes of a turn share its answer: set per profile, and per request."""
 
+from collections.abc import Set
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, model_validator
 
-from common.guard import check_rules
+from common.own_rules import check_rules
+
+AS_STORED = "as it was stored"
+"""The context in which a policy is read that was written down, perhaps by a version that allowed more."""
 
 
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-def _sound(rules: tuple[str, ...]) -> tuple[str, ...]:
-    check_rules(rules)
+def _sound(rules: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+    """Rules that were written down before stay, sound or not: the guard says what becomes of those."""
+    if info.context != AS_STORED:
+        kept: Set[str] = getattr(info.context, "kept_rules", frozenset())
+        check_rules([rule for rule in rules if rule not in kept])
     return rules
 
 

@@ -19,7 +19,7 @@ from pydantic import (
     ValidationInfo,
 )
 
-from common.policy import Policy
+from common.policy import AS_STORED, Policy
 from common.settings import Prefix
 
 Scope = Literal["chat", "read", "admin"]
@@ -35,32 +35,41 @@ WrongWith = Callable[[str], str | None]
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What the parts of one tenant may refer to, while they are read."""
+    """What the parts of one tenant may refer to, while they are read.
+
+    `kept_rules`: guard rules that it has already, as a former version may have taken them.
+    """
 
     profiles: Set[str]
     secrets: Set[str]
     wrong_with: WrongWith
+    kept_rules: Set[str] = frozenset()
+
+
+def _around(info: ValidationInfo) -> Surroundings | None:
+    """None where the tenant is not read as a whole."""
+    return info.context if isinstance(info.context, Surroundings) else None
 
 
 # A message never shows the value: who mixes up a secret and its name has written the secret there.
 
 
 def _known_profile(name: str, info: ValidationInfo) -> str:
-    around: Surroundings | None = info.context
+    around = _around(info)
     if name and around and name not in around.profiles:
         raise ValueError("there is no profile of this name")
     return name
 
 
 def _known_secret(name: str, info: ValidationInfo) -> str:
-    around: Surroundings | None = info.context
+    around = _around(info)
     if name and around and name not in around.secrets:
         raise ValueError("there is no secret of this name")
     return name
 
 
 def _sound_secret(value: str, info: ValidationInfo) -> str:
-    around: Surroundings | None = info.context
+    around = _around(info)
     if around and (wrong := around.wrong_with(value)):
         raise ValueError(wrong)
     return value
@@ -176,10 +185,18 @@ class KeyConfig(KeyParts):
     tenant: str
 
 
-def read_tenant(value: Any, wrong_with: WrongWith) -> TenantConfig:
+def read_tenant(value: Any, wrong_with: WrongWith, old: TenantConfig | None = None) -> TenantConfig:
     """A tenant's configuration from JSON's values, looked at as a whole. Raises ValidationError."""
-    around = Surroundings(_names(value, "profiles"), _names(value, "secrets"), wrong_with)
+    rules = (
+        {rule for each in old.profiles.values() for rule in each.policy.draft.guard_rules} if old else set()
+    )
+    around = Surroundings(_names(value, "profiles"), _names(value, "secrets"), wrong_with, rules)
     return TenantConfig.model_validate(value, context=around)
+
+
+def stored_tenant(text: bytes | str) -> TenantConfig:
+    """A tenant as it was written down, perhaps by a former version. Raises ValidationError."""
+    return TenantConfig.model_validate_json(text, context=AS_STORED)
 
 
 def _names(value: Any, part: str) -> Set[str]:

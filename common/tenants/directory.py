@@ -11,10 +11,11 @@ from dataclasses import replace
 from pydantic import SecretStr, ValidationError
 
 from common.keys import DEFAULT_TENANT
+from common.own_rules import WrongRule, check_rules
 from common.seal import seal_of
 from common.settings import Settings
 from common.stores import STORE_ERRORS, Stores
-from common.tenants.config import KeyConfig, TenantConfig
+from common.tenants.config import KeyConfig, stored_tenant
 from common.tenants.file import open_file
 from common.tenants.stored import TenantStore
 from common.tenants.tenant import Tenant, build_tenant, default_tenant
@@ -121,10 +122,18 @@ class Directory:
 
     def _build(self, name: str, text: bytes) -> Tenant:
         """The tenant with its secrets opened."""
-        config = TenantConfig.model_validate_json(text)
+        config = stored_tenant(text)
         opened = {secret: self._source.open_secret(written) for secret, written in config.secrets.items()}
         for secret in (secret for secret, value in opened.items() if value is None):
             logger.error("a tenant's secret can't be opened", extra={"tenant": name, "secret": secret})
+        for profile, each in config.profiles.items():
+            try:
+                check_rules(each.policy.draft.guard_rules)
+            except WrongRule:
+                about = {"tenant": name, "profile": profile}
+                logger.error(
+                    "a profile's guard rules can't be used: every sentence of its drafts is held", extra=about
+                )
         secrets = {secret: SecretStr(value) for secret, value in opened.items() if value is not None}
         tenant = build_tenant(name, config, secrets)
         if name != DEFAULT_TENANT or config.profiles:

@@ -15,7 +15,7 @@ from common.errors import BadRequest, Conflict, NotFound
 from common.keys import valid_tenant
 from common.seal import MARK, Seal
 from common.stores import Build, Pipe, Stores
-from common.tenants.config import KeyConfig, TenantConfig, mistakes, read_tenant
+from common.tenants.config import KeyConfig, TenantConfig, mistakes, read_tenant, stored_tenant
 from common.tenants.texts import Texts
 
 Change = Callable[[TenantConfig], TenantConfig]
@@ -70,12 +70,12 @@ class TenantStore:
     async def tenants(self) -> dict[str, TenantConfig]:
         """Every tenant, by id."""
         texts = _by_name(await self._stores.queue.hgetall(keys.TENANTS))  # type: ignore[misc]
-        return {name: TenantConfig.model_validate_json(text) for name, text in sorted(texts.items())}
+        return {name: stored_tenant(text) for name, text in sorted(texts.items())}
 
     async def tenant(self, name: str) -> TenantConfig:
         """One tenant. Raises NotFound."""
         text = await self._stores.queue.hget(keys.TENANTS, name)  # type: ignore[misc]
-        return TenantConfig.model_validate_json(_found(text))
+        return stored_tenant(_found(text))
 
     async def put_tenant(
         self, name: str, config: TenantConfig, *, create: bool | None = None, beside: Build = nothing
@@ -114,8 +114,8 @@ class TenantStore:
         async def plan(pipe: Pipe) -> Build:
             nonlocal changed
             old = _found(await pipe.hget(keys.TENANTS, name))  # type: ignore[misc]
-            text = self._checked(change(TenantConfig.model_validate_json(old)), old)
-            changed = TenantConfig.model_validate_json(text)
+            text = self._checked(change(stored_tenant(old)), old)
+            changed = stored_tenant(text)
             return lambda pipe: pipe.hset(keys.TENANTS, name, text)
 
         await self._write(plan, beside)
@@ -246,7 +246,8 @@ class TenantStore:
             return None if secret in kept else self._wrong_with(secret)
 
         try:
-            text = _dump(read_tenant(config.model_dump(mode="json"), wrong_with))
+            before = stored_tenant(old) if old else None
+            text = _dump(read_tenant(config.model_dump(mode="json"), wrong_with, before))
         except ValidationError as error:
             raise refused(error) from None
         if len(text.encode()) > _MOST_BYTES:

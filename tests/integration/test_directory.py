@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from pydantic import ValidationError
 from store_servers import Backend
@@ -15,6 +16,8 @@ from waiting import end, in_loop, until
 
 from api.services import open_services
 from common import keys
+from common.errors import BadRequest
+from common.policy import AS_STORED
 from common.seal import Seal
 from common.settings import Settings
 from common.stores import STORE_ERRORS, open_stores
@@ -186,6 +189,36 @@ async def test_a_tenant_that_cannot_be_read_stays_as_it_was(
         assert upstream_key(directory) == "sk-1" and directory.key("k1")
         assert directory.tenant("zeta") is None and directory.key("k2") is None
         assert len([record for record in caplog.records if record.levelno == logging.ERROR]) == 3
+
+
+@in_loop
+async def test_rules_that_a_former_version_took_are_told_and_in_no_changes_way(
+    valkey: Backend, caplog: pytest.LogCaptureFixture
+) -> None:
+    old = acme().model_dump(mode="json")
+    old["profiles"]["support"]["policy"]["draft"]["guard_rules"] = [r"(?<!a)b"]
+    async with (
+        opened(valkey.settings(secret_key="k")) as (directory, store),
+        open_stores(valkey.settings()) as stores,
+    ):
+        await store.put_tenant("acme", acme())
+        written = orjson.loads(await stores.queue.hget(keys.TENANTS, "acme"))  # type: ignore[misc]
+        written["profiles"] = old["profiles"]
+        await stores.queue.hset(keys.TENANTS, "acme", orjson.dumps(written))  # type: ignore[misc]
+        await stores.queue.incr(keys.TENANTS_VERSION)
+        await directory.refresh()
+        tenant = directory.tenant("acme")
+        assert tenant and tenant.profiles["support"].policy.draft.guard_rules == (r"(?<!a)b",)
+        (said,) = (vars(record) for record in caplog.records if record.levelno == logging.ERROR)
+        assert (said["tenant"], said["profile"]) == ("acme", "support")
+        changed = await store.change_tenant("acme", lambda now: now.model_copy(update={"disabled": True}))
+        assert changed.disabled
+        draft = {"draft": {"guard_rules": [r"(?<!x)y"]}}
+        worse = acme().profiles["support"].model_dump(mode="json") | {"policy": draft}
+        with pytest.raises(BadRequest, match="guard rule"):
+            await store.put_tenant(
+                "acme", TenantConfig.model_validate({"profiles": {"support": worse}}, context=AS_STORED)
+            )
 
 
 @in_loop

@@ -7,7 +7,7 @@ from guard_sentences import DEV, HELD_OUT
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.guard import MAX_RULE, MAX_SEARCHED, check_rules, commits
+from common.guard import MAX_SENTENCE, commits
 
 ALL = [(kind, sentence) for half in (DEV, HELD_OUT) for rows in half.values() for kind, sentence in rows]
 COMMITTING = [sentence for kind, sentence in ALL if kind != "-"]
@@ -102,30 +102,17 @@ def test_a_profiles_own_rules_hold_more() -> None:
     assert commits("Let me ask Bob.", [r"\bBob\b"]) == "custom"
     assert commits("Let me ask bob.", ["nobody", r"\bBob\b"]) == "custom"
     assert commits("Yes.", [r"\bBob\b"]) == "answer"
-    assert commits("Let me see. " * MAX_SEARCHED + "Bob", ["Bob"]) is None
 
 
-@pytest.mark.parametrize(
-    "rule", [r"\bour (price|fee)s?\b", r"transfer.{0,40}(account|card)", r"\d{1,9} ?usd", "x.*y"]
-)
-def test_an_own_rule_that_is_sound_is_taken(rule: str) -> None:
-    check_rules([rule])
+def test_a_rule_that_is_none_holds_every_sentence() -> None:
+    for rule in ("(unclosed", r"(?<!a)b", r"(a)\1"):  # as a former version may have kept it
+        assert commits("Let me see.", [rule]) == "custom"
 
 
-@pytest.mark.parametrize(
-    "rule",
-    [
-        *("(unclosed", "[a", "*", "x" * (MAX_RULE + 1), "a{9999999999}", "", "a*"),
-        *("(a+)+$", "(a|a)+b", "x.*.*y", "(ab?){40}c", "((((a?){9}){9}){9})b"),
-        *("(a)\\1", "(?i)x", "(?#x)y", "(?P<n>a)(?P=n)"),
-    ],
-)
-def test_an_own_rule_that_is_broken_or_could_be_slow_is_refused(rule: str) -> None:
-    with pytest.raises(ValueError, match="guard rule") as refused:
-        check_rules(["fine", rule])
-    assert repr(rule[:20])[1:-1] in str(refused.value)
-    with pytest.raises(ValueError, match="guard rule"):
-        commits("Let me see.", ["fine", rule])
+def test_a_sentence_that_is_too_long_to_be_looked_at_commits() -> None:
+    sentence = ("let me see " * MAX_SENTENCE)[:MAX_SENTENCE]
+    assert commits(sentence) is None
+    assert commits(sentence + "x") == "long"
 
 
 @pytest.mark.parametrize(
@@ -151,10 +138,16 @@ def test_an_own_rule_that_is_broken_or_could_be_slow_is_refused(rule: str) -> No
     ],
 )
 def test_hostile_text_costs_time_in_proportion_to_its_length(piece: str) -> None:
-    begin = time.perf_counter()
-    commits((piece * 10_000)[:10_000])
-    # Takes 5 to 40 ms; what grows with the square of the length would take many seconds.
-    assert time.perf_counter() - begin < 2
+    """What is longer is not looked at: this is the longest that any text can keep the guard."""
+    once, twice = ((piece * MAX_SENTENCE)[:size] for size in (MAX_SENTENCE // 2, MAX_SENTENCE))
+    took = min(_time(twice) / _time(once) for _ in range(5))
+    assert took < 3.2  # by the square it would be 4
+
+
+def _time(text: str) -> float:
+    begin = time.thread_time()
+    commits(text)
+    return time.thread_time() - begin
 
 
 @pytest.mark.parametrize("text", ["", " ", "?!", "…", "。", "🙂", "\n"])

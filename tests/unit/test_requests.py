@@ -8,7 +8,7 @@ import pytest
 from api.drafting import why_no_draft
 from api.requests import merge_policy, read_chat
 from common.errors import BadRequest
-from common.policy import Policy
+from common.policy import AS_STORED, Policy
 from common.settings import Settings
 from common.tenants.tenant import default_tenant
 
@@ -202,10 +202,18 @@ def test_a_tenants_rules_turn_the_draft_off(policy: Any, more: Any, forbidden: b
     assert bool(why_no_draft(profile, asked, read({"messages": HELLO, **more}))) is forbidden
 
 
-def test_a_guards_own_rules_must_be_sound() -> None:
+@pytest.mark.parametrize("rules", [["fine"], ["(unclosed"], [], None, "x", ["(a+)+$"] * 1_000])
+def test_a_guards_rules_are_the_profiles_and_no_requests(rules: Any) -> None:
+    profiles = Policy.model_validate({"draft": {"guard": True, "guard_rules": ["acme"]}})
     with pytest.raises(BadRequest) as caught:
-        merge_policy(Policy(), {"draft": {"guard_rules": ["(unclosed"]}})
+        merge_policy(profiles, {"draft": {"style": "answer", "guard_rules": rules}})
     assert caught.value.param == "fast_reply.policy.draft.guard_rules"
+    assert merge_policy(profiles, {"draft": {"style": "answer"}}).draft.guard_rules == ("acme",)
+
+
+def test_a_profiles_old_rules_are_in_no_requests_way() -> None:
+    old = Policy.model_validate({"draft": {"guard_rules": ["(?<!a)b"]}}, context=AS_STORED)
+    assert merge_policy(old, {"barge_in": False}).draft.guard_rules == ("(?<!a)b",)
 
 
 def test_jaicps_fillers_are_understood() -> None:
