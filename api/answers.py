@@ -289,11 +289,12 @@ class Readiness(_Shape):
 
 
 class NewToken(_Shape):
-    """A browser token. `expires_at`: ms since 1970."""
+    """A browser token. `expires_at`: ms since 1970; `session`: the only one that it opens."""
 
     object: Literal["token"]
     token: str
     expires_at: int
+    session: str | None
 
 
 class UsageRow(_Shape):

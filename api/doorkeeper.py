@@ -18,7 +18,7 @@ from common.tenants.api_keys import id_of, opens
 from common.tenants.config import SCOPES, Scope
 from common.tenants.directory import Directory
 from common.tenants.tenant import Tenant
-from common.tenants.tokens import PREFIX, token_signer
+from common.tenants.tokens import PREFIX, Token, token_signer
 
 _LOOK_S = 0.25  # with the directory's own period less than a second
 
@@ -33,7 +33,7 @@ class Grounds:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """For whom a request acts. `session`: the only one that it may touch, where a token is bound to one.
+    """For whom a request acts. `token`: what it came with instead of a key.
 
     `needed`: those of its scopes without which it could not ask this.
     """
@@ -41,7 +41,7 @@ class Identity:
     tenant: Tenant
     scopes: frozenset[Scope]
     grounds: Grounds = Grounds("")
-    session: str | None = None
+    token: Token | None = None
     needed: frozenset[str] = frozenset()
 
     @property
@@ -50,9 +50,9 @@ class Identity:
         return self.grounds.key
 
     @property
-    def by_token(self) -> bool:
-        """Whether it came with a token rather than a key."""
-        return self.grounds.expires_ms is not None
+    def session(self) -> str | None:
+        """The only session that it may touch, where its token is bound to one."""
+        return self.token.session if self.token else None
 
 
 class Doorkeeper:
@@ -91,7 +91,7 @@ class Doorkeeper:
         tenant = self._tenant(grounds)
         if tenant is None:
             self._refuse()
-        return Identity(tenant, frozenset(token.scopes) & self._scopes(grounds), grounds, token.session)
+        return Identity(tenant, frozenset(token.scopes) & self._scopes(grounds), grounds, token)
 
     def _scopes(self, grounds: Grounds) -> frozenset[Scope]:
         """What these grounds allow now: all where no key is needed, a token never more than its key."""

@@ -238,11 +238,17 @@ REPLAYED = "".join(
     )
 )
 
-TOKEN_REQUEST: dict[str, Any] = {"ttl_s": 600, "scopes": ["chat"], "session": SESSION}
+TOKEN_REQUEST: dict[str, Any] = {
+    "ttl_s": 600,
+    "scopes": ["chat"],
+    "session": SESSION,
+    "overrides": {"max_tokens": 300},
+}
 NEW_TOKEN: dict[str, Any] = {
     "object": "token",
     "token": "frt_eyJrIjoi…",
     "expires_at": (_CREATED_S + 600) * 1000,
+    "session": SESSION,
 }
 
 _COUNTS: dict[str, int] = {

@@ -84,8 +84,9 @@ def _check_session(request: Request, bound: str, needed: SecurityScopes) -> None
         raise Forbidden("the token is for one session only", code="bound_token")
 
 
-def in_bound_session(who: Identity, asked: TurnRequest) -> TurnRequest:
-    """The turn, in the session that a token is bound to. Raises Forbidden where it names another."""
+def as_asked_by(who: Identity, asked: TurnRequest) -> TurnRequest:
+    """The turn with the token that it came with, in its session. Raises Forbidden where it names another."""
+    asked = replace(asked, token=who.token)
     if who.session is None or asked.session == who.session:
         return asked
     if asked.session is not None:

@@ -14,6 +14,7 @@ from common.errors import BadRequest
 from common.keys import COLLECTION, DEFAULT_TENANT
 from common.named_server import NamedServer
 from common.policy import AS_STORED, Policy
+from common.tenants.tokens import Token
 
 
 class _Loose(BaseModel):
@@ -146,7 +147,8 @@ class TurnRequest:
     `session`: as the client names it; `memory`: whether it is to be remembered, where the client says so;
     `key`: the caller's own; `meta`: whether the client is told who speaks, where it says so;
     `agora`: Agora's engine asks; `calls_event`: the answer is told in sentences, calls in an event so named;
-    `server`: whom the full is to be asked of, with what of `credentials` is sealed.
+    `server`: whom the full is to be asked of, with what of `credentials` is sealed;
+    `token`: the page's token that it came with.
     """
 
     session: str | None
@@ -170,6 +172,7 @@ class TurnRequest:
     server: NamedServer | None = None
     credentials: Credentials = field(default_factory=Credentials)
     tenant: str = DEFAULT_TENANT
+    token: Token | None = None
 
 
 def read_chat(

@@ -10,6 +10,7 @@ import orjson
 from api.doorkeeper import not_valid
 from api.drafting import SHED, form_forbids, prose_breaks, why_no_draft
 from api.once import AlreadyStarted, Claim
+from api.overrides import hold, hold_policy, layers, pick, system_mode
 from api.pressure import Pressure
 from api.requests import Knowledge, TurnRequest, merge_policy
 from common import credentials, keys, log, queue
@@ -48,14 +49,14 @@ class TurnStarter:
             logger.error("callers' keys can't be passed on without FAST_REPLY_SECRET_KEY")
 
     def plan(self, request: TurnRequest) -> tuple[TurnRef, TurnStarted]:
-        """Name the turn and decide who is asked what. Raises BadRequest, NotFound, Overloaded."""
+        """Name the turn and decide who is asked what. Raises BadRequest, Forbidden, NotFound, Overloaded."""
         session, tenant = _session(request), self._tenant(request)
         if request.once is None:  # else it may be a retry, which joins its turn
             self._pressure.check(tenant.id)
-        profile, model = tenant.pick(None if request.server else request.model)
-        if request.server and request.model:
-            model = request.model  # of that server
+        profile, model = pick(tenant, request)
+        request, bounds = hold(request, profile, self._settings), layers(request, profile)
         policy = merge_policy(profile.policy, request.policy)
+        hold_policy(profile.policy, policy, bounds)
         if request.policy and policy.filler.is_early:
             logger.warning("a filler is due early", extra={"delay_ms": policy.filler.delay_ms})
         reason = why_no_draft(profile, policy, request)
@@ -69,6 +70,8 @@ class TurnStarter:
         )
         turn = TurnRef(session, secrets.token_hex(6))
         lanes = _lanes(profile, policy, model, drafted=not reason, late=late)
+        if (mode := system_mode(bounds)) != "instead":
+            lanes["full"]["system"] = mode
         self._add_wishes(lanes, profile, request)
         return turn, TurnStarted(
             turn=turn.turn,

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from pydantic import SecretStr
 
+from common.overrides import Overrides, TokenOverrides
 from common.policy import Policy
 from common.settings import FallbackModel, Prefix, Settings
 
@@ -59,6 +60,8 @@ class Profile:
     record: str = "full"  # what is kept of a turn after its end: full, redacted or none
     cors_origins: tuple[str, ...] = ()
     webhook: Webhook | None = None
+    overrides: Overrides = field(default_factory=Overrides)  # what a key's request may set
+    token_overrides: Overrides = field(default_factory=TokenOverrides)  # what a page's may
 
     def upstreams(self, lane: str, model: str) -> list[Upstream]:
         """Who is asked on a lane, one after the other as they fail; the first is asked for `model`."""
@@ -105,6 +108,8 @@ def profile_of(settings: Settings) -> Profile:
         record=settings.record,
         cors_origins=settings.cors_origins,
         webhook=Webhook(settings.webhook_url, settings.webhook_secret) if settings.webhook_url else None,
+        overrides=settings.overrides,
+        token_overrides=settings.token_overrides,
     )
 
 

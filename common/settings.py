@@ -6,6 +6,7 @@ from typing import Any, Literal
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from common.overrides import EVERYTHING, Overrides, TokenOverrides
 from common.policy import Policy
 
 Prefix = Literal["assistant", "prefix", "continue_final_message", "note"]
@@ -67,6 +68,8 @@ class Settings(BaseSettings):
     draft_max_streams: int = Field(0, ge=0)
     fallbacks: tuple[FallbackModel, ...] = ()
     policy: Policy = Policy()
+    overrides: Overrides = EVERYTHING
+    token_overrides: TokenOverrides = TokenOverrides()
 
     speech_url: str = ""
     speech_api_key: SecretStr = SecretStr("")

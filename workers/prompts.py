@@ -7,6 +7,7 @@ from common.events import TurnStarted
 from common.keys import Lane
 from common.language import language_of_messages
 from common.settings import Prefix
+from workers.system_messages import with_system
 
 Message = dict[str, Any]
 
@@ -64,14 +65,17 @@ def with_passages(started: TurnStarted, passages: list[dict[str, Any]]) -> TurnS
         first, messages = {**first, "content": f"{first['content']}\n\n{note}"}, messages[1:]
     else:
         first = {"role": "system", "content": note}
-    return replace(started, request={**started.request, "messages": [first, *messages]})
+    lanes = {
+        **started.lanes,
+        "full": {**started.lanes["full"], "prompt": "", "system": "instead"},
+    }  # it is in
+    return replace(started, request={**started.request, "messages": [first, *messages]}, lanes=lanes)
 
 
 def _full_body(started: TurnStarted, asked: dict[str, Any]) -> dict[str, Any]:
-    messages: list[Message] = started.request["messages"]
-    if asked["prompt"] and not any(m["role"] in ("system", "developer") for m in messages):
-        messages = [{"role": "system", "content": asked["prompt"]}, *messages]
-    return {**started.request, "messages": messages}
+    # Where nothing is said of it another version has started the turn.
+    mode = asked.get("system", "instead")
+    return {**started.request, "messages": with_system(started.request["messages"], asked["prompt"], mode)}
 
 
 def _draft_body(started: TurnStarted, asked: dict[str, Any]) -> dict[str, Any]:

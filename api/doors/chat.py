@@ -14,7 +14,7 @@ from api.chunks import ChunkWriter
 from api.completion import whole_answer
 from api.cors import note_profile
 from api.cursor import START, Place
-from api.identity import Chat, Identity, in_bound_session, is_ours
+from api.identity import Chat, Identity, as_asked_by, is_ours
 from api.live import LiveTurn
 from api.openapi import TURN_HEADERS, TURN_REFUSED, as_events, as_json, told
 from api.parameters import ASKING, LANES
@@ -96,7 +96,7 @@ async def read_asked(
         caller=caller_of(headers),
         key="" if who.key else bearer_of(headers),
     )
-    return in_bound_session(who, asked)
+    return as_asked_by(who, asked)
 
 
 def caller_of(headers: Headers) -> dict[str, str]:

@@ -7,7 +7,7 @@ from api.answers import LlmAnswer
 from api.body import read_asking_body
 from api.cors import note_profile
 from api.doors.chat import answer_whole, caller_of, stream_answer
-from api.identity import Chat, in_bound_session
+from api.identity import Chat, as_asked_by
 from api.jaicp import LlmRequest, read_llm_request
 from api.openapi import TURN_HEADERS, TURN_REFUSED, as_events, as_json, told
 from api.parameters import ASKING
@@ -49,7 +49,7 @@ async def llm_request(request: Request, who: Chat) -> Response:
         request_id=headers.get("x-request-id"),
         caller=caller_of(headers),
     )
-    live = await services.turns.start(in_bound_session(who, asked))
+    live = await services.turns.start(as_asked_by(who, asked))
     note_profile(request, live.started.profile)
     if asked.stream:
         return stream_answer(services, live)

@@ -1,5 +1,6 @@
 """Short-lived tokens for browsers: a page must hold no key, and its EventSource can send no header."""
 
+import secrets
 import time
 from typing import Annotated, Any, Literal, get_args
 
@@ -16,6 +17,7 @@ from api.requests import first_error
 from api.services import Services
 from common.errors import BadRequest, Forbidden
 from common.keys import valid_session
+from common.overrides import TokenOverrides
 from common.tenants.tokens import Token
 
 router = APIRouter()
@@ -26,13 +28,20 @@ _GIVEN: tuple[Given, ...] = get_args(Given)
 
 
 class TokenRequest(BaseModel):
-    """What a token is to be good for. `scopes`: all of the key's that a token may have, if none are named."""
+    """What a token is to be good for. `scopes`: all of the key's that a token may have, if none are named.
+
+    `session`: the only one, a new one if none is named; `unbound`: every one of the tenant's. `profile`: the
+    one that it asks; `overrides`: what it may set of it, as far as the key may.
+    """
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
     ttl_s: Annotated[int, Field(ge=1, le=3_600)] = 600
     scopes: Annotated[list[Given], Field(min_length=1)] | None = None
     session: str | None = None
+    unbound: bool = False
+    profile: str | None = None
+    overrides: TokenOverrides | None = None
 
 
 @router.post(
@@ -46,20 +55,30 @@ class TokenRequest(BaseModel):
     ),
 )
 async def make_token(request: Request, who: Member) -> dict[str, Any]:
-    """A token that stands in for the key for up to an hour, in all or only in one session."""
+    """A token that stands in for the key for up to an hour, in one session and for one profile."""
     services: Services = request.app.state.services
-    if who.by_token:
+    if who.token:
         raise Forbidden("a token can't make tokens", code="token_from_token")
     asked = _read(await read_body(request, _MOST_BYTES))
     scopes = asked.scopes or [scope for scope in _GIVEN if scope in who.scopes] or _GIVEN
     if missing := set(scopes) - who.scopes:
         raise Forbidden(f"the key lacks the scope {min(missing)}", code="missing_scope", param="scopes")
+    if asked.unbound and "admin" not in who.scopes:
+        raise Forbidden(
+            "a token for every session takes a key of the scope admin", code="missing_scope", param="unbound"
+        )
+    if asked.profile is not None and who.tenant.get(asked.profile) is None:
+        raise BadRequest("there is no such profile", code="invalid_value", param="profile")
     signer = services.doorkeeper.tokens
     if not signer.can_sign:
         raise BadRequest("this server has no FAST_REPLY_SECRET_KEY to sign tokens with", code="no_secret_key")
     expires_ms = int(time.time() * 1000) + asked.ttl_s * 1000
-    token = Token(who.key, tuple(scopes), expires_ms, asked.session)
-    return {"object": "token", "token": signer.sign(token), "expires_at": expires_ms}
+    session = None if asked.unbound else asked.session or "s" + secrets.token_hex(10)
+    token = Token(who.key, tuple(scopes), expires_ms, session, asked.profile, asked.overrides)
+    text = signer.sign(token)
+    if text is None:
+        raise BadRequest("overrides: a token can't hold so much", code="invalid_value", param="overrides")
+    return {"object": "token", "token": text, "expires_at": expires_ms, "session": session}
 
 
 def _read(raw: bytes) -> TokenRequest:
@@ -69,6 +88,8 @@ def _read(raw: bytes) -> TokenRequest:
         raise BadRequest("the body is not valid JSON", code="invalid_json") from None
     except ValidationError as error:
         raise first_error(error) from None
+    if asked.unbound and asked.session is not None:
+        raise BadRequest("unbound: the token is for one session", code="invalid_value", param="unbound")
     if asked.session is not None and not valid_session(asked.session):
         raise BadRequest("no session can have this name", code="invalid_value", param="session")
     return asked

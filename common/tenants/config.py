@@ -19,6 +19,7 @@ from pydantic import (
     ValidationInfo,
 )
 
+from common.overrides import Overrides, TokenOverrides
 from common.policy import AS_STORED, Policy
 from common.settings import Prefix
 
@@ -135,6 +136,8 @@ class ProfileConfig(_Part):
     record: Record = "full"
     cors_origins: tuple[Origin, ...] = ()
     webhook: WebhookConfig | None = None
+    overrides: Overrides = Overrides()
+    token_overrides: TokenOverrides = TokenOverrides()
 
 
 class Limits(_Part):

@@ -99,6 +99,8 @@ def _profile(tenant: str, name: str, config: ProfileConfig, secrets: Mapping[str
         record=config.record,
         cors_origins=config.cors_origins,
         webhook=Webhook(hook.url, secrets.get(hook.secret, _NO_SECRET)) if hook else None,
+        overrides=config.overrides,
+        token_overrides=config.token_overrides,
     )
 
 

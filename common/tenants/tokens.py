@@ -9,7 +9,9 @@ import hmac
 from dataclasses import dataclass
 
 import orjson
+from pydantic import ValidationError
 
+from common.overrides import TokenOverrides
 from common.settings import Settings
 from common.tenants.config import Scope
 
@@ -21,13 +23,16 @@ _MOST_CHARS = 4_000
 @dataclass(frozen=True, slots=True)
 class Token:
     """What a token says. `key`: the id of the key that made it, empty for the open default tenant;
-    `session`: the only one that it opens, if it is bound to one.
+    `session`: the only one that it opens, if it is bound to one; `profile`: the one that it asks, else the
+    default one; `overrides`: what it may set, where that isn't what the profile has for tokens.
     """
 
     key: str
     scopes: tuple[Scope, ...]
     expires_ms: int
     session: str | None = None
+    profile: str | None = None
+    overrides: TokenOverrides | None = None
 
 
 class TokenSigner:
@@ -41,18 +46,27 @@ class TokenSigner:
         """Whether there is a key to sign with."""
         return bool(self._keys)
 
-    def sign(self, token: Token) -> str:
-        """The token's text."""
-        payload = _encode(orjson.dumps([token.key, token.scopes, token.expires_ms, token.session]))
-        return f"{PREFIX}{payload}.{_signature(self._keys[0], payload)}"
+    def sign(self, token: Token) -> str | None:
+        """The token's text; None where it says more than a token may hold."""
+        told = token.overrides.model_dump(exclude_defaults=True) if token.overrides else None
+        parts = [token.key, token.scopes, token.expires_ms, token.session, token.profile, told]
+        payload = _encode(orjson.dumps(parts))
+        text = f"{PREFIX}{payload}.{_signature(self._keys[0], payload)}"
+        return text if len(text) <= _MOST_CHARS else None
 
     def read(self, text: str) -> Token | None:
         """What a text says that was signed here, expired or not; None for any other."""
         payload, _, signature = text.removeprefix(PREFIX).partition(".")
         if len(text) > _MOST_CHARS or not text.isascii() or not self._signed(payload, signature):
             return None
-        key, scopes, expires_ms, session = orjson.loads(_decode(payload))
-        return Token(key, tuple(scopes), expires_ms, session)
+        parts = orjson.loads(_decode(payload))
+        # A version before this one signed four: such a token may set what the profile has for tokens.
+        key, scopes, expires_ms, session, profile, told = (*parts, None, None)[:6]
+        try:
+            overrides = None if told is None else TokenOverrides.model_validate(told)
+        except ValidationError:
+            return None  # a later version made it
+        return Token(key, tuple(scopes), expires_ms, session, profile, overrides)
 
     def _signed(self, payload: str, signature: str) -> bool:
         return any(hmac.compare_digest(_signature(key, payload), signature) for key in self._keys)

@@ -190,7 +190,7 @@ class Tour:
             next(stream.iter_raw())
             stopped = self.ask("POST", "/v1/sessions/call-2/cancel")
             assert stopped.is_success, stopped.text
-        made = self.ask("POST", "/v1/tokens", json={"ttl_s": 60, "scopes": ["chat", "read"]}).json()
+        made = self.ask("POST", "/v1/tokens", json={"scopes": ["read"], "session": "call-2"}).json()
         self.keys.append(made["token"])
         shown = self._stack.client.get("/v1/sessions/call-2", params={"token": made["token"]})
         assert shown.is_success

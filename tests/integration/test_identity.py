@@ -16,6 +16,7 @@ from api import main
 from api.main import create_app
 from api.nearby import is_nearby
 from common import keys
+from common.overrides import TokenOverrides
 from common.settings import Settings
 from common.stores import open_stores
 from common.tenants.stored import TenantStore
@@ -231,7 +232,8 @@ async def test_a_token_stands_in_for_its_key(valkey: Backend) -> None:
         assert key not in str(made)
         assert await code(client, token) == ""
         assert await code(client, params={"token": token}) == ""
-        assert await code(client, token, path="/v1/sessions") == ""
+        assert await code(client, token, path=f"/v1/sessions/{made['session']}") == "404 session_not_found"
+        assert await code(client, token, path="/v1/sessions") == "403 bound_token"
         assert await code(client, token[:-1] + ("A" if token[-1] != "A" else "B")) == "401 invalid_api_key"
         posted = await client.post("/v1/sessions/s/cancel", params={"token": token})
         assert posted.status_code == 401  # in a URL only where nothing is done
@@ -259,22 +261,42 @@ async def test_a_token_can_do_no_more_than_its_key(valkey: Backend) -> None:
         for made in (await make(client, reader), await make(client, both, scopes=["read"])):
             headers = bearer(made["token"])
             assert (await client.post("/", headers=headers, json=asked)).status_code == 403
-            assert (await client.get("/v1/sessions", headers=headers)).status_code == 200
-        whole = (await make(client, both))["token"]
+            assert (await client.get(f"/v1/sessions/{made['session']}", headers=headers)).status_code == 404
+        whole = await make(client, both)
         await change_key(stores, "acme", both, scopes=("chat",))
         await until(lambda: is_told(client, whole, "403 missing_scope"))
 
 
-async def is_told(client: httpx.AsyncClient, key: str, wanted: str) -> bool:
-    return await code(client, key, path="/v1/sessions") == wanted
+async def is_told(client: httpx.AsyncClient, made: dict[str, Any], wanted: str) -> bool:
+    return await code(client, made["token"], path=f"/v1/sessions/{made['session']}") == wanted
+
+
+@in_loop
+async def test_a_token_is_bound_unless_a_key_that_may_asks_for_another(valkey: Backend) -> None:
+    settings = valkey.settings(**SIGNED)
+    async with open_stores(settings) as stores, serving(settings) as client:
+        await add_tenant(stores, "acme")
+        both, admins = await add_key(stores, "acme", "read", "chat"), await add_key(stores, "acme")
+        await seen(client, admins)
+        first, second = await make(client, both), await make(client, both)
+        assert first["session"] and first["session"] != second["session"]
+        refused = await client.post("/v1/tokens", headers=bearer(both), json={"unbound": True})
+        told = refused.json()["error"]
+        assert (refused.status_code, told["code"], told["param"]) == (403, "missing_scope", "unbound")
+        made = await make(client, admins, unbound=True)
+        assert made["session"] is None
+        assert await code(client, made["token"], path="/v1/sessions") == ""
+        for wrong in ({"unbound": True, "session": "s"}, {"unbound": 1}, {"profile": "nobody"}):
+            assert (await client.post("/v1/tokens", headers=bearer(admins), json=wrong)).status_code == 400
 
 
 @in_loop
 async def test_what_is_no_wish_for_a_token_is_refused(valkey: Backend) -> None:
+    wild = ['{"overrides": {"guard": false}}', '{"overrides": {"policy": ["draft.guard_rules"]}}']
     times = ['{"ttl_s": 0}', '{"ttl_s": 3601}', '{"ttl_s": "9"}', '{"until": 1}']
     others = ['{"scopes": []}', '{"scopes": ["admin"]}', '{"session": ""}', '{"session": " s"}', "[]", "{"]
     async with serving(valkey.settings(**SIGNED)) as client:
-        for body in [*times, *others]:
+        for body in [*times, *others, *wild]:
             assert (await client.post("/v1/tokens", content=body)).status_code == 400, body
 
 
@@ -328,11 +350,7 @@ async def test_a_token_of_one_session_opens_no_other(valkey: Backend) -> None:
         for path in ("/v1/sessions", "/v1/knowledge"):
             assert await code(client, token, path=path) == "403 bound_token"
         for path in ("/", "/v1/llm-request", "/audio/chat/completions"):
-            body: dict[str, Any] = {
-                "messages": [{"role": "user", "content": "?"}],
-                "prompt": "?",
-                "model": "m",
-            }
+            body: dict[str, Any] = {"messages": [{"role": "user", "content": "?"}], "model": "fast-reply"}
             headers = {**bearer(token), "X-Session-ID": "other"}
             refused = await client.post(path, headers=headers, json=body)
             assert (refused.status_code, refused.json()["error"]["code"]) == (403, "bound_token")
@@ -343,8 +361,12 @@ async def test_a_token_of_one_session_opens_no_other(valkey: Backend) -> None:
 def test_a_token_says_nothing_unless_it_was_signed_here() -> None:
     ours, theirs = TokenSigner(["ours"]), TokenSigner(["theirs"])
     token = Token("k1", ("chat",), 9, "s")
-    text = ours.sign(token)
+    text = ours.sign(token) or ""
     assert ours.read(text) == token
+    bounds = TokenOverrides(policy=("filler",), system="after", max_tokens=9)
+    whole = Token("k1", ("chat",), 9, None, "sales", bounds)
+    assert ours.read(ours.sign(whole) or "") == whole
+    assert ours.sign(Token("k1", ("chat",), 9, overrides=TokenOverrides(params=["x" * 64] * 60))) is None
     assert theirs.read(text) is None
     payload, _, signature = text.removeprefix("frt_").partition(".")
     for bad in ("", ".", payload, f"{payload}.", f"{payload}.é", f".{signature}", "a" * 9_000):

@@ -83,7 +83,9 @@ async def call(backend: Backend) -> AsyncIterator[Call]:
         await add_tenant(stores, TENANT)
         key = await add_key(stores, TENANT)
         async with open_workers(settings, model), serving(settings) as client:
-            made = await client.post("/v1/tokens", headers=bearer(key), json={"ttl_s": 3_000})
+            made = await client.post(
+                "/v1/tokens", headers=bearer(key), json={"ttl_s": 3_000, "session": "s1"}
+            )
             yield Call(client, stores, model, key, made.json()["token"])
 
 
@@ -178,7 +180,9 @@ async def test_a_key_that_may_do_less_ends_what_needed_more(valkey: Backend) -> 
 @in_loop
 async def test_a_token_that_is_over_ends_its_stream_alone(valkey: Backend) -> None:
     async with call(valkey) as there:
-        made = await there.client.post("/v1/tokens", headers=bearer(there.key), json={"ttl_s": 1})
+        made = await there.client.post(
+            "/v1/tokens", headers=bearer(there.key), json={"ttl_s": 1, "session": "s1"}
+        )
         async with there.ask(there.key) as keys_own:
             await keys_own.until(b"nine")
             path = f"/v1/sessions/s1/turns/{keys_own.response.headers['x-turn-id']}"

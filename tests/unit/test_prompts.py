@@ -6,7 +6,7 @@ import pytest
 from turns import started
 
 from common.events import TurnStarted
-from workers.prompts import body_for
+from workers.prompts import body_for, with_passages
 
 
 def turn(request: dict[str, Any], full_prompt: str = "") -> TurnStarted:
@@ -82,3 +82,31 @@ def test_a_note_to_go_on_follows_the_conversations_language(asked: str, said: st
     assert note["role"] == "system"
     assert said in note["content"]
     assert words in note["content"]
+
+
+@pytest.mark.parametrize(
+    ("mode", "sent"),
+    [
+        ("after", ["system: Be Acme.\n\nYou sell tea.", "user: Hi", "system: Or coffee."]),
+        ("drop", ["system: Be Acme.", "user: Hi"]),
+        ("refuse", ["system: Be Acme.", "user: Hi"]),  # what is remembered of another profile's turn
+        ("instead", ["system: You sell tea.", "user: Hi", "system: Or coffee."]),
+    ],
+)
+def test_the_clients_system_messages_stand_where_the_profile_lets_them(mode: str, sent: list[str]) -> None:
+    talk = [*TALK[:2], {"role": "system", "content": "Or coffee."}]
+    asked = turn({"messages": talk}, "Be Acme.")
+    asked.lanes["full"]["system"] = mode
+    messages = body_for(asked, "full", "big", "", "assistant")["messages"]
+    assert [f"{each['role']}: {each['content']}" for each in messages] == sent
+
+
+def test_a_prompt_stands_before_parts_too_and_is_said_once_with_passages() -> None:
+    parts = [{"type": "text", "text": "You sell tea."}]
+    asked = turn({"messages": [{"role": "developer", "content": parts}, TALK[1]]}, "Be Acme.")
+    for mode in ("after", "drop"):
+        asked.lanes["full"]["system"] = mode
+        found = with_passages(asked, [{"title": "Hours", "text": "Nine."}])
+        body = body_for(found, "full", "big", "", "assistant")
+        assert str(body).count("Be Acme.") == 1 and "Nine." in str(body)
+        assert ("tea" in str(body)) == (mode == "after")

@@ -1,0 +1,30 @@
+"""The system's words in what the full is sent: the profile's, and the client's where these may be."""
+
+from typing import Any
+
+Message = dict[str, Any]
+
+ROLES = ("system", "developer")
+
+
+def with_system(messages: list[Message], prompt: str, mode: str) -> list[Message]:
+    """The messages with the profile's prompt. `mode`: what becomes of the client's own system messages.
+
+    `instead`: they take its place; `after`: they stand behind it; else they are left out, remembered or not.
+    """
+    if mode not in ("instead", "after"):
+        messages = [message for message in messages if message["role"] not in ROLES]
+    told = any(message["role"] in ROLES for message in messages)
+    if not prompt or (told and mode == "instead"):
+        return messages
+    first = messages[0]
+    if first["role"] not in ROLES:
+        return [{"role": "system", "content": prompt}, *messages]
+    # One message: some servers take no system message but the first.
+    return [{**first, "content": _behind(prompt, first["content"])}, *messages[1:]]
+
+
+def _behind(prompt: str, content: Any) -> Any:
+    if isinstance(content, list):
+        return [{"type": "text", "text": prompt}, *content]
+    return f"{prompt}\n\n{content}" if content else prompt
