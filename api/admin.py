@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from pydantic import (
     AwareDatetime,
@@ -22,7 +22,8 @@ from common.errors import BadRequest
 from common.keys import valid_tenant
 from common.seal import set_at
 from common.tenants.checks import blocked_urls, blocked_urls_of
-from common.tenants.config import SCOPES, KeyConfig, Limits, Scope, TenantConfig, read_tenant
+from common.tenants.config import SCOPES, BoundTo, KeyConfig, Limits, Scope, TenantConfig, read_tenant
+from common.tenants.origins import bind, strays, widen
 from common.tenants.stored import refused, refused_for
 from common.url_guard import UrlGuard
 
@@ -73,6 +74,7 @@ class SecretWish(_Body):
     """A secret to be kept. It may become a header's value, so it is printable ASCII."""
 
     value: SecretStr = Field(min_length=1, max_length=10_000, json_schema_extra={"pattern": "^[ -~]+$"})
+    origins: Annotated[tuple[BoundTo, ...], Field(min_length=1, max_length=50)] | None = None
 
     @field_validator("value")
     @classmethod
@@ -129,18 +131,44 @@ def read_audit_query(query: Mapping[str, str]) -> tuple[str, int]:
 def tenant_of(body: Mapping[str, Any], secrets: Mapping[str, str], guard: UrlGuard) -> TenantConfig:
     """The tenant that a body makes with these secrets. Raises BadRequest."""
     config = _tenant({**body, "secrets": dict(secrets)})
-    if lines := blocked_urls(config, guard):
+    if lines := blocked_urls(config, guard) or strays(config):
         raise refused_for(lines)
-    return config
+    return bind(config)
 
 
-def with_profile(now: TenantConfig, name: str, body: Mapping[str, Any], guard: UrlGuard) -> TenantConfig:
-    """The tenant with this profile, in place of one of its name. Raises BadRequest."""
-    whole = now.model_dump(mode="json")
+def with_profile(
+    now: TenantConfig, name: str, body: Mapping[str, Any], guard: UrlGuard, *, by_operator: bool
+) -> TenantConfig:
+    """The tenant with this profile, in place of one of its name. Raises BadRequest.
+
+    A secret goes on to where it went before, and, where the operator says so, to where the profile leads.
+    """
+    whole = bind(now).model_dump(mode="json")
     config = _tenant({**whole, "profiles": {**whole["profiles"], name: body}})
     if lines := blocked_urls_of(config.profiles[name], guard):
         raise refused_for([f"profiles.{name}.{line}" for line in lines])
-    return config
+    if by_operator:
+        return widen(config)
+    if lines := strays(config):
+        raise refused_for(lines)
+    return bind(config)
+
+
+def with_secret(now: TenantConfig, name: str, sealed: str, origins: tuple[str, ...] | None) -> TenantConfig:
+    """The tenant with this secret, bound to these origins, else to where it is used. Raises BadRequest."""
+    others = {each: bound for each, bound in now.secret_origins.items() if each != name}
+    bound = others if origins is None else {**others, name: origins}
+    config = now.model_copy(update={"secrets": {**now.secrets, name: sealed}, "secret_origins": bound})
+    if lines := strays(config):
+        raise refused_for(lines)
+    return bind(config)
+
+
+def without_secret(now: TenantConfig, name: str) -> TenantConfig:
+    """The tenant without this secret."""
+    secrets = {each: sealed for each, sealed in now.secrets.items() if each != name}
+    bound = {each: origins for each, origins in now.secret_origins.items() if each != name}
+    return now.model_copy(update={"secrets": secrets, "secret_origins": bound})
 
 
 def _tenant(value: Mapping[str, Any]) -> TenantConfig:
@@ -207,6 +235,7 @@ def secret_view(name: str, config: TenantConfig) -> dict[str, Any]:
         "object": "secret",
         "set_at": put_at.isoformat().replace("+00:00", "Z") if put_at else None,
         "used_by": uses_of(name, config),
+        "origins": list(config.secret_origins.get(name, ())),
     }
 
 

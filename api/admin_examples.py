@@ -24,6 +24,7 @@ TENANT: dict[str, Any] = {
     "default_profile": "support",
     "profiles": {"support": PROFILE},
     "request_secrets": {},
+    "secret_origins": {},
 }
 _TENANT_HEAD = {
     "id": "acme",
@@ -50,12 +51,16 @@ KEY: dict[str, Any] = {
 NEW_KEY: dict[str, Any] = {**KEY, "key": "frk_Jq3VtZ8bXk1d_…"}
 KEYS: dict[str, Any] = {"object": "list", "data": [KEY]}
 
-SECRET_WISH: dict[str, Any] = {"value": "the key of the models' server"}
+SECRET_WISH: dict[str, Any] = {
+    "value": "the key of the models' server",
+    "origins": ["https://api.models.example"],
+}
 SECRET: dict[str, Any] = {
     "id": "MODELS",
     "object": "secret",
     "set_at": "2026-11-21T09:00:00Z",
     "used_by": ["profiles.support.full"],
+    "origins": ["https://api.models.example"],
 }
 SECRETS: dict[str, Any] = {"object": "list", "data": [SECRET]}
 DELETED_SECRET: dict[str, Any] = {"id": "MODELS", "object": "secret.deleted", "deleted": True}

@@ -81,12 +81,13 @@ class TenantHead(_Shape):
 
 
 class SecretView(_Shape):
-    """A secret by its name: when it was put, and what refers to it."""
+    """A secret by its name: when it was put, what refers to it, and where profiles may have it sent."""
 
     id: str
     object: Literal["secret"]
     set_at: str | None
     used_by: list[str]
+    origins: list[str]
 
 
 class Resealed(_Shape):

@@ -6,7 +6,6 @@ Source: https://help.cloud.just-ai.com/en/jaicp/bot-replies/llmRequest
 import logging
 import re
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -14,7 +13,7 @@ from api.once import name_once
 from api.requests import Message, Options, ShownAs, TurnRequest, first_error, read_object
 from common.credentials import Credentials
 from common.errors import BadRequest
-from common.named_server import NamedServer, is_template
+from common.named_server import NamedServer, is_template, shows
 from common.policy import FillerPolicy
 from common.settings import Settings
 from common.tenants.tenant import Tenant
@@ -144,18 +143,23 @@ def _server(asked: LlmRequest, settings: Settings, tenant: Tenant) -> tuple[Name
         return None, Credentials()
     if not asked.model:
         raise BadRequest("model: Field required", code="missing_required_parameter", param="model")
+    guard = UrlGuard(settings.allowed_hosts)
+    headers: dict[str, str] = {}
     if asked.provider == "CUSTOM_LLM":
-        _check_url(asked.url, settings)
-    host = urlsplit(asked.url if asked.provider == "CUSTOM_LLM" else settings.caila_url).hostname or ""
-    if not tenant.may_send(secret, host):
+        _check_url(asked.url, guard)
+        headers = _headers(asked.headers) or {"Authorization": f"Bearer {secret}"}
+        url, vouched = asked.url, guard.vouches(asked.url)
+        shown = [name for name, value in headers.items() if shows(value, secret)]
+    else:
+        url, vouched, shown = settings.caila_url, True, ["Authorization"]
+    if not tenant.may_send(secret, url, shown, vouched=vouched):
         raise BadRequest(
-            "there is no secret of this name for this host", code="unknown_secret", param="tokenSecret"
+            "there is no secret of this name for this server, in these headers",
+            code="unknown_secret",
+            param="tokenSecret",
         )
     if asked.provider == "CAILA_OPEN_AI":
         return NamedServer("", secret), Credentials()
-    headers = _headers(asked.headers)
-    if not headers:
-        headers = {"Authorization": f"Bearer {secret}"}
     templates = {name: value for name, value in headers.items() if is_template(value, secret)}
     sealed = {name: value for name, value in headers.items() if name not in templates}
     url, _, query = asked.url.partition("#")[0].partition("?")
@@ -163,9 +167,9 @@ def _server(asked: LlmRequest, settings: Settings, tenant: Tenant) -> tuple[Name
     return server, Credentials(headers=sealed, query=query)
 
 
-def _check_url(url: str, settings: Settings) -> None:
+def _check_url(url: str, guard: UrlGuard) -> None:
     try:
-        UrlGuard(settings.allowed_hosts).check(url)
+        guard.check(url)
     except BlockedUrl as error:
         raise BadRequest(f"url: {error}", code="blocked_url", param="url") from None
 

@@ -119,13 +119,16 @@ def secret(
     tenant: Tenant,
     name: Annotated[str, typer.Argument(metavar="NAME", help="The secret's name.")],
     delete: Annotated[bool, typer.Option("--delete", help="Delete it instead.")] = False,
+    origin: Annotated[list[str], typer.Option(help="Where profiles may have it sent; repeatable.")] = [],  # noqa: B006
     url: Url = LOCAL,
     key: Token = "",
 ) -> None:
     """Put a secret: asked for, or read from standard input."""
     from cli.tenants import delete_secret, put_secret
 
-    raise typer.Exit((delete_secret if delete else put_secret)(url, key, tenant, name))
+    if delete:
+        raise typer.Exit(delete_secret(url, key, tenant, name))
+    raise typer.Exit(put_secret(url, key, tenant, name, origin))
 
 
 @tenants.command()

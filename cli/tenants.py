@@ -104,11 +104,11 @@ def revoke(url: str, key: str, tenant: str, key_id: str) -> int:
     return run(url, key, work)
 
 
-def put_secret(url: str, key: str, tenant: str, name: str) -> int:
+def put_secret(url: str, key: str, tenant: str, name: str, origins: list[str]) -> int:
     """Put a secret, asked for or from the standard input; the exit code."""
 
     async def work(client: httpx.AsyncClient) -> None:
-        body = orjson.dumps({"value": ask_secret(name)})
+        body = orjson.dumps({"value": ask_secret(name), **({"origins": origins} if origins else {})})
         await send(client, "PUT", _path(tenant, "secrets", name), content=body)
         print(f"{name} is put")
 

@@ -40,6 +40,11 @@ def fill_in(value: str, secret: str, secret_value: str) -> str:
     return _name(secret).sub(lambda _: secret_value, value) if secret else value
 
 
+def shows(value: str, secret: str) -> bool:
+    """Whether a header's value holds the secret's name, in whose place it is sent."""
+    return bool(secret and _name(secret).search(value))
+
+
 def _name(secret: str) -> re.Pattern[str]:
     """The secret's name, where it is a word of its own."""
     return re.compile(rf"(?<![\w-]){re.escape(secret)}(?![\w-])")

@@ -8,6 +8,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from common.overrides import EVERYTHING, Overrides, TokenOverrides
 from common.policy import Policy
+from common.request_secrets import RequestSecret, Target
 
 Prefix = Literal["assistant", "prefix", "continue_final_message", "note"]
 """How a server is asked to go on from a text: see docs/settings.md."""
@@ -60,6 +61,7 @@ class Settings(BaseSettings):
     meta_info: bool = False
     agora_metadata: dict[str, Any] | bool = False
     secrets: dict[str, SecretStr] = {}
+    request_secrets: dict[str, tuple[Target, ...] | RequestSecret] = {}
     caila_url: str = "https://caila.io/api/adapters/openai"
 
     full_prefix: Prefix = "assistant"

@@ -66,10 +66,21 @@ class UrlGuard:
         if ":" in host or host.replace(".", "").isdigit():
             self.check_address(host, port or 0, host)
 
+    def vouches(self, url: str) -> bool:
+        """Whether the operator has named the URL's host."""
+        try:
+            parsed = URL(url)
+            return bool(parsed.host) and self._names(parsed.host or "", parsed.port or 0)
+        except (ValueError, IndexError):
+            return False
+
+    def _names(self, host: str, port: int) -> bool:
+        name = f"[{host}]" if ":" in host else host
+        return bool({name.lower(), f"{name}:{port}".lower()} & self._allowed)
+
     def check_address(self, host: str, port: int, address: str) -> None:
         """Raises BlockedUrl if a connection to this host must not go to this address."""
-        name = f"[{host}]" if ":" in host else host
-        if {name.lower(), f"{name}:{port}".lower()} & self._allowed:
+        if self._names(host, port):
             return
         if not is_public(address):
             raise BlockedUrl("the host's address is not a public one, nor in FAST_REPLY_ALLOWED_HOSTS")

@@ -12,12 +12,13 @@ from pydantic import SecretStr
 from common import credentials
 from common.credentials import Credentials
 from common.keys import TurnRef
-from common.named_server import NamedServer, fill_in
+from common.named_server import NamedServer, fill_in, shows
 from common.profiles import Profile, Upstream
 from common.seal import seal_of
 from common.settings import Settings
 from common.stores import STORE_ERRORS, Stores
 from common.tenants.directory import Directory
+from common.url_guard import UrlGuard
 from workers.providers.base import UpstreamError
 
 logger = logging.getLogger(__name__)
@@ -34,6 +35,7 @@ class Servers:
         self._settings = settings
         self._stores = stores
         self._seal = seal_of(settings)
+        self._guard = UrlGuard(settings.allowed_hosts)
 
     async def find(self, turn: TurnRef, name: str, lane: str, asked: dict[str, Any]) -> list[Upstream]:
         """Who is asked on a lane, one after the other as they fail. Raises UpstreamError."""
@@ -67,14 +69,18 @@ class Servers:
             raise UpstreamError(
                 "unknown_secret", "this worker doesn't know the request's secret", faulty=False
             )
+        caila = self._settings.caila_url
+        sealed = await self._open(turn) if server.sealed or server.query else Credentials()
+        values = {**server.headers, **sealed.headers} if server.url else {"Authorization": server.secret}
+        # Looked at again: what was allowed as the turn began may not be any more.
+        shown = [name for name, value in values.items() if shows(value, server.secret)]
+        place, vouched = (server.url, self._guard.vouches(server.url)) if server.url else (caila, True)
+        if server.secret and not (tenant and tenant.may_send(server.secret, place, shown, vouched=vouched)):
+            raise UpstreamError("unknown_secret", "the request's secret is not for this server", faulty=False)
         if not server.url:
             # Without a scheme: https://docs.caila.io/en/api/rest/openai-api
             plain = (("Authorization", secret),)
-            return Upstream(
-                self._settings.caila_url, SecretStr(secret), model, headers=plain, tenant=turn.session.tenant
-            )
-        sealed = await self._open(turn) if server.sealed or server.query else Credentials()
-        values = {**server.headers, **sealed.headers}
+            return Upstream(caila, SecretStr(secret), model, headers=plain, tenant=turn.session.tenant)
         headers = tuple((name, fill_in(value, server.secret, secret)) for name, value in values.items())
         url, whole = _address(f"{server.url}?{sealed.query}" if sealed.query else server.url)
         return Upstream(

@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 
 from api import admin_examples as examples
-from api.admin import SecretWish, listed, read, secret_view, uses_of
+from api.admin import SecretWish, listed, read, secret_view, uses_of, with_secret, without_secret
 from api.admin_shapes import Resealed, SecretList, SecretView
 from api.administration import Administration
 from api.answers import Deleted
@@ -48,7 +48,10 @@ async def list_secrets(request: Request, who: TenantAdmin, tenant: TenantPath) -
 async def put_secret(
     request: Request, who: TenantAdmin, tenant: TenantPath, name: SecretPath
 ) -> dict[str, Any]:
-    """Put a secret, in place of the one of its name. It rests sealed."""
+    """Put a secret, in place of the one of its name. It rests sealed.
+
+    Profiles have it sent to its `origins` only: to where it is used now, else first, where none are named.
+    """
     admin = Administration(request, who)
     wish = read(SecretWish, await admin.body())
     sealed = admin.seal().write(wish.value.get_secret_value())
@@ -56,7 +59,7 @@ async def put_secret(
     def change(now: TenantConfig) -> TenantConfig:
         if name not in now.secrets and len(now.secrets) >= _MOST_SECRETS:
             raise BadRequest(f"there are {_MOST_SECRETS} secrets", code="too_many_secrets")
-        return now.model_copy(update={"secrets": {**now.secrets, name: sealed}})
+        return with_secret(now, name, sealed, wish.origins)
 
     config = await admin.change(tenant, "secret.put", change, target=name, part=lambda config: None)
     return secret_view(name, config)
@@ -81,8 +84,7 @@ async def delete_secret(
             raise NotFound("there is no such secret", code="secret_not_found", param="name")
         if uses := uses_of(name, now):
             raise Conflict(f"{', '.join(uses)} refers to it", code="secret_in_use", param="name")
-        rest = {each: sealed for each, sealed in now.secrets.items() if each != name}
-        return now.model_copy(update={"secrets": rest})
+        return without_secret(now, name)
 
     admin = Administration(request, who)
     await admin.change(tenant, "secret.deleted", change, target=name, part=lambda config: None)

@@ -176,7 +176,7 @@ async def put_profile(
     def change(now: TenantConfig) -> TenantConfig:
         if profile not in now.profiles and len(now.profiles) >= _MOST_PROFILES:
             raise BadRequest(f"there are {_MOST_PROFILES} profiles", code="too_many_profiles")
-        return with_profile(now, profile, body, admin.guard)
+        return with_profile(now, profile, body, admin.guard, by_operator=who.is_operator)
 
     config = await admin.change(
         tenant, "profile.put", change, target=profile, part=lambda config: config.profiles.get(profile)

@@ -21,6 +21,7 @@ from pydantic import (
 
 from common.overrides import Overrides, TokenOverrides
 from common.policy import AS_STORED, Policy
+from common.request_secrets import RequestSecret, Target
 from common.settings import Prefix
 
 Scope = Literal["chat", "read", "admin"]
@@ -77,7 +78,14 @@ def _sound_secret(value: str, info: ValidationInfo) -> str:
 
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-Host = Annotated[str, Field(pattern=r"^[a-z0-9.-]+$", max_length=253)]
+BoundTo = Annotated[
+    str,
+    Field(
+        pattern=r"^(?:https?://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?|(?:anthropic|ernie|yandex)://)$",
+        max_length=300,
+    ),
+]
+"""Where a profile may have a secret sent: an origin, or a dialect's own server, `anthropic://`."""
 Origin = Annotated[str, Field(pattern=r"^https?://[A-Za-z0-9.-]+(:\d{1,5})?$")]
 ProfileName = Annotated[str, AfterValidator(_known_profile)]
 SecretName = Annotated[str, AfterValidator(_known_secret)]
@@ -155,7 +163,8 @@ class Limits(_Part):
 class TenantConfig(_Part):
     """A tenant, but for its keys. `secrets`: by name, sealed with the deployment's key.
 
-    `request_secrets`: those that an `llmRequest` may name, and the hosts to which it may have them sent.
+    `request_secrets`: those that an `llmRequest` may name, and where it may have them sent.
+    `secret_origins`: where profiles may have each sent.
     """
 
     name: str = Field(default="", max_length=200)
@@ -164,7 +173,8 @@ class TenantConfig(_Part):
     profiles: dict[Name, ProfileConfig] = {}
     limits: Limits = Limits()
     secrets: dict[Name, WrittenSecret] = {}
-    request_secrets: dict[SecretName, tuple[Host, ...]] = {}
+    request_secrets: dict[SecretName, tuple[Target, ...] | RequestSecret] = {}
+    secret_origins: dict[SecretName, tuple[BoundTo, ...]] = {}
 
 
 class KeyParts(_Part):

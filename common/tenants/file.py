@@ -16,6 +16,7 @@ from common.seal import MARK, Seal, seal_of
 from common.settings import Settings
 from common.tenants.checks import blocked_urls_of
 from common.tenants.config import KeyConfig, KeyParts, ProfileConfig, mistakes, read_tenant
+from common.tenants.origins import strays
 from common.tenants.texts import Texts
 from common.url_guard import UrlGuard
 
@@ -160,6 +161,7 @@ class _Reading:
         try:
             config = read_tenant({k: v for k, v in fields.items() if k != "keys"}, self._file.wrong_with)
             self._tenants[name] = config.model_dump_json(exclude_defaults=True).encode()
+            self._mistakes += [f"{path}.{line}" for line in strays(config)]
         except ValidationError as error:
             self._note(path, error)
         self._check_urls(f"{path}.profiles", fields.get("profiles"))

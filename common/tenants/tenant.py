@@ -1,6 +1,7 @@
 """A tenant as the processes use it: profiles with opened secrets, limits."""
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from pydantic import SecretStr
@@ -9,7 +10,10 @@ from common.errors import NotFound
 from common.keys import DEFAULT_TENANT
 from common.profiles import DEFAULT_PROFILE, Memory, Profile, Upstream, Webhook, profile_of
 from common.settings import Settings
-from common.tenants.config import Limits, ProfileConfig, TenantConfig, UpstreamConfig
+from common.tenants.config import Limits, TenantConfig, UpstreamConfig
+from common.tenants.origins import NOWHERE, Grant, grant_of, may_go, origin_of, strays
+
+logger = logging.getLogger(__name__)
 
 _NO_SECRET = SecretStr("")
 
@@ -18,15 +22,15 @@ _NO_SECRET = SecretStr("")
 class Tenant:
     """One tenant. `passes_models`: a model that is no profile's name is the default profile's server's.
 
-    `request_secrets`: hosts to which requests may have a secret sent, None for any; where there are none at
-    all, every secret may go anywhere.
+    `request_secrets`: where requests may have a secret sent, None for any server; where there are none at
+    all, every secret may go to any.
     """
 
     id: str
     profiles: Mapping[str, Profile]
     default_profile: str
     secrets: Mapping[str, SecretStr] = field(default_factory=dict, repr=False)
-    request_secrets: Mapping[str, frozenset[str] | None] | None = None
+    request_secrets: Mapping[str, Grant | None] | None = None
     limits: Limits = field(default_factory=Limits)
     passes_models: bool = False
     disabled: bool = False  # its keys open nothing
@@ -53,14 +57,19 @@ class Tenant:
             return self.profiles[self.default_profile], model
         raise NotFound("there is no such model", code="model_not_found", param="model")
 
-    def may_send(self, secret: str, host: str) -> bool:
-        """Whether there is such a secret, and a request may have it sent to this host."""
+    def may_send(self, secret: str, url: str, headers: Iterable[str], *, vouched: bool = False) -> bool:
+        """Whether there is such a secret, and a request may have it sent to this server in these headers.
+
+        `vouched`: the operator has named the server; else what may go to any goes over HTTPS alone.
+        """
         if not self.secrets.get(secret, _NO_SECRET).get_secret_value():
             return False
-        if self.request_secrets is None:
-            return True
-        hosts = self.request_secrets.get(secret, frozenset())
-        return hosts is None or host.lower() in hosts
+        grants = self.request_secrets
+        grant = None if grants is None else grants.get(secret, NOWHERE)
+        origin = origin_of(url)
+        if grant is None:
+            return vouched or origin.startswith("https://")
+        return grant.allows(origin, headers)
 
     @property
     def cors_origins(self) -> frozenset[str]:
@@ -71,30 +80,45 @@ class Tenant:
 def default_tenant(settings: Settings) -> Tenant:
     """The tenant of a deployment that has configured none, from the environment."""
     profile = profile_of(settings)
-    return Tenant(DEFAULT_TENANT, {profile.name: profile}, profile.name, settings.secrets, passes_models=True)
+    return Tenant(
+        DEFAULT_TENANT,
+        {profile.name: profile},
+        profile.name,
+        settings.secrets,
+        {name: grant_of(grant) for name, grant in settings.request_secrets.items()} or None,
+        passes_models=True,
+    )
 
 
 def build_tenant(name: str, config: TenantConfig, secrets: Mapping[str, SecretStr]) -> Tenant:
     """A configured tenant with its secrets opened."""
-    profiles = {each: _profile(name, each, profile, secrets) for each, profile in config.profiles.items()}
-    hosts: dict[str, frozenset[str] | None] = {
-        secret: frozenset(allowed) for secret, allowed in config.request_secrets.items()
+    profiles = {each: _profile(name, each, config, secrets) for each in config.profiles}
+    for line in strays(config):
+        logger.error(
+            "a secret is kept from a server", extra={"tenant": name, "field": line.partition(":")[0]}
+        )
+    grants: dict[str, Grant | None] = {
+        secret: grant_of(each) for secret, each in config.request_secrets.items()
     }
     default = config.default_profile or next(iter(profiles), "")
-    return Tenant(name, profiles, default, secrets, hosts, config.limits, disabled=config.disabled)
+    return Tenant(name, profiles, default, secrets, grants, config.limits, disabled=config.disabled)
 
 
-def _profile(tenant: str, name: str, config: ProfileConfig, secrets: Mapping[str, SecretStr]) -> Profile:
+def _profile(tenant: str, name: str, whole: TenantConfig, secrets: Mapping[str, SecretStr]) -> Profile:
+    def upstream(each: UpstreamConfig) -> Upstream:
+        return _upstream(tenant, each, secrets if may_go(whole, each) else {})
+
+    config = whole.profiles[name]
     draft, memory, hook = config.draft, config.memory, config.webhook
     return Profile(
         name=name,
         policy=config.policy,
-        full=_upstream(tenant, config.full, secrets),
+        full=upstream(config.full),
         full_prompt=config.prompt,
-        draft=_upstream(tenant, draft, secrets) if draft else None,
+        draft=upstream(draft) if draft else None,
         draft_prompt=draft.prompt if draft else "",
         draft_params={"max_tokens": draft.max_tokens, "temperature": draft.temperature} if draft else {},
-        fallbacks=tuple(_upstream(tenant, each, secrets) for each in config.fallbacks),
+        fallbacks=tuple(map(upstream, config.fallbacks)),
         memory=Memory(memory.mode, memory.max_messages, int(memory.expiry_hours * 3_600_000)),
         record=config.record,
         cors_origins=config.cors_origins,

@@ -151,7 +151,7 @@ class Tour:
         self.operate("PUT", f"/tenants/{TENANT}/limits", json=limits)
         whole = self.operate("GET", f"/tenants/{TENANT}").json()
         whole = {name: whole[name] for name in ("name", "profiles", "limits")}
-        sent = {"PHONE": ["127.0.0.1"]}
+        sent = {"PHONE": {"origins": [self._stack.simulator.url, self._leaky]}}
         self.operate("PUT", f"/tenants/{TENANT}", json={**whole, "request_secrets": sent})
         made = self.operate(
             "POST", f"/tenants/{TENANT}/keys", json={"name": "k", "scopes": ["chat", "read", "admin"]}

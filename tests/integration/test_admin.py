@@ -184,6 +184,43 @@ async def test_secrets_are_told_by_name_alone(valkey: Backend) -> None:
         assert error(await client.delete(secret, headers=admin)) == (404, "secret_not_found", "name")
 
 
+@in_loop
+async def test_a_secret_goes_on_to_where_it_went_whoever_changes_a_profile(valkey: Backend) -> None:
+    async with operating(valkey) as client:
+        admin, secret = bearer(await made(client)), f"{ACME}/secrets/MODELS"
+        await client.put(secret, json={"value": SECRET}, headers=admin)
+        mine = {"full": {**MODEL, "secret": "MODELS"}}
+        assert (await client.put(f"{ACME}/profiles/a", json=mine, headers=admin)).is_success
+        theirs = {"full": {**MODEL, "base_url": "https://thief.example/v1", "secret": "MODELS"}}
+        for path in ("a", "b"):
+            refused = await client.put(f"{ACME}/profiles/{path}", json=theirs, headers=admin)
+            assert error(refused) == (400, "invalid_configuration", f"profiles.{path}.full.secret")
+        assert "a" in [row["id"] for row in (await client.get(f"{ACME}/profiles")).json()["data"]]
+        await client.delete(f"{ACME}/profiles/a", headers=admin)  # which makes it no freer
+        await client.put(f"{ACME}/profiles/z", json={"full": MODEL}, headers=admin)
+        refused = await client.put(f"{ACME}/profiles/a", json=theirs, headers=admin)
+        assert error(refused)[0] == 400
+        # Who knows the value says where it may go.
+        wish = {"value": SECRET, "origins": ["https://thief.example", "anthropic://"]}
+        put = await client.put(secret, json=wish, headers=admin)
+        assert put.json()["origins"] == wish["origins"]
+        assert (await client.put(f"{ACME}/profiles/a", json=theirs, headers=admin)).is_success
+        wrong = {"value": SECRET, "origins": ["https://other.example"]}
+        assert (
+            error(await client.put(secret, json=wrong, headers=admin))[0] == 400
+        )  # a profile uses it elsewhere
+        for odd in (["thief.example/v1"], ["ftp://x"], [], "https://x", ["litellm://"], ["https://u@x"]):
+            refused = await client.put(secret, json={"value": SECRET, "origins": odd}, headers=admin)
+            assert refused.status_code == 400, odd
+        # The operator moves servers without knowing a value.
+        moved = {"full": {**MODEL, "base_url": "https://new.example/v1", "secret": "MODELS"}}
+        assert (await client.put(f"{ACME}/profiles/a", json=moved)).is_success
+        (row,) = (await client.get(f"{ACME}/secrets")).json()["data"]
+        assert "https://new.example" in row["origins"]
+        whole = (await client.get(ACME)).json()
+        assert (await client.put(ACME, json=whole)).is_success
+
+
 @pytest.mark.parametrize("value", ["", "two\nlines", "ключ", 7, None])
 @in_loop
 async def test_a_secret_that_fits_no_header_is_refused(valkey: Backend, value: Any) -> None:

@@ -292,8 +292,12 @@ async def test_a_default_tenant_without_profiles_has_the_environments(valkey: Ba
             "CAILA": "c-1",
             "CRM": "crm-1",
         }
-        assert default.may_send("CAILA", "any.example") and directory.key("k1") and not directory.open
-        assert not default.may_send("MODELS", "any.example"), (
+        assert (
+            default.may_send("CAILA", "https://any.example", ())
+            and directory.key("k1")
+            and not directory.open
+        )
+        assert not default.may_send("MODELS", "https://any.example", ()), (
             "a configured one goes where it says, or nowhere"
         )
         await store.put_tenant("default", acme())

@@ -113,7 +113,7 @@ class Gateway:
 
     async def set_up(self, **profile: Any) -> None:
         """Have the tenant with this one profile, as if no door had looked at its URLs."""
-        sent = {"KEY": ["127.0.0.1", "front.example", *NAMES]}
+        sent = {"KEY": [f"http://{self.place(name)}" for name in ("127.0.0.1", *NAMES)]}
         secrets = {"KEY": SEAL.write("sk-planted")}
         self.profiles += 1
         profiles = {f"p{self.profiles}": {"full": GOOD, **profile}}  # workers look for a new one at once
