@@ -36,11 +36,14 @@ class Function(_Shape):
 
 
 class ToolCall(_Shape):
-    """A call of one of the request's tools."""
+    """A call of one of the request's tools, with all that its model's server says of it.
+
+    A custom tool's (`type` `custom`) has `custom`, with `name` and `input`, in place of `function`.
+    """
 
     id: str
-    type: Literal["function"]
-    function: Function
+    type: str
+    function: Function | None = None
 
 
 class SpokenAudio(_Shape):

@@ -162,5 +162,4 @@ def call_delta(called: Called) -> dict[str, Any]:
 
 def whole_call(called: Called) -> dict[str, Any]:
     """One whole tool call as a message holds it."""
-    function = {"name": called.call.name, "arguments": called.call.arguments}
-    return {"id": called.call.id, "type": "function", "function": function}
+    return called.call.whole()

@@ -53,7 +53,7 @@ def read_history(entries: list[Entry]) -> History:
         releases += fold.feed(event, entry.ms - entries[0].ms)
         if isinstance(event, TurnInterrupted) and event.turn == started.turn and event.heard >= 0:
             heard = event.heard  # also of a turn that was over: the caller was still listening
-    calls = tuple(_call(release) for release in releases if isinstance(release, Called))
+    calls = tuple(release.call.whole() for release in releases if isinstance(release, Called))
     return History(started.request["messages"], _said(releases, heard), calls)
 
 
@@ -67,11 +67,6 @@ def _said(releases: list[Release], heard: int | None) -> str:
             if release.lane != "filler":
                 words.append(text)
     return "".join(words).strip()
-
-
-def _call(called: Called) -> Message:
-    function = {"name": called.call.name, "arguments": called.call.arguments}
-    return {"id": called.call.id, "type": "function", "function": function}
 
 
 def _is_system(message: Message) -> bool:

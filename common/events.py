@@ -64,7 +64,10 @@ class Delta:
 
 @dataclass(frozen=True, slots=True)
 class ToolPart:
-    """A part of a tool call: `index` says which call, `at` the offset in its arguments."""
+    """A part of a tool call: `index` says which call, `at` the offset in its arguments.
+
+    `rest`: what the call has besides, and its `type` where it is no function's; of two the later counts.
+    """
 
     turn: str
     lane: Lane
@@ -75,6 +78,7 @@ class ToolPart:
     name: str
     arguments: str
     ms: int
+    rest: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

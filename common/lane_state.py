@@ -10,11 +10,20 @@ from common.sentences import Sentences
 
 @dataclass(slots=True)
 class ToolCall:
-    """One tool call as it grows."""
+    """One tool call as it grows. `rest`: what its model's server says of it besides."""
 
     id: str = ""
     name: str = ""
     arguments: str = ""
+    rest: dict[str, Any] = field(default_factory=dict)
+
+    def whole(self) -> dict[str, Any]:
+        """The call as a message holds it, with all that its server said: a second round needs it."""
+        if self.rest.get("type") == "custom":
+            body = {"name": self.name, "input": self.arguments}
+            return with_more({"id": self.id, "type": "custom", "custom": body}, self.rest)
+        body = {"name": self.name, "arguments": self.arguments or "{}"}
+        return with_more({"id": self.id, "type": "function", "function": body}, self.rest)
 
 
 @dataclass(slots=True)
@@ -85,9 +94,20 @@ class LaneState:
         call = self.calls.setdefault(event.index, ToolCall())
         call.id = call.id or event.id
         call.name = call.name or event.name
+        if event.rest:
+            call.rest = with_more(call.rest, event.rest)
         known = len(call.arguments) - event.at
         if 0 <= known < len(event.arguments):
             call.arguments += event.arguments[known:]
+
+
+def with_more(rest: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
+    """What a call has besides, with more of it: objects are joined, all else is replaced."""
+    joined = dict(rest)
+    for key, value in more.items():
+        old = joined.get(key)
+        joined[key] = {**old, **value} if isinstance(old, dict) and isinstance(value, dict) else value
+    return joined
 
 
 def usage_of(lanes: dict[str, LaneState]) -> dict[str, Any]:

@@ -91,9 +91,9 @@ class Masks:
             case Delta():
                 return replace(event, text=self._cut(self.texts[event.lane], event.at, event.text))
             case ToolPart():
-                return replace(
-                    event, arguments=self._cut(self.calls[_call(event)], event.at, event.arguments)
-                )
+                arguments = self._cut(self.calls[_call(event)], event.at, event.arguments)
+                rest = _change_strings(event.rest, (), lambda _, text: mask(text, self.digit))
+                return replace(event, arguments=arguments, rest=rest)
             case Extra():
                 counted = self.extras[event.lane]
                 void = {"index": event.choice.get("index", 0), "delta": {}}

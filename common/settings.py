@@ -69,6 +69,7 @@ class Settings(BaseSettings):
     full_max_streams: int = Field(0, ge=0)
     draft_max_streams: int = Field(0, ge=0)
     fallbacks: tuple[FallbackModel, ...] = ()
+    thinking_models: tuple[str, ...] = ("deepseek-r1", "qwq", "-thinking")
     policy: Policy = Policy()
     overrides: Overrides = EVERYTHING
     token_overrides: TokenOverrides = TokenOverrides()
@@ -93,6 +94,7 @@ class Settings(BaseSettings):
     turn_lease_s: float = 5.0
 
     connect_timeout_s: float = 3.0
+    keep_alive_s: float = Field(4.0, gt=0)
     first_token_timeout_s: float = 20.0
     next_token_timeout_s: float = 15.0
     breaker_failures: int = Field(5, ge=0)

@@ -3,14 +3,15 @@
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Sequence
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from typing import Any
 
 import aiohttp
 import httpx
 from aiohttp.abc import AbstractResolver, ResolveResult
-from httpx_aiohttp import AiohttpTransport
 from yarl import URL
+
+from common.kept_connections import KEEP_S, KeptTransport, no_cookies
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 """The addresses of a host, for a connection to a port of it. Raises OSError."""
@@ -117,15 +118,14 @@ async def ask_dns(host: str, port: int) -> Sequence[str]:
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
-class _Transport(AiohttpTransport):
+class _Transport(KeptTransport):
     """Looks at every request's URL before it is sent."""
 
-    def __init__(self, guard: UrlGuard, resolve: Resolve) -> None:
-        def session() -> aiohttp.ClientSession:
-            connector = aiohttp.TCPConnector(limit=0, resolver=_Resolver(guard, resolve))
-            return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+    def __init__(self, guard: UrlGuard, resolve: Resolve, keep_s: float) -> None:
+        def connector(**kept: Any) -> aiohttp.TCPConnector:
+            return aiohttp.TCPConnector(limit=0, resolver=_Resolver(guard, resolve), **kept)
 
-        super().__init__(client=session)
+        super().__init__(connector, keep_s)
         self._guard = guard
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -134,13 +134,13 @@ class _Transport(AiohttpTransport):
 
 
 def open_guarded_client(
-    allowed: Sequence[str], timeout_s: float, resolve: Resolve = ask_dns
+    allowed: Sequence[str], timeout_s: float, resolve: Resolve = ask_dns, *, keep_s: float = KEEP_S
 ) -> httpx.AsyncClient:
     """An HTTP client that opens only public URLs and `allowed` hosts, and follows no redirects.
 
     Raises BlockedUrl for others, and httpx.HTTPError as any client.
     """
-    transport = _Transport(UrlGuard(allowed), resolve)
-    # One tenant's cookies must not go along with another's request: none are kept.
-    cookies = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
-    return httpx.AsyncClient(transport=transport, timeout=timeout_s, follow_redirects=False, cookies=cookies)
+    transport = _Transport(UrlGuard(allowed), resolve, keep_s)
+    return httpx.AsyncClient(
+        transport=transport, timeout=timeout_s, follow_redirects=False, cookies=no_cookies()
+    )

@@ -19,7 +19,7 @@ from workers.providers.exchange import garbled
 from workers.publisher import LaneWriter
 from workers.upstreams import Upstreams
 
-_USAGE_WAIT_S = 1.0
+_USAGE_WAIT_S = 3.0  # after an answer's end; a server that doesn't close ends a turn so much later
 _MOST_BYTES = 32 * 1_048_576  # of a lane's answer, all that is not spoken too
 _MOST_CALLS = 10_000
 _FINISH_REASONS = ("stop", "length", "tool_calls", "content_filter")
@@ -54,6 +54,8 @@ class Asker:
         self._answer = answer
         self._on_first = on_first  # called when the first model asked says its first word, or is given up
         self._heard = False
+        self._ended_alone = True  # the word for the end came by itself, as it does where it means so
+        self._spoke_on = False  # behind the word for its end
 
     async def ask(self, upstreams: list[Upstream], started: TurnStarted, before: str) -> None:
         """Ask each in turn until one ends its answer; the next goes on from what was said.
@@ -62,7 +64,8 @@ class Asker:
         """
         writer, answer = self._writer, self._answer
         for upstream in upstreams:
-            answer.error, self._heard = None, False
+            answer.error, answer.reason, self._heard = None, "", False
+            self._ended_alone, self._spoke_on = True, False
             answer.tried.append(upstream.model)
             said = before + join(before, writer.state.text, goes_on=True)
             if said.isspace():
@@ -105,11 +108,13 @@ class Asker:
                         self._heard = True
                         self._upstreams.spoke(upstream)
                         self._first()
+                    self._doubt_end(piece)
                     self._write(piece)
-                    if answer.reason:
-                        watchdog.expect_within(_USAGE_WAIT_S)
-                    elif self._heard:
-                        watchdog.expect_within(self._settings.next_token_timeout_s)
+                    if self._heard:
+                        ended = answer.reason and self._ended_alone and not self._spoke_on
+                        watchdog.expect_within(
+                            _USAGE_WAIT_S if ended else self._settings.next_token_timeout_s
+                        )
         except TimeoutError:
             if not answer.reason:  # after the answer's end only its usage is missing
                 code = "upstream_stalled" if self._heard else "upstream_first_token_timeout"
@@ -117,15 +122,22 @@ class Asker:
                     self._first()  # so long it was waited for, at least
                 answer.error = UpstreamError(code, "the model's server fell silent")
         except UpstreamError as error:
-            if not answer.reason:
+            if not answer.reason or self._spoke_on:
                 answer.error = error
+
+    def _doubt_end(self, piece: Piece) -> None:
+        """Some servers say with each piece that the answer ends: their word is no end, only their silence."""
+        if isinstance(piece, Finish):
+            self._ended_alone = piece.alone
+        elif self._answer.reason and _is_heard(piece):
+            self._spoke_on = True
 
     def _write(self, piece: Piece) -> None:
         writer, answer = self._writer, self._answer
         if isinstance(piece, str):
             writer.say(piece)
         elif isinstance(piece, ToolPiece):
-            writer.call(piece.index, piece.id, piece.name, piece.arguments)
+            writer.call(piece.index, piece.id, piece.name, piece.arguments, piece.rest)
         elif isinstance(piece, Other):
             writer.add(piece.choice)
         elif isinstance(piece, Finish):

@@ -13,10 +13,10 @@ from typing import Any, cast
 import aiohttp
 import httpx
 import uvloop
-from httpx_aiohttp import AiohttpTransport
 
 from common.archive import open_archive
 from common.fair_queue import share_of
+from common.kept_connections import KeptTransport, no_cookies
 from common.keys import Lane
 from common.logs import set_up_logs
 from common.memory import freeze_start_up
@@ -48,7 +48,6 @@ from workers.telling import Teller
 
 _HAND_OVER_S = 3.0
 _LONGEST_TURN_S = 3_660.0  # the policy's longest deadline, and a minute
-_WARM_S = 300.0
 
 
 def worker_id() -> str:
@@ -59,13 +58,13 @@ def worker_id() -> str:
 def open_client(settings: Settings) -> httpx.AsyncClient:
     """The HTTP client to the models: connections are kept warm; silence is the lane's to judge."""
 
-    def session() -> aiohttp.ClientSession:
+    def connector(**kept: Any) -> aiohttp.TCPConnector:
         # No limit but the worker's slots: by default the connector would stop at 100 streams.
-        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=_WARM_S)
-        return aiohttp.ClientSession(connector=connector)
+        return aiohttp.TCPConnector(limit=0, **kept)
 
     timeout = httpx.Timeout(None, connect=settings.connect_timeout_s)
-    return httpx.AsyncClient(transport=AiohttpTransport(client=session), timeout=timeout)
+    transport = KeptTransport(connector, settings.keep_alive_s)
+    return httpx.AsyncClient(transport=transport, timeout=timeout, cookies=no_cookies())
 
 
 async def work(settings: Settings, lane: Lane) -> None:
@@ -76,7 +75,9 @@ async def work(settings: Settings, lane: Lane) -> None:
     async with (
         open_stores(settings) as stores,
         open_client(settings) as client,
-        open_guarded_client(settings.allowed_hosts, _silence_s(settings)) as guarded,
+        open_guarded_client(
+            settings.allowed_hosts, _silence_s(settings), keep_s=settings.keep_alive_s
+        ) as guarded,
         open_guarded_client(settings.allowed_hosts, TELLING_TIMEOUT_S) as telling,
     ):
         await _first_contact(stores, stopping)
@@ -131,7 +132,7 @@ def _open_models(
     publisher, indexes = Publisher(stores), Indexes(stores)
     search = SearchService(settings, client) if settings.search_url else indexes
     retrieval = Retrieval(settings, stores, search)
-    provider = Providers(client, guarded, stores, seal_of(settings))
+    provider = Providers(client, guarded, stores, seal_of(settings), settings.thinking_models)
     lanes = LaneRunner(settings, stores, directory, provider, publisher, running, retrieval)
     indexing = [indexes.run()] if running.lane == "full" and search is indexes else []
     return lanes.run_lane, [publisher.run(), *indexing]

@@ -13,7 +13,7 @@ from typing import Any
 from common import keys
 from common.events import Delta, Event, Extra, LaneFinished, LaneStarted, ToolPart
 from common.keys import JobRef
-from common.lane_state import LaneState
+from common.lane_state import LaneState, with_more
 from common.log import append, read_turn
 from common.stores import STORE_ERRORS, Stores
 
@@ -59,11 +59,15 @@ class LaneWriter:
         self.state.text += text
         self._publisher.wake(self)
 
-    def call(self, index: int, call_id: str, name: str, arguments: str) -> None:
+    def call(
+        self, index: int, call_id: str, name: str, arguments: str, rest: dict[str, Any] | None = None
+    ) -> None:
         """Append a part of a tool call."""
         known = self.state.calls.get(index)
         at = len(known.arguments) if known else 0
-        part = ToolPart(index=index, at=at, id=call_id, name=name, arguments=arguments, **self._here())
+        part = ToolPart(
+            index=index, at=at, id=call_id, name=name, arguments=arguments, rest=rest or {}, **self._here()
+        )
         self.state.take(part)
         self._keep(part)
 
@@ -119,7 +123,9 @@ def _stands(part: ToolPart | Extra, known: LaneState) -> bool:
     if isinstance(part, Extra):
         return part.number < len(known.extras)
     call = known.calls.get(part.index)
-    return call is not None and part.at + len(part.arguments) <= len(call.arguments)
+    if call is None or part.at + len(part.arguments) > len(call.arguments):
+        return False
+    return with_more(call.rest, part.rest) == call.rest
 
 
 Written = tuple[LaneWriter, list[Event]]

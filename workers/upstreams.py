@@ -68,7 +68,7 @@ class Upstreams:
                 self._held.discard((name, str(job)))
                 self._later(self._leave(name, job))
             if trial:
-                self._later(self._end_trial(name))
+                self._later(self._end_trial(name, job))
 
     def spoke(self, upstream: Upstream) -> None:
         """It answers: whatever it failed at before is forgotten."""
@@ -96,32 +96,57 @@ class Upstreams:
 
     async def _enter(self, upstream: Upstream, name: str, job: JobRef, give_up_s: float) -> bool:
         """Wait until it may be asked; whether that is the trial of a broken one."""
-        loop = asyncio.get_running_loop()
-        while True:
-            now_ms = self._stores.queue_clock.now_ms()
-            if self._broken.get(name, 0) > now_ms:
-                raise _broken()
-            pause_s = max(self._busy.get(name, 0) - now_ms, 0) / 1000
-            try:
-                if not pause_s:
-                    trial = name in self._broken and await self._try(name)
-                    if not upstream.max_streams or await self._take(upstream.max_streams, name, job):
+        trial = tried = False
+        try:
+            while True:
+                if self._broken.get(name, 0) > self._stores.queue_clock.now_ms():
+                    raise _broken()
+                if not (pause_s := self._busy_s(name)):
+                    if name in self._broken and not trial:
+                        tried = True
+                        trial = await self._try(name, job)
+                    if trial == tried and await self._has_room(upstream, name, job):
                         return trial
-                    if trial:
-                        self._later(self._end_trial(name))
-            except STORE_ERRORS as error:  # whoever has no fallback tries again
-                logger.warning("could not count an upstream's streams", extra={"error": type(error).__name__})
-            pause_s = pause_s or _LOOK_S
-            if loop.time() + pause_s > give_up_s:
-                raise UpstreamError("upstream_busy", "the model's server has as much to do as it may")
-            await asyncio.sleep(pause_s)
+                pause_s = pause_s or _LOOK_S
+                if asyncio.get_running_loop().time() + pause_s > give_up_s:
+                    raise UpstreamError("upstream_busy", "the model's server has as much to do as it may")
+                await asyncio.sleep(pause_s)
+        except BaseException:  # also where it may have been taken on, and nobody heard of it
+            if tried:
+                self._later(self._end_trial(name, job))
+            raise
 
-    async def _try(self, name: str) -> bool:
-        """Take on the trial of a broken upstream; raises UpstreamError where somebody else has."""
-        for_ms = int(self._settings.first_token_timeout_s * 1000)
-        if not await self._stores.queue.set(keys.upstream_trial(name), b"1", nx=True, px=for_ms):
+    def _busy_s(self, name: str) -> float:
+        """How long it is still to be left alone."""
+        return max(self._busy.get(name, 0) - self._stores.queue_clock.now_ms(), 0) / 1000
+
+    async def _try(self, name: str, job: JobRef) -> bool:
+        """Take on the trial of a broken upstream; raises UpstreamError where somebody else has.
+
+        False where the store can't be asked: whoever has no fallback tries again.
+        """
+        for_ms, key = int(self._settings.first_token_timeout_s * 1000), keys.upstream_trial(name)
+
+        def try_(pipe: Pipe) -> None:
+            pipe.set(key, str(job), nx=True, px=for_ms)
+            pipe.get(key)  # it may be ours already: taken on, with the reply lost
+
+        try:
+            _, whose = await self._stores.on_queue.run(try_)
+        except STORE_ERRORS as error:
+            logger.warning("could not try a broken upstream", extra={"error": type(error).__name__})
+            return False
+        if whose is None or whose.decode() != str(job):
             raise _broken()
         return True
+
+    async def _has_room(self, upstream: Upstream, name: str, job: JobRef) -> bool:
+        """Whether it may have another stream, which is taken then where these are limited."""
+        try:
+            return not upstream.max_streams or await self._take(upstream.max_streams, name, job)
+        except STORE_ERRORS as error:  # whoever has no fallback tries again
+            logger.warning("could not count an upstream's streams", extra={"error": type(error).__name__})
+            return False
 
     async def _take(self, limit: int, name: str, job: JobRef) -> bool:
         """Take one of its streams. Exact: of many who add themselves, only those within the limit stay."""
@@ -170,8 +195,12 @@ class Upstreams:
 
         await self._stores.on_queue.run(mend)
 
-    async def _end_trial(self, name: str) -> None:
-        await self._stores.on_queue.run(lambda pipe: pipe.delete(keys.upstream_trial(name)))
+    async def _end_trial(self, name: str, job: JobRef) -> None:
+        """Let others try, where the trial is this job's."""
+        key = keys.upstream_trial(name)
+        whose = await self._stores.on_queue.run(lambda pipe: pipe.get(key))
+        if whose[0] is not None and whose[0].decode() == str(job):
+            await self._stores.on_queue.run(lambda pipe: pipe.delete(key))
 
     def _later(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(_leniently(work))

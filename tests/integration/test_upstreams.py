@@ -207,6 +207,73 @@ async def _mended(stores: Stores) -> bool:
     )
 
 
+async def broken_upstream(ours: Upstreams, stores: Stores) -> None:
+    """A model that is broken, and may be tried by now."""
+    ours.failed(MODEL, BROKEN)
+    await until(lambda: stores.queue.exists(keys.UPSTREAMS_BROKEN))
+    await ours.settle()
+
+    async def may_be_tried() -> bool:
+        await look(ours, stores)
+        (until_ms,) = ours._broken.values()
+        return until_ms <= stores.queue_clock.now_ms()
+
+    await until(may_be_tried)
+
+
+class Losing:
+    """A store's batcher that loses, once, the replies to what this step asks."""
+
+    def __init__(self, real: Any, step: str) -> None:
+        self._real, self._step, self.lost = real, step, 0
+
+    async def run(self, build: Any) -> Any:
+        replies = await self._real.run(build)
+        if build.__name__ == self._step and not self.lost:
+            self.lost += 1
+            raise ConnectionError("the reply was lost")
+        return replies
+
+
+@pytest.mark.parametrize("step", ["try_", "take"])
+@in_loop
+async def test_a_trial_is_not_locked_out_by_itself(backend: Backend, step: str) -> None:
+    """Whoever has taken it on, and lost the reply or a stream's, goes on with it."""
+    settings = backend.settings(breaker_failures=1, breaker_open_s=0.05, first_token_timeout_s=LONG_S)
+    async with two_workers(settings) as (ours, theirs, stores):
+        await broken_upstream(ours, stores)
+        losing = Losing(stores.on_queue, step)
+        ours._stores = replace(stores, on_queue=losing)
+        async with ours.admit(MODEL, jobs(1)[0], LONG_S):
+            assert losing.lost == 1
+            await look(theirs, stores)
+            with pytest.raises(UpstreamError):
+                async with theirs.admit(MODEL, jobs(2)[1], 0):
+                    pass
+
+
+@in_loop
+async def test_a_trial_that_comes_to_nothing_is_left_to_others(backend: Backend) -> None:
+    """Also one that waits for a stream in vain, or is cancelled as it waits."""
+    settings = backend.settings(breaker_failures=1, breaker_open_s=0.05, first_token_timeout_s=LONG_S)
+    async with two_workers(settings) as (ours, theirs, stores), AsyncExitStack() as held:
+        for each in jobs(4)[2:]:
+            await held.enter_async_context(theirs.admit(MODEL, each, 0))
+        await broken_upstream(ours, stores)
+        one, two = jobs(2)
+        with pytest.raises(UpstreamError) as caught:
+            async with ours.admit(MODEL, one, 0):
+                pass
+        assert caught.value.code == "upstream_busy"
+        await ours.settle()
+        waits = asyncio.create_task(ours.admit(MODEL, two, LONG_S).__aenter__())
+        await until(lambda: stores.queue.exists(keys.upstream_trial(name_of(MODEL))))
+        waits.cancel()
+        await asyncio.gather(waits, return_exceptions=True)
+        await ours.settle()
+        assert not await stores.queue.exists(keys.upstream_trial(name_of(MODEL)))
+
+
 @in_loop
 async def test_what_answers_in_between_is_not_broken(backend: Backend) -> None:
     settings = backend.settings(breaker_failures=2, breaker_window_s=LONG_S)

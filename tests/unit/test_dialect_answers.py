@@ -12,13 +12,18 @@ import pytest
 from pydantic import SecretStr
 
 from common.profiles import Upstream
+from common.sse import ServerEvent
 from workers.providers import anthropic, ernie, exchange, yandex
 from workers.providers.base import Finish, Other, Piece, ToolPiece, UpstreamError, Usage
 from workers.providers.litellm import LiteLLMProvider
 
 
 def read_ernie(**event: Any) -> list[Piece]:
-    return list(ernie.read_event(orjson.dumps({"is_end": True, **event})))
+    return list(ernie.Answer().read(event_of({"is_end": True, **event})))
+
+
+def event_of(value: Any) -> ServerEvent:
+    return ServerEvent(orjson.dumps(value))
 
 
 def test_ernies_reasons() -> None:
@@ -28,8 +33,9 @@ def test_ernies_reasons() -> None:
         "length": "length",
         "content_filter": "content_filter",
     }.items():
-        assert read_ernie(result="", finish_reason=given) == [Finish(reason), Usage({})]
-    assert read_ernie(result="x", is_truncated=True) == ["x", Finish("length"), Usage({})]
+        assert read_ernie(result="", finish_reason=given) == [Finish(reason)]
+    usage = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}
+    assert read_ernie(result="x", is_truncated=True, usage=usage) == ["x", Finish("length"), Usage(usage)]
 
 
 @pytest.mark.parametrize(
@@ -75,7 +81,7 @@ def test_anthropics_blocks() -> None:
     answer = anthropic._Answer()
 
     def read(kind: str, **fields: Any) -> list[Piece]:
-        return list(answer.read(orjson.dumps({"type": kind, **fields})))
+        return list(answer.read(event_of({"type": kind, **fields})))
 
     usage = {"input_tokens": 5, "cache_read_input_tokens": 3, "output_tokens": 1}
     assert read("message_start", message={"usage": usage}) == []
@@ -107,7 +113,7 @@ def test_anthropics_blocks() -> None:
 )
 def test_anthropics_errors(kind: str, code: str) -> None:
     with pytest.raises(UpstreamError) as caught:
-        list(anthropic._Answer().read(orjson.dumps({"type": "error", "error": {"type": kind}})))
+        list(anthropic._Answer().read(event_of({"type": "error", "error": {"type": kind}})))
     assert caught.value.code == code
 
 
@@ -116,22 +122,27 @@ def test_a_space_that_anthropic_was_not_told_comes_once() -> None:
 
     def read(text: str) -> list[Piece]:
         delta = {"type": "text_delta", "text": text}
-        return list(answer.read(orjson.dumps({"type": "content_block_delta", "index": 0, "delta": delta})))
+        return list(answer.read(event_of({"type": "content_block_delta", "index": 0, "delta": delta})))
 
     assert [read(" "), read(" at"), read(" nine")] == [[], ["at"], [" nine"]]
 
 
-GARBAGE = [b"{", b"7", b"[]", b"{}", b'{"type": 7}', b'{"result": 7, "is_end": 1, "usage": 7}']
+GARBAGE = [b"{", b"7", b"[]", b"{}", b'{"type": 7}', b'{"result": 7, "is_end": {}, "error_code": "x"}']
 
 
 @pytest.mark.parametrize("data", GARBAGE)
 def test_garbage(data: bytes) -> None:
-    for read in (ernie.read_event, yandex._Answer().read):
+    for read in (lambda: ernie.Answer().read(ServerEvent(data)), lambda: yandex._Answer().read(data)):
         with pytest.raises(UpstreamError) as caught:
-            list(read(data))
+            list(read())
         assert caught.value.code == "upstream_garbled"
-    with pytest.raises(UpstreamError):
-        list(anthropic._Answer().read(b'{"type": "content_block_delta"}'))
+
+
+@pytest.mark.parametrize("data", GARBAGE[:3])
+def test_garbage_of_anthropics(data: bytes) -> None:
+    with pytest.raises(UpstreamError) as caught:
+        list(anthropic._Answer().read(ServerEvent(data)))
+    assert caught.value.code == "upstream_garbled"
 
 
 @pytest.mark.parametrize(

@@ -8,32 +8,28 @@ from contextlib import aclosing
 from typing import Any
 
 import httpx
-import orjson
 
 from common.profiles import Upstream
+from common.sse import ServerEvent
 from workers.providers.anthropic_request import to_anthropic
 from workers.providers.base import Finish, Other, Piece, ToolPiece, Usage
 from workers.providers.exchange import (
     authorization,
-    broke_off,
-    busy,
     cut,
     exchange,
     garbled,
-    sse_data,
+    made_up_id,
+    sse_events,
     translated,
 )
+from workers.providers.faults import fault_in
 from workers.providers.messages import text_of
+from workers.providers.reasons import reason_in
+from workers.providers.values import as_json, count_in, dict_in, list_in, parsed, text_in
 
 SERVER = "https://api.anthropic.com"
 _VERSION = "2023-06-01"
-_REASONS = {
-    "max_tokens": "length",
-    "model_context_window_exceeded": "length",
-    "tool_use": "tool_calls",
-    "refusal": "content_filter",
-}
-_BUSY = ("overloaded_error", "rate_limit_error")
+_NO_SENSE = (ValueError, TypeError, KeyError, AttributeError, RecursionError)
 
 
 class AnthropicProvider:
@@ -44,7 +40,7 @@ class AnthropicProvider:
 
     async def stream(self, upstream: Upstream, body: dict[str, Any]) -> AsyncGenerator[Piece, None]:
         """The pieces of one answer. Raises UpstreamError; leaving it early closes the connection."""
-        url = (upstream.base_url or SERVER).rstrip("/") + "/v1/messages"
+        url = (upstream.base_url or SERVER).rstrip("/").removesuffix("/v1") + "/v1/messages"
         key = upstream.api_key.get_secret_value()
         login = authorization(upstream) if " " in key else {"x-api-key": key}
         headers = {"anthropic-version": _VERSION, **login}
@@ -52,14 +48,16 @@ class AnthropicProvider:
         answer = _Answer(spaced=_ends_in_space(body["messages"]))
         async with (
             exchange(self._client, url, asked, headers) as response,
-            aclosing(sse_data(response)) as events,
+            aclosing(sse_events(response)) as events,
         ):
-            async for data in events:
-                for piece in answer.read(data):
+            async for event in events:
+                for piece in answer.read(event):
                     yield piece
                 if answer.over:
                     return
-        raise cut()
+        if not answer.finished:
+            raise cut()
+        yield answer.cost()
 
 
 class _Answer:
@@ -70,64 +68,129 @@ class _Answer:
 
     def __init__(self, *, spaced: bool = False) -> None:
         self.over = False
+        self.finished = False
         self._spaced = spaced
-        self._calls: dict[int, int] = {}  # by block, the call's number among the calls
-        self._bare: set[int] = set()  # calls of which no argument has come
-        self._usage: dict[str, int] = {}
+        self._calls: dict[Any, int] = {}  # by block, the call's number among the calls
+        self._bare: dict[Any, str] = {}  # calls of which no argument has come, and what their start held
+        self._usage: dict[str, Any] = {}
 
-    def read(self, data: bytes) -> Iterator[Piece]:
+    def read(self, event: ServerEvent) -> Iterator[Piece]:
         """The pieces in one event. Raises UpstreamError."""
+        if not event.data.strip() and event.name != "error":
+            return
         try:
-            yield from self._read(orjson.loads(data))
-        except (ValueError, TypeError, KeyError, AttributeError):
+            yield from self._read(parsed(event.data) if event.data.strip() else {}, event.name)
+        except _NO_SENSE:
             raise garbled() from None
 
-    def _read(self, event: dict[str, Any]) -> Iterator[Piece]:
-        match event["type"]:
+    def cost(self) -> Usage:
+        """What the answer cost."""
+        usage = self._usage
+        cached = count_in(usage.get("cache_read_input_tokens"))
+        asked = count_in(usage.get("input_tokens")) + cached
+        asked += count_in(usage.get("cache_creation_input_tokens"))
+        said = count_in(usage.get("output_tokens"))
+        return Usage(
+            {
+                "prompt_tokens": asked,
+                "completion_tokens": said,
+                "total_tokens": asked + said,
+                "prompt_tokens_details": {"cached_tokens": cached},
+            }
+        )
+
+    def _read(self, event: dict[str, Any], name: str) -> Iterator[Piece]:
+        kind, index = event.get("type") or name, event.get("index")
+        match kind:
             case "message_start":
-                self._usage |= event["message"].get("usage") or {}
-            case "content_block_start" if event["content_block"]["type"] == "tool_use":
-                block = event["content_block"]
-                self._calls[event["index"]] = len(self._calls)
-                self._bare.add(event["index"])
-                yield ToolPiece(self._calls[event["index"]], block["id"], block["name"], "")
+                self._count(dict_in(event.get("message")).get("usage"))
+            case "content_block_start":
+                yield from self._begin(index, dict_in(event.get("content_block")))
             case "content_block_delta":
-                yield from self._read_delta(event["index"], event["delta"])
-            case "content_block_stop" if event["index"] in self._bare:
-                yield ToolPiece(self._calls[event["index"]], "", "", "{}")  # OpenAI's form of no arguments
+                yield from self._read_delta(index, dict_in(event.get("delta")))
+            case "content_block_stop":
+                yield from self._close(index)
             case "message_delta":
-                self._usage |= event.get("usage") or {}
-                if reason := event["delta"].get("stop_reason"):
-                    yield Finish(_REASONS.get(reason, "stop"))
+                self._count(event.get("usage"))
+                yield from self._finish(dict_in(event.get("delta")).get("stop_reason"))
             case "message_stop":
                 self.over = True
-                yield Usage(self._tokens())
-            case "error":
-                raise busy() if event["error"]["type"] in _BUSY else broke_off()
+                yield from self._close_all()
+                yield self.cost()
+            case "message":
+                yield from self._read_whole(event)
+            case _ if kind in ("", "error") or event.get("error"):
+                if error := fault_in(event, name):
+                    raise error
 
-    def _read_delta(self, index: int, delta: dict[str, Any]) -> Iterator[Piece]:
-        match delta["type"]:
+    def _read_whole(self, message: dict[str, Any]) -> Iterator[Piece]:
+        """A message in one piece, from a server that doesn't stream."""
+        for index, block in enumerate(list_in(message.get("content"))):
+            yield from self._begin(index, block)
+        yield from self._close_all()
+        self._count(message.get("usage"))
+        yield from self._finish(message.get("stop_reason") or "end_turn")
+        self.over = True
+        yield self.cost()
+
+    def _begin(self, index: Any, block: dict[str, Any]) -> Iterator[Piece]:
+        match block.get("type"):
+            case "tool_use":
+                self._calls[index] = len(self._calls)
+                given = block.get("input")
+                self._bare[index] = text_in(given) if isinstance(given, str) else as_json(given or {})
+                name = text_in(block.get("name"))
+                yield ToolPiece(self._calls[index], text_in(block.get("id")) or made_up_id(), name, "")
+            case "text":
+                yield from self._say(text_in(block.get("text")))
+                yield from self._cite(list_in(block.get("citations")))
+            case "thinking":
+                yield from _think(text_in(block.get("thinking")))
+
+    def _read_delta(self, index: Any, delta: dict[str, Any]) -> Iterator[Piece]:
+        match delta.get("type"):
             case "text_delta":
-                if text := delta["text"].lstrip() if self._spaced else delta["text"]:
-                    self._spaced = False
-                    yield text
-            case "input_json_delta" if delta["partial_json"]:
-                self._bare.discard(index)
-                yield ToolPiece(self._calls[index], "", "", delta["partial_json"])
+                yield from self._say(text_in(delta.get("text")))
+            case "input_json_delta" if index in self._calls and (more := delta.get("partial_json")):
+                self._bare.pop(index, None)
+                more = more if isinstance(more, str) else as_json(more)
+                yield ToolPiece(self._calls[index], "", "", more)
             case "thinking_delta":
-                yield Other({"delta": {"reasoning_content": delta["thinking"]}})
+                yield from _think(text_in(delta.get("thinking")))
+            case "citations_delta":
+                yield from self._cite(list_in(delta.get("citation")))
 
-    def _tokens(self) -> dict[str, Any]:
-        cached = self._usage.get("cache_read_input_tokens") or 0
-        asked = self._usage.get("input_tokens", 0) + cached
-        asked += self._usage.get("cache_creation_input_tokens") or 0
-        said = self._usage.get("output_tokens", 0)
-        return {
-            "prompt_tokens": asked,
-            "completion_tokens": said,
-            "total_tokens": asked + said,
-            "prompt_tokens_details": {"cached_tokens": cached},
-        }
+    def _say(self, text: str) -> Iterator[Piece]:
+        if text := text.lstrip() if self._spaced else text:
+            self._spaced = False
+            yield text
+
+    def _cite(self, citations: list[Any]) -> Iterator[Piece]:
+        if citations:
+            as_json(citations)  # raises ValueError on what can't be written down
+            yield Other({"delta": {"citations": citations}})
+
+    def _close(self, index: Any) -> Iterator[Piece]:
+        if index in self._bare:  # its arguments came with its start, or there are none
+            yield ToolPiece(self._calls[index], "", "", self._bare.pop(index) or "{}")
+
+    def _close_all(self) -> Iterator[Piece]:
+        for index in list(self._bare):
+            yield from self._close(index)
+
+    def _finish(self, reason: Any) -> Iterator[Piece]:
+        if reason := reason_in(reason):
+            self.finished = True
+            yield from self._close_all()
+            yield Finish(reason)
+
+    def _count(self, usage: Any) -> None:
+        self._usage |= {name: count for name, count in dict_in(usage).items() if count is not None}
+
+
+def _think(text: str) -> Iterator[Piece]:
+    if text:
+        yield Other({"delta": {"reasoning_content": text}})
 
 
 def _ends_in_space(messages: list[dict[str, Any]]) -> bool:

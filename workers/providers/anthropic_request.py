@@ -6,13 +6,13 @@ https://docs.anthropic.com/en/docs/agents-and-tools/tool-use/overview
 
 from typing import Any
 
-import orjson
-
 from workers.providers.messages import (
     SILENCE,
     Message,
     forced_function,
+    function_of,
     functions_of,
+    input_of,
     most_tokens,
     split_system,
     stops_of,
@@ -39,7 +39,7 @@ def to_anthropic(body: dict[str, Any]) -> dict[str, Any]:
         asked["top_p"] = body["top_p"]
     if stops := stops_of(body):
         asked["stop_sequences"] = stops
-    if functions := functions_of(body):
+    if functions := functions_of(body) or _called(messages):
         asked["tools"] = [_tool(function) for function in functions]
         asked["tool_choice"] = _choice(body)
     if body.get("user"):
@@ -72,8 +72,8 @@ def _blocks(message: Message) -> list[dict[str, Any]]:
         return [{"type": "tool_result", "tool_use_id": message["tool_call_id"], "content": text_of(content)}]
     blocks = [_block(part) for part in content] if isinstance(content, list) else [_text(text_of(content))]
     for call in message.get("tool_calls") or ():
-        function = call["function"]
-        given = orjson.loads(function["arguments"] or "{}")
+        function = function_of(call)
+        given = input_of(function.get("arguments"))
         blocks.append({"type": "tool_use", "id": call["id"], "name": function["name"], "input": given})
     return [block for block in blocks if block.get("text") != ""]
 
@@ -99,7 +99,17 @@ def _tool(function: dict[str, Any]) -> dict[str, Any]:
     return tool | ({"description": function["description"]} if function.get("description") else {})
 
 
+def _called(messages: list[Message]) -> list[dict[str, Any]]:
+    """The functions that were called, where the request names none: calls without tools are refused."""
+    names = dict.fromkeys(
+        function_of(call)["name"] for message in messages for call in message.get("tool_calls") or ()
+    )
+    return [{"name": name} for name in names]
+
+
 def _choice(body: dict[str, Any]) -> dict[str, Any]:
+    if body.get("tool_choice") == "none" or not body.get("tools"):
+        return {"type": "none"}
     if name := forced_function(body):
         choice: dict[str, Any] = {"type": "tool", "name": name}
     else:

@@ -1,7 +1,7 @@
 """What every provider gives: the pieces of an answer as they come, or one kind of error."""
 
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from common.errors import turn_error
@@ -10,12 +10,16 @@ from common.profiles import Upstream
 
 @dataclass(frozen=True, slots=True)
 class ToolPiece:
-    """A part of a tool call; `index` says which call of the answer."""
+    """A part of a tool call; `index` says which call of the answer.
+
+    `rest`: what the call has besides, its `type` too where it is no function's; it goes with the call.
+    """
 
     index: int
     id: str
     name: str
     arguments: str
+    rest: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +31,13 @@ class Other:
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """The model has ended its answer; `usage` may still follow."""
+    """The model has ended its answer, as it says; `usage` may still follow, and with some servers text.
+
+    `alone`: nothing else came with it. Servers that say it with each piece of text mean nothing by it.
+    """
 
     reason: str
+    alone: bool = field(default=True, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +54,23 @@ class UpstreamError(Exception):
     """A model's server failed. `code` says how; its own words are not repeated, they may hold a key.
 
     `retry_after_s`: it asked to be left alone for so long. `faulty`: it is at fault, not what it was asked.
+    `status`, `told`: its HTTP status and what it said with that, to be understood and shown to nobody.
     """
 
     def __init__(
-        self, code: str, message: str, *, retry_after_s: float | None = None, faulty: bool = True
+        self,
+        code: str,
+        message: str,
+        *,
+        retry_after_s: float | None = None,
+        faulty: bool = True,
+        status: int | None = None,
+        told: bytes = b"",
     ) -> None:
         super().__init__(message)
         self.code, self.message = code, message
         self.retry_after_s, self.faulty = retry_after_s, faulty
+        self.status, self.told = status, told
 
     def as_event(self) -> dict[str, Any]:
         """The error object for the log and the client."""

@@ -8,10 +8,13 @@ from contextlib import aclosing
 from typing import Any
 
 import httpx
-import orjson
 
 from common.profiles import Upstream
-from workers.providers.base import Finish, Piece, ToolPiece, UpstreamError, Usage
+from common.sse import ServerEvent
+from workers.providers.base import Finish, Other, Piece, UpstreamError, Usage
+from workers.providers.calls import Calls
+from workers.providers.contents import read_content
+from workers.providers.costs import cost_in
 from workers.providers.ernie_request import to_ernie
 from workers.providers.ernie_tokens import ErnieTokens
 from workers.providers.exchange import (
@@ -20,11 +23,13 @@ from workers.providers.exchange import (
     cut,
     exchange,
     garbled,
-    made_up_id,
-    sse_data,
+    network_errors,
+    sse_events,
     translated,
-    whole,
 )
+from workers.providers.faults import fault_in
+from workers.providers.reasons import reason_in
+from workers.providers.values import as_json, parsed, text_in
 
 SERVER = "https://aip.baidubce.com"
 _CHAT = "/rpc/2.0/ai_custom/v1/wenxinworkshop/chat/"
@@ -35,7 +40,6 @@ _ENDPOINTS = {
     "ernie-3.5-8k": "completions",
     "ernie-speed-8k": "ernie_speed",
 }
-_REASONS = {"length": "length", "content_filter": "content_filter", "function_call": "tool_calls"}
 _TOKEN_CODES = (110, 111)  # the access token is invalid, has expired
 _BUSY_CODES = (4, 18, 336100, 336501, 336502)  # too many requests or tokens just now
 _SPENT_CODES = (17, 19)  # the day's requests, or all, are used up
@@ -74,17 +78,18 @@ class ErnieProvider:
         self, server: str, model: str, asked: dict[str, Any], token: str
     ) -> AsyncGenerator[Piece, None]:
         endpoint = _ENDPOINTS.get(model.lower(), model.lower())
-        url = str(httpx.URL(server + _CHAT + endpoint, params={"access_token": token}))
-        async with exchange(self._client, url, asked, {}) as response:
-            if "json" in response.headers.get("content-type", ""):  # no stream: an error, of status 200
-                list(read_event(await whole(response)))
-                raise garbled()
-            async with aclosing(sse_data(response)) as events:
-                async for data in events:
-                    for piece in read_event(data):
-                        yield piece
-                        if isinstance(piece, Usage):
-                            return
+        with network_errors():
+            url = str(httpx.URL(server + _CHAT + endpoint, params={"access_token": token}))
+        answer = Answer()
+        async with (
+            exchange(self._client, url, asked, {}) as response,
+            aclosing(sse_events(response)) as events,
+        ):
+            async for event in events:
+                for piece in answer.read(event):
+                    yield piece
+                if answer.over:
+                    return
         raise cut()
 
 
@@ -95,22 +100,47 @@ class _TokenRefused(UpstreamError):
         super().__init__("upstream_refused", "the model's server takes no such key", faulty=False)
 
 
-def read_event(data: bytes) -> Iterator[Piece]:
-    """The pieces in one event; usage is the last. Raises UpstreamError."""
-    try:
-        event = orjson.loads(data)
+class Answer:
+    """What of an answer has come. A whole one, from a server that doesn't stream, is its own last event."""
+
+    def __init__(self) -> None:
+        self.over = False
+        self._calls = Calls()
+
+    def read(self, event: ServerEvent) -> Iterator[Piece]:
+        """The pieces in one event; usage is the last. Raises UpstreamError."""
+        if not event.data.strip() and event.name != "error":
+            return
+        try:
+            yield from self._read(parsed(event.data) if event.data.strip() else {}, event.name)
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            raise garbled() from None
+
+    def _read(self, event: dict[str, Any], name: str) -> Iterator[Piece]:
         if code := event.get("error_code"):
             raise _error(int(code))
-        if text := event.get("result"):
-            yield str(text)
+        if "result" not in event and "is_end" not in event:
+            raise fault_in(event, name) or garbled()
+        if thought := text_in(event.get("reasoning_content")):
+            yield Other({"delta": {"reasoning_content": thought}})
+        for kind, text in read_content(event.get("result")):
+            yield text if kind == "text" else Other({"delta": {"reasoning_content": text}})
         if call := event.get("function_call"):
-            yield ToolPiece(0, made_up_id(), call["name"], call["arguments"])
-        if event["is_end"]:
-            reason = "length" if event.get("is_truncated") else event.get("finish_reason", "normal")
-            yield Finish("tool_calls" if call else _REASONS.get(reason, "stop"))
-            yield Usage(dict(event.get("usage") or {}))
-    except (ValueError, TypeError, KeyError, AttributeError):
-        raise garbled() from None
+            yield from self._calls.read([{"index": 0, "function": call}])
+        if found := event.get("search_info") or event.get("search_results"):
+            as_json(found)  # raises ValueError on what can't be written down
+            yield Other({"delta": {"search_results": found}})
+        if event.get("is_end", True):
+            self.over = True
+            yield from self._calls.end()
+            reason = (
+                "length" if event.get("is_truncated") else reason_in(event.get("finish_reason")) or "stop"
+            )
+            if reason == "error":
+                raise broke_off()
+            yield Finish("tool_calls" if len(self._calls) else reason)
+            if cost := cost_in(event):
+                yield Usage(cost)
 
 
 def _error(code: int) -> UpstreamError:

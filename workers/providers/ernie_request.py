@@ -10,18 +10,31 @@ from workers.providers.messages import (
     SILENCE,
     Message,
     forced_function,
+    function_of,
     functions_of,
+    may_call,
     most_tokens,
     split_system,
     stops_of,
     text_of,
     without_prefill,
 )
+from workers.providers.values import as_json
 
 _LEAST_TEMPERATURE = 0.01  # it must be over 0
 _LEAST_TOKENS = 2
 _MOST_STOPS = 4
 _MOST_STOP_CHARS = 20
+_OWN = (  # what only ERNIE knows goes as it came
+    "disable_search",
+    "enable_citation",
+    "enable_trace",
+    "enable_system_memory",
+    "system_memory_id",
+    "penalty_score",
+    "max_output_tokens",
+    "min_output_tokens",
+)
 
 
 def to_ernie(body: dict[str, Any]) -> dict[str, Any]:
@@ -38,7 +51,7 @@ def to_ernie(body: dict[str, Any]) -> dict[str, Any]:
         asked["max_output_tokens"] = max(limit, _LEAST_TOKENS)
     if stops := [stop for stop in stops_of(body) if len(stop) <= _MOST_STOP_CHARS]:
         asked["stop"] = stops[:_MOST_STOPS]
-    if functions := functions_of(body):
+    if may_call(body) and (functions := functions_of(body)):
         asked["functions"] = [_function(function) for function in functions]
     if name := forced_function(body):
         asked["tool_choice"] = {"type": "function", "function": {"name": name}}
@@ -46,7 +59,7 @@ def to_ernie(body: dict[str, Any]) -> dict[str, Any]:
         asked["response_format"] = "json_object"
     if body.get("user"):
         asked["user_id"] = str(body["user"])
-    return asked
+    return asked | {name: body[name] for name in _OWN if body.get(name) is not None}
 
 
 def _said(messages: list[Message]) -> Iterator[Message]:
@@ -57,7 +70,10 @@ def _said(messages: list[Message]) -> Iterator[Message]:
         if message["role"] != "tool" and (text or message["role"] == "user"):
             yield {"role": message["role"], "content": text or SILENCE}
         for call in message.get("tool_calls") or ():
-            function = {"name": call["function"]["name"], "arguments": call["function"]["arguments"]}
+            given = function_of(call)
+            arguments = given.get("arguments") or "{}"
+            arguments = arguments if isinstance(arguments, str) else as_json(arguments)
+            function = {"name": given["name"], "arguments": arguments}
             yield {"role": "assistant", "content": "", "function_call": function}
             result = results.get(call["id"]) or SILENCE
             yield {"role": "function", "name": function["name"], "content": result}

@@ -1,23 +1,30 @@
 """One request over HTTP and its answer as it comes; whatever goes wrong is an UpstreamError."""
 
+import asyncio
 import math
 import secrets
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
-import orjson
 
 from common.profiles import Upstream
-from common.sse import MAX_EVENT_BYTES, SSEParser
+from common.sse import MAX_EVENT_BYTES, ServerEvent, SSEParser
 from workers.providers.base import UpstreamError
+from workers.providers.flow import Flow, paced
+from workers.providers.inflating import Inflater, is_packed
+from workers.providers.values import as_json
 
 _BUSY_S = 1.0  # a server that is busy and doesn't say for how long
 _MOST_BUSY_S = 600.0
 _MOST_BYTES = 1_048_576  # of what is read as a whole
+_MOST_TOLD_BYTES = 65_536  # of what a refusal says
+_TOLD_S = 1.0
+_MARK = b"\xef\xbb\xbf"  # a byte order mark
+_MOST_BLANK = 65_536  # before an answer
 _OVERLOADED = 529  # Anthropic's own status
 
 
@@ -26,20 +33,28 @@ async def exchange(
     client: httpx.AsyncClient, url: str, body: dict[str, Any], headers: dict[str, str]
 ) -> AsyncIterator[httpx.Response]:
     """The answer to a POST, of status 200, not yet read. Leaving it early closes the connection."""
+    content = as_json(body).encode()
+    # Not compressed: small pieces would wait in the packer for more.
+    headers = {"Content-Type": "application/json", "Accept-Encoding": "identity", **headers}
     with network_errors():
-        content = orjson.dumps(body)
-        headers = {"Content-Type": "application/json", **headers}
-        async with client.stream("POST", url, content=content, headers=headers) as response:
-            if response.status_code != 200:
-                raise refusal(response.status_code, response.headers)
-            yield response
+        request = client.build_request("POST", url, content=content, headers=headers)
+        response = await client.send(request, stream=True)
+    try:
+        if response.status_code != 200:
+            raise refusal(response.status_code, response.headers, await _told(response))
+        yield response
+    finally:
+        with suppress(Exception):  # of a connection that is given up anyway
+            await response.aclose()
 
 
 @contextmanager
 def network_errors() -> Iterator[None]:
-    """Turns httpx's errors into ours."""
+    """Turns the HTTP client's errors into ours, whatever they are: it is the server that it stumbles over."""
     try:
         yield
+    except UpstreamError:
+        raise
     except httpx.TimeoutException as error:
         # The transport calls a refused connection a timeout too.
         if isinstance(error.__cause__, OSError) and not isinstance(error.__cause__, TimeoutError):
@@ -47,19 +62,25 @@ def network_errors() -> Iterator[None]:
         raise UpstreamError("upstream_timeout", "the model's server did not answer in time") from None
     except TimeoutError:
         raise UpstreamError("upstream_timeout", "the model's server did not answer in time") from None
-    except (httpx.ConnectError, httpx.UnsupportedProtocol, httpx.InvalidURL):
+    except (httpx.ConnectError, httpx.UnsupportedProtocol, httpx.InvalidURL, ValueError):
         raise UpstreamError("upstream_unreachable", "the model's server can't be reached") from None
-    except (httpx.HTTPError, httpx.StreamError):
+    except httpx.RemoteProtocolError:
+        raise garbled() from None
+    except Exception:
         raise UpstreamError("upstream_cut", "the model's server broke the connection") from None
 
 
-def refusal(status: int, headers: httpx.Headers) -> UpstreamError:
-    """What a status other than 200 means."""
+def refusal(status: int, headers: httpx.Headers, told: bytes = b"") -> UpstreamError:
+    """What a status other than 200 means; `told` is what came with it."""
     if status in (429, _OVERLOADED) or (status == 503 and "retry-after" in headers):
         return busy(_retry_after_s(headers))
     # With 4xx it is the request that is refused: the next one may be to the server's liking.
     return UpstreamError(
-        "upstream_refused", f"the model's server answered {status}", faulty=status >= 500 or status < 400
+        "upstream_refused",
+        f"the model's server answered {status}",
+        faulty=status >= 500 or status < 400,
+        status=status,
+        told=told,
     )
 
 
@@ -112,40 +133,119 @@ def made_up_id() -> str:
     return f"call_{secrets.token_hex(12)}"
 
 
-async def whole(response: httpx.Response) -> bytes:
-    """All of a short answer, as it was sent. Raises UpstreamError on one without end."""
-    content = b""
-    async for chunk in response.aiter_raw():
-        content += chunk
-        if len(content) > _MOST_BYTES:
-            raise garbled()
-    return content
+async def whole(response: httpx.Response, most_bytes: int = _MOST_BYTES) -> bytes:
+    """All of a short answer. Raises UpstreamError on one without end."""
+    content = bytearray()
+    async with aclosing(_read(response)) as pieces:
+        async for piece in pieces:
+            content += piece
+            if len(content) > most_bytes:
+                raise garbled()
+    return bytes(content)
 
 
-async def sse_data(response: httpx.Response) -> AsyncGenerator[bytes, None]:
-    """The data of each server-sent event."""
-    parser = SSEParser()
-    async for chunk in response.aiter_raw():
-        try:
-            events = parser.feed(chunk)
-        except ValueError:
-            raise garbled() from None
-        for event in events:
-            yield event.data
+async def sse_events(response: httpx.Response) -> AsyncGenerator[ServerEvent, None]:
+    """Each server-sent event that holds anything; of a plain JSON answer its whole text as one.
+
+    Raises UpstreamError.
+    """
+    async with aclosing(_read(response)) as pieces:
+        parser, begun, kind, blank = SSEParser(), b"", "", 0
+        async for piece in pieces:
+            if not kind:
+                begun += piece
+                kind = _kind(begun)
+                piece, begun, blank = (begun, b"", 0) if kind else (b"", begun[-3:], blank + len(piece))
+                if blank > _MOST_BLANK:
+                    raise garbled()
+            if kind == "json":
+                yield ServerEvent(await _rest(piece, pieces))
+                return
+            for event in _fed(parser.feed, piece):
+                yield event
+        for event in _fed(lambda _: parser.end(), b""):
+            yield event
 
 
 async def json_lines(response: httpx.Response) -> AsyncGenerator[bytes, None]:
-    """Each line that is not blank."""
-    rest = b""
-    async for chunk in response.aiter_raw():
-        *lines, rest = (rest + chunk).split(b"\n")
-        if len(rest) > MAX_EVENT_BYTES:
+    """Each line that is not blank. Raises UpstreamError."""
+    line = list[bytes]()
+    size = 0
+    async with aclosing(_read(response)) as pieces:
+        async for piece in pieces:
+            *ends, rest = piece.split(b"\n")
+            for end in ends:
+                if whole_line := b"".join((*line, end)).strip():
+                    yield whole_line
+                line, size = [], 0
+            line.append(rest)
+            size += len(rest) + 1
+            if size > MAX_EVENT_BYTES:
+                raise garbled()
+    if last := b"".join(line).strip():
+        yield last
+
+
+def _kind(begun: bytes) -> str:
+    """What an answer is that begins so: `json` or `events`; empty where nobody can tell yet."""
+    head = begun.removeprefix(_MARK).lstrip()
+    if not head or _MARK.startswith(begun):
+        return ""
+    return "json" if head[:1] in b"{[" else "events"
+
+
+def _fed(feed: Callable[[bytes], list[ServerEvent]], piece: bytes) -> Iterator[ServerEvent]:
+    try:
+        events = feed(piece)
+    except ValueError:
+        raise garbled() from None
+    return (event for event in events if event.data.strip() or event.name == "error")
+
+
+async def _rest(head: bytes, pieces: AsyncIterator[bytes]) -> bytes:
+    """A JSON answer to its end."""
+    content = bytearray(head.removeprefix(_MARK))
+    async for piece in pieces:
+        content += piece
+        if len(content) > MAX_EVENT_BYTES:
             raise garbled()
-        for line in lines:
-            if line.strip():
-                yield line
-    if rest.strip():
-        yield rest
+    return bytes(content)
+
+
+async def _told(response: httpx.Response) -> bytes:
+    """What a refusal says, as far as it is short and comes soon. It may hold keys: it is for no log."""
+    try:
+        async with asyncio.timeout(_TOLD_S):
+            return await whole(response, _MOST_TOLD_BYTES)
+    except (UpstreamError, TimeoutError):
+        return b""
+
+
+async def _read(response: httpx.Response) -> AsyncGenerator[bytes, None]:
+    """The bytes of an answer, unpacked, in slices, no faster than they may come. Raises UpstreamError."""
+    async with aclosing(_unpacked(response)) as pieces, aclosing(paced(pieces, Flow())) as slices:
+        async for piece in slices:
+            yield piece
+
+
+async def _unpacked(response: httpx.Response) -> AsyncGenerator[bytes, None]:
+    coding, packed, begun = response.headers.get("content-encoding", ""), None, False
+    async with aclosing(_raw(response)) as pieces:
+        async for piece in pieces:
+            try:
+                if not begun:
+                    packed, begun = Inflater() if is_packed(coding, piece) else None, True
+                parts = packed.feed(piece) if packed else iter((piece,))
+                while (part := next(parts, None)) is not None:
+                    yield part
+            except ValueError:
+                raise garbled() from None
+
+
+async def _raw(response: httpx.Response) -> AsyncGenerator[bytes, None]:
+    with network_errors():
+        async for piece in response.aiter_raw():
+            yield piece
 
 
 def _retry_after_s(headers: httpx.Headers) -> float | None:

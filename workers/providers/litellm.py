@@ -9,9 +9,45 @@ from collections.abc import AsyncGenerator
 from typing import Any
 
 from common.profiles import Upstream
-from workers.providers.base import Finish, Piece, UpstreamError
+from workers.providers.base import Piece, UpstreamError
 from workers.providers.exchange import broke_off, busy
-from workers.providers.openai import read_value
+from workers.providers.flow import Flow
+from workers.providers.openai_answer import Answer
+
+# What of a request goes on. All else would be LiteLLM's own: other addresses, keys, retries, callbacks.
+_PASSED = frozenset(
+    [
+        "model",
+        "messages",
+        "audio",
+        "frequency_penalty",
+        "function_call",
+        "functions",
+        "logit_bias",
+        "logprobs",
+        "max_completion_tokens",
+        "max_tokens",
+        "modalities",
+        "n",
+        "parallel_tool_calls",
+        "prediction",
+        "presence_penalty",
+        "reasoning_effort",
+        "response_format",
+        "seed",
+        "stop",
+        "temperature",
+        "thinking",
+        "tool_choice",
+        "tools",
+        "top_k",
+        "top_logprobs",
+        "top_p",
+        "user",
+        "verbosity",
+        "web_search_options",
+    ]
+)
 
 
 class LiteLLMProvider:
@@ -23,11 +59,12 @@ class LiteLLMProvider:
         where: dict[str, Any] = {"api_key": upstream.api_key.get_secret_value() or None}
         if upstream.base_url:
             where["base_url"] = upstream.base_url
-        finished = False
+        asked = {key: value for key, value in body.items() if key in _PASSED}
+        answer, flow = Answer(), Flow()
         try:
             # Without retries of its own: that is the fallbacks' part.
             chunks = await litellm.acompletion(
-                **body,
+                **asked,
                 **where,
                 stream=True,
                 stream_options={"include_usage": True},
@@ -36,8 +73,8 @@ class LiteLLMProvider:
             )
             try:
                 async for chunk in chunks:
-                    for piece in read_value(chunk.model_dump(exclude_none=True)):
-                        finished = finished or isinstance(piece, Finish)
+                    await flow.let(2, 0)
+                    for piece in answer.read_value(chunk.model_dump(exclude_none=True)):
                         yield piece
             finally:
                 await _close(chunks)
@@ -45,8 +82,9 @@ class LiteLLMProvider:
             raise
         except Exception as error:  # a class for each fault of each provider, which we can't import here
             raise _error(error) from None
-        if not finished:
-            yield Finish("stop")
+        answer.over = True  # LiteLLM keeps the word for the end to itself
+        for piece in answer.end():
+            yield piece
 
 
 def load() -> Any:

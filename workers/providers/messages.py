@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from workers.prompts import note_of
+from workers.providers.values import as_json, parsed
 
 Message = dict[str, Any]
 
@@ -40,16 +41,38 @@ def split_system(messages: Iterable[Message]) -> tuple[str, list[Message]]:
 def names_of_calls(messages: Iterable[Message]) -> dict[str, str]:
     """The functions' names by the ids of their calls: a result says only the id."""
     return {
-        call["id"]: call["function"]["name"]
+        call["id"]: function_of(call)["name"]
         for message in messages
         for call in message.get("tool_calls") or ()
     }
 
 
+def function_of(call: dict[str, Any]) -> dict[str, Any]:
+    """The name and the arguments of a call; a custom tool's input is its argument."""
+    if "function" in call:
+        function: dict[str, Any] = call["function"]
+        return function
+    return {"name": call["custom"]["name"], "arguments": as_json({"input": call["custom"].get("input")})}
+
+
+def input_of(arguments: Any) -> dict[str, Any]:
+    """A call's arguments as the object that they must be there, also where a model wrote something else."""
+    try:
+        given = parsed(arguments.encode()) if isinstance(arguments, str) else arguments
+    except ValueError:
+        given = arguments
+    if isinstance(given, dict):
+        return given
+    return {"input": given} if given not in (None, "") else {}
+
+
+def may_call(body: dict[str, Any]) -> bool:
+    """Whether the model may call anything."""
+    return body.get("tool_choice") != "none"
+
+
 def functions_of(body: dict[str, Any]) -> list[dict[str, Any]]:
-    """The functions that the model may call."""
-    if body.get("tool_choice") == "none":
-        return []
+    """The functions that the request names."""
     return [tool["function"] for tool in body.get("tools") or () if tool.get("type") == "function"]
 
 
@@ -61,7 +84,7 @@ def forced_function(body: dict[str, Any]) -> str:
 
 def most_tokens(body: dict[str, Any]) -> int | None:
     """How long the answer may be."""
-    limit = body.get("max_completion_tokens") or body.get("max_tokens")
+    limit = body.get("max_completion_tokens") or body.get("max_tokens") or body.get("maxTokens")
     return int(limit) if limit else None
 
 

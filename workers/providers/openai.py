@@ -3,18 +3,27 @@
 Source: https://platform.openai.com/docs/api-reference/chat/create-chat-completion
 YandexGPT speaks it too, at https://llm.api.cloud.yandex.net/v1, with a key `Api-Key …`:
 https://yandex.cloud/en/docs/foundation-models/concepts/openai-compatibility
+Azure: https://learn.microsoft.com/en-us/azure/ai-services/openai/reference
 """
 
-from collections.abc import AsyncGenerator, Iterator
+from collections import OrderedDict
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
+from urllib.parse import parse_qs, quote, urlsplit, urlunsplit
 
 import httpx
-import orjson
 
 from common.profiles import Upstream
-from workers.providers.base import Finish, Other, Piece, ToolPiece, Usage
-from workers.providers.exchange import authorization, broke_off, cut, exchange, garbled, sse_data
+from workers.providers.base import Piece, UpstreamError
+from workers.providers.exchange import authorization, exchange, network_errors, sse_events
+from workers.providers.openai_answer import Answer
+
+_CHAT = "/chat/completions"
+_AZURE = (".openai.azure.com", ".cognitiveservices.azure.com", ".services.ai.azure.com", ".azure-api.net")
+_DEPLOYMENTS = (".openai.azure.com", ".cognitiveservices.azure.com")
+_UNKNOWN_FIELD = (400, 422)
+_MOST_SERVERS = 10_000
 
 
 class OpenAIProvider:
@@ -22,79 +31,88 @@ class OpenAIProvider:
 
     def __init__(self, client: httpx.AsyncClient) -> None:
         self._client = client
+        self._takes_options: OrderedDict[str, bool] = OrderedDict()  # by URL and model, as far as is known
 
     async def stream(self, upstream: Upstream, body: dict[str, Any]) -> AsyncGenerator[Piece, None]:
         """The pieces of one answer. Raises UpstreamError; leaving it early closes the connection."""
-        url = upstream.base_url
-        if not upstream.whole_url:
-            url = url.rstrip("/") + "/chat/completions"
-        headers = {"Accept": "text/event-stream", **authorization(upstream)}
-        body = {**body, "stream": True, "stream_options": {"include_usage": True}}
+        with network_errors():
+            url = chat_url(upstream)
+        server = f"{url} {upstream.model}"
+        if self._takes_options.get(server, True):
+            begun = False
+            try:
+                asked = {**body, "stream": True, "stream_options": {"include_usage": True}}
+                async with aclosing(self._ask(upstream, url, asked)) as pieces:
+                    async for piece in pieces:
+                        begun = True
+                        yield piece
+                return
+            except UpstreamError as error:
+                if begun or not self._may_be_options(server, error):
+                    raise
+        try:
+            async with aclosing(self._ask(upstream, url, {**body, "stream": True})) as pieces:
+                async for piece in pieces:
+                    self._note(server, False)
+                    yield piece
+        except UpstreamError as error:
+            # Refused without them too: it was something else.
+            if error.status in _UNKNOWN_FIELD:
+                self._takes_options.pop(server, None)
+            raise
+
+    async def _ask(self, upstream: Upstream, url: str, body: dict[str, Any]) -> AsyncGenerator[Piece, None]:
+        headers = {"Accept": "text/event-stream", **login(upstream, url)}
+        answer = Answer()
         async with (
             exchange(self._client, url, body, headers) as response,
-            aclosing(sse_data(response)) as events,
+            aclosing(sse_events(response)) as events,
         ):
-            finished = False
-            async for data in events:
-                if data == b"[DONE]":
-                    if not finished:
-                        yield Finish("stop")
-                    return
-                for piece in read_chunk(data):
-                    finished = finished or isinstance(piece, Finish)
+            if "stream_options" in body:
+                self._note(f"{url} {upstream.model}", True)
+            async for event in events:
+                for piece in answer.read(event):
                     yield piece
-            if not finished:
-                raise cut()
+                if answer.over:
+                    break
+            for piece in answer.end():
+                yield piece
+
+    def _may_be_options(self, server: str, error: UpstreamError) -> bool:
+        """Whether a server may have refused a request for asking what the answer costs."""
+        if error.status not in _UNKNOWN_FIELD:
+            return False
+        return b"stream_options" in error.told or server not in self._takes_options
+
+    def _note(self, server: str, takes: bool) -> None:
+        self._takes_options[server] = takes
+        self._takes_options.move_to_end(server)
+        if len(self._takes_options) > _MOST_SERVERS:
+            self._takes_options.popitem(last=False)
 
 
-def read_chunk(data: bytes) -> Iterator[Piece]:
-    """The pieces in one chunk's JSON. Raises UpstreamError."""
-    try:
-        yield from read_value(orjson.loads(data))
-    except orjson.JSONDecodeError:
-        raise garbled() from None
+def chat_url(upstream: Upstream) -> str:
+    """Where the model is asked. Raises ValueError on what is no URL.
+
+    A query stays behind the path; of Azure a resource's address is enough, as its deployments have a form.
+    """
+    if upstream.whole_url:
+        return upstream.base_url
+    parts = urlsplit(upstream.base_url)
+    path = parts.path.rstrip("/")
+    if (parts.hostname or "").endswith(_DEPLOYMENTS) and path in ("", "/openai"):
+        path = f"/openai/deployments/{quote(upstream.model, safe='')}"
+        if not parts.query:
+            path = "/openai/v1"  # the form without versions
+    if not path.endswith(_CHAT):
+        path += _CHAT
+    return urlunsplit((parts.scheme, parts.netloc, path, parts.query, ""))
 
 
-def read_value(chunk: Any) -> Iterator[Piece]:
-    """The pieces in one chunk. Raises UpstreamError."""
-    try:
-        if chunk.get("error"):
-            raise broke_off()
-        for choice in chunk.get("choices") or ():
-            yield from _read_choice(choice)
-        if usage := chunk.get("usage"):
-            yield Usage(dict(usage))
-    except (ValueError, TypeError, KeyError, AttributeError):
-        raise garbled() from None
-
-
-def _read_choice(choice: dict[str, Any]) -> Iterator[Piece]:
-    delta = dict(choice.get("delta") or {})
-    rest = {
-        key: value
-        for key, value in choice.items()
-        if key not in ("delta", "finish_reason") and value is not None
-    }
-    reason = choice.get("finish_reason")
-    if choice.get("index"):  # only the first choice is spoken; the others pass through
-        yield _other({**rest, "delta": delta, "finish_reason": reason})
-        return
-    delta.pop("role", None)
-    text, calls = delta.pop("content", None), delta.pop("tool_calls", None)
-    if text:
-        yield str(text)
-    for call in calls or ():
-        function = call.get("function") or {}
-        name, arguments = function.get("name") or "", function.get("arguments") or ""
-        yield ToolPiece(int(call.get("index") or 0), str(call.get("id") or ""), str(name), str(arguments))
-    delta = {key: value for key, value in delta.items() if value not in (None, "", [])}
-    rest.pop("index", None)
-    if delta or rest:
-        yield _other({**rest, "delta": delta})
-    if reason:
-        yield Finish(str(reason))
-
-
-def _other(choice: dict[str, Any]) -> Other:
-    orjson.dumps(choice)  # raises TypeError on what is nested too deeply to be written down
-    return Other(choice)
+def login(upstream: Upstream, url: str) -> dict[str, str]:
+    """The header for a key; Azure's stand in one of their own."""
+    key, parts = upstream.api_key.get_secret_value(), urlsplit(url)
+    is_azure = (parts.hostname or "").endswith(_AZURE) or "api-version" in parse_qs(parts.query)
+    if key and is_azure and " " not in key and not upstream.headers:
+        return {"api-key": key}
+    return authorization(upstream)

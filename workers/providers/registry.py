@@ -1,6 +1,8 @@
 """All dialects behind one provider: the base URL's scheme says which is spoken."""
 
-from collections.abc import AsyncGenerator
+import logging
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
 
@@ -14,22 +16,33 @@ from workers.providers.anthropic import AnthropicProvider
 from workers.providers.base import Piece, Provider, UpstreamError
 from workers.providers.ernie import ErnieProvider
 from workers.providers.ernie_tokens import ErnieTokens
+from workers.providers.exchange import broke_off
 from workers.providers.litellm import LiteLLMProvider
 from workers.providers.openai import OpenAIProvider
+from workers.providers.thinkers import Thinkers
+from workers.providers.tidying import Tidy
 from workers.providers.yandex import YandexProvider
+
+logger = logging.getLogger(__name__)
 
 
 class Providers:
     """Asks each upstream in its dialect; those that tenants name over a client of their own, `guarded`."""
 
     def __init__(
-        self, client: httpx.AsyncClient, guarded: httpx.AsyncClient, stores: Stores, seal: Seal | None
+        self,
+        client: httpx.AsyncClient,
+        guarded: httpx.AsyncClient,
+        stores: Stores,
+        seal: Seal | None,
+        thinking_models: Sequence[str] = (),
     ) -> None:
+        self._thinkers = Thinkers(thinking_models)
         self._by_dialect: dict[str, Provider] = {**_over(client, stores, seal), "litellm": LiteLLMProvider()}
         over_guarded = _over(guarded, stores, seal)
         self._guarded = {dialect: over_guarded[dialect] for dialect in GUARDED}
 
-    def stream(self, upstream: Upstream, body: dict[str, Any]) -> AsyncGenerator[Piece, None]:
+    async def stream(self, upstream: Upstream, body: dict[str, Any]) -> AsyncGenerator[Piece, None]:
         """The pieces of one answer. Raises UpstreamError; leaving it early closes the connection."""
         dialect, address = split_dialect(upstream.base_url)
         provider = (self._guarded if upstream.guarded else self._by_dialect).get(dialect)
@@ -37,7 +50,20 @@ class Providers:
             raise UpstreamError(
                 "unknown_provider", "no provider speaks this upstream's dialect", faulty=False
             )
-        return provider.stream(replace(upstream, base_url=address), body)
+        tidy = Tidy(begins_in_thought=self._thinkers.begins(upstream))
+        try:
+            async with aclosing(provider.stream(replace(upstream, base_url=address), body)) as pieces:
+                async for piece in pieces:
+                    for tidied in tidy.take(piece):
+                        yield tidied
+        except UpstreamError:
+            raise
+        except Exception:  # over something that no server should say: another model may do better
+            logger.exception("a provider broke", extra={"dialect": dialect})
+            raise broke_off() from None
+        for tidied in tidy.end():
+            yield tidied
+        self._thinkers.heard(upstream, tidy)
 
 
 def _over(client: httpx.AsyncClient, stores: Stores, seal: Seal | None) -> dict[str, Provider]:

@@ -10,27 +10,31 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
-import orjson
 
 from common.profiles import Upstream
 from workers.providers.base import Finish, Piece, ToolPiece, Usage
+from workers.providers.contents import read_content
+from workers.providers.costs import read_cost
 from workers.providers.exchange import (
     authorization,
-    broke_off,
     busy,
     cut,
     exchange,
     garbled,
     json_lines,
     made_up_id,
+    network_errors,
     translated,
 )
+from workers.providers.faults import fault_in
+from workers.providers.values import as_json, dict_in, parsed, text_in
 from workers.providers.yandex_request import to_yandex
 
 SERVER = "https://llm.api.cloud.yandex.net"
 _PARTIAL = ("ALTERNATIVE_STATUS_PARTIAL", "ALTERNATIVE_STATUS_UNSPECIFIED")
 _FILTERED = "ALTERNATIVE_STATUS_CONTENT_FILTER"
 _CALLS = "ALTERNATIVE_STATUS_TOOL_CALLS"
+_EXHAUSTED = 8  # gRPC's word for too many requests
 _REASONS = {
     "ALTERNATIVE_STATUS_TRUNCATED_FINAL": "length",
     _FILTERED: "content_filter",
@@ -46,7 +50,8 @@ class YandexProvider:
 
     async def stream(self, upstream: Upstream, body: dict[str, Any]) -> AsyncGenerator[Piece, None]:
         """The pieces of one answer. Raises UpstreamError; leaving it early closes the connection."""
-        server, folder = _split(upstream.base_url)
+        with network_errors():
+            server, folder = _split(upstream.base_url)
         url = f"{server}/foundationModels/v1/completion"
         asked = translated(partial(to_yandex, folder=folder), body)
         answer = _Answer()
@@ -78,26 +83,33 @@ class _Answer:
 
     def read(self, line: bytes) -> Iterator[Piece]:
         """The pieces that one line adds. Raises UpstreamError."""
+        line = line.removeprefix(b"data:").strip()  # a proxy in between may make events of them
+        if not line or line.startswith((b":", b"event:", b"[DONE]")):
+            return
         try:
-            yield from self._read(orjson.loads(line))
-        except (ValueError, TypeError, KeyError, AttributeError):
+            yield from self._read(parsed(line))
+        except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
             raise garbled() from None
 
     def _read(self, event: dict[str, Any]) -> Iterator[Piece]:
-        if error := event.get("error"):
-            raise busy() if error.get("httpCode") == 429 else broke_off()
-        result = event["result"]
+        if "result" not in event and "alternatives" not in event:
+            error = dict_in(event.get("error"))
+            if error.get("httpCode") == 429 or error.get("grpcCode") == _EXHAUSTED:
+                raise busy()
+            raise fault_in(event) or garbled()
+        result = event.get("result") or event
         alternative = result["alternatives"][0]
-        status = alternative.get("status", _PARTIAL[0])
+        status = alternative.get("status") or _PARTIAL[0]
         message = alternative.get("message") or {}
         if status != _FILTERED:  # then the text is an excuse in place of the one begun
-            yield from self._read_text(message.get("text") or "")
+            yield from self._read_text("".join(text for _, text in read_content(message.get("text"))))
         if status == _CALLS:
             yield from _read_calls(message["toolCallList"]["toolCalls"])
         if status not in _PARTIAL:
             self.over = True
             yield Finish(_REASONS.get(status, "stop"))
-            yield Usage(_tokens(result.get("usage") or {}))
+            if cost := read_cost(result.get("usage")):
+                yield Usage(cost)
 
     def _read_text(self, text: str) -> Iterator[Piece]:
         if len(text) > self._chars:
@@ -108,14 +120,6 @@ class _Answer:
 def _read_calls(calls: list[dict[str, Any]]) -> Iterator[Piece]:
     for index, call in enumerate(calls):
         function = call["functionCall"]
-        arguments = orjson.dumps(function.get("arguments") or {}).decode()
-        yield ToolPiece(index, made_up_id(), function["name"], arguments)
-
-
-def _tokens(usage: dict[str, Any]) -> dict[str, Any]:
-    """Their counts are texts."""
-    return {
-        "prompt_tokens": int(usage.get("inputTextTokens") or 0),
-        "completion_tokens": int(usage.get("completionTokens") or 0),
-        "total_tokens": int(usage.get("totalTokens") or 0),
-    }
+        given = function.get("arguments") or {}
+        arguments = given if isinstance(given, str) else as_json(given)
+        yield ToolPiece(index, made_up_id(), text_in(function["name"]), arguments)

@@ -6,23 +6,28 @@ https://yandex.cloud/en/docs/foundation-models/operations/yandexgpt/function-cal
 
 from typing import Any
 
-import orjson
-
 from workers.providers.messages import (
     Message,
     forced_function,
+    function_of,
     functions_of,
+    input_of,
+    may_call,
     most_tokens,
     names_of_calls,
     split_system,
     text_of,
     without_prefill,
 )
+from workers.providers.values import dict_in
 
 
 def to_yandex(body: dict[str, Any], folder: str) -> dict[str, Any]:
     """The same request. Raises ValueError, TypeError, LookupError or AttributeError on one of no sense."""
-    options: dict[str, Any] = {"stream": True}
+    # Its own options are sent as they came; OpenAI's words for them go before.
+    options: dict[str, Any] = {**dict_in(body.get("completionOptions")), "stream": True}
+    if reasoning := body.get("reasoningOptions"):
+        options["reasoningOptions"] = reasoning
     if body.get("temperature") is not None:
         options["temperature"] = min(body["temperature"], 1)
     if limit := most_tokens(body):
@@ -32,7 +37,7 @@ def to_yandex(body: dict[str, Any], folder: str) -> dict[str, Any]:
         "completionOptions": options,
         "messages": _messages(body["messages"]),
     }
-    if functions := functions_of(body):
+    if may_call(body) and (functions := functions_of(body)):
         asked["tools"] = [{"function": _function(function)} for function in functions]
         asked |= _choice(body)
     return asked | _form(body.get("response_format") or {})
@@ -69,9 +74,8 @@ def _add_result(said: list[Message], result: dict[str, Any]) -> None:
 
 
 def _call(call: dict[str, Any]) -> dict[str, Any]:
-    function = call["function"]
-    given = orjson.loads(function["arguments"] or "{}")
-    return {"functionCall": {"name": function["name"], "arguments": given}}
+    function = function_of(call)
+    return {"functionCall": {"name": function["name"], "arguments": input_of(function.get("arguments"))}}
 
 
 def _function(function: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,79 @@
+"""Characters that a server cuts in two: JSON may hold half of one (`\\ud83d`), which no file can."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from workers.providers.base import Finish, Other, Piece, ToolPiece, Usage
+from workers.providers.values import has_halves, mended
+
+_FIRST_HALF = ("\ud800", "\udbff")
+_LOST = "\ufffd"
+_MOST_HELD = 1_000
+
+Place = tuple[Any, ...]
+
+
+class Halves:
+    """Puts the halves together that come in two pieces at one place; one that is alone becomes U+FFFD."""
+
+    def __init__(self) -> None:
+        self._held: dict[Place, str] = {}
+
+    def take(self, piece: Piece) -> Piece:
+        """The same piece without halves: one at its end waits for the other."""
+        if isinstance(piece, str):
+            return self._join(("text",), piece)
+        if isinstance(piece, ToolPiece):
+            index = piece.index
+            return ToolPiece(
+                index,
+                self._join((index, "id"), piece.id),
+                self._join((index, "name"), piece.name),
+                self._join((index, "arguments"), piece.arguments),
+                self._walk(("call", index), piece.rest, holds=False),
+            )
+        if isinstance(piece, Other):
+            return Other(self._walk(("choice", piece.choice.get("index")), piece.choice, holds=True))
+        if isinstance(piece, Usage):
+            return Usage(self._walk((), piece.tokens, holds=False))
+        return Finish(mended(piece.reason), piece.alone)
+
+    def end(self) -> Iterator[Piece]:
+        """What stands for the halves that wait in vain, where words are told."""
+        held, self._held = self._held, {}
+        for place in held:
+            if place == ("text",):
+                yield _LOST
+            elif place[-1] == "arguments" and len(place) == 2:
+                yield ToolPiece(place[0], "", "", _LOST)
+            elif place[:1] == ("choice",) and place[2:3] == ("delta",) and len(place) == 4:
+                index = {} if place[1] is None else {"index": place[1]}
+                yield Other({**index, "delta": {place[3]: _LOST}})
+
+    def _join(self, place: Place, text: str) -> str:
+        if not text:
+            return text
+        text = self._held.pop(place, "") + text
+        if not has_halves(text):
+            return text
+        if _FIRST_HALF[0] <= text[-1] <= _FIRST_HALF[1] and len(self._held) < _MOST_HELD:
+            self._held[place], text = text[-1], text[:-1]
+        return mended(text)
+
+    def _walk(self, place: Place, value: Any, *, holds: bool) -> Any:
+        """A value with its texts joined; an item of a list stands where its `index` says."""
+        if isinstance(value, str):
+            return self._join(place, value) if holds else mended(value)
+        if isinstance(value, dict):
+            return {mended(key): self._walk((*place, key), item, holds=holds) for key, item in value.items()}
+        if isinstance(value, list):
+            return [
+                self._walk((*place, _index(item, number)), item, holds=holds)
+                for number, item in enumerate(value)
+            ]
+        return value
+
+
+def _index(item: Any, number: int) -> Any:
+    index = item.get("index") if isinstance(item, dict) else None
+    return index if isinstance(index, int) else number

@@ -1,0 +1,158 @@
+"""What a server says in OpenAI's dialect, as each of the many that speak it puts it."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from common.sse import ServerEvent
+from workers.providers.base import Finish, Other, Piece, Usage
+from workers.providers.calls import Calls
+from workers.providers.contents import read_content
+from workers.providers.costs import cost_in
+from workers.providers.exchange import broke_off, cut, garbled
+from workers.providers.faults import fault_in, fault_of
+from workers.providers.reasons import reason_in
+from workers.providers.values import as_json, list_in, parsed
+
+_DONE = (b"[DONE]", b'"[DONE]"', b"DONE", b"[done]")
+_SOURCES = ("citations", "search_results", "web_search", "references", "related_questions")
+_READ = ("delta", "finish_reason", "usage", "text")  # of a choice, what is read here
+_NO_SENSE = (ValueError, TypeError, KeyError, AttributeError, RecursionError)
+
+
+class Answer:
+    """One answer, chunk by chunk. `over`: it has said so itself, and nothing more comes."""
+
+    def __init__(self) -> None:
+        self.over = False
+        self._calls = Calls()
+        self._spoke = False
+        self._finished = False
+        self._is_whole = False  # it came in one piece
+        self._sources: dict[str, Any] = {}
+
+    def read(self, event: ServerEvent) -> Iterator[Piece]:
+        """The pieces in one event. Raises UpstreamError."""
+        data = event.data.strip()
+        if data in _DONE:
+            self.over = True
+            return
+        if not data and event.name != "error":
+            return
+        try:
+            for chunk in _chunks(data):
+                yield from self._read(chunk, event.name)
+        except _NO_SENSE:
+            raise (broke_off() if event.name == "error" else garbled()) from None
+
+    def read_value(self, chunk: Any) -> Iterator[Piece]:
+        """The pieces in one chunk. Raises UpstreamError."""
+        try:
+            yield from self._read(chunk, "")
+        except _NO_SENSE:
+            raise garbled() from None
+
+    def end(self) -> Iterator[Piece]:
+        """What is still to be said when the connection ends. Raises UpstreamError where that is too early."""
+        yield from self._tell_rest()
+        if self._finished:
+            return
+        if not self._spoke:  # also with the word for the end: an end of nothing is none
+            raise cut()
+        if not (self.over or self._is_whole):
+            raise cut()
+        yield Finish("tool_calls" if len(self._calls) else "stop")
+
+    def _read(self, chunk: Any, name: str) -> Iterator[Piece]:
+        if error := fault_in(chunk, name):
+            raise error
+        for key in _SOURCES:
+            if chunk.get(key):
+                self._sources[key] = chunk[key]  # some repeat them with each chunk, the last is whole
+        for choice in list_in(chunk.get("choices")):
+            if choice is not None:
+                yield from self._read_choice(choice)
+        if cost := cost_in(chunk):
+            yield _usage(cost)
+
+    def _read_choice(self, choice: dict[str, Any]) -> Iterator[Piece]:
+        if error := fault_of(choice):
+            raise error
+        rest = {key: value for key, value in choice.items() if key not in _READ and value is not None}
+        delta = self._delta(choice, rest)
+        reason = reason_in(choice.get("finish_reason"))
+        if choice.get("index") not in (0, None, "0"):  # only the first is spoken; the others pass through
+            self._spoke = True
+            yield _other({**rest, "delta": delta, "finish_reason": reason or None})
+            return
+        if reason == "error":
+            raise broke_off()
+        before, alone = len(self._calls), True
+        for piece in self._read_delta(delta):
+            alone = False
+            yield piece
+        rest.pop("index", None)
+        delta = {key: value for key, value in delta.items() if value not in (None, "", [])}
+        if delta or rest:
+            self._spoke = self._spoke or not delta.keys() <= {"reasoning_content", "reasoning"}
+            yield _other({**rest, "delta": delta})
+        if cost := cost_in(choice):
+            yield _usage(cost)
+        if reason:
+            self._finished = True
+            yield from self._tell_rest()
+            yield Finish(reason, alone and len(self._calls) == before)
+
+    def _delta(self, choice: dict[str, Any], rest: dict[str, Any]) -> dict[str, Any]:
+        """What is new in a choice: also of one that comes whole, and of the older completions."""
+        if choice.get("delta") is not None:
+            delta = dict(choice["delta"])
+            if delta or self._spoke:
+                return delta
+        if not self._spoke and isinstance(choice.get("message"), dict):
+            self._is_whole = True
+            return dict(rest.pop("message"))
+        return {"content": choice["text"]} if isinstance(choice.get("text"), str) else {}
+
+    def _read_delta(self, delta: dict[str, Any]) -> Iterator[Piece]:
+        """The words and calls of a delta, which are taken out of it."""
+        delta.pop("role", None)
+        content, calls = delta.pop("content", None), delta.pop("tool_calls", None)
+        for kind, text in read_content(content):
+            self._spoke = self._spoke or kind != "thought"
+            if kind == "text":
+                yield text
+            else:
+                yield Other({"delta": {"reasoning_content" if kind == "thought" else "refusal": text}})
+        for piece in self._calls.read(list_in(calls)):
+            self._spoke = True
+            yield piece
+        self._spoke = self._spoke or len(self._calls) > 0
+
+    def _tell_rest(self) -> Iterator[Piece]:
+        """Calls without arguments, and what the answer rests on."""
+        yield from self._calls.end()
+        if self._sources:
+            sources, self._sources = self._sources, {}
+            yield _other({"delta": sources})
+
+
+def _chunks(data: bytes) -> list[Any]:
+    """The chunks in an event's data: one, a list of them, or one a line. Raises ValueError."""
+    try:
+        value = parsed(data) if data else {}
+    except ValueError:
+        lines = [line for line in map(bytes.strip, data.split(b"\n")) if line and line not in _DONE]
+        if len(lines) < 2:
+            raise
+        return [parsed(line) for line in lines]
+    return value if isinstance(value, list) and value else [value]
+
+
+def _usage(cost: dict[str, Any]) -> Usage:
+    as_json(cost)
+    return Usage(cost)
+
+
+def _other(choice: dict[str, Any]) -> Other:
+    as_json(choice)  # raises ValueError on what is nested too deeply to be written down
+    return Other(choice)

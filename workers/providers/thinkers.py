@@ -1,0 +1,37 @@
+"""Models that begin in thought and mark only its end: known by name, or learned from an answer."""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+
+from common.profiles import Upstream
+from workers.providers.tidying import Tidy
+
+_MOST = 10_000
+
+
+class Thinkers:
+    """What this process knows of them. `names` are parts of models' names."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._names = tuple(name.lower() for name in names if name)
+        self._learned: OrderedDict[tuple[str, str, str], None] = OrderedDict()
+
+    def begins(self, upstream: Upstream) -> bool:
+        """Whether the model's text is held back until its thought has ended."""
+        model = upstream.model.lower()
+        return _name(upstream) in self._learned or any(name in model for name in self._names)
+
+    def heard(self, upstream: Upstream, tidy: Tidy) -> None:
+        """An answer has ended: what it says of its model."""
+        name = _name(upstream)
+        if tidy.ended_unbegun:
+            self._learned[name] = None
+            self._learned.move_to_end(name)
+            if len(self._learned) > _MOST:
+                self._learned.popitem(last=False)
+        else:
+            self._learned.pop(name, None)  # it thinks no more, or as others do
+
+
+def _name(upstream: Upstream) -> tuple[str, str, str]:
+    return upstream.tenant, upstream.base_url, upstream.model

@@ -1,0 +1,43 @@
+"""What any provider gives, made fit to be written down and spoken: whole characters, no thoughts."""
+
+from collections.abc import Iterator
+
+from workers.providers.base import Finish, Other, Piece
+from workers.providers.halves import Halves
+from workers.providers.thoughts import Thoughts
+
+_THOUGHTS = ("reasoning_content", "reasoning", "thinking", "reasoning_details")
+
+
+class Tidy:
+    """One answer's pieces, one after the other. `begins_in_thought`: see Thoughts."""
+
+    def __init__(self, *, begins_in_thought: bool = False) -> None:
+        self._halves = Halves()
+        self._thoughts = Thoughts(begins=begins_in_thought)
+
+    @property
+    def ended_unbegun(self) -> bool:
+        """Whether a thought ended that no mark had begun."""
+        return self._thoughts.ended_unbegun
+
+    def take(self, piece: Piece) -> Iterator[Piece]:
+        """What is made of a piece."""
+        yield from self._told(self._halves.take(piece))
+
+    def end(self) -> Iterator[Piece]:
+        """What was held back, as nothing more comes."""
+        for piece in self._halves.end():
+            yield from self._told(piece)
+        yield from self._thoughts.pause()
+
+    def _told(self, piece: Piece) -> Iterator[Piece]:
+        if isinstance(piece, str):
+            yield from self._thoughts.take(piece)
+            return
+        if isinstance(piece, Other) and not piece.choice.get("index"):
+            if any(key in piece.choice.get("delta", ()) for key in _THOUGHTS):
+                yield from self._thoughts.trust()  # its server tells them apart
+        elif isinstance(piece, Finish) and piece.alone:
+            yield from self._thoughts.pause()
+        yield piece
