@@ -1,6 +1,7 @@
 """The API process."""
 
 import math
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import cache
@@ -10,8 +11,11 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from uvicorn.config import STARTUP_FAILURE
 
+from api.connections import bounded_protocol
 from api.cors import Cors
+from api.crowd import raise_file_limit
 from api.doors import (
     admin_audit,
     admin_keys,
@@ -128,11 +132,22 @@ async def _bug(request: Request, error: Exception) -> Response:
 def serve(settings: Settings) -> None:
     """Serve until stopped; on SIGTERM streams get `drain_s` to end, then clients resume elsewhere."""
     set_up_logs(settings.log_level)
-    uvicorn.run(
+    raise_file_limit(settings.max_connections)
+    server = uvicorn.Server(server_config(settings))
+    server.run()
+    if not server.started:
+        sys.exit(STARTUP_FAILURE)
+
+
+def server_config(settings: Settings) -> uvicorn.Config:
+    """How the application is served."""
+    return uvicorn.Config(
         create_app(settings),
         host=settings.host,
         port=settings.port,
-        http="httptools",
+        http=bounded_protocol(settings),
+        ws="none",
+        lifespan="on",
         log_config=None,
         access_log=False,
         server_header=False,

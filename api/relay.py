@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from api.chunks import ChunkWriter
+from api.crowd import half_closed, next_probe
 from api.doorkeeper import not_valid, watching
 from api.live import LiveTurn
 from common.watchdog import Watchdog
@@ -50,11 +51,12 @@ class EventStream(Response):
         self._send_timeout_s = send_timeout_s
         self._on_left = on_left
         self._begun = False
-        self._batches_sent = 0
+        self._sent_s = 0.0  # when something was sent last
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         sending = asyncio.create_task(self._send_all(send))
-        others = (asyncio.create_task(_left(receive)), asyncio.create_task(self._send_heartbeats(send)))
+        beating = self._send_heartbeats(send, half_closed(scope))
+        others = (asyncio.create_task(_left(receive)), asyncio.create_task(beating))
         with watching(scope) as over:
             try:
                 await asyncio.wait((sending, *others, over), return_when=asyncio.FIRST_COMPLETED)
@@ -84,34 +86,50 @@ class EventStream(Response):
     async def _send_all(self, send: Send) -> bool:
         """Whether the client took it all: one that takes nothing for `send_timeout_s` is gone."""
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-        self._begun = True
+        self._begun, self._sent_s = True, _now_s()
         try:
             async with Watchdog() as watchdog:
                 async for body in self._batches:
                     watchdog.expect_within(self._send_timeout_s)
                     await send({"type": "http.response.body", "body": body, "more_body": True})
                     watchdog.rest()
-                    self._batches_sent += 1
+                    self._sent_s = _now_s()
         except (TimeoutError, OSError):
             return False
         await send({"type": "http.response.body", "body": b"", "more_body": False})
         return True
 
-    async def _send_heartbeats(self, send: Send) -> None:
-        """A comment wherever nothing was sent for a while. Ends only by being cancelled."""
+    async def _send_heartbeats(self, send: Send, half_closed: asyncio.Event) -> None:
+        """A comment wherever nothing was sent for a while, and often where the client may be gone, which only
+        that shows. Ends only by being cancelled.
+        """
         if self._heartbeat_s is None:
             await asyncio.Event().wait()
             return
+        pause_s: float | None = None
         while True:
-            sent = self._batches_sent
-            await asyncio.sleep(self._heartbeat_s)
-            if sent == self._batches_sent:
+            if half_closed.is_set() and self._begun:
+                pause_s = next_probe(pause_s)
+                await asyncio.sleep(pause_s)
+            else:
+                quiet_until_s = (self._sent_s or _now_s()) + self._heartbeat_s
+                with suppress(TimeoutError):
+                    async with asyncio.timeout_at(quiet_until_s):
+                        await half_closed.wait()
+                if not half_closed.is_set() and _now_s() < self._sent_s + self._heartbeat_s:
+                    continue
+            if self._begun:
                 await send({"type": "http.response.body", "body": HEARTBEAT, "more_body": True})
+                self._sent_s = _now_s()
 
 
 async def _left(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
+
+
+def _now_s() -> float:
+    return asyncio.get_running_loop().time()
 
 
 async def chunks(live: LiveTurn, writer: ChunkWriter, first: bytes = b"") -> AsyncGenerator[bytes, None]:

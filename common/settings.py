@@ -88,6 +88,9 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = 8000
     max_body_bytes: int = 1_048_576
+    max_connections: int = Field(10_000, ge=1)
+    max_connections_per_address: int = Field(0, ge=0)
+    request_timeout_s: float = Field(10.0, gt=0)
     heartbeat_s: float = 15.0
     send_timeout_s: float = 30.0
     resume_grace_s: float = 5.0

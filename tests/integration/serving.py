@@ -9,7 +9,7 @@ import httpx
 import uvicorn
 from waiting import end, until
 
-from api.main import create_app
+from api.main import server_config
 from common import keys
 from common.events import Event, TurnStarted, encode
 from common.keys import SessionRef
@@ -21,9 +21,8 @@ from common.stores import Stores
 @asynccontextmanager
 async def serving(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
     """A client of a served application."""
-    config = uvicorn.Config(
-        create_app(settings), log_config=None, lifespan="on", timeout_graceful_shutdown=1, server_header=False
-    )
+    config = server_config(settings)
+    config.timeout_graceful_shutdown = 1
     server = uvicorn.Server(config)
     server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
     # Of this protocol by name: else asyncio doesn't switch off delays, and every answer takes 40 ms.
