@@ -10,7 +10,7 @@ from typing import NoReturn
 from fastapi import Request
 from starlette.types import Scope as RequestScope
 
-from api.nearby import is_nearby
+from api.nearby import check_names, is_nearby
 from common.errors import Unauthorized, Unavailable
 from common.keys import DEFAULT_TENANT
 from common.settings import Settings
@@ -65,12 +65,13 @@ class Doorkeeper:
         self.tokens = token_signer(settings)
 
     def admit(self, request: Request, shown: str) -> Identity:
-        """Who it is that shows this key or token. Raises Unauthorized, Unavailable."""
+        """Who it is that shows this key or token. Raises Unauthorized, Forbidden, Unavailable."""
         if shown.startswith(PREFIX):
             return self._by_token(shown)
         if self._directory.open:
             tenant = self._tenant(Grounds(""))
-            if tenant and (self._settings.open_access or is_nearby(request, tenant.cors_origins)):
+            if tenant and (self._settings.open_access or is_nearby(request, self._settings.host_names)):
+                check_names(request, self._settings.host_names, tenant.cors_origins)
                 return Identity(tenant, frozenset(SCOPES))
             raise Unauthorized("no tenant is set up: only this machine is served", code="no_tenants")
         return self._by_key(shown)

@@ -37,6 +37,7 @@ class LiveTurn:
         self.usage: dict[str, Any] = {}  # all lanes' together, as it was known at the ending
         self.closed = asyncio.Event()  # the ending stands in the log: nothing is left to do
         self.followers = 0
+        self.resumes = False  # a client of it has said, or shown, that it comes back
         self.limit_headers: dict[str, str] = {}  # where its tenant stood when it was let in
         self._stores = stores
         self._start_ms = 0

@@ -1,42 +1,105 @@
-"""Whether a request comes from this machine, and from nobody who hides behind it."""
+"""Who may come without a key: by whence the request comes, and whether a stranger's page may have sent it.
+
+Any page can have its own name lead here, or post here blindly, from a browser on this machine. So who needs
+no key calls this server by a name of its own, and comes from no page but its own or an allowed one.
+"""
 
 from collections.abc import Collection
-from ipaddress import IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from urllib.parse import urlsplit
 
 from fastapi import Request
 
+from common.errors import Forbidden
 
-def is_nearby(request: Request, origins: Collection[str]) -> bool:
-    """Whether this machine asks: by its address, those for whom it was forwarded, and the name it calls.
+_SIMPLE = ("application/x-www-form-urlencoded", "multipart/form-data", "text/plain", "")
+"""What a page may post anywhere without asking first."""
 
-    Anybody's page can have its own name lead here, or post here blindly: so the host must be this machine
-    too, and the page's origin, unless it is one of these.
-    """
-    headers = request.headers
-    origin = headers.get("origin")
-    forwarded = [part.strip() for line in headers.getlist("x-forwarded-for") for part in line.split(",")]
+
+def is_nearby(request: Request, names: Collection[str]) -> bool:
+    """Whether this machine asks: by its address, those for whom it was forwarded, and the name it calls."""
+    forwarded = [
+        part.strip() for line in request.headers.getlist("x-forwarded-for") for part in line.split(",")
+    ]
     asking = [request.client.host if request.client else "", *forwarded]
-    return (
-        all(map(_is_loopback, asking))
-        and _names_this_machine(f"//{headers.get('host', '')}")
-        and (origin is None or origin in origins or _names_this_machine(origin))
-    )
+    host = _host_of(f"//{request.headers.get('host', '')}")
+    return all(map(_is_loopback, asking)) and (_is_this_machine(host) or _is_one_of(host, names))
 
 
-def _names_this_machine(url: str) -> bool:
-    try:
-        host = urlsplit(url).hostname or ""
-    except ValueError:
-        return False
+def check_names(request: Request, names: Collection[str], origins: Collection[str]) -> None:
+    """Raises Forbidden where a stranger's page may have sent this.
+
+    `names`: what this server is called, beside `localhost` and any address, which no stranger's name can be;
+    `origins`: whose pages may talk to it.
+    """
+    host = request.headers.get("host", "")
+    called = _host_of(f"//{host}")
+    if not (_is_this_machine(called) or _is_one_of(called, names) or _address(called)):
+        message = "without a key this server answers to its own names: see FAST_REPLY_HOST_NAMES"
+        raise Forbidden(message, code="unknown_host")
+    if not _may_send(request, host, origins):
+        message = "without a key no page of another origin is served: see FAST_REPLY_CORS_ORIGINS"
+        raise Forbidden(message, code="unknown_origin")
+    if _is_from_a_page(request) and _is_simple(request) and not _is_of_here(request, host):
+        message = "a page's body is sent as application/json"
+        raise Forbidden(message, code="json_required")
+
+
+def _may_send(request: Request, host: str, origins: Collection[str]) -> bool:
+    named = request.headers.getlist("origin")
+    for origin in named:
+        if origin not in origins and not _is_same(origin, host) and not _is_this_machine(_host_of(origin)):
+            return False
+    return bool(named) or request.headers.get("sec-fetch-site") != "cross-site"
+
+
+def _is_of_here(request: Request, host: str) -> bool:
+    return any(_is_same(origin, host) for origin in request.headers.getlist("origin"))
+
+
+def _is_from_a_page(request: Request) -> bool:
+    """Whether a browser sent it, also one too old to say so."""
+    headers = request.headers
+    tells = any(name == "origin" or name == "referer" or name.startswith("sec-") for name in headers)
+    return tells or headers.get("user-agent", "").startswith("Mozilla/")
+
+
+def _is_simple(request: Request) -> bool:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return request.method == "POST" and kind in _SIMPLE and request.headers.get("content-length") != "0"
+
+
+def _is_same(origin: str, host: str) -> bool:
+    scheme, _, place = origin.partition("://")
+    return scheme in ("http", "https") and bool(place) and place.lower() == host.lower()
+
+
+def _is_one_of(host: str, names: Collection[str]) -> bool:
+    return host in {name.lower() for name in names}
+
+
+def _is_this_machine(host: str) -> bool:
     return host == "localhost" or _is_loopback(host)
 
 
+def _host_of(url: str) -> str:
+    try:
+        return (urlsplit(url).hostname or "").removesuffix(".")
+    except ValueError:
+        return ""
+
+
 def _is_loopback(host: str) -> bool:
+    address = _address(host)
+    return address is not None and address.is_loopback
+
+
+def _address(host: str) -> IPv4Address | IPv6Address | None:
+    """The address that this is, if it is one."""
     try:
         address = ip_address(host)
     except ValueError:
-        return False
+        return None
     if isinstance(address, IPv6Address) and address.ipv4_mapped:  # as a socket for both protocols has it
-        address = address.ipv4_mapped
-    return address.is_loopback
+        return address.ipv4_mapped
+    return address

@@ -19,6 +19,7 @@ from common.stores import Build, TimedRedis
 _MAX_KEY_CHARS = 256
 _CHANGES_ON_RETRY = ("context", "timestamp", "stream", "stream_options")
 _RETRIES_END_S = 600
+_EXPLICIT = "Idempotency-Key:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,11 @@ class Once:
     key: str
     fingerprint: str
     most_s: int = sys.maxsize
+
+    @property
+    def is_explicit(self) -> bool:
+        """Whether the client made the key for this very purpose."""
+        return self.key.startswith(_EXPLICIT)
 
     @property
     def session(self) -> str:

@@ -29,8 +29,8 @@ _HEADERS = {
 
 
 class EventStream(Response):
-    """Streams batches of bytes until they end; `on_left` is called where the client went first, or had to
-    because its key has ended.
+    """Streams batches of bytes until they end. `on_left` is called where the client went first, and told
+    whether it had to, because its key has ended.
 
     `heartbeat_s`: the longest silence; None where the bytes are no server-sent events.
     """
@@ -42,7 +42,7 @@ class EventStream(Response):
         headers: dict[str, str],
         heartbeat_s: float | None,
         send_timeout_s: float,
-        on_left: Callable[[], None],
+        on_left: Callable[[bool], None],
     ) -> None:
         super().__init__(headers={**_HEADERS, **headers})
         del self.headers["content-length"]
@@ -70,7 +70,7 @@ class EventStream(Response):
                 await asyncio.gather(sending, *others, return_exceptions=True)
                 await self._batches.aclose()
         if not had_all:
-            self._on_left()  # who asks now who else follows doesn't find this one
+            self._on_left(must_leave)  # who asks now who else follows doesn't find this one
         if must_leave:
             await self._send_away(send)
 

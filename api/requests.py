@@ -80,7 +80,7 @@ class Options(BaseModel):
     lanes: bool = False
     state: str = ""
     policy: Annotated[dict[str, Any], ShownAs(Policy)] = {}
-    on_disconnect: Literal["cancel", "continue"] | None = None
+    on_disconnect: Literal["cancel", "resume", "continue"] | None = None
     memory: bool | None = None
     knowledge: Knowledge | None = None
 

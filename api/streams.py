@@ -45,7 +45,7 @@ async def stream(
         headers={**kind, **(headers or {})},
         heartbeat_s=settings.heartbeat_s if events else None,
         send_timeout_s=settings.send_timeout_s,
-        on_left=lambda: None,
+        on_left=lambda sent_away: None,
     )
 
 

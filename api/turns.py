@@ -67,13 +67,15 @@ class Turns:
                 await self._admissions.check(turn, planned)
                 return await self.start(await prepare(request))
             if recalled.earlier is None:
-                return await self._share(turn, self._begin(turn, recalled, request))
+                live = await self._share(turn, self._begin(turn, recalled, request))
+                live.resumes = _comes_back(request)
+                return live
         except AlreadyStarted:
             return await self.start(request)  # and join it
         except STORE_ERRORS as error:
             logger.warning("could not start a turn", extra={"error": type(error).__name__})
             raise store_is_away() from None
-        return await self.attach(recalled.earlier)
+        return await self.attach(recalled.earlier, resumes=_comes_back(request))
 
     async def _begin(self, turn: TurnRef, recalled: Recalled, request: TurnRequest) -> LiveTurn:
         started = recalled.started
@@ -106,9 +108,13 @@ class Turns:
         self._keep(live, entry)
         return live
 
-    async def attach(self, turn: TurnRef) -> LiveTurn:
-        """The turn, for a client that is to follow it: other replicas hear so. Raises what `find` does."""
+    async def attach(self, turn: TurnRef, *, resumes: bool = True) -> LiveTurn:
+        """The turn, for a client that is to follow it: other replicas hear so. Raises what `find` does.
+
+        `resumes`: that shows a client that comes back when its connection breaks.
+        """
         live = await self.find(turn)
+        live.resumes = live.resumes or resumes
         if not live.closed.is_set():
             try:
                 await self._followers.begin(turn)
@@ -161,7 +167,7 @@ class Turns:
         live.begin(first, *later)
         if not ended:
             self._keep(live, entries[-1])
-            self._mind(self._stop_unfollowed(live))
+            self._mind(self._stop_unfollowed(live, self._settings.resume_grace_s))
         elif live.fold.ending is None:
             raise UnknownFold("the turn has ended otherwise than this version folds it")
         return live
@@ -179,23 +185,26 @@ class Turns:
         self._live[str(live.turn)] = live
         self._mind(self._let_go(live))
 
-    def client_left(self, live: LiveTurn) -> None:
-        """A client went away before the end: after its grace the turn is stopped, unless it is to go on."""
-        self._mind(self._grant_grace(live))
+    def client_left(self, live: LiveTurn, *, sent_away: bool = False) -> None:
+        """A client went away before the end: the turn is stopped, unless it is to go on. After a grace, where
+        the client may come back, as one whose key has ended does with another.
+        """
+        comes_back = sent_away or live.resumes or live.fold.policy.on_disconnect == "resume"
+        self._mind(self._grant_grace(live, self._settings.resume_grace_s if comes_back else 0))
 
-    async def _grant_grace(self, live: LiveTurn) -> None:
+    async def _grant_grace(self, live: LiveTurn, grace_s: float) -> None:
         if not live.followers and not live.closed.is_set():
             try:
-                await self._followers.end(live.turn, int(self._settings.resume_grace_s * 1000))
+                await self._followers.end(live.turn, int(grace_s * 1000))
             except STORE_ERRORS:
                 logger.warning("could not tell that a client left; it counts until its lease ends")
-        await self._stop_unfollowed(live)
+        await self._stop_unfollowed(live, grace_s)
 
-    async def _stop_unfollowed(self, live: LiveTurn) -> None:
+    async def _stop_unfollowed(self, live: LiveTurn, grace_s: float) -> None:
         """Stop the turn, unless it is to go on or somebody, here or elsewhere, follows it after the grace."""
         if live.fold.policy.on_disconnect == "continue":
             return
-        wait_s = self._settings.resume_grace_s
+        wait_s = grace_s
         try:
             while not await _within(live.closed, wait_s):
                 if live.followers:
@@ -250,6 +259,11 @@ class Turns:
         task = asyncio.create_task(work)
         self._minded.add(task)
         task.add_done_callback(self._minded.discard)
+
+
+def _comes_back(request: TurnRequest) -> bool:
+    """Whether the request's own key says that it is sent again until it is answered."""
+    return request.once is not None and request.once.is_explicit
 
 
 def _is_dropped(ended: TurnEnded, turn: TurnRef) -> bool:

@@ -19,9 +19,10 @@ class ClientLeft(FastReplyError):
 
 
 async def while_waiting(
-    request: Request, work: Coroutine[Any, Any, T], on_left: Callable[[], None] | None = None
+    request: Request, work: Coroutine[Any, Any, T], on_left: Callable[[bool], None] | None = None
 ) -> T:
-    """Do this work for as long as its client waits; `on_left` is called where it doesn't.
+    """Do this work for as long as its client waits; `on_left` is called where it doesn't, with true where it
+    had to leave.
 
     Raises ClientLeft, Unauthorized where its key has ended meanwhile, and what the work raises.
     """
@@ -37,7 +38,7 @@ async def while_waiting(
             leaving.cancel()
             await asyncio.gather(working, leaving, return_exceptions=True)
     if on_left:
-        on_left()
+        on_left(over.done())
     raise not_valid() if over.done() else ClientLeft("the client has left")
 
 

@@ -102,10 +102,11 @@ async def _bring_up(
         wanted = {"draft": plan.draft_workers, "full": plan.full_workers, "speech": plan.speech_workers}
         await _until(partial(missing, client, wanted))
         terminal.say("fast-reply", f"ready after {clock() - started_s:.1f} s")
-        if plan.proof and not settings.tenants:  # with tenants it would need a key
+        keyed = bool(settings.tenants or settings.operator_token.get_secret_value())
+        if plan.proof and not keyed:
             await _prove(client, stack, terminal)
     with noted(Gateway(url, stack.redis_url, stack.queue_url)) if stack.redis_url else nullcontext():
-        _announce(url, stack.redis_url, terminal, keyed=bool(settings.tenants))
+        _announce(url, stack.redis_url, terminal, keyed=keyed)
         await asyncio.Event().wait()
 
 

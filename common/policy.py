@@ -95,5 +95,5 @@ class Policy(_Part):
     filler: FillerPolicy = FillerPolicy()
     deadline_ms: int = Field(default=120_000, ge=1_000, le=3_600_000)
     max_chars: int = Field(default=64_000, ge=1, le=1_000_000)
-    on_disconnect: Literal["cancel", "continue"] = "cancel"
+    on_disconnect: Literal["cancel", "resume", "continue"] = "cancel"
     barge_in: bool = True  # the session's next turn stops this one

@@ -136,6 +136,7 @@ class Settings(BaseSettings):
     tenants: str = ""
     operator_token: SecretStr = SecretStr("")
     open_access: bool = False
+    host_names: tuple[str, ...] = ()
     tenants_refresh_s: float = Field(0.4, gt=0)
     tenant_share: float = Field(0.8, gt=0, le=1)
     shed_drafts_at: float = Field(0.1, gt=0)

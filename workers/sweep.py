@@ -103,7 +103,7 @@ class Sweep:
         due, elapsed_ms = fold.next_due, self._stores.log_clock.now_ms() - entries[0].ms
         if due and elapsed_ms >= due.at_ms:
             await driver.fire_timer(self._stores, turn, started, due)
-        elif fold.ending is None and fold.policy.on_disconnect == "cancel":
+        elif fold.ending is None and fold.policy.on_disconnect != "continue":
             await driver.interrupt(self._stores, turn, "sweep")
         fold = _fold(await read_turn(self._stores, turn)) or fold
         if unwanted := fold.unwanted():

@@ -125,7 +125,7 @@ def _streamed(
         headers=turn_headers(live),
         heartbeat_s=services.settings.heartbeat_s,
         send_timeout_s=services.settings.send_timeout_s,
-        on_left=lambda: services.turns.client_left(live),
+        on_left=lambda sent_away: services.turns.client_left(live, sent_away=sent_away),
     )
 
 
@@ -197,7 +197,9 @@ async def _whole(
     answer: SpokenAnswer,
     events: AsyncGenerator[bytes, None],
 ) -> Response:
-    await while_waiting(request, _to_end(events), lambda: services.turns.client_left(live))
+    await while_waiting(
+        request, _to_end(events), lambda sent_away: services.turns.client_left(live, sent_away=sent_away)
+    )
     if error := answer.error:
         raise TurnFailed(error, turn_headers(live))
     whole = whole_answer(live)

@@ -130,7 +130,7 @@ def stream_answer(
         headers=turn_headers(live),
         heartbeat_s=services.settings.heartbeat_s,
         send_timeout_s=services.settings.send_timeout_s,
-        on_left=lambda: services.turns.client_left(live),
+        on_left=lambda sent_away: services.turns.client_left(live, sent_away=sent_away),
     )
 
 
@@ -138,7 +138,9 @@ async def answer_whole(
     request: Request, services: Services, live: LiveTurn, whole: Callable[[LiveTurn], dict[str, Any]]
 ) -> Response:
     """Wait for the end, and give what `whole` makes of it. Raises TurnFailed, ClientLeft, Unauthorized."""
-    await while_waiting(request, _follow_to_end(live), lambda: services.turns.client_left(live))
+    await while_waiting(
+        request, _follow_to_end(live), lambda sent_away: services.turns.client_left(live, sent_away=sent_away)
+    )
     ending = live.fold.ending
     if ending and ending.error:
         raise TurnFailed(ending.error, turn_headers(live))

@@ -35,7 +35,8 @@ class Directory:
         self._texts: Texts | None = None
         self._tenants: dict[str, Tenant] = {}
         self._keys: dict[str, KeyConfig] = {}
-        self._configured = False
+        # Who means to set up tenants is never served without a key, also if the store has forgotten them all.
+        self._configured = bool(settings.operator_token.get_secret_value())
         self._change = asyncio.Event()
 
     @property

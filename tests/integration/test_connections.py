@@ -255,7 +255,7 @@ async def test_who_has_asked_may_end_his_side_and_gets_all(valkey: Backend, stre
 @in_loop
 async def test_who_is_gone_is_noticed_though_nothing_is_said(valkey: Backend, stream: bool) -> None:
     model = Scripted(full=[[asyncio.Event()]])
-    settings = valkey.settings(resume_grace_s=0.01, heartbeat_s=600)
+    settings = valkey.settings(heartbeat_s=600)
     async with open_workers(settings, model), serving(settings) as client:
         async with Bare(client) as bare:
             await bare.send(posted(json.dumps({**ASKED, "stream": stream}).encode()))

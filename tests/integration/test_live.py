@@ -175,7 +175,7 @@ async def test_a_lane_is_told_to_stop_once_though_it_does_not_hear(
 
 @in_loop
 async def test_a_client_that_does_not_come_back_ends_the_turn(real: Backend) -> None:
-    settings = real.settings(resume_grace_s=0.05)
+    settings = real.settings(resume_grace_s=600)
     model = Scripted(draft=[[*words(DRAFT), HELD()]], full=[[HELD()]])
     async with open_workers(settings, model), open_api(settings) as api:
         live = await api.turns.start(ask())
@@ -194,7 +194,7 @@ async def test_a_client_that_leaves_does_not_end_a_turn_which(real: Backend, why
     settings, spoken = real.settings(resume_grace_s=0.05), asyncio.Event()
     model = Scripted(full=[[*words("We open"), spoken, *answer(" at nine. Every day.")]])
     async with open_workers(settings, model), open_api(settings) as api:
-        policy = {"on_disconnect": "continue"} if why == "is to go on" else {}
+        policy = {"on_disconnect": "continue" if why == "is to go on" else "resume"}
         live = await api.turns.start(ask(drafting=False, **policy))
         await until(lambda: heard(live.releases))
         back = asyncio.create_task(hear(live)) if why == "came back" else None

@@ -163,13 +163,62 @@ async def test_a_turn_that_was_followed_at_a_replica_that_died_is_stopped(valkey
 
 
 @in_loop
-async def test_without_a_grace_a_client_that_leaves_stops_the_turn_at_once(valkey: Backend) -> None:
+@pytest.mark.parametrize(
+    "platform", [{}, {"context": {"channel": "c"}, "turn_id": 1}, {"X-Request-Id": "r1"}]
+)
+async def test_a_client_that_leaves_stops_the_turn_at_once(valkey: Backend, platform: dict[str, Any]) -> None:
+    """Whatever grace there is for others; who closes the stream to cut in sends such ids, too."""
     model = Scripted(full=[[*words("We open"), HELD()]])
-    async with two_replicas(valkey.settings(resume_grace_s=0), model) as two:
-        async with asked(two.first, useProgressiveResponse=False) as whole:
+    async with two_replicas(valkey.settings(resume_grace_s=600), model) as two:
+        two.first.headers.update({k: v for k, v in platform.items() if k.startswith("X-")})
+        fields = {k: v for k, v in platform.items() if not k.startswith("X-")}
+        async with asked(two.first, useProgressiveResponse=False, **fields) as whole:
             await whole.read(b"open")
         await until(lambda: count(two.stores, whole.turn, TurnEnded))
         assert await count(two.stores, whole.turn, TurnInterrupted, by="disconnect")
+        await until(lambda: all(call.ended == "closed" for call in model.calls))
+
+
+@pytest.mark.parametrize("sign", ["says so", "an Idempotency-Key", "went on by GET", "went on at the other"])
+@in_loop
+async def test_a_client_that_comes_back_has_a_grace(valkey: Backend, sign: str) -> None:
+    spoken = asyncio.Event()
+    model = Scripted(full=[[*words("We open"), spoken, *answer(" at nine.")]])
+    async with two_replicas(valkey.settings(resume_grace_s=600), model) as two:
+        if sign == "an Idempotency-Key":
+            two.first.headers["Idempotency-Key"] = "k1"
+        says = {"fast_reply": {"on_disconnect": "resume"}} if sign == "says so" else {}
+        async with asked(two.first, useProgressiveResponse=False, **says) as whole:
+            frames = list(await whole.read(b"open"))
+            if sign.startswith("went on"):
+                async with resumed(two.first if "GET" in sign else two.second, whole.path) as other:
+                    await other.read(b"open")
+        until_ms = await until(lambda: two.stores.queue.zrange(keys.FOLLOWED, 0, -1, withscores=True))
+        assert max(ms for _, ms in until_ms) > two.stores.queue_clock.now_ms() + 60_000
+        spoken.set()
+        rest = await hear_rest(two.second, whole.path, cursor(frames[-1]))
+        assert b"[DONE]" in rest[-1]
+        assert not await count(two.stores, whole.turn, TurnInterrupted)
+
+
+@in_loop
+async def test_the_last_of_several_clients_stops_the_turn(valkey: Backend) -> None:
+    """Two pages read along by the same retry key of a platform; the turn goes on for whoever is left."""
+    spoken = asyncio.Event()
+    model = Scripted(full=[[*words("We open"), spoken, *words(" at nine."), HELD()]])
+    async with two_replicas(valkey.settings(resume_grace_s=600), model) as two:
+        for each in (two.first, two.second):
+            each.headers["X-Request-Id"] = "r1"
+        async with asked(two.first, useProgressiveResponse=False) as whole:
+            await whole.read(b"open")
+            async with asked(two.second, useProgressiveResponse=False) as again:
+                assert again.turn == whole.turn
+                await again.read(b"open")
+            spoken.set()
+            await whole.read(b"nine")
+            assert not await count(two.stores, whole.turn, TurnInterrupted)
+        await until(lambda: count(two.stores, whole.turn, TurnEnded))
+        assert len(model.calls) == 1
 
 
 @in_loop

@@ -34,7 +34,7 @@ class Client:
         if half_closed_s is not None:
             asyncio.get_running_loop().call_later(half_closed_s, ended.set)
         stream = EventStream(
-            said(at_s, end_s), headers={}, heartbeat_s=15, send_timeout_s=300, on_left=lambda: None
+            said(at_s, end_s), headers={}, heartbeat_s=15, send_timeout_s=300, on_left=lambda sent_away: None
         )
         scope = {"type": "http", "extensions": {HALF_CLOSED: {"event": ended}}}
         await stream(scope, self.receive, self.send)

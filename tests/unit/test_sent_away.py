@@ -40,7 +40,8 @@ class Client:
         await asyncio.Event().wait()
         raise AssertionError
 
-    def leave(self) -> None:
+    def leave(self, sent_away: bool) -> None:
+        assert sent_away
         self.left_at_s = asyncio.get_running_loop().time()
 
     async def follow(self, heartbeat_s: float | None) -> None:
