@@ -1,4 +1,4 @@
-"""A client that closes its stream to cut in: both models are stopped at once, with the settings as they are."""
+"""A client that closes its stream to cut in: both models are stopped at once, settings being as they are."""
 
 import pytest
 from running import until
