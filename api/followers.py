@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Iterable
 
 from common import keys
+from common.clocks import Contact
 from common.keys import TurnRef
 from common.stores import Pipe, Stores
 
@@ -18,6 +19,7 @@ class Followers:
         self._stores = stores
         self._lease_ms = lease_ms
         self._replica = secrets.token_hex(6)
+        self._contact = Contact(gap_s=lease_ms / 2000)
 
     def beat(self, pipe: Pipe) -> None:
         """Queue the word that this replica is alive; who has been silent is dropped."""
@@ -47,8 +49,22 @@ class Followers:
         """The turn is over."""
         await self._stores.on_queue.run(lambda pipe: pipe.zrem(keys.FOLLOWED, _member(turn, self._replica)))
 
+    def keep_touch(self) -> None:
+        """The store has taken our beat, and so it could the others'."""
+        self._contact.made()
+
+    def lose_touch(self) -> None:
+        """It has not."""
+        self._contact.lost()
+
     async def elsewhere_s(self, turn: TurnRef) -> float:
-        """For how long at least the turn is followed at other replicas; 0 where it isn't."""
+        """For how long at least the turn is followed at other replicas; 0 where it isn't.
+
+        After an outage, or a pause of our own, it may be until all had the time to say so again.
+        """
+        patience_s = self._lease_ms / 1000 - self._contact.for_s
+        if self._contact.breaks and patience_s > 0:
+            return patience_s
         now_ms = self._now_ms()
         alive = await self._stores.queue.zrangebyscore(keys.REPLICAS, now_ms - self._lease_ms, "+inf")
         others = [name for raw in alive if (name := raw.decode()) != self._replica]

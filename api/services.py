@@ -62,6 +62,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         turns = Turns(settings, stores, reader, sessions, starter, past, admissions)
         with suppress(*STORE_ERRORS):
             await stores.sync_clocks()
+        with suppress(*STORE_ERRORS):
             await directory.refresh()
             await pressure.look()
         audio = AudioFeed(stores, settings.reread_s)
@@ -72,6 +73,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             turns.run(),
             pace.run(),
             pressure.run(),
+            stores.keep_clocks(),
             directory.run(),
             doorkeeper.run(),
             _say_whom_it_serves(settings, directory),

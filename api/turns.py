@@ -24,6 +24,8 @@ from common.stores import STORE_ERRORS, Pipe, Stores
 
 logger = logging.getLogger(__name__)
 
+_RETRY_S = 0.1
+
 Prepare = Callable[[TurnRequest], Awaitable[TurnRequest]]
 
 
@@ -220,11 +222,14 @@ class Turns:
         """Renew the leases of all live turns until cancelled."""
         period_s = self._settings.turn_lease_s / 4
         while True:
+            wait_s = period_s
             try:
                 await self._renew()
             except STORE_ERRORS as error:
                 logger.warning("could not renew the turns' leases", extra={"error": type(error).__name__})
-            await asyncio.sleep(period_s)
+                self._followers.lose_touch()
+                wait_s = min(period_s, _RETRY_S)  # others may be waiting to see whether we live
+            await asyncio.sleep(wait_s)
 
     def close(self) -> None:
         """Let go of every turn; the sweep or another replica goes on with them."""
@@ -234,7 +239,6 @@ class Turns:
             task.cancel()
 
     async def _renew(self) -> None:
-        await self._stores.sync_clocks()
         held = [live for live in self._live.values() if not live.closed.is_set()]
 
         def build(pipe: Pipe) -> None:
@@ -244,6 +248,7 @@ class Turns:
                 self._followers.hold(pipe, [live.turn for live in held if live.followers])
 
         await self._stores.on_queue.run(build)
+        self._followers.keep_touch()
 
     def _hold(self, pipe: Pipe, turns: list[TurnRef]) -> None:
         queue.hold_turns(pipe, turns, self._stores.queue_clock.now_ms() + self._settings.turn_lease_ms)

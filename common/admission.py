@@ -118,11 +118,7 @@ def _listing(stores: Stores, turn: TurnRef, lease_ms: int) -> list[list[str]]:
     queue.hold_turns(pipe, [turn], now_ms + lease_ms)
     queue.list_turn(pipe, turn, now_ms)
     commands: list[tuple[tuple[Any, ...], Any]] = pipe.command_stack
-    return [[_text(part) for part in command] for command, _ in commands]
-
-
-def _text(part: Any) -> str:
-    return part.decode() if isinstance(part, bytes) else str(part)
+    return [[queue.text_of(part) for part in command] for command, _ in commands]
 
 
 async def take_back(stores: Stores, turn: TurnRef) -> None:

@@ -27,10 +27,6 @@ BEATS_FOR_MS = 3_000
 _TAKE, _GIVE_BACK, _LOOK = script("slots", "take_jobs"), script("give_back"), script("slots", "look")
 
 
-# A hint stands for a job: who takes more jobs than it has popped hints takes theirs away too. Who has no slot
-# left for what might be taken leaves a hint to the others.
-
-
 def beat(worker: str, slots: int) -> str:
     """What stands for a worker among those of its lane."""
     return f"{worker}|{slots}"
@@ -81,11 +77,14 @@ async def take(
     share: float,
     lease_ms: int,
     within_ms: int,
+    taker: str,
+    call: str,
 ) -> list[tuple[str, int]]:
     """Take at most so many jobs, each for one worker only: their ids and arq's scores. Raises STORE_ERRORS.
 
-    `hints`: how many were popped before. `slots`: the worker's own. A job's slot is held until the lease
-    lapses or it is given back; the job is arq's to run for `within_ms`.
+    `hints`: how many were popped before. `slots`: the worker's own. A job's slot and its lease are held from
+    now on, until they lapse or are given back; the job is arq's to run for `within_ms`. Where the reply was
+    lost, the same `taker` makes the same `call` again, and hears what it has taken.
     """
     names = (
         keys.queue(lane),
@@ -95,8 +94,10 @@ async def take(
         keys.ready(lane, ""),
         keys.running(lane, ""),
         in_progress_key_prefix,
+        keys.LEASES,
+        keys.taken(taker),
     )
-    args = (BEATS_FOR_MS, wanted, hints, slots, share, lease_ms, within_ms)
+    args = (BEATS_FOR_MS, wanted, hints, slots, share, lease_ms, within_ms, call)
     taken: list[list[bytes]] = await redis.eval(_TAKE, len(names), *names, *map(str, args))  # type: ignore[misc]
     return [(job.decode(), int(float(score))) for job, score in taken]
 

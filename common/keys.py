@@ -243,8 +243,16 @@ def hints(lane: Lane) -> str:
 
 
 def running(lane: Lane, tenant: str) -> str:
-    """Sorted set: a tenant's jobs that hold a worker's slot, by the deadline of their lease, ms."""
+    """Sorted set: a tenant's jobs that hold a worker's slot, by the deadline of their lease, ms.
+
+    A lapsed one counts for nothing, and goes with its job, or after a day.
+    """
     return f"fr:queue:{lane}:running:{tenant}"
+
+
+def taken(taker: str) -> str:
+    """String: what a runner's last call has taken, should it not have heard. Expires after a minute."""
+    return f"fr:taken:{taker}"
 
 
 def cancelled(job: JobRef) -> str:

@@ -1,23 +1,28 @@
 """The queue: jobs for arq, the leases that watch over them, and the marks that stop them."""
 
 from collections.abc import Iterable
+from typing import Any
 
+import orjson
 from arq.constants import in_progress_key_prefix, job_key_prefix, retry_key_prefix
 from arq.jobs import serialize_job
 
 from common import fair_queue, keys
 from common.keys import JobRef, Lane, TurnRef
-from common.stores import Pipe, Stores, encode_job
+from common.scripts import script
+from common.stores import Build, Pipe, Stores, encode_job
 
 RUN_LANE = "run_lane"
 """The one function that workers run."""
 
 # arq leaves a job alone until its score: a clock ahead of the worker's would make it wait.
 _BACKDATE_MS = 60_000
-_JOB_TTL_MS = 3_600_000
+_JOB_TTL_MS = 86_400_000  # far longer than a turn: the server's clock may be set forward
 # A mark is for the lane that runs: whoever picks the job up later sees in the log that it is not wanted.
 _MARK_TTL_MS = 30_000
 _LONGEST_TURN_MS = 3_720_000  # the policy's longest deadline, and two minutes
+
+_IF_LAPSED = script("if_lapsed")
 
 
 def put(pipe: Pipe, job: JobRef, now_ms: int, lease_ms: int) -> None:
@@ -34,32 +39,72 @@ def put(pipe: Pipe, job: JobRef, now_ms: int, lease_ms: int) -> None:
 
 
 async def wake_again(stores: Stores, job: JobRef, lease_ms: int) -> None:
-    """Wake a worker for a job that nobody took; its place in the line is kept. Raises STORE_ERRORS."""
-    waits = await fair_queue.waits(stores.queue, job)
-    pipe, now_ms = stores.queue.pipeline(transaction=True), stores.queue_clock.now_ms()
-    if waits:
-        fair_queue.wake(pipe, job, now_ms)
-    else:
-        fair_queue.put(pipe, job, now_ms, first=True)
-    pipe.zadd(keys.LEASES, {str(job): now_ms + lease_ms}, xx=True)
-    await pipe.execute()
+    """Wake a worker for a job that nobody took; its place in the line is kept. Raises STORE_ERRORS.
+
+    Unless somebody has just taken it: then its lease holds again, and is theirs.
+    """
+    waits, now_ms = await fair_queue.waits(stores.queue, job), stores.queue_clock.now_ms()
+
+    def wake(pipe: Pipe) -> None:
+        if waits:
+            fair_queue.wake(pipe, job, now_ms)
+        else:
+            fair_queue.put(pipe, job, now_ms, first=True)
+        pipe.zadd(keys.LEASES, {str(job): now_ms + lease_ms}, xx=True)
+
+    await if_lapsed(stores, job, wake)
+
+
+async def if_lapsed(stores: Stores, held: JobRef | TurnRef, build: Build) -> bool:
+    """Do what `build` queues, if the lease has lapsed up to that very moment. Raises STORE_ERRORS."""
+    pipe = stores.queue.pipeline()
+    build(pipe)
+    commands = [[text_of(part) for part in command] for command, _ in pipe.command_stack]
+    args = str(held), str(stores.queue_clock.now_ms()), orjson.dumps(commands).decode()
+    (done,) = await stores.on_queue.run(lambda pipe: pipe.eval(_IF_LAPSED, 1, keys.LEASES, *args))
+    return bool(done)
+
+
+def text_of(part: Any) -> str:
+    """A part of a command, to be handed to a script."""
+    return part.decode() if isinstance(part, bytes) else str(part)
 
 
 def forget(pipe: Pipe, job: JobRef) -> None:
     """Drop all that an attempt left on the queue server: it is over, or another takes its place."""
+    let_go(pipe, job)
+    fair_queue.withdraw(pipe, job)
+
+
+def _keys_of(job: JobRef) -> list[str]:
+    """The job's own keys: arq's, and the mark that stops it."""
+    prefixes = (job_key_prefix, in_progress_key_prefix, retry_key_prefix)
+    return [*(prefix + str(job) for prefix in prefixes), keys.cancelled(job)]
+
+
+def let_go(pipe: Pipe, job: JobRef) -> None:
+    """Drop what an attempt that was picked up has left, its slot excepted: it is over."""
     pipe.zrem(keys.LEASES, str(job))
     pipe.zrem(keys.queue(job.lane), str(job))
-    fair_queue.withdraw(pipe, job)
-    pipe.delete(*(prefix + str(job) for prefix in (job_key_prefix, in_progress_key_prefix, retry_key_prefix)))
-    pipe.delete(keys.cancelled(job))
+    pipe.delete(*_keys_of(job))
 
 
 async def replace(stores: Stores, job: JobRef, lease_ms: int) -> None:
     """Queue the next attempt in this one's place. Raises STORE_ERRORS."""
     pipe = stores.queue.pipeline(transaction=True)
-    put(pipe, JobRef(job.turn, job.lane, job.attempt + 1), stores.queue_clock.now_ms(), lease_ms)
-    forget(pipe, job)
+    _replace(pipe, job, stores.queue_clock.now_ms(), lease_ms)
     await pipe.execute()
+
+
+async def replace_lapsed(stores: Stores, job: JobRef, lease_ms: int) -> bool:
+    """Do the same, unless its lease holds, renewed or taken just now. Raises STORE_ERRORS."""
+    now_ms = stores.queue_clock.now_ms()
+    return await if_lapsed(stores, job, lambda pipe: _replace(pipe, job, now_ms, lease_ms))
+
+
+def _replace(pipe: Pipe, job: JobRef, now_ms: int, lease_ms: int) -> None:
+    put(pipe, JobRef(job.turn, job.lane, job.attempt + 1), now_ms, lease_ms)
+    forget(pipe, job)
 
 
 def hold_turns(pipe: Pipe, turns: Iterable[TurnRef], deadline_ms: int) -> None:

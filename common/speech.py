@@ -10,8 +10,9 @@ from typing import Any, Literal
 import orjson
 
 from common import keys
-from common.keys import TurnRef
-from common.stores import Pipe
+from common.events import place
+from common.keys import JobRef, TurnRef
+from common.stores import Pipe, Stores
 
 TTL_MS = 60_000
 """Audio is kept so long after the last of it, for a client that reconnects."""
@@ -63,6 +64,14 @@ def append(pipe: Pipe, turn: TurnRef, *entries: Spoken) -> None:
         pipe.xadd(keys.audio(turn), {_NAMES[type(entry)]: orjson.dumps(facts), b"data": data})
     pipe.pexpire(keys.audio(turn), TTL_MS if isinstance(entries[-1], Over) else _PAUSE_TTL_MS)
     pipe.publish(keys.spoke(turn), b"")
+
+
+async def last_ms(stores: Stores, job: JobRef) -> int | None:
+    """When the turn's stream heard of this attempt last, if that was its last entry. Raises STORE_ERRORS."""
+    latest: list[Any] = await stores.queue.xrevrange(keys.audio(job.turn), count=1)
+    if not latest or decode(latest[0][1]).attempt != job.attempt:
+        return None
+    return place(latest[0][0].decode())[0]
 
 
 def decode(fields: dict[bytes, bytes]) -> Spoken:

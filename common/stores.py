@@ -1,12 +1,12 @@
 """The two stores: the server of the session logs and the server of the queue, which may be one."""
 
 import asyncio
+import logging
 import socket
-import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 from arq.connections import ArqRedis
@@ -15,39 +15,24 @@ from redis.asyncio.client import Pipeline
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import RedisError
 
+from common.clocks import ServerClock
 from common.settings import Settings
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
 
 STORE_ERRORS = (RedisError, OSError, TimeoutError)
 """What a command raises when its server is away, or answers that it can't."""
 
 
 _BATCH = 200
+_SYNC_S = 1.0
+_INSIST_S, _INSIST_MOST_S = 0.05, 0.4
 _KEEPALIVE = {
     getattr(socket, name): value
     for name, value in (("TCP_KEEPIDLE", 10), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3))
     if hasattr(socket, name)
 }
-
-
-class ServerClock:
-    """A server's own clock, kept by offset: one clock for all machines, steady when ours is stepped."""
-
-    def __init__(self) -> None:
-        self._offset_ms: float | None = None
-
-    @property
-    def known(self) -> bool:
-        return self._offset_ms is not None
-
-    def take(self, reply: tuple[int, int]) -> None:
-        """Learn from a reply to TIME that has just come in."""
-        seconds, micros = reply
-        self._offset_ms = seconds * 1000 + micros / 1000 - time.monotonic() * 1000
-
-    def now_ms(self) -> int:
-        """Now on the server's clock; by our own until the server was first asked."""
-        offset = self._offset_ms if self._offset_ms is not None else (time.time() - time.monotonic()) * 1000
-        return int(time.monotonic() * 1000 + offset)
 
 
 class Batcher:
@@ -130,16 +115,58 @@ class Stores:
     queue_clock: ServerClock
 
     async def sync_clocks(self) -> None:
-        """Ask both servers for the time. Raises STORE_ERRORS."""
-        self.queue_clock.take(await self.queue.time())
-        if not self.shared:
-            self.log_clock.take(await self.log.time())
+        """Ask both servers for the time. Raises STORE_ERRORS; then the other's is known all the same."""
+        servers = self._servers()
+        failures = await asyncio.gather(*(_sync(*each) for each in servers), return_exceptions=True)
+        for failure in failures:
+            if isinstance(failure, BaseException):
+                raise failure
+
+    async def keep_clocks(self) -> None:
+        """Ask each server for the time now and then, whatever becomes of the other, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            for each in self._servers():
+                tasks.create_task(_keep_clock(*each))
+
+    def _servers(self) -> "list[tuple[TimedRedis, ServerClock]]":
+        servers = [(self.queue, self.queue_clock)]
+        return servers if self.shared else [*servers, (self.log, self.log_clock)]
 
     async def ping(self) -> None:
         """Raises STORE_ERRORS where a server is away."""
         await self.queue.ping()
         if not self.shared:
             await self.log.ping()
+
+
+async def _sync(redis: "TimedRedis", clock: ServerClock) -> bool:
+    """Ask one server for the time; whether its clock was stepped. Raises STORE_ERRORS."""
+    asked = clock.ask()
+    return clock.take(await redis.time(), asked)
+
+
+async def _keep_clock(redis: "TimedRedis", clock: ServerClock) -> None:
+    while True:
+        with suppress(*STORE_ERRORS):
+            if await _sync(redis, clock):
+                logger.warning("a store's clock was stepped")
+        await asyncio.sleep(_SYNC_S)
+
+
+async def insist(act: Callable[[], Awaitable[T]], until: Callable[[], bool] = lambda: False) -> T | None:
+    """Do what may be done twice as often as it takes; None where it has come to `until` before.
+
+    A store that is away, or a connection that breaks, only delays it.
+    """
+    wait_s = _INSIST_S
+    while not until():
+        try:
+            return await act()
+        except STORE_ERRORS as error:
+            logger.warning("the store is away; trying on", extra={"error": type(error).__name__})
+            await asyncio.sleep(wait_s)
+            wait_s = min(2 * wait_s, _INSIST_MOST_S)
+    return None
 
 
 def encode_job(value: Any) -> bytes:

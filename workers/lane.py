@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,7 @@ from common.keys import JobRef, SessionRef, TurnRef
 from common.log import decode_entries, read_turn
 from common.releases import CUT, TOLD
 from common.settings import Settings
-from common.stores import STORE_ERRORS, Pipe, Stores
+from common.stores import STORE_ERRORS, Pipe, Stores, insist
 from common.tenants.directory import Directory
 from workers.asking import Answer, Asker, estimate
 from workers.prompts import with_passages
@@ -60,11 +61,14 @@ class LaneRunner:
         job = JobRef(TurnRef(SessionRef(tenant, session), turn), lane, attempt)
         with self._running.hold(job) as held:
             try:
-                picked = await self._pick_up(job, held)
+                # While a store is away the job waits here, with its lease renewed: nobody has died.
+                picked = await insist(lambda: self._pick_up(job, held), until=lambda: held.stop is not None)
             except UnknownFold:
                 logger.warning("left a turn to a worker of its version", extra={"turn": turn})
                 return  # its lease lapses, and the sweep of such a worker gives it another attempt
             if picked is None:
+                if held.stop == "cancelled":
+                    await self._let_go(job)
                 return
             try:
                 await self._work(held, picked)
@@ -116,11 +120,12 @@ class LaneRunner:
             pipe.xrevrange(keys.log(session), count=_FIRST_PAGE)
 
         # Side by side; where both are one server, its batcher makes them one round trip.
+        asked_ms = stores.log_clock.ask()
         on_queue, on_log = await asyncio.gather(stores.on_queue.run(ask_queue), stores.on_log.run(ask_log))
         marked, lease, busy, broken = on_queue
         entry_id, time, page = on_log
         self._running.upstreams.saw(busy, broken)
-        self._stores.log_clock.take(time)
+        self._stores.log_clock.take(time, asked_ms)
         if entry_id is None:
             return [], False, False
         entries = decode_entries(page[::-1])
@@ -179,7 +184,8 @@ class LaneRunner:
             },
         )
         if held.stop == "drain":
-            await queue.replace(self._stores, held.job, self._settings.lane_lease_ms)
+            with suppress(*STORE_ERRORS):  # else its lease lapses; the log says that it was handed over
+                await queue.replace(self._stores, held.job, self._settings.lane_lease_ms)
 
     async def _speak(self, picked: "_Picked", answer: Answer) -> None:
         """Ask the lane's models; under `continue` the full's once it is known what the draft has said."""
@@ -251,13 +257,11 @@ class LaneRunner:
     async def _write_off(self, job: JobRef, ms: int) -> None:
         """End an attempt that no fold counts: whoever reads the log need not wait for more of it."""
         ended = LaneFinished(job.turn.turn, job.lane, job.attempt, 0, "cancelled", None, None, ms)
-        await log.append_now(self._stores, job.turn.session, ended)
+        await insist(lambda: log.append_now(self._stores, job.turn.session, ended))
         await self._let_go(job)
 
     async def _let_go(self, job: JobRef) -> None:
-        await self._stores.on_queue.run(
-            lambda pipe: (pipe.zrem(keys.LEASES, str(job)), pipe.delete(keys.cancelled(job)))
-        )
+        await insist(lambda: self._stores.on_queue.run(lambda pipe: queue.let_go(pipe, job)))
 
 
 @dataclass(frozen=True, slots=True)

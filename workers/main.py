@@ -96,12 +96,15 @@ async def work(settings: Settings, lane: Lane) -> None:
             timeout_s=_LONGEST_TURN_S,
             lease_ms=settings.lane_lease_ms,
             share=lambda: share_of(settings, directory),
+            on_taken=running.took,
+            on_over=running.gave_back,
         )
         sweep = Sweep(settings, stores, worker)
         archive = open_archive(settings.archive_url)
         keeper = Keeper(settings, stores, worker, archive)
         redactor = Redactor(stores, worker)
         background = [*own, running.run(), sweep.run(), keeper.run(), redactor.run(), runner.main()]
+        background.append(stores.keep_clocks())
         sessions = Sessions(stores, archive)
         teller = Teller(directory, stores, sessions, telling, worker)
         background += [directory.run(), teller.run()]

@@ -144,6 +144,11 @@ class Publisher:
         self._to_wake: set[str] = set()
         self._hinting: asyncio.Task[None] | None = None
 
+    @property
+    def speaking(self) -> int:
+        """How many writers have not said how their attempt ended."""
+        return sum(writer.ended is None for writer in self._open)
+
     def open(self, started: LaneStarted, job: JobRef, start_ms: int, known: LaneState) -> LaneWriter:
         """A writer for an attempt whose `lane.started` stands in the log, which says `known` of the lane."""
         writer = LaneWriter(self, started, job, start_ms)

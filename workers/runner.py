@@ -8,7 +8,9 @@ What arq does with a job that is taken stays arq's.
 
 import asyncio
 import logging
+import secrets
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import orjson
 from arq.worker import Function, Worker, func
@@ -16,19 +18,20 @@ from arq.worker import Function, Worker, func
 from common import fair_queue, keys
 from common.keys import Lane
 from common.queue import RUN_LANE
-from common.stores import STORE_ERRORS, Batcher, TimedRedis, encode_job
+from common.stores import STORE_ERRORS, Batcher, TimedRedis, encode_job, insist
 
 logger = logging.getLogger(__name__)
 
 _POP_S = 1.0
 _RETRY_S = 0.2
+_TRIES = 1_000_000  # arq counts how often it has begun a job; that it runs once is not left to that
 
 
 class JobRunner(Worker):
     """Runs the jobs of one lane's queue, `max_jobs` at once.
 
-    A job's slot is held for `lease_ms`, which whoever runs the job renews. `share`: how much of all workers'
-    slots one tenant may hold now.
+    A job's slot and lease are held for `lease_ms`; `on_taken` hears of it in time to renew both, `on_over`
+    when it has ended. `share`: how much of all workers' slots one tenant may hold now.
     """
 
     def __init__(
@@ -41,6 +44,8 @@ class JobRunner(Worker):
         timeout_s: float,
         lease_ms: int,
         share: Callable[[], float] = lambda: 1.0,
+        on_taken: Callable[[str], None] = lambda _: None,
+        on_over: Callable[[str], None] = lambda _: None,
     ) -> None:
         function: Function = func(run, name=RUN_LANE)  # type: ignore[arg-type]
         super().__init__(
@@ -49,7 +54,7 @@ class JobRunner(Worker):
             redis_pool=redis,
             handle_signals=False,
             max_jobs=slots,
-            max_tries=1,
+            max_tries=_TRIES,
             retry_jobs=False,
             job_timeout=timeout_s,
             keep_result=0,
@@ -60,11 +65,16 @@ class JobRunner(Worker):
         self._lane = lane
         self._lease_ms = lease_ms
         self._share = share
+        self._on_taken = on_taken
+        self._on_over = on_over
+        self._name = secrets.token_hex(6)
+        self._call = ""  # the take whose reply is yet to come; empty once it has
         self._batcher = Batcher(redis)
         self._took_all = False  # that it might have taken, when it last looked
         self._pop_s = min(_POP_S, redis.timeout_s / 2)  # the server must answer before our own patience ends
         self._slot_freed = asyncio.Event()
         self._stopped = asyncio.Event()
+        self._abandoned = False
 
     async def main(self) -> None:
         """Take jobs until `allow_pick_jobs` is taken back; a store that is away is waited for."""
@@ -89,6 +99,7 @@ class JobRunner(Worker):
 
     def abandon(self) -> None:
         """Stop what still runs, without a word: the process ends, and the sweep goes on with it."""
+        self._abandoned = True
         for task in tuple(self.tasks.values()):
             task.cancel()
 
@@ -98,12 +109,13 @@ class JobRunner(Worker):
             self._slot_freed.clear()
             await self._slot_freed.wait()
             return
-        hints = await self._wait_for_hints(free) if self._took_all else 0
+        hints = await self._wait_for_hints(free) if self._took_all and not self._call else 0
         if not self.allow_pick_jobs:
             if hints:
                 await self.pool.rpush(keys.hints(self._lane), *[b""] * hints)  # type: ignore[misc]  # for whoever stays
             return
         self._took_all = False  # should it fail
+        self._call = self._call or secrets.token_hex(6)
         taken = await fair_queue.take(
             self.pool,
             self._lane,
@@ -113,7 +125,10 @@ class JobRunner(Worker):
             share=self._share(),
             lease_ms=self._lease_ms,
             within_ms=int(self.in_progress_timeout_s * 1000),
+            taker=self._name,
+            call=self._call,
         )
+        self._call = ""
         self._took_all = len(taken) < free
         for job_id, score in taken:
             self._start(job_id, score)
@@ -126,18 +141,35 @@ class JobRunner(Worker):
 
     def _start(self, job_id: str, score: int) -> None:
         self.job_counter += 1
+        self._on_taken(job_id)
         task = self.loop.create_task(self._run(job_id, score))
         self.tasks[job_id] = task
         task.add_done_callback(lambda done: self._ended(job_id, done))
 
     async def _run(self, job_id: str, score: int) -> None:
-        await self.run_job(job_id, score)
+        # arq's first step may fail with its connection; a job that has begun always returns.
+        await insist(lambda: self.run_job(job_id, score), until=self._is_gone)
+        await insist(lambda: self._give_back(job_id), until=self._is_gone)
+
+    async def _give_back(self, job_id: str) -> None:
         await self._batcher.run(lambda pipe: fair_queue.give_back(pipe, self._lane, job_id))
+
+    async def finish_job(self, *about: Any) -> None:
+        """arq's tidying up, as often as it takes: nothing of a job may stay behind."""
+        await insist(lambda: super(JobRunner, self).finish_job(*about), until=self._is_gone)
+
+    async def finish_failed_job(self, *about: Any) -> None:
+        """The same of a job that could not be run."""
+        await insist(lambda: super(JobRunner, self).finish_failed_job(*about), until=self._is_gone)
+
+    def _is_gone(self) -> bool:
+        return self._abandoned
 
     def _ended(self, job_id: str, task: "asyncio.Task[None]") -> None:
         self.job_counter -= 1
         self._slot_freed.set()
         del self.tasks[job_id]
+        self._on_over(job_id)
         if not task.cancelled() and (error := task.exception()):
             # A store that went away while arq tidied up: the job's keys expire by themselves.
             logger.warning("a job's end could not be noted", extra={"error": type(error).__name__})

@@ -18,6 +18,7 @@ logger = logging.getLogger(__name__)
 
 Stop = Literal["cancelled", "lost", "drain"]
 _FORGET_WORKER_MS = 60_000
+_RETRY_S = 0.1
 
 
 @dataclass(slots=True)
@@ -47,6 +48,7 @@ class RunningLanes:
         self._stores = stores
         self.upstreams = Upstreams(settings, stores)
         self._held: dict[str, Held] = {}
+        self._taken: set[str] = set()  # jobs that were picked up here and are not over; most are held
         self._channels = Channels(stores, self._order, lambda _: None)
         self._channels.add(keys.orders(worker))
 
@@ -58,6 +60,14 @@ class RunningLanes:
             yield held
         finally:
             self._held.pop(str(job), None)
+
+    def took(self, job_id: str) -> None:
+        """Renew this job's lease from now on, though nobody may have begun with it."""
+        self._taken.add(job_id)
+
+    def gave_back(self, job_id: str) -> None:
+        """It is over."""
+        self._taken.discard(job_id)
 
     def drain(self) -> None:
         """Hand every lane over to another worker."""
@@ -81,36 +91,44 @@ class RunningLanes:
 
     async def _renew_on(self) -> None:
         while True:
+            wait_s = self._settings.renew_s
             try:
                 await self._renew()
             except STORE_ERRORS as error:
                 logger.warning("could not renew the lanes' leases", extra={"error": type(error).__name__})
-            await asyncio.sleep(self._settings.renew_s)
+                wait_s = min(wait_s, _RETRY_S)
+            await asyncio.sleep(wait_s)
 
     async def _renew(self) -> None:
         """One round trip for all lanes: our beat, the server's time, the leases, the marks, the slots."""
         held = list(self._held.values())
-        now_ms = self._stores.queue_clock.now_ms()
+        begun = [str(h.job) for h in held]
+        waiting = self._taken.difference(begun)
+        clock = self._stores.queue_clock
+        now_ms, asked_ms = clock.now_ms(), clock.ask()
+        deadline_ms = now_ms + self._settings.lane_lease_ms
         pipe = self._stores.queue.pipeline(transaction=False)
         pipe.time()
         pipe.zadd(keys.workers(self.lane), {self._beat: now_ms})
         pipe.zremrangebyscore(keys.workers(self.lane), "-inf", now_ms - _FORGET_WORKER_MS)
+        # Only what is still there: a lease that the sweep took away is not taken back.
+        if waiting:
+            pipe.zadd(keys.LEASES, dict.fromkeys(waiting, deadline_ms), xx=True)
+        first = len(pipe)
         if held:
-            members = [str(h.job) for h in held]
-            # Only what is still there: a lease that the sweep took away is not taken back.
-            pipe.zadd(keys.LEASES, dict.fromkeys(members, now_ms + self._settings.lane_lease_ms), xx=True)
-            pipe.zmscore(keys.LEASES, members)
+            pipe.zadd(keys.LEASES, dict.fromkeys(begun, deadline_ms), xx=True)
+            pipe.zmscore(keys.LEASES, begun)
             pipe.mget([keys.cancelled(h.job) for h in held])
             if self.lane == "draft":
                 pipe.mget([keys.full_only(h.job.turn.session.tenant) for h in held])
         asked = len(pipe)
         self.upstreams.renew(pipe)
-        fair_queue.renew(pipe, self.lane, (h.job for h in held), now_ms + self._settings.lane_lease_ms)
+        fair_queue.renew(pipe, self.lane, (h.job for h in held), deadline_ms)
         replies = await pipe.execute()
-        self._stores.queue_clock.take(replies[0])
+        clock.take(replies[0], asked_ms)
         if not held:
             return
-        for lane, score, *marks in zip(held, *replies[4:asked], strict=True):
+        for lane, score, *marks in zip(held, *replies[first + 1 : asked], strict=True):
             if any(marks):
                 lane.end("cancelled")
             elif score is None:

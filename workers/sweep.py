@@ -2,27 +2,46 @@
 
 A lapsed lease only says where to look; what is to be done follows from the turn's log, so that sweeping
 twice, or beside the rightful owner, changes nothing.
+
+Nobody is condemned for a time in which the server was away or its clock was stepped, or we stood still
+ourselves: who was alive then could not say so, or we could not hear it.
 """
 
 import asyncio
 import logging
 
 from common import driver, keys, queue, speech
+from common.clocks import Contact, ServerClock
 from common.errors import turn_error
-from common.events import Entry, LaneFinished, LaneStarted, TurnEnded, TurnStarted
+from common.events import (
+    Delta,
+    Entry,
+    Extra,
+    LaneFinished,
+    LaneStarted,
+    ToolPart,
+    TurnEnded,
+    TurnStarted,
+)
 from common.fold import Fold
 from common.fold_version import UnknownFold
 from common.keys import JobRef, TurnRef, parse_lease
 from common.log import append_now, read_turn
+from common.scripts import script
 from common.settings import Settings
 from common.speech import Over
-from common.stores import STORE_ERRORS, Stores
+from common.stores import STORE_ERRORS, Pipe, Stores
 
 logger = logging.getLogger(__name__)
 
 _BATCH = 100
 _LOOK_AGAIN_MS = 1_000
 _BROKEN_AGAIN_MS = 60_000
+_LONGEST_LEASE_MS = 120_000
+_GAP_S = 1.0  # by so much sooner than it lapses the shortest lease is renewed
+_PARTS_OF_A_TURN = 3
+
+_LOOK = script("sweep")
 
 
 class Sweep:
@@ -32,7 +51,9 @@ class Sweep:
         self._settings = settings
         self._stores = stores
         self._worker = worker
-        self._patient_until_ms = 0
+        self._hold_ms = max(1, int(settings.sweep_s * 800))
+        self.contact = Contact(gap_s=max(_GAP_S, 4 * settings.sweep_s))
+        self.patience = 1.0  # times a lease, and what a command may take: 0 where nobody is to be waited for
 
     async def run(self) -> None:
         """Sweep until cancelled."""
@@ -41,22 +62,40 @@ class Sweep:
                 await self.sweep()
             except STORE_ERRORS as error:
                 logger.warning("could not sweep", extra={"error": type(error).__name__})
-                # While the store was away nobody could renew: give the living time to.
-                self._patient_until_ms = self._stores.queue_clock.now_ms() + self._settings.lane_lease_ms
             await asyncio.sleep(self._settings.sweep_s)
 
     async def sweep(self) -> int:
         """Mend what has lapsed by now; how many leases that were. Raises STORE_ERRORS."""
-        now_ms = self._stores.queue_clock.now_ms()
-        if now_ms < self._patient_until_ms:
-            return 0
-        lapsed = await self._stores.queue.zrangebyscore(keys.LEASES, "-inf", now_ms, start=0, num=_BATCH)
+        lapsed = [member for member in await self._look() if self._is_condemned(member)]
         if not lapsed or not await self._stores.queue.set(
-            keys.SWEEPING, self._worker, nx=True, px=max(1, int(self._settings.sweep_s * 800))
+            keys.SWEEPING, self._worker, nx=True, px=self._hold_ms
         ):
             return 0
         await asyncio.gather(*(self._mend_one(member) for member in lapsed))
         return len(lapsed)
+
+    async def _look(self) -> list[bytes]:
+        """The leases that have lapsed by the server's clock. Raises STORE_ERRORS."""
+        clock, args = self._stores.queue_clock, (_BATCH, _LONGEST_LEASE_MS, self._hold_ms)
+        names, asked = (keys.LEASES, keys.SWEEPING), clock.ask()
+        try:
+            (found,) = await self._stores.on_queue.run(
+                lambda pipe: pipe.eval(_LOOK, 2, *names, *map(str, args))
+            )
+        except STORE_ERRORS:
+            self.contact.lost()
+            raise
+        (seconds, micros), lapsed = found
+        if clock.take((int(seconds), int(micros)), asked):
+            self.contact.lost()  # leases by the old time and by the new one can't be told apart
+        self.contact.made()
+        return list(lapsed)
+
+    def _is_condemned(self, member: bytes) -> bool:
+        """Whether who has let this lease lapse has had the time to renew it, with the server and us there."""
+        kind, settings = member.count(b":"), self._settings
+        lease_s = settings.turn_lease_s if kind == _PARTS_OF_A_TURN - 1 else settings.lane_lease_s
+        return self.contact.for_s >= self.patience * (lease_s + settings.redis_timeout_s)
 
     async def _mend_one(self, member: bytes) -> None:
         try:
@@ -84,7 +123,12 @@ class Sweep:
         elif held.lane == "speech":
             await self._mend_speech(held, entries)
         else:
-            await self._mend_lane(held, fold)
+            await self._mend_lane(held, entries, fold)
+
+    async def _claim(self, held: TurnRef | JobRef) -> bool:
+        """Hold the lease while what it stood for is ended, unless somebody has just renewed it."""
+        member = {str(held): self._stores.queue_clock.now_ms() + _LOOK_AGAIN_MS}
+        return await queue.if_lapsed(self._stores, held, lambda pipe: pipe.zadd(keys.LEASES, member, xx=True))
 
     # A turn whose driver is gone.
 
@@ -99,8 +143,10 @@ class Sweep:
             tell, now_ms = started.tell and not self._stores.shared, self._stores.queue_clock.now_ms()
             await self._stores.on_queue.run(lambda pipe: driver.let_go(pipe, turn, tell, now_ms))
             return
+        if not await self._claim(turn):
+            return
         logger.info("a turn lost its driver", extra={"turn": turn.turn})
-        due, elapsed_ms = fold.next_due, self._stores.log_clock.now_ms() - entries[0].ms
+        due, elapsed_ms = fold.next_due, self._stores.log_clock.since(entries[0].ms)
         if due and elapsed_ms >= due.at_ms:
             await driver.fire_timer(self._stores, turn, started, due)
         elif fold.ending is None and fold.policy.on_disconnect != "continue":
@@ -121,7 +167,7 @@ class Sweep:
 
     # A lane whose worker is gone, or that nobody has picked up.
 
-    async def _mend_lane(self, job: JobRef, fold: Fold | None) -> None:
+    async def _mend_lane(self, job: JobRef, entries: list[Entry], fold: Fold | None) -> None:
         if fold is None or not fold.wants(job.lane) or fold.lanes[job.lane].attempt > job.attempt:
             pipe = self._stores.queue.pipeline(transaction=True)
             queue.forget(pipe, job)
@@ -130,17 +176,28 @@ class Sweep:
         lane = fold.lanes[job.lane]
         if lane.attempt < job.attempt and not await queue.taken(self._stores, job):
             await queue.wake_again(self._stores, job, self._settings.lane_lease_ms)
+        elif alive_ms := self._alive_ms(self._stores.log_clock, _last_word_ms(entries, job)):
+            await self._look_again(str(job), alive_ms)
         elif job.attempt - len(lane.handed_over) >= self._settings.max_attempts:
             await self._give_up(job)
         else:
-            logger.warning(
-                "a lane lost its worker",
-                extra={"turn": job.turn.turn, "lane": job.lane, "attempt": job.attempt},
-            )
-            await queue.replace(self._stores, job, self._settings.lane_lease_ms)
+            await self._pass_on(job, "a lane lost its worker")
+
+    def _alive_ms(self, clock: ServerClock, last_word_ms: int | None) -> int:
+        """How much longer an attempt that has written then is taken to be alive, whatever its lease says."""
+        patience_ms = int(self.patience * self._settings.lane_lease_ms)
+        return 0 if last_word_ms is None else max(0, patience_ms - clock.since(last_word_ms))
+
+    async def _pass_on(self, job: JobRef, why: str) -> None:
+        """Let the next attempt take this one's place."""
+        if await queue.replace_lapsed(self._stores, job, self._settings.lane_lease_ms):
+            about = {"turn": job.turn.turn, "lane": job.lane, "attempt": job.attempt}
+            logger.warning(why, extra=about)
 
     async def _give_up(self, job: JobRef) -> None:
         """End a lane that has cost too many workers: a new attempt fences all others, and fails."""
+        if not await self._claim(job):
+            return
         turn, attempt = job.turn.turn, job.attempt + 1
         error = turn_error("worker_lost", "the workers that spoke were lost", "server_error")
         await append_now(
@@ -157,23 +214,38 @@ class Sweep:
     # A turn whose speaker is gone, or that nobody has begun to speak.
 
     async def _mend_speech(self, job: JobRef, entries: list[Entry]) -> None:
-        lease_ms = self._settings.lane_lease_ms
-        pipe = self._stores.queue.pipeline(transaction=True)
-        if _ended_before(entries, job.turn, self._stores.log_clock.now_ms() - speech.TTL_MS):
-            queue.forget(pipe, job)  # nobody waits for it any more
+        over_ms = self._stores.log_clock.now_ms() - speech.TTL_MS
+        if _ended_before(entries, job.turn, over_ms):  # nobody waits for it any more
+            await self._stores.on_queue.run(lambda pipe: queue.forget(pipe, job))
         elif not await queue.taken(self._stores, job):
-            await queue.wake_again(self._stores, job, lease_ms)
+            await queue.wake_again(self._stores, job, self._settings.lane_lease_ms)
+        elif alive_ms := self._alive_ms(self._stores.queue_clock, await speech.last_ms(self._stores, job)):
+            await self._look_again(str(job), alive_ms)
         elif job.attempt >= self._settings.max_attempts:
-            speech.append(pipe, job.turn, Over(job.attempt + 1, "failed"))
-            queue.forget(pipe, job)
+
+            def give_up(pipe: Pipe) -> None:
+                speech.append(pipe, job.turn, Over(job.attempt + 1, "failed"))
+                queue.forget(pipe, job)
+
+            if await self._claim(job):
+                await self._stores.on_queue.run(give_up)
         else:
-            logger.warning("a turn lost its speaker", extra={"turn": job.turn.turn, "attempt": job.attempt})
-            await queue.replace(self._stores, job, lease_ms)
-        await pipe.execute()
+            await self._pass_on(job, "a turn lost its speaker")
 
     async def _look_again(self, member: str, in_ms: int) -> None:
         deadline_ms = self._stores.queue_clock.now_ms() + in_ms
         await self._stores.queue.zadd(keys.LEASES, {member: deadline_ms}, xx=True)
+
+
+def _last_word_ms(entries: list[Entry], job: JobRef) -> int | None:
+    """When the log heard of this attempt last."""
+    for entry in reversed(entries):
+        event = entry.event
+        if not isinstance(event, LaneStarted | Delta | ToolPart | Extra):
+            continue
+        if (event.turn, event.lane, event.attempt) == (job.turn.turn, job.lane, job.attempt):
+            return entry.ms
+    return None
 
 
 def _ended_before(entries: list[Entry], turn: TurnRef, time_ms: int) -> bool:

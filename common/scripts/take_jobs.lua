@@ -1,10 +1,23 @@
 -- Picks jobs up for a worker: see common/fair_queue.py.
 -- A hint stands for a job: who takes more jobs than it has popped hints takes theirs away too. Who has no slot
 -- left for what might be taken leaves a hint to the others.
-local queue, waiting, hints, workers, ready, running, in_progress = unpack(KEYS)
+-- A job's lease begins anew here: however long it has waited, from now on there is somebody to renew it.
+-- A call whose reply was lost is made again under its own name, and is told what it has taken.
+local queue, waiting, hints, workers, ready, running, in_progress, leases, last_call = unpack(KEYS)
 local wanted, popped = tonumber(ARGV[2]), tonumber(ARGV[3])
 local slots, share = tonumber(ARGV[4]), tonumber(ARGV[5])
-local lease_ms, in_progress_ms = ARGV[6], ARGV[7]
+local lease_ms, in_progress_ms, call = ARGV[6], ARGV[7], ARGV[8]
+local LAST_CALL_MS = 60000
+local KEPT_MS = 86400000  -- a slot whose lease lapsed in an outage is held again by who renews it
+
+local told = redis.call('GET', last_call)
+if told and string.sub(told, 1, #call + 1) == call .. '|' then
+  local again = {}
+  for job, score in string.gmatch(string.sub(told, #call + 2), '([^ ]+) ([^ ]+)\n') do
+    again[#again + 1] = {job, score}
+  end
+  return again
+end
 
 local most = math.huge
 if share < 1 then
@@ -12,8 +25,8 @@ if share < 1 then
 end
 local tenants, held = redis.call('ZRANGE', waiting, 0, -1), {}
 for _, tenant in ipairs(tenants) do
-  redis.call('ZREMRANGEBYSCORE', running .. tenant, '-inf', now)
-  held[tenant] = redis.call('ZCARD', running .. tenant)
+  redis.call('ZREMRANGEBYSCORE', running .. tenant, '-inf', now - KEPT_MS)
+  held[tenant] = redis.call('ZCOUNT', running .. tenant, now, '+inf')
 end
 
 local function next_place()
@@ -33,6 +46,7 @@ while place and #taken < wanted do
     taken[#taken + 1] = {job, score}
     held[tenant] = held[tenant] + 1
     redis.call('ZADD', running .. tenant, now + lease_ms, job)
+    redis.call('ZADD', leases, 'XX', now + lease_ms, job)
   end
   popped = popped - 1
   if redis.call('EXISTS', ready .. tenant) == 1 then
@@ -49,4 +63,9 @@ elseif popped < 0 then
   redis.call('LPOP', hints, -popped)
 end
 if place and redis.call('EXISTS', hints) == 0 then redis.call('RPUSH', hints, '') end
+if #taken > 0 then
+  local lines = {}
+  for _, each in ipairs(taken) do lines[#lines + 1] = each[1] .. ' ' .. each[2] .. '\n' end
+  redis.call('SET', last_call, call .. '|' .. table.concat(lines), 'PX', LAST_CALL_MS)
+end
 return taken

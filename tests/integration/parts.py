@@ -57,7 +57,8 @@ class Worker:
         for client in (stores.log, stores.queue):
             client.connection_pool.get_connection = _killed
             await client.connection_pool.disconnect(inuse_connections=True)
-        for task in (*self.tasks, *self.runner.tasks.values()):
+        self.runner.abandon()
+        for task in self.tasks:
             task.cancel()
 
     async def sweep_now(self) -> int:
@@ -80,6 +81,7 @@ async def open_worker(
     *,
     name: str = "w:1",
     sweeping: bool = False,
+    patient: bool = False,
     search: Search | None = None,
 ) -> AsyncIterator[Worker]:
     """A working worker of one lane. It sweeps only if told to: most tests take that step by hand."""
@@ -98,15 +100,19 @@ async def open_worker(
             slots=settings.worker_slots,
             timeout_s=_LONGEST_TURN_S,
             lease_ms=settings.lane_lease_ms,
+            on_taken=running.took,
+            on_over=running.gave_back,
         )
         sweep = Sweep(settings, stores, name)
+        if not patient:  # what a test lets lapse is lapsed
+            sweep.patience = 0
         work = [publisher.run(), running.run(), runner.main()]
         tasks = [asyncio.create_task(each) for each in (*work, *([sweep.run()] if sweeping else []))]
         worker = Worker(settings, stores, publisher, running, runner, sweep, tasks)
         try:
             yield worker
             if not worker.killed:  # behind a lane that is over arq tidies up, shielded from any cancellation
-                await until(lambda: runner.job_counter <= running.count)
+                await until(lambda: runner.job_counter <= min(running.count, publisher.speaking))
             if not worker.killed and runner.allow_pick_jobs:
                 _assert_alive(tasks)
         finally:
@@ -116,12 +122,12 @@ async def open_worker(
 
 @asynccontextmanager
 async def open_workers(
-    settings: Settings, provider: Provider, *, sweeping: bool = True
+    settings: Settings, provider: Provider, *, sweeping: bool = True, patient: bool = False
 ) -> AsyncIterator[tuple[Worker, Worker]]:
     """A draft worker and a full worker, which sweep."""
     async with (
-        open_worker(settings, "draft", provider, name="w:draft", sweeping=sweeping) as draft,
-        open_worker(settings, "full", provider, name="w:full", sweeping=sweeping) as full,
+        open_worker(settings, "draft", provider, name="w:draft", sweeping=sweeping, patient=patient) as draft,
+        open_worker(settings, "full", provider, name="w:full", sweeping=sweeping, patient=patient) as full,
     ):
         yield draft, full
 

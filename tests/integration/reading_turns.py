@@ -104,6 +104,7 @@ async def left_behind(stores: Stores) -> Counter[str]:
     lasting = (
         "fr:workers:",
         "fr:pace:",
+        "fr:taken:",
         "fr:sessions:",
         "fr:upstreams:",
         keys.REPLICAS,

@@ -80,6 +80,7 @@ class Speaker:
         """End it so that the stores see nothing more of it."""
         for client in (self.stores.log, self.stores.queue):
             await client.connection_pool.disconnect(inuse_connections=True)
+        self.runner.abandon()
         await end(*self.tasks, *self.runner.tasks.values())
 
     async def sweep_now(self) -> int:
@@ -105,7 +106,9 @@ async def open_speaker(settings: Settings, voice: Voice, name: str = "w:s") -> A
         work = [reader.run(), running.run(), runner.main()]
         tasks = [asyncio.create_task(each) for each in work]
         try:
-            yield Speaker(stores, running, runner, Sweep(settings, stores, name), tasks)
+            sweep = Sweep(settings, stores, name)
+            sweep.patience = 0  # what a test lets lapse is lapsed
+            yield Speaker(stores, running, runner, sweep, tasks)
             if not any(task.done() for task in tasks):
                 running.drain()
                 # What the queue notes of a job's end is on its way.

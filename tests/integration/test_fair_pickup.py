@@ -1,5 +1,7 @@
 """Whose job is next: slots are shared between tenants, in turns, and come back from who died."""
 
+import itertools
+
 from store_servers import Backend
 from waiting import in_loop, until
 from works import Works, clean, names, put, running
@@ -7,6 +9,8 @@ from works import Works, clean, names, put, running
 from common import fair_queue, keys
 from common.keys import JobRef, SessionRef, TurnRef
 from common.stores import Stores, open_stores
+
+_calls = itertools.count()
 
 
 def jobs_of(tenant: str, count: int, first: int = 0) -> list[JobRef]:
@@ -19,7 +23,16 @@ async def take(
 ) -> str:
     """Pick up without running: the tenants in their order."""
     taken = await fair_queue.take(
-        stores.queue, "full", wanted, hints=0, slots=slots, share=share, lease_ms=lease_ms, within_ms=600_000
+        stores.queue,
+        "full",
+        wanted,
+        hints=0,
+        slots=slots,
+        share=share,
+        lease_ms=lease_ms,
+        within_ms=600_000,
+        taker="t",
+        call=f"call{next(_calls)}",
     )
     return "".join(job[0] for job, _ in taken)
 

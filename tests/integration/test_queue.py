@@ -3,7 +3,7 @@
 import orjson
 import pytest
 from arq.constants import in_progress_key_prefix, job_key_prefix
-from reading_turns import is_running, lease_of, subscribed
+from reading_turns import is_running, lapse, lease_of, subscribed
 from store_servers import Backend
 from waiting import in_loop, until
 
@@ -79,7 +79,7 @@ async def test_putting_a_job_again_changes_neither_its_entry_nor_its_lease(
     async with open_stores(backend.settings()) as stores:
         await put(stores, job)
         body, lease = await stores.queue.get(job_key_prefix + str(job)), await lease_of(stores, job)
-        stores.queue_clock.take((2_000_000_000, 0))
+        stores.queue_clock.take((2_000_000_000, 0), stores.queue_clock.ask())
         await put(stores, job, job)
         assert await stores.queue.get(job_key_prefix + str(job)) == body
         assert await lease_of(stores, job) == lease
@@ -131,11 +131,15 @@ async def test_a_job_that_is_woken_again_keeps_its_place_or_gets_the_first(
         others = [JobRef(TurnRef(job.turn.session, f"turn000{n}"), "full", 1) for n in (2, 3)]
         await put(stores, others[0], job, others[1])
         for _ in range(2):
+            await lapse(stores, job)
             await queue.wake_again(stores, job, 600_000)
         assert await waiting(stores) == [str(others[0]), str(job), str(others[1])]
         assert (await lease_of(stores, job) or 0) > stores.queue_clock.now_ms() + LEASE_MS
         await stores.queue.lrem(keys.ready("full", "default"), 0, str(job))  # popped, and not begun
+        await queue.wake_again(stores, job, 600_000)  # it was taken just now: its lease holds
+        assert await waiting(stores) == [str(others[0]), str(others[1])]
         for _ in range(2):
+            await lapse(stores, job)
             await queue.wake_again(stores, job, 600_000)
         assert await waiting(stores) == [str(job), str(others[0]), str(others[1])]
 

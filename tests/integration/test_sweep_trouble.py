@@ -65,9 +65,11 @@ async def test_two_sweepers_at_once_decide_nothing_else(
         if late:
             await age(eyes, turn)
         member = str(turn).encode()
+        await lapse(eyes, turn)
         await asyncio.gather(*(each.sweep._mend_one(member) for each in (one, two)))
         decided, heard = await _decisive(eyes, turn), await replay(eyes, turn)
         for sweeper in (two, one):
+            await eyes.queue.zadd(keys.LEASES, {member: 1})
             await sweeper.sweep._mend_one(member)
         assert await _decisive(eyes, turn) == decided
         assert await replay(eyes, turn) == heard
@@ -167,7 +169,7 @@ async def test_after_an_outage_the_living_have_time_to_renew(
     async with (
         open_stores(settings) as eyes,
         open_worker(settings, "full", model),
-        open_worker(settings, "draft", model, name="w:draft", sweeping=True),
+        open_worker(settings, "draft", model, name="w:draft", sweeping=True, patient=True),
     ):
         turn = await start(eyes, settings)
         await until(lambda: count(eyes, turn, LaneStarted))

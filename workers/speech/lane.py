@@ -6,7 +6,7 @@ the sound of it goes over a stream of its own (`common/speech.py`), which doesn'
 
 import asyncio
 import logging
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Any
 
 from common import keys, queue, speech
@@ -17,7 +17,7 @@ from common.log import read_turn
 from common.reader import LogReader
 from common.settings import Settings
 from common.speech import Began, Over, Reason, Spoken
-from common.stores import STORE_ERRORS, Pipe, Stores
+from common.stores import STORE_ERRORS, Pipe, Stores, insist
 from workers.running import Held, RunningLanes
 from workers.speech.framing import Framing
 from workers.speech.speakable import speakable
@@ -48,14 +48,15 @@ class SpeechRunner:
         job = JobRef(TurnRef(SessionRef(tenant, session), turn), lane, attempt)
         with self._running.hold(job) as held:
             try:
-                speaking = await self._begin(job, held)
+                speaking = await insist(lambda: self._begin(job, held), until=lambda: held.stop is not None)
             except UnknownFold:
                 logger.warning("left a turn to a worker of its version", extra={"turn": turn})
                 return
             if speaking:
                 await self._run(speaking, held)
         if held.stop == "drain":
-            await queue.replace(self._stores, job, self._settings.lane_lease_ms)
+            with suppress(*STORE_ERRORS):  # else its lease lapses
+                await queue.replace(self._stores, job, self._settings.lane_lease_ms)
         elif held.stop != "lost":
             await self._let_go(job)
 
@@ -122,9 +123,7 @@ class SpeechRunner:
                 await asyncio.sleep(_RETRY_S)
 
     async def _let_go(self, job: JobRef) -> None:
-        await self._stores.on_queue.run(
-            lambda pipe: (pipe.zrem(keys.LEASES, str(job)), pipe.delete(keys.cancelled(job)))
-        )
+        await insist(lambda: self._stores.on_queue.run(lambda pipe: queue.let_go(pipe, job)))
 
 
 def _reason(held: Held) -> Reason:

@@ -1,0 +1,107 @@
+"""The servers' clocks, and how long we have been in touch with a server, by our own steady clock."""
+
+import time
+from collections.abc import Callable
+
+_STEP_MS = 500.0  # by less a server's clock may be off: it is corrected, or the reply was late
+_KNOWN_STEPS = 16
+
+Steady = Callable[[], float]
+"""Seconds on a clock that nobody sets."""
+
+
+class ServerClock:
+    """A server's own clock, kept by offset: one clock for all machines, steady when ours is stepped.
+
+    Where the server's is stepped, it is followed, and the step is known: `since` doesn't count it as time.
+    """
+
+    def __init__(self, steady: Steady = time.monotonic) -> None:
+        self._steady = steady
+        self._offset_ms: float | None = None
+        self._bounds = (0.0, 0.0)  # between which the offset is
+        self._steps: list[tuple[float, float]] = []  # when, on the clock before it, and by how much, ms
+
+    @property
+    def known(self) -> bool:
+        return self._offset_ms is not None
+
+    @property
+    def steps(self) -> int:
+        """How many steps were noticed, as far as they are still known."""
+        return len(self._steps)
+
+    def ask(self) -> float:
+        """When TIME is asked for, for `take`."""
+        return self._steady() * 1000
+
+    def take(self, reply: tuple[int, int], asked: float) -> bool:
+        """Learn from a reply to TIME that has just come in; whether the server's clock was stepped.
+
+        The server has looked at its clock at some moment since `asked`, so a late reply moves nothing.
+        """
+        seconds, micros = reply
+        now_ms = self._steady() * 1000
+        least = seconds * 1000 + micros / 1000 - now_ms
+        most = least + max(0.0, now_ms - asked)
+        known = self._offset_ms
+        if known is None:
+            self._offset_ms, self._bounds = least, (least, most)
+            return False
+        before = self._bounds
+        lower, upper = max(before[0], least), min(before[1], most)
+        gap_ms = max(0.0, lower - upper)  # that the two don't agree by
+        self._bounds = (lower, upper) if not gap_ms else (least, most)
+        self._offset_ms = min(max(known, self._bounds[0]), self._bounds[1])
+        if gap_ms < _STEP_MS:
+            return False
+        self._steps = [*self._steps, (now_ms + known, self._offset_ms - known)][-_KNOWN_STEPS:]
+        return True
+
+    def now_ms(self) -> int:
+        """Now on the server's clock; by our own until the server was first asked."""
+        offset = self._offset_ms if self._offset_ms is not None else (time.time() - self._steady()) * 1000
+        return int(self._steady() * 1000 + offset)
+
+    def since(self, time_ms: int) -> int:
+        """How long ago that was, ms, not counting steps of the clock; 0 where it is yet to come."""
+        then, now_ms = float(time_ms), float(self.now_ms())
+        for at_ms, step_ms in self._steps:
+            # A time before a step back may also be one behind it: then the later is meant.
+            if then < at_ms and (step_ms > 0 or then > now_ms):
+                then += step_ms
+        return max(0, int(now_ms - then))
+
+
+class Contact:
+    """For how long we have been in touch with a server without a break.
+
+    A break is whatever nobody can tell from the server's having been away: a command that failed, a step of
+    its clock, and our own standing still for longer than `gap_s`. Who judges others by their silence needs to
+    have listened all the while.
+    """
+
+    def __init__(self, gap_s: float, steady: Steady = time.monotonic) -> None:
+        self._gap_s = gap_s
+        self._steady = steady
+        self._since: float | None = None
+        self._last = 0.0
+        self.breaks = 0
+
+    def made(self) -> None:
+        """The server has answered."""
+        now_s = self._steady()
+        if self._since is None or now_s - self._last > self._gap_s:
+            self.breaks += self._last > 0
+            self._since = now_s
+        self._last = now_s
+
+    def lost(self) -> None:
+        """It has not, or its clock was stepped: the time counts anew from its next answer on."""
+        self._since = None
+
+    @property
+    def for_s(self) -> float:
+        """Since when, in seconds; 0 where we are out of touch."""
+        now_s = self._steady()
+        return 0.0 if self._since is None or now_s - self._last > self._gap_s else now_s - self._since
