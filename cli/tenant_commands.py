@@ -195,11 +195,24 @@ def check(file: Annotated[Path, typer.Argument(metavar="FILE", help="A file of t
 
 
 @tenants.command()
-def seal() -> None:
+def seal(
+    tenant: Annotated[str, typer.Argument(metavar="[ID]", help="The tenant that it is for.")] = "",
+    name: Annotated[str, typer.Argument(metavar="[NAME]", help="The secret's name.")] = "",
+) -> None:
     """Seal a secret for a file: it is asked for, or read from the standard input."""
     from cli.tenants_file import seal as seal_secret
 
-    raise typer.Exit(seal_secret(read_settings()))
+    raise typer.Exit(seal_secret(read_settings(), tenant, name))
+
+
+@tenants.command()
+def resign(
+    yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
+) -> None:
+    """Sign what the store has of tenants and keys, once it was looked at: see docs/tenants.md."""
+    from cli.resign import resign as resign_all
+
+    raise typer.Exit(resign_all(read_settings(), yes))
 
 
 @tenants.command("new-key")

@@ -5,6 +5,7 @@ import re
 import shutil
 import sys
 import tempfile
+import tomllib
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,13 +15,13 @@ import orjson
 from cli.gateway import Refused
 from cli.tenants import ask_secret, seconds_of
 from common.keys import valid_tenant
-from common.seal import MARK, Seal, seal_of
+from common.seal import BOUND, MARK, Seal, place_of, seal_of
 from common.settings import Settings
 from common.tenants.api_keys import new_key
 from common.tenants.config import SCOPES
 from common.tenants.file import mistakes_in
 
-_SEALED = re.compile(rf"{MARK}[A-Za-z0-9_-]{{80,}}={{0,2}}".encode())
+_SEALED = re.compile(rf"{MARK}(?:2:)?[A-Za-z0-9_-]{{80,}}={{0,2}}".encode())
 _NO_KEY = "FAST_REPLY_SECRET_KEY is not set"
 
 
@@ -34,15 +35,19 @@ def check(settings: Settings, file: Path) -> int:
     return 1 if found else 0
 
 
-def seal(settings: Settings) -> int:
+def seal(settings: Settings, tenant: str, name: str) -> int:
     """Print a secret as a file may hold it, asked for or from the standard input; the exit code."""
     try:
+        if bool(tenant) != bool(name):
+            raise Refused("a secret is sealed for a tenant and a name")
         sealing = _seal(settings)
         if not (secret := ask_secret("Secret")):
             raise Refused("there is no secret")
     except Refused as error:
         return _say(error)
-    print(sealing.write(secret))
+    print(sealing.write(secret, place_of(tenant, name) if tenant else ""))
+    if not tenant:
+        print("It is bound to no tenant: name one, and the secret, to have it so.", file=sys.stderr)
     return 0
 
 
@@ -94,11 +99,15 @@ def _seal(settings: Settings) -> Seal:
 
 def _resealed(text: bytes, sealing: Seal) -> tuple[bytes, int]:
     """The text with all its secrets sealed with the newest key, and how many weren't. Raises Refused."""
-    count, lost = 0, []
+    count, lost, places = 0, [], _places(text)
 
     def rewrite(found: re.Match[bytes]) -> bytes:
         nonlocal count
-        fresh = sealing.rewrite(found[0].decode())
+        written = found[0].decode()
+        place = places.get(written, "")
+        if written.startswith(BOUND) and not place:
+            return found[0]  # in a comment, perhaps
+        fresh = sealing.rewrite(written, place)
         if fresh is None:
             lost.append(text.count(b"\n", 0, found.start()) + 1)
             return found[0]
@@ -112,6 +121,20 @@ def _resealed(text: bytes, sealing: Seal) -> tuple[bytes, int]:
             "nothing was changed"
         )
     return after, count
+
+
+def _places(text: bytes) -> dict[str, str]:
+    """What each secret of a file is to be bound to; nothing for one that stands in several places."""
+    try:
+        tenants = tomllib.loads(text.decode()).get("tenants", {})
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise Refused(f"this is no file of tenants: {error}") from None
+    found: dict[str, str] = {}
+    for tenant, fields in tenants.items() if isinstance(tenants, dict) else ():
+        secrets = fields.get("secrets") if isinstance(fields, dict) else None
+        for name, written in secrets.items() if isinstance(secrets, dict) else ():
+            found[str(written)] = "" if written in found else place_of(tenant, name)
+    return found
 
 
 def _replace(path: Path, text: bytes) -> None:

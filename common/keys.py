@@ -158,6 +158,9 @@ TENANTS_VERSION = "fr:tenants:version"
 API_KEYS = "fr:tenants:keys"
 """Hash: every API key in JSON, by its id; of the key itself a digest. Stays until it is deleted."""
 
+SIGNATURES = "fr:tenants:signatures"
+"""Hash: the signature of every tenant and key, by `tenants:<id>` and `keys:<id>`. Goes with what it signs."""
+
 TENANTS_GONE = "fr:tenants:gone"
 """Set: deleted tenants whose sessions and documents are still there. Members go with the last of them."""
 

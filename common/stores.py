@@ -5,7 +5,7 @@ import logging
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import orjson
@@ -17,6 +17,7 @@ from redis.exceptions import RedisError
 
 from common.clocks import ServerClock
 from common.settings import Settings
+from common.tenants.signed import RecordSigner, record_signer
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -103,6 +104,7 @@ class Stores:
     """Both servers. `shared`: they are one, and a single batch may write to both.
 
     `writing` is one connection of its own to the log's server, so that who writes sees when it is made anew.
+    `signer` signs what says who may come in.
     """
 
     log: "TimedRedis"
@@ -113,6 +115,7 @@ class Stores:
     shared: bool
     log_clock: ServerClock
     queue_clock: ServerClock
+    signer: RecordSigner = field(default_factory=RecordSigner)
 
     async def sync_clocks(self) -> None:
         """Ask both servers for the time. Raises STORE_ERRORS; then the other's is known all the same."""
@@ -240,7 +243,17 @@ async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
         queue = connect(settings.queue_url or settings.redis_url, settings.redis_timeout_s)
         on_queue, queue_clock = Batcher(queue), ServerClock()
     try:
-        yield Stores(log, writing, queue, on_log, on_queue, settings.shared_server, log_clock, queue_clock)
+        yield Stores(
+            log,
+            writing,
+            queue,
+            on_log,
+            on_queue,
+            settings.shared_server,
+            log_clock,
+            queue_clock,
+            record_signer(settings),
+        )
     finally:
         await log.aclose(close_connection_pool=True)
         await writing.aclose(close_connection_pool=True)

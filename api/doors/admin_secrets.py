@@ -13,6 +13,7 @@ from api.identity import Operator, TenantAdmin
 from api.openapi import as_json, told
 from api.parameters import SecretPath, TenantPath
 from common.errors import BadRequest, Conflict, NotFound
+from common.seal import place_of
 from common.tenants.config import TenantConfig
 
 router = APIRouter(prefix="/admin")
@@ -54,7 +55,7 @@ async def put_secret(
     """
     admin = Administration(request, who)
     wish = read(SecretWish, await admin.body())
-    sealed = admin.seal().write(wish.value.get_secret_value())
+    sealed = admin.seal().write(wish.value.get_secret_value(), place_of(tenant, name))
 
     def change(now: TenantConfig) -> TenantConfig:
         if name not in now.secrets and len(now.secrets) >= _MOST_SECRETS:

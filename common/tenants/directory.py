@@ -124,7 +124,10 @@ class Directory:
     def _build(self, name: str, text: bytes) -> Tenant:
         """The tenant with its secrets opened."""
         config = stored_tenant(text)
-        opened = {secret: self._source.open_secret(written) for secret, written in config.secrets.items()}
+        opened = {
+            secret: self._source.open_secret(written, name, secret)
+            for secret, written in config.secrets.items()
+        }
         for secret in (secret for secret, value in opened.items() if value is None):
             logger.error("a tenant's secret can't be opened", extra={"tenant": name, "secret": secret})
         for profile, each in config.profiles.items():

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import Field, ValidationError
 
 from common.keys import valid_tenant
-from common.seal import MARK, Seal, seal_of
+from common.seal import MARK, Seal, place_of, seal_of
 from common.settings import Settings
 from common.tenants.checks import blocked_urls_of
 from common.tenants.config import KeyConfig, KeyParts, ProfileConfig, mistakes, read_tenant
@@ -86,21 +86,23 @@ class TenantsFile:
             raise WrongFile(["it is nested too deeply"]) from None
         return _Reading(self).read(parsed, hashlib.sha256(raw).hexdigest())
 
-    def open_secret(self, written: str) -> str | None:
-        """A secret, by how it stands in the file; None where it can't be opened."""
+    def open_secret(self, written: str, tenant: str, name: str) -> str | None:
+        """A tenant's secret, by how it stands in the file; None where it can't be opened."""
         if written.startswith(ENVIRONMENT):
             return self._environ.get(written.removeprefix(ENVIRONMENT)) or None
-        return self._seal.read(written) if self._seal else None
+        return self._seal.read(written, place_of(tenant, name)) if self._seal else None
 
-    def wrong_with(self, written: str) -> str | None:
-        """What is wrong with a secret as it stands in the file."""
+    def wrong_with(self, written: str, tenant: str, name: str) -> str | None:
+        """What is wrong with a tenant's secret as it stands in the file."""
         if written.startswith(ENVIRONMENT):
-            return None if self.open_secret(written) else "this environment variable is not set"
+            return None if self.open_secret(written, tenant, name) else "this environment variable is not set"
         if not written.startswith(MARK):
             return "a secret is sealed:…, as `fast-reply tenants seal` prints it, or env:NAME"
         if self._seal is None:
             return "there is no FAST_REPLY_SECRET_KEY to open it with"
-        return "none of the secret keys opens it" if self.open_secret(written) is None else None
+        if self.open_secret(written, tenant, name) is None:
+            return "none of the secret keys opens it for this tenant and name"
+        return None
 
     def _sign(self) -> tuple[int, ...]:
         """What changes with the file, behind symbolic links too."""
@@ -157,9 +159,19 @@ class _Reading:
             self._mistakes.append(
                 f"{path}: a tenant's id is 1 to 40 lower-case letters, digits and, not first, - and _"
             )
-        keys = fields.get("keys", [])
+        keys, secrets = fields.get("keys", []), fields.get("secrets")
+
+        def wrong_with(written: str) -> str | None:
+            named = (
+                [each for each, text in secrets.items() if text == written]
+                if isinstance(secrets, dict)
+                else []
+            )
+            found = (self._file.wrong_with(written, name, each) for each in named)
+            return next(filter(None, found), None)
+
         try:
-            config = read_tenant({k: v for k, v in fields.items() if k != "keys"}, self._file.wrong_with)
+            config = read_tenant({k: v for k, v in fields.items() if k != "keys"}, wrong_with)
             self._tenants[name] = config.model_dump_json(exclude_defaults=True).encode()
             self._mistakes += [f"{path}.{line}" for line in strays(config)]
         except ValidationError as error:

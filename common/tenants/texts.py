@@ -23,5 +23,5 @@ class Source(Protocol):
     async def look(self, seen: Texts | None) -> Texts | None:
         """What is written down now: the very same, if it hasn't changed since. Raises STORE_ERRORS."""
 
-    def open_secret(self, written: str) -> str | None:
+    def open_secret(self, written: str, tenant: str, name: str) -> str | None:
         """A tenant's secret, by how it is written down; None where it can't be opened."""

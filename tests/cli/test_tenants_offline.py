@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.main import app
-from common.seal import Seal
+from common.seal import Seal, place_of
 from common.settings import Settings
 from common.tenants.api_keys import digest_of, id_of
 from common.tenants.file import mistakes_in
@@ -49,6 +49,10 @@ def test_a_wrong_file_stops_a_process_before_it_starts(tmp_path: Path, command: 
 def test_a_secret_is_sealed_with_the_newest_key() -> None:
     code, out, _ = run("tenants", "seal", said="sk-1\n")
     assert code == 0 and NEW.read(out.strip()) == "sk-1"
+    code, out, err = run("tenants", "seal", "acme", "MODELS", said="sk-1\n")
+    assert (code, NEW.read(out.strip(), place_of("acme", "MODELS"))) == (0, "sk-1")
+    assert NEW.read(out.strip()) is NEW.read(out.strip(), place_of("zeta", "MODELS")) is None
+    assert run("tenants", "seal", "acme", said="sk-1\n")[0] == 1
     assert run("tenants", "seal", said="\n")[0] == 1
     code, out, err = run("tenants", "seal", said="sk-1\n", FAST_REPLY_SECRET_KEY="")
     assert (code, out) == (1, "") and "FAST_REPLY_SECRET_KEY is not set" in err
@@ -94,11 +98,16 @@ def test_resealing_changes_the_secrets_alone(tmp_path: Path) -> None:
     file.write_bytes(text.encode())
     file.chmod(0o640)
     link.symlink_to(file)
-    assert run("tenants", "reseal", str(link)) == (0, "2 secrets resealed\n", "")
+    assert run("tenants", "reseal", str(link)) == (0, "3 secrets resealed\n", "")
     after = file.read_bytes().decode()
     secrets = tomllib.loads(after)["tenants"]["acme"]["secrets"]
-    assert NEW.read(secrets["A"]) == "sk-1" and secrets["B"] == new and old not in after
-    layout = [after.replace(secrets["A"], "·"), text.replace(old, "·")]
+    opened = [NEW.read(secrets[name], place_of("acme", name)) for name in ("A", "B")]
+    assert opened == ["sk-1", "sk-2"] and old not in after
+    assert NEW.read(secrets["A"], place_of("acme", "B")) is None
+    layout = [
+        after.replace(secrets["A"], "·").replace(secrets["B"], "·"),
+        text.replace(old, "·").replace(new, "·"),
+    ]
     assert layout[0].partition("was:")[0] == layout[1].partition("was:")[0]
     assert layout[0].rpartition("\r\nB")[2] == layout[1].rpartition("\r\nB")[2]
     assert link.is_symlink() and file.stat().st_mode & 0o777 == 0o640

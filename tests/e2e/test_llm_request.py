@@ -222,7 +222,7 @@ def test_a_url_that_leads_inside_is_refused_at_the_door(stack: Stack, url: str) 
 def test_a_name_that_leads_inside_is_refused_by_the_worker(stack: Stack) -> None:
     stack.simulator.draft(status=500)
     heard = ask(
-        stack, **custom(f"http://localhost:{stack.simulator.url.rpartition(':')[2]}/v1/chat/completions")
+        stack, **custom(f"https://localhost:{stack.simulator.url.rpartition(':')[2]}/v1/chat/completions")
     )
     assert heard.of("error")[0]["error"]["code"] == "upstream_unreachable"
     assert stack.simulator.stats("theirs")["started"] == 0

@@ -20,9 +20,10 @@ from common.errors import BadRequest
 from common.policy import AS_STORED
 from common.seal import Seal
 from common.settings import Settings
-from common.stores import STORE_ERRORS, open_stores
+from common.stores import STORE_ERRORS, Stores, open_stores
 from common.tenants.config import KeyConfig, TenantConfig
 from common.tenants.directory import Directory
+from common.tenants.signed import RecordSigner, field_of
 from common.tenants.stored import TenantStore
 from common.tenants.tenant import Tenant, build_tenant
 
@@ -167,7 +168,14 @@ async def test_a_secret_that_no_key_opens_is_named_once_and_missed_alone(
 async def _put_unchecked(backend: Backend, config: TenantConfig) -> None:
     """As it stands when the key that sealed it was lost."""
     async with open_stores(backend.settings()) as stores:
-        await stores.queue.hset(keys.TENANTS, "acme", config.model_dump_json())  # type: ignore[misc]
+        await write(stores, keys.TENANTS, "acme", config.model_dump_json().encode())
+
+
+async def write(stores: Stores, table: str, name: str, text: bytes) -> None:
+    """A record as another version wrote it: signed, whatever stands in it."""
+    await stores.queue.hset(table, name, text)  # type: ignore[misc, arg-type]
+    signature = RecordSigner(["k"]).sign(table, name, text)
+    await stores.queue.hset(keys.SIGNATURES, field_of(table, name), signature)  # type: ignore[misc, arg-type]
 
 
 @in_loop
@@ -181,8 +189,8 @@ async def test_a_tenant_that_cannot_be_read_stays_as_it_was(
         await store.put_tenant("acme", acme())
         await store.put_key("k1", key())
         await directory.refresh()
-        await stores.queue.hset(keys.TENANTS, mapping={"acme": '{"mood": 1}', "zeta": '{"mood": 1}'})  # type: ignore[misc]
-        await stores.queue.hset(keys.API_KEYS, "k2", '{"mood": 1}')  # type: ignore[misc]
+        for table, name in ((keys.TENANTS, "acme"), (keys.TENANTS, "zeta"), (keys.API_KEYS, "k2")):
+            await write(stores, table, name, b'{"mood": 1}')
         for _ in range(2):
             await stores.queue.incr(keys.TENANTS_VERSION)
             await directory.refresh()
@@ -204,7 +212,7 @@ async def test_rules_that_a_former_version_took_are_told_and_in_no_changes_way(
         await store.put_tenant("acme", acme())
         written = orjson.loads(await stores.queue.hget(keys.TENANTS, "acme"))  # type: ignore[misc]
         written["profiles"] = old["profiles"]
-        await stores.queue.hset(keys.TENANTS, "acme", orjson.dumps(written))  # type: ignore[misc]
+        await write(stores, keys.TENANTS, "acme", orjson.dumps(written))
         await stores.queue.incr(keys.TENANTS_VERSION)
         await directory.refresh()
         tenant = directory.tenant("acme")

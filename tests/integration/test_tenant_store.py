@@ -12,7 +12,7 @@ from waiting import in_loop
 
 from common import keys
 from common.errors import BadRequest, Conflict, NotFound
-from common.seal import Seal
+from common.seal import Seal, place_of
 from common.stores import Stores, open_stores
 from common.tenants.config import KeyConfig, TenantConfig
 from common.tenants.stored import TenantStore
@@ -136,7 +136,9 @@ async def test_parallel_admins_lose_nothing(real: Backend) -> None:
         )
         config = await ours.tenant("acme")
         assert len(config.secrets) == 1 + count and len(await theirs.keys("acme")) == count
-        assert all(ours.open_secret(config.secrets[f"s{n}"]) == f"s{n}" for n in range(count))
+        assert all(
+            ours.open_secret(config.secrets[f"s{n}"], "acme", f"s{n}") == f"s{n}" for n in range(count)
+        )
         assert (await theirs.read()).version == str(1 + 2 * count + 5) and len(await ours.tenants()) == 6
 
 
@@ -169,10 +171,11 @@ async def test_after_a_rotation_the_old_key_is_needed_no_more(real: Backend) -> 
         assert await both.rotate_secrets() == 2
         assert await both.rotate_secrets() == 0
     async with opened(real, Seal("newest")) as (_, after):
-        for config in (await after.tenants()).values():
-            assert after.open_secret(config.secrets["MODELS"]) == "sk-1"
+        for name, config in (await after.tenants()).items():
+            assert after.open_secret(config.secrets["MODELS"], name, "MODELS") == "sk-1"
+            assert after.open_secret(config.secrets["MODELS"], "other", "MODELS") is None
         assert (await after.tenant("zeta")).name == "Zeta"
-        assert before.open_secret(config.secrets["MODELS"]) is None
+        assert before.open_secret(config.secrets["MODELS"], "acme", "MODELS") is None
 
 
 @in_loop
@@ -183,7 +186,8 @@ async def test_a_secret_that_no_key_opens_is_named_and_the_others_are_sealed_ane
         await store.put_tenant("zeta", acme(seal=Seal("older")))
         with pytest.raises(Conflict, match=r"opens tenants\.acme\.secrets\.MODELS; 1 others"):
             await store.rotate_secrets()
-        assert Seal("newest").read((await store.tenant("zeta")).secrets["MODELS"]) == "sk-1"
+        written = (await store.tenant("zeta")).secrets["MODELS"]
+        assert Seal("newest").read(written, place_of("zeta", "MODELS")) == "sk-1"
 
 
 @in_loop

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from common.seal import MARK, Seal, _fernet, seal_of, set_at
+from common.seal import MARK, Seal, _fernet, place_of, seal_of, set_at
 from common.settings import Settings
 
 
@@ -47,3 +47,24 @@ def test_the_settings_name_all_keys() -> None:
 
 def test_a_message_shows_neither_keys_nor_secrets() -> None:
     assert "newest" not in repr(Seal("newest", ["older"])) + repr(Settings(secret_key="newest"))
+
+
+def test_a_seal_opens_in_its_place_alone() -> None:
+    seal, here, there = Seal("newest", ["older"]), place_of("acme", "MODELS"), place_of("zeta", "MODELS")
+    written = Seal("older").write("sk-1", here)
+    assert seal.read(written, here) == "sk-1" and seal.read(written) is seal.read(written, there) is None
+    assert seal.read(written.replace("sealed:2:", "sealed:"), here) is None
+    assert place_of("a", "b-c") != place_of("a-b", "c")
+    fresh = seal.rewrite(written, here)
+    assert fresh and Seal("newest").read(fresh, here) == "sk-1" and seal.rewrite(fresh, here) == fresh
+    assert seal.rewrite(written, there) is None and seal.rewrite(written) is None
+    assert set_at(written) == set_at(fresh)
+
+
+def test_a_seal_of_a_former_version_opens_and_is_bound_when_it_is_sealed_anew() -> None:
+    seal, here = Seal("newest"), place_of("acme", "MODELS")
+    former = MARK + _fernet("newest").encrypt_at_time(b"sk-1", 1_000_000_000).decode()
+    assert seal.read(former, here) == "sk-1"
+    bound = seal.rewrite(former, here)
+    assert bound and seal.read(bound, here) == "sk-1" and seal.read(bound) is None
+    assert set_at(bound) == set_at(former)

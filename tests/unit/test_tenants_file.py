@@ -66,7 +66,10 @@ def test_a_good_file_is_read(tmp_path: Path) -> None:
     assert list(texts.tenants) == ["acme", "zeta"] and texts.version
     assert acme.profiles["support"].policy.filler.phrases == {"*": ("One moment.",)}
     assert acme.limits.live_turns == 20 and acme.request_secrets == {"CRM": ("crm.example",)}
-    assert [file.open_secret(written) for written in acme.secrets.values()] == ["sk-1", "crm-1"]
+    assert [file.open_secret(written, "acme", name) for name, written in acme.secrets.items()] == [
+        "sk-1",
+        "crm-1",
+    ]
     key = KeyConfig.model_validate_json(texts.keys["AAAAAAAAAAAA"])
     assert (key.tenant, key.scopes, key.digest) == ("acme", ("chat", "read"), DIGEST)
     assert key.expires_at and key.expires_at.year == 2030
@@ -152,7 +155,7 @@ WRONG = {
     "other key": (
         "env:ACME_CRM",
         Seal("lost").write("sk-hidden"),
-        "tenants.acme.secrets.CRM: none of the secret keys opens it",
+        "tenants.acme.secrets.CRM: none of the secret keys opens it for this tenant and name",
     ),
     "no URL": (
         'full = { base_url = "https://models.example/v1"',

@@ -1,0 +1,59 @@
+"""`fast-reply tenants resign`: signs what the store has of tenants and keys, once it was looked at."""
+
+import asyncio
+import sys
+
+import typer
+from pydantic import ValidationError
+
+from common import keys
+from common.seal import seal_of
+from common.settings import Settings
+from common.stores import STORE_ERRORS, open_stores
+from common.tenants.config import KeyConfig, stored_tenant
+from common.tenants.stored import TenantStore
+
+
+def resign(settings: Settings, sure: bool) -> int:
+    """Show what isn't signed with the newest key, ask, and sign it; the exit code."""
+    if not settings.secret_key.get_secret_value():
+        print("fast-reply: FAST_REPLY_SECRET_KEY is not set", file=sys.stderr)
+        return 1
+    try:
+        return asyncio.run(_resign(settings, sure))
+    except STORE_ERRORS as error:
+        print(f"fast-reply: the store is away: {type(error).__name__}", file=sys.stderr)
+        return 1
+
+
+async def _resign(settings: Settings, sure: bool) -> int:
+    async with open_stores(settings) as stores:
+        store = TenantStore(stores, seal_of(settings))
+        seen = await store.look_at_all()
+        found = list(seen.unsigned(known=False))
+        for table, name, text in found:
+            print(_line(table, name, text))
+        if not found:
+            print("all tenants and keys are signed")
+            return 0
+        if not (sure or await asyncio.to_thread(typer.confirm, "Sign these?")):
+            return 1
+        print(f"{await store.sign(seen)} records signed")
+    return 0
+
+
+def _line(table: str, name: str, text: bytes) -> str:
+    """What a look at a record is to find: above all a key that nobody has made."""
+    try:
+        if table == keys.TENANTS:
+            config = stored_tenant(text)
+            line = f"tenant {name}: profiles {', '.join(config.profiles) or 'none'}"
+        else:
+            key = KeyConfig.model_validate_json(text)
+            made = key.created_at.isoformat() if key.created_at else "an unknown day"
+            state = "revoked" if key.revoked_at else "valid"
+            scopes = ", ".join(key.scopes)
+            line = f"key {name} of {key.tenant}: {scopes}; {key.name or 'no name'}; made {made}; {state}"
+    except ValidationError:
+        line = f"{name}: can't be read, and opens nothing"
+    return line if line.isprintable() else repr(line)
