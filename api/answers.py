@@ -73,7 +73,7 @@ class AnswerMessage(_Shape):
     content: str | None
     tool_calls: list[ToolCall] = []
     audio: SpokenAudio | None = None
-    citations: list[Citation] = []
+    citations: list[Citation | dict[str, Any] | str] = []
 
 
 class Choice(_Shape):

@@ -4,14 +4,17 @@ from typing import Any
 
 from api.chunks import completion_head, finish_reason, whole_call
 from api.live import LiveTurn
+from api.merging import MergedChoice
 from common.releases import Called, Passed, Said
+
+_SAID = ("role", "content", "tool_calls")  # of the first choice these are what was heard
 
 
 def whole_answer(live: LiveTurn) -> dict[str, Any]:
     """The answer of a turn that has ended, as one completion object."""
     text: list[str] = []
     calls: list[dict[str, Any]] = []
-    others: dict[int, dict[str, Any]] = {}
+    choices: dict[int, MergedChoice] = {0: MergedChoice()}
     ending = live.fold.ending
     assert ending is not None, "the turn goes on"
     for release in live.releases:
@@ -20,15 +23,27 @@ def whole_answer(live: LiveTurn) -> dict[str, Any]:
         elif isinstance(release, Called):
             calls.append(whole_call(release))
         elif isinstance(release, Passed):
-            _merge_choice(others.setdefault(release.choice.get("index", 0), {}), release.choice)
+            choices.setdefault(_index(release.choice), MergedChoice()).add(release.choice)
+    first = choices.pop(0)
     message: dict[str, Any] = {"role": "assistant", "content": "".join(text) or (None if calls else "")}
     if calls:
         message["tool_calls"] = calls
-    first = {"index": 0, "message": message, "logprobs": None, "finish_reason": finish_reason(ending)}
-    extra = others.pop(0, {})
-    message.update(extra.pop("message", {}))
-    choices = [{**first, **extra}, *({"index": index, **others[index]} for index in sorted(others))]
-    return {**completion_head(live, "chat.completion"), "choices": choices, "usage": live.usage}
+    message |= {key: value for key, value in first.message().items() if key not in _SAID}
+    told = {"index": 0, "message": message, "logprobs": None, "finish_reason": finish_reason(ending)}
+    others = [_other_choice(index, choices[index]) for index in sorted(choices)]
+    answer = {"choices": [{**told, **first.rest()}, *others], "usage": live.usage}
+    return {**completion_head(live, "chat.completion"), **answer}
+
+
+def _other_choice(index: int, choice: MergedChoice) -> dict[str, Any]:
+    """One of the answers that `n` asks for besides the first, which alone is spoken."""
+    message = {"role": "assistant", "content": None, **choice.message()}
+    return {"index": index, "message": message, "finish_reason": None, **choice.rest()}
+
+
+def _index(choice: dict[str, Any]) -> int:
+    index = choice.get("index")
+    return index if isinstance(index, int) else 0
 
 
 def turn_object(live: LiveTurn) -> dict[str, Any]:
@@ -45,18 +60,3 @@ def turn_object(live: LiveTurn) -> dict[str, Any]:
         told = {"reason": ending.reason, "degraded": ending.degraded, "error": ending.error}
         turn |= {"status": "ended", **told, "answer": whole_answer(live)}
     return turn
-
-
-def _merge_choice(whole: dict[str, Any], part: dict[str, Any]) -> None:
-    """Add a streamed choice's part to the whole: texts and lists grow, anything else is replaced."""
-    for key, value in (part.get("delta") or {}).items():
-        message = whole.setdefault("message", {"role": "assistant"} if part.get("index") else {})
-        grows = isinstance(value, str) and isinstance(message.get(key), str) and key != "role"
-        message[key] = message[key] + value if grows else value
-    for key, value in part.items():
-        if key == "logprobs" and value:
-            kept = whole.setdefault("logprobs", {})
-            for name, items in value.items():
-                kept[name] = (kept.get(name) or []) + items if isinstance(items, list) else items
-        elif key not in ("delta", "index", "logprobs") and value is not None:
-            whole[key] = value

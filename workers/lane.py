@@ -278,6 +278,7 @@ class _Picked:
 
 def _cite(writer: LaneWriter, started: TurnStarted, retrieved: Retrieved) -> None:
     """Tell the client what the answer rests on, if it wants to know and no earlier attempt has told it."""
-    told = any("citations" in extra.get("delta", {}) for extra in writer.state.extras)
+    mine = citations(retrieved)["delta"]  # a model's server may have some of its own
+    told = any(extra.get("delta") == mine for extra in writer.state.extras)
     if retrieved.passages and started.lanes["full"]["knowledge"]["citations"] and not told:
         writer.add(citations(retrieved))

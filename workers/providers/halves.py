@@ -65,7 +65,8 @@ class Halves:
         if isinstance(value, str):
             return self._join(place, value) if holds else mended(value)
         if isinstance(value, dict):
-            return {mended(key): self._walk((*place, key), item, holds=holds) for key, item in value.items()}
+            named = ((mended(key), item) for key, item in value.items())
+            return {key: self._walk((*place, key), item, holds=holds) for key, item in named}
         if isinstance(value, list):
             return [
                 self._walk((*place, _index(item, number)), item, holds=holds)

@@ -11,7 +11,7 @@ from workers.providers.costs import cost_in
 from workers.providers.exchange import broke_off, cut, garbled
 from workers.providers.faults import fault_in, fault_of
 from workers.providers.reasons import reason_in
-from workers.providers.values import as_json, list_in, parsed
+from workers.providers.values import as_json, count_in, list_in, parsed
 
 _DONE = (b"[DONE]", b'"[DONE]"', b"DONE", b"[done]")
 _SOURCES = ("citations", "search_results", "web_search", "references", "related_questions")
@@ -80,9 +80,9 @@ class Answer:
         rest = {key: value for key, value in choice.items() if key not in _READ and value is not None}
         delta = self._delta(choice, rest)
         reason = reason_in(choice.get("finish_reason"))
-        if choice.get("index") not in (0, None, "0"):  # only the first is spoken; the others pass through
+        if index := count_in(choice.get("index")):  # only the first is spoken; the others pass through
             self._spoke = True
-            yield _other({**rest, "delta": delta, "finish_reason": reason or None})
+            yield _other({**rest, "index": index, "delta": delta, "finish_reason": reason or None})
             return
         if reason == "error":
             raise broke_off()

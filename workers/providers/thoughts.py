@@ -1,7 +1,7 @@
 """Thoughts that a model writes into its text: they are not spoken, and go with the answer as reasoning.
 
 What counts as a mark: `<think>…</think>` and its kin (`thinking`, `thought`, `reasoning`, `seed:think`, …),
-`[THINK]`, `◁think▷`, `<|begin_of_thought|>`, `<|START_THINKING|>`, Gemma's `<|channel>thought`, and the
+`[THINK]`, `◁think▷`, `<|begin_of_thought|>`, `<|START_THINKING|>`, Gemma's `<|channel>`, and the
 channels of gpt-oss. A mark behind a backtick, in an answer that has begun, is spoken of and not meant.
 """
 
@@ -32,10 +32,8 @@ _OPENING = (
     "[think]",
     "<|begin_of_thought|>",
     "<|start_thinking|>",
-    "<unused94>thought",
     "<unused94>",
-    "<|channel>thought",
-    "<|channel>analysis",
+    "<|channel>",
 )
 _CLOSING = (
     "◁/think▷",
@@ -58,13 +56,12 @@ _HEADS = ("<|start|>", "<|channel|>")
 _BODY = "<|message|>"
 _ENDS = ("<|end|>", "<|return|>", "<|call|>")  # of a channel: what follows is no answer to an opening mark
 _TOKENS = (*_OPENING, *_CLOSING, *_DROPPED, *_HEADS, _BODY)
-_TAG = r"<\s{0,3}(?P<end>/?)\s{0,3}(?:%s)(?:\s[\w-]{1,20}\s?=[^<>]{0,80})?\s{0,3}(?P<empty>/?)>"
-_MARK = re.compile(
-    "|".join(
-        [_TAG % "|".join(map(re.escape, _NAMES)), *map(re.escape, sorted(_TOKENS, key=len, reverse=True))]
-    ),
-    re.IGNORECASE,
+_NAME = "|".join(map(re.escape, _NAMES))
+_TAG = (
+    rf"<\s{{0,3}}(?P<end>/?)\s{{0,3}}(?:{_NAME})(?:\s[\w-]{{1,20}}\s?=[^<>]{{0,80}})?\s{{0,3}}(?P<empty>/?)>"
 )
+_TOKEN = "|".join(re.escape(token) for token in _TOKENS if token[0] != "[")
+_MARK = re.compile(rf"\[/?THINK\]|(?i:{_TAG}|{_TOKEN})")  # `[think]` is how somebody is to speak
 _BEGUN_TAG = re.compile(r"<\s{0,3}/?\s{0,3}([\w:]*)(.*)\Z", re.DOTALL)
 _MOST_MARK = 130
 _MOST_HEAD = 200
@@ -141,7 +138,8 @@ class Thoughts:
             self._state, self._head = "head", ""
         elif opens and not match["empty"]:
             yield from self.trust()
-            self._state, self._thought_begun = "thought", False
+            self._thought_begun = self._thought_begun and self._state == "thought"
+            self._state = "thought"
         elif self._state == "thought" or closes or match["empty"]:
             self._state = "said"
             self._after_thought = True
@@ -216,8 +214,6 @@ def _begun_mark(text: str) -> int:
         char = text[begin]
         if char in "<[◁" and _may_become(text[begin:].lower()):
             return len(text) - begin
-        if char == ">":
-            return 0
     return 0
 
 
