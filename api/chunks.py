@@ -13,7 +13,9 @@ from api.cursor import START, Place
 from api.live import LiveTurn
 from common.releases import Called, Ending, Passed, Release, Said
 
-_FINISH = {"interrupted": "stop", "superseded": "stop", "error": "stop"}
+# What is no whole answer never ends with `stop`. `length` is OpenAI's own word for one that was cut; `error`
+# is what others say, behind an error at which OpenAI's clients stop reading.
+_FINISH = {"interrupted": "length", "superseded": "length", "error": "error"}
 
 
 class ChunkWriter:
@@ -103,9 +105,7 @@ class ChunkWriter:
         if ending.error:
             frames.append(self._line(orjson.dumps({"error": ending.error})))
             self._frames += 1
-        mark = (
-            {"ended": ending.reason, "ms": ending.at_ms, "degraded": ending.degraded} if self._lanes else None
-        )
+        mark = ending_mark(ending) if self._lanes or ending.reason in _FINISH else None
         frames.append(self._event(self._choice({}, finish_reason(ending)), mark))
         if self._include_usage:
             self._frames += 1
@@ -153,6 +153,11 @@ def completion_head(live: LiveTurn, kind: str) -> dict[str, Any]:
 def finish_reason(ending: Ending) -> str:
     """OpenAI's word for an ending."""
     return _FINISH.get(ending.reason, ending.reason)
+
+
+def ending_mark(ending: Ending) -> dict[str, Any]:
+    """How a turn ended, where OpenAI has no word for it."""
+    return {"ended": ending.reason, "ms": ending.at_ms, "degraded": ending.degraded}
 
 
 def call_delta(called: Called) -> dict[str, Any]:

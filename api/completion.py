@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from api.chunks import completion_head, finish_reason, whole_call
+from api.chunks import completion_head, ending_mark, finish_reason, whole_call
 from api.live import LiveTurn
 from api.merging import MergedChoice
 from common.releases import Called, Passed, Said
@@ -32,6 +32,8 @@ def whole_answer(live: LiveTurn) -> dict[str, Any]:
     told = {"index": 0, "message": message, "logprobs": None, "finish_reason": finish_reason(ending)}
     others = [_other_choice(index, choices[index]) for index in sorted(choices)]
     answer = {"choices": [{**told, **first.rest()}, *others], "usage": live.usage}
+    if ending.reason in ("interrupted", "superseded"):
+        answer["fast_reply"] = ending_mark(ending)
     return {**completion_head(live, "chat.completion"), **answer}
 
 

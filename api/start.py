@@ -14,6 +14,7 @@ from api.overrides import hold, hold_policy, layers, pick, system_mode
 from api.pressure import Pressure
 from api.requests import Knowledge, TurnRequest, merge_policy
 from common import credentials, keys, log, queue
+from common.apology import chosen
 from common.credentials import Credentials
 from common.draft_prompts import DRAFT_PROMPTS
 from common.errors import BadRequest
@@ -22,7 +23,7 @@ from common.fillers import waiting
 from common.fold_version import FOLD_VERSION
 from common.keys import JobRef, Lane, SessionRef, TurnRef
 from common.pace import Pace
-from common.policy import FillerPolicy, Policy
+from common.policy import ApologyPolicy, FillerPolicy, Policy
 from common.profiles import Profile
 from common.seal import seal_of
 from common.settings import Settings
@@ -62,13 +63,17 @@ class TurnStarter:
         reason = why_no_draft(profile, policy, request)
         if not reason and self._pressure.sheds_draft(tenant.id):
             reason = SHED
-        policy = policy.model_copy(update={"filler": _filler(policy, request, drafted=not reason)})
+        turn = TurnRef(session, secrets.token_hex(6))
+        said = {
+            "filler": _filler(policy, request, drafted=not reason),
+            "apology": _apology(policy, request, turn),
+        }
+        policy = policy.model_copy(update=said)
         late = (
             not reason
             and policy.draft.when == "adaptive"
             and not self._pace.is_slow(tenant.id, profile.name, policy.draft.slow_ms)
         )
-        turn = TurnRef(session, secrets.token_hex(6))
         lanes = _lanes(profile, policy, model, drafted=not reason, late=late)
         if (mode := system_mode(bounds)) != "instead":
             lanes["full"]["system"] = mode
@@ -210,6 +215,13 @@ def _filler(policy: Policy, request: TurnRequest, *, drafted: bool) -> FillerPol
         return policy.filler.model_copy(update={"phrases": {}})
     looks_up_alone = request.knowledge and not drafted and not form_forbids(request.body)
     return waiting(policy.filler) if looks_up_alone else policy.filler
+
+
+def _apology(policy: Policy, request: TurnRequest, turn: TurnRef) -> ApologyPolicy:
+    """What is said should the turn fail: nothing where prose breaks the answer."""
+    if prose_breaks(request.body):
+        return ApologyPolicy()
+    return chosen(policy.apology, request.body["messages"], turn.turn)
 
 
 def _knowledge(settings: Settings, wanted: Knowledge) -> dict[str, Any]:

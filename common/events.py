@@ -9,7 +9,16 @@ from common.keys import Lane
 
 WIRE_VERSION = 1
 
-FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "cancelled", "handed_over", "error"]
+FinishReason = Literal[
+    "stop",
+    "length",
+    "tool_calls",
+    "function_call",
+    "content_filter",
+    "cancelled",
+    "handed_over",
+    "error",
+]
 
 
 @dataclass(frozen=True, slots=True)

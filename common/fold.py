@@ -4,10 +4,9 @@ Pure and incremental: no clock, no I/O, no randomness. The live relay, a resume,
 this same code, so they agree; whoever changes what it says raises FOLD_VERSION.
 """
 
-from typing import Any, Literal
+from typing import Any
 
 from common import handoff
-from common.draft_voice import DraftVoice
 from common.errors import turn_error
 from common.events import (
     Delta,
@@ -21,99 +20,16 @@ from common.events import (
     TurnInterrupted,
     TurnStarted,
 )
-from common.fold_version import policy_of
-from common.full_voice import FullVoice
+from common.fold_state import FoldState
 from common.keys import Lane
-from common.lane_state import LaneState, usage_of
-from common.released import Released
-from common.releases import CUT, DEADLINE, DRAFT, FILLER, TOLD, Called, Due, Ending, Passed, Release
+from common.lane_state import LaneState, gives
+from common.releases import CUT, DEADLINE, DRAFT, FILLER, TOLD, Called, Ending, Passed, Release
+
+_SEAM = 16  # characters at most that go between two texts
 
 
-class Fold:
+class Fold(FoldState):
     """One turn. Feed it the events after `turn.started`; it says what each lets out."""
-
-    def __init__(self, started: TurnStarted) -> None:
-        self.policy = policy_of(started)
-        self.turn = started.turn
-        self.draft, self.full = LaneState("draft"), LaneState("full")
-        self.lanes: dict[str, LaneState] = {name: getattr(self, name) for name in started.lanes}
-        drafted = "draft" in started.lanes and not self.policy.handoff.shadow
-        self.stage: Literal["draft", "closing", "full"] = "draft" if drafted else "full"
-        self.voice = DraftVoice(self.policy.draft, self.draft)
-        self.draft_waits = bool(started.lanes.get("draft", {}).get("late"))
-        join = self.policy.handoff.join
-        # Where a draft is only the hedge of a quick full, that one doesn't wait for it.
-        self.continues = drafted and join == "continue" and not self.draft_waits
-        judged = drafted and join != "append" and not self.continues
-        self.full_voice = FullVoice(self.full, self.draft, judged=judged)
-        self.degraded = False
-        self.ending: Ending | None = None
-        self.fillers = 0
-        self.overtaken_ms: int | None = None
-        self.handed_over_ms: int | None = None
-        self.spoken: dict[str, int] = {"draft": 0, "full": 0}
-        self._floor = 0
-        self._closing_is_due = False
-        self._broken = False  # the draft was cut in the middle of a sentence
-        self._told_by_ms: int | None = None
-        self._full_heard = False
-        self._extras_passed = 0
-        self._released = Released(self.policy.max_chars)
-        self._out: list[Release] = []
-        self._now_ms = 0
-
-    # What a driver asks.
-
-    @property
-    def released(self) -> int:
-        """How many characters were let out."""
-        return self._released.chars
-
-    @property
-    def next_due(self) -> Due | None:
-        """The next time the fold waits for, or None."""
-        return min(self.dues(), key=lambda due: (due.at_ms, due.number), default=None)
-
-    def dues(self) -> list[Due]:
-        """All times that the fold waits for now."""
-        if self.ending:
-            return []
-        dues = [Due(DEADLINE.number, DEADLINE.due, self.policy.deadline_ms)]
-        if self.stage == "closing" and self.overtaken_ms is not None and not self._closing_is_due:
-            finish_ms = handoff.finish_ms(self.policy.handoff, self.continues)
-            dues.append(Due(CUT.number, CUT.due, self.overtaken_ms + finish_ms))
-        if self.draft_waits and self.stage == "draft":
-            dues.append(Due(DRAFT.number, DRAFT.due, self.policy.draft.hedge_ms))
-        if self._told_by_ms is not None and self.stage == "draft":
-            dues.append(Due(TOLD.number, TOLD.due, self._told_by_ms))
-        filler = self.policy.filler
-        if self._may_fill and filler.phrases and self.fillers < filler.maximum:
-            pause_ms = filler.interval_ms if self.fillers else filler.delay_ms
-            dues.append(Due(FILLER.number + self.fillers, FILLER.due, self._released.heard_ms + pause_ms))
-        return dues
-
-    def unwanted(self) -> list[LaneState]:
-        """The lanes whose work is no longer wanted."""
-        return [lane for lane in self._going() if not self._wants(lane)]
-
-    def unstarted(self) -> list[LaneState]:
-        """The lanes that wait for nothing and have not begun."""
-        return [lane for lane in self._going() if self._wants(lane) and not lane.attempt]
-
-    def wants(self, lane: Lane) -> bool:
-        """Whether an attempt at this lane is still of use."""
-        state = self.lanes.get(lane)
-        return state is not None and not state.over and self._wants(state)
-
-    def usage(self) -> dict[str, Any]:
-        """Tokens of each lane, as far as is known now, and their sum."""
-        return usage_of(self.lanes)
-
-    def hash(self) -> str:
-        """A digest of the released text, to tell a replay that drifted."""
-        return self._released.hash()
-
-    # The fold itself.
 
     def feed(self, event: Event, at_ms: int) -> list[Release]:
         """What this event lets out, in order. `at_ms`: the entry's time since the turn's start."""
@@ -149,27 +65,6 @@ class Fold:
         if (event.turn, event.lane) == (self.turn, "draft") and self.policy.handoff.shadow:
             self.draft.take(event)
 
-    @property
-    def _may_fill(self) -> bool:
-        """Whether a filler would be right now: before the answer has begun, or is about to."""
-        answers = self.policy.draft.style == "answer" or self.degraded
-        return not self._full_heard and self.stage != "closing" and not (self.spoken["draft"] and answers)
-
-    def _going(self) -> list[LaneState]:
-        """The lanes that have, or should have, a job."""
-        waiting = self.draft if self.draft_waits else None
-        return [lane for lane in self.lanes.values() if not lane.over and lane is not waiting]
-
-    def _wants(self, lane: LaneState) -> bool:
-        if lane is not self.draft:
-            return self.ending is None
-        if self.policy.handoff.shadow:
-            return True  # recorded to its end, also where the turn is over
-        if self.ending or self.voice.muted:
-            return False
-        # Under `continue` it is cut long before the full speaks, which may yet fail.
-        return self.stage != "full" or (self.continues and not self._full_heard and not self.full.over)
-
     def _take(self, lane: LaneState, event: LaneStarted | Delta | ToolPart | Extra | LaneFinished) -> None:
         lane.take(event)
         if lane is self.draft:
@@ -201,9 +96,9 @@ class Fold:
         """Whether the full takes over now."""
         if self.continues:
             return self._told_by_ms is not None and self.voice.silent
-        if self.full.failed or not self.full.speaks:
+        if self.full.failed or not self.full.answers:
             return False
-        if self.full.calls:
+        if self.full.calls or not self.full.speaks:
             return True
         if not self.spoken["draft"]:
             self.full_voice.opening = None  # nothing was said that could be repeated, nor is to be waited for
@@ -220,7 +115,7 @@ class Fold:
         return handoff.overtakes(self.policy.handoff, self.full, opening, begin, self.spoken["draft"])
 
     def _close_draft(self) -> None:
-        if self.full.failed and not self.continues:  # before it was heard
+        if self.full.failed and self._draft_answers and not self.continues:  # before it was heard
             self.stage, self.overtaken_ms, self._closing_is_due = "draft", None, False
             self._follow_draft()
             return
@@ -238,63 +133,69 @@ class Fold:
             self._say("draft", may)
 
     def _hand_over(self) -> None:
-        self.stage, self.handed_over_ms = "full", self._now_ms
+        self.stage = "full"
+        if not self.full.failed:
+            self.handed_over_ms = self._now_ms
         cut_now = self.policy.handoff.cut == "now"
         self._broken = not cut_now and not handoff.is_whole(self.draft, self.spoken["draft"])
         self.full_voice.take_over(self.spoken["draft"])
 
     def _stand_in(self) -> None:
-        """The full is over and was never heard: the draft's answer stands, if there is one."""
-        if self.full.speaks and not self.full.failed:
-            self._end_repeated()
+        """The full is over and was never heard: the draft's answer stands, if it is one."""
+        self.draft_waits = False
+        if not self.full.failed or not self._draft_answers:
+            self._end_closing()
             return
-        self.degraded, self.draft_waits = True, False
+        self.degraded = True
         if not self.voice.silent:
             return
         finished = self.draft.finished
         if self.voice.answers and finished:
             self._end(finished.reason)
-        elif self.full.failed:
-            self._fail(self.full)
         else:
-            self.degraded = False
-            self._end("stop")  # an empty answer is the full's own
+            self._fail()
 
-    def _end_repeated(self) -> None:
-        """All that the full had to say was said: the draft ends its sentence, and the turn is whole."""
+    def _end_closing(self) -> None:
+        """The full has nothing more to say than was said, or nothing at all: the draft ends its sentence."""
         if self.overtaken_ms is None:
             self._floor, self.overtaken_ms = self.spoken["draft"], self._now_ms
         self.stage = "closing"
         self._close_draft()
 
     def _follow_full(self) -> None:
+        if self.full.failed and not self._full_heard:
+            self._fail_unheard()
+            return
         text = self.full_voice.take(self.spoken["draft"], self._released.speaker)
         self.spoken["full"] = self.full_voice.taken
         self._let_out("full", text)
         if self.ending:
             return
         for choice in self.full.extras[self._extras_passed :]:
+            self._full_heard = self._full_heard or gives(choice)
             self._out.append(Passed(choice, self._now_ms))
         self._extras_passed = len(self.full.extras)
         finished = self.full.finished
         if finished is None:
             return
         if self.full.failed:
-            self._fail_in_full()
+            self._fail()
             return
+        if not self.full.speaks:
+            self._apologize()  # a filter, or its length, has left nothing of it
         for index in sorted(self.full.calls):
             self._out.append(Called(index, self.full.calls[index], self._now_ms))
-        self._end("tool_calls" if self.full.calls and finished.reason == "stop" else finished.reason)
+        self._end(self.full.own_reason)
 
-    def _fail_in_full(self) -> None:
-        if self.continues and not self._full_heard and "draft" in self.lanes and not self.draft.failed:
+    def _fail_unheard(self) -> None:
+        if self.continues and self._draft_answers and not self.draft.failed:
             self.stage, self.degraded = "draft", True  # the draft was only held back: it goes on
             self._told_by_ms = self.overtaken_ms = self.handed_over_ms = None
             self._closing_is_due = self._broken = False
             self._say("draft", self.voice.free)
             self._stand_in()
         else:
-            self._fail(self.full)
+            self._fail()
 
     # Times that have come.
 
@@ -329,11 +230,11 @@ class Fold:
 
     def _reach_deadline(self) -> None:
         answer = self.draft.finished
-        if self.stage == "draft" and answer and self.voice.answers:
+        if self.stage == "draft" and answer and self.voice.answers and self._draft_answers:
             self.degraded = True
             self._end(answer.reason)
         else:
-            self._end("error", turn_error("turn_deadline", "the turn took longer than it may"))
+            self._end_failed(turn_error("turn_deadline", "the turn took longer than it may"))
 
     # Letting out.
 
@@ -351,14 +252,30 @@ class Fold:
         broken = self._broken and self._released.speaker == "draft"
         said, too_much = self._released.say(lane, text, self._now_ms, broken=broken, goes_on=goes_on)
         if said:
-            self._full_heard = self._full_heard or lane == "full"
+            self._full_heard = self._full_heard or (lane == "full" and not text.isspace())
             self._out.append(said)
         if too_much:
             self._end("length")
 
-    def _fail(self, lane: LaneState) -> None:
-        error = lane.finished.error if lane.finished else None
-        self._end("error", error or turn_error("upstream_error", "the model gave no answer"))
+    def _fail(self) -> None:
+        finished = self.full.finished
+        self._end_failed((finished.error if finished else None) or self.full.no_answer)
+
+    def _end_failed(self, error: dict[str, Any]) -> None:
+        self.degraded = False
+        if not self._full_heard:
+            self.overtaken_ms = self.handed_over_ms = None  # by what was never heard
+        self._apologize()
+        self._end("error", error)
+
+    def _apologize(self) -> None:
+        """Say so where nothing that was heard is an answer, or a part of one."""
+        if self._full_heard or (self._draft_answers and self.spoken["draft"]):
+            return
+        if self.stage != "full":
+            self._broken = not handoff.is_whole(self.draft, self.spoken["draft"])
+        if self._released.chars + len(self.apology) + _SEAM <= self.policy.max_chars:
+            self._let_out("filler", self.apology)
 
     def _end(self, reason: str, error: dict[str, Any] | None = None) -> None:
         if self.ending is None:

@@ -3,9 +3,12 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from common.errors import turn_error
 from common.events import Delta, Extra, LaneFinished, LaneStarted, ToolPart
 from common.keys import Lane
 from common.sentences import Sentences
+
+_IN_PLACE_OF_TEXT = ("refusal", "function_call", "images")
 
 
 @dataclass(slots=True)
@@ -37,6 +40,8 @@ class LaneState:
     sentences: Sentences = field(default_factory=Sentences)
     calls: dict[int, ToolCall] = field(default_factory=dict)
     extras: list[dict[str, Any]] = field(default_factory=list)
+    gives: bool = False  # something for the client that is neither text nor a call: a refusal, sound
+    dropped: bool = False  # what was in it is not kept
     finished: LaneFinished | None = None
     handed_over: set[int] = field(default_factory=set)  # attempts that ended by asking for the next
 
@@ -47,13 +52,40 @@ class LaneState:
 
     @property
     def failed(self) -> bool:
-        """Whether the lane ended without an answer of its own accord."""
-        return self.finished is not None and self.finished.reason in ("error", "cancelled")
+        """Whether the lane ended without an answer: broken off, or with nothing in it."""
+        if self.finished is None:
+            return False
+        return self.finished.reason in ("error", "cancelled") or not self.answers
 
     @property
     def speaks(self) -> bool:
         """Whether there is anything in it to hear: text that is not blank, or a tool call."""
         return bool(self.calls) or (bool(self.text) and not self.text.isspace())
+
+    @property
+    def stopped_short(self) -> bool:
+        """Whether it was ended by a filter or for its length: that too is an answer of the model's own."""
+        return self.finished is not None and self.finished.reason in ("length", "content_filter")
+
+    @property
+    def answers(self) -> bool:
+        """Whether it has anything for the client: words, a call, a refusal, or why there is nothing."""
+        return self.speaks or self.gives or self.stopped_short or self.dropped
+
+    @property
+    def own_reason(self) -> str:
+        """Why it ended, in OpenAI's words: of calls in the older form some servers tell by the newer word."""
+        reason = self.finished.reason if self.finished else ""
+        if self.calls and reason in ("stop", "function_call"):
+            return "tool_calls"
+        return "stop" if reason == "function_call" and not self.gives else reason
+
+    @property
+    def no_answer(self) -> dict[str, Any]:
+        """The error of a lane that failed and doesn't say why."""
+        if self.finished and self.finished.reason not in ("error", "cancelled"):
+            return turn_error("upstream_empty", "the model's answer was empty")
+        return turn_error("upstream_error", "the model gave no answer")
 
     def take(self, event: LaneStarted | Delta | ToolPart | Extra | LaneFinished) -> None:
         """Let one event of this lane count, if it does."""
@@ -70,6 +102,7 @@ class LaneState:
         elif isinstance(event, Extra):
             if event.number == len(self.extras):
                 self.extras.append(event.choice)
+                self.gives = self.gives or gives(event.choice)
         elif event.reason == "handed_over":
             self.handed_over.add(event.attempt)
         elif event.at <= len(self.text):
@@ -108,6 +141,16 @@ def with_more(rest: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
         old = joined.get(key)
         joined[key] = {**old, **value} if isinstance(old, dict) and isinstance(value, dict) else value
     return joined
+
+
+def gives(choice: dict[str, Any]) -> bool:
+    """Whether a chunk's choice has something that stands in the place of text: thoughts and notes don't."""
+    delta = choice.get("delta")
+    if not isinstance(delta, dict):
+        return False
+    if isinstance(delta.get("audio"), dict) or any(delta.get(name) for name in _IN_PLACE_OF_TEXT):
+        return True
+    return bool(choice.get("index")) and any(delta.get(name) for name in ("content", "tool_calls"))
 
 
 def usage_of(lanes: dict[str, LaneState]) -> dict[str, Any]:

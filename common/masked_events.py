@@ -21,7 +21,7 @@ from common.events import (
     TurnStarted,
 )
 from common.fold import Fold
-from common.lane_state import LaneState
+from common.lane_state import LaneState, gives
 from common.redaction import blank, mask, mask_json
 
 _NAMES = ("role", "type", "id", "tool_call_id", "document")  # what only tells things apart
@@ -146,9 +146,13 @@ def _mask_extras(extras: list[dict[str, Any]], digit: str) -> list[dict[str, Any
     for extra in kept:
         _change_strings(extra, (extra.get("index"),), collect)
     pieces = {path: _cut_again(mask("".join(found), digit), found) for path, found in texts.items()}
-    return [
+    masked = [
         _change_strings(extra, (extra.get("index"),), lambda path, _: next(pieces[path])) for extra in kept
     ]
+    for extra, clear in zip(masked, extras, strict=True):
+        if gives(clear) and not gives(extra):
+            extra["delta"]["audio"] = {}  # what it was goes, not that it was there: the fold hangs on it
+    return masked
 
 
 def _cut_again(whole: str, pieces: list[str]) -> Iterator[str]:

@@ -87,12 +87,19 @@ class FillerPolicy(_Part):
         return bool(self.phrases) and self.delay_ms < 500
 
 
+class ApologyPolicy(_Part):
+    """What is said where a turn fails and nothing that was heard is an answer. By language; "*" is any."""
+
+    phrases: dict[str, tuple[Annotated[str, Field(min_length=1, max_length=500)], ...]] = {}
+
+
 class Policy(_Part):
     """Everything the fold is told beside the events. Rests in `turn.started`."""
 
     handoff: HandoffPolicy = HandoffPolicy()
     draft: DraftPolicy = DraftPolicy()
     filler: FillerPolicy = FillerPolicy()
+    apology: ApologyPolicy = ApologyPolicy()
     deadline_ms: int = Field(default=120_000, ge=1_000, le=3_600_000)
     max_chars: int = Field(default=64_000, ge=1, le=1_000_000)
     on_disconnect: Literal["cancel", "resume", "continue"] = "cancel"

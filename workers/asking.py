@@ -22,7 +22,7 @@ from workers.upstreams import Upstreams
 _USAGE_WAIT_S = 3.0  # after an answer's end; a server that doesn't close ends a turn so much later
 _MOST_BYTES = 32 * 1_048_576  # of a lane's answer, all that is not spoken too
 _MOST_CALLS = 10_000
-_FINISH_REASONS = ("stop", "length", "tool_calls", "content_filter")
+_FINISH_REASONS = ("stop", "length", "tool_calls", "function_call", "content_filter")
 
 
 @dataclass(slots=True)
@@ -56,6 +56,7 @@ class Asker:
         self._heard = False
         self._ended_alone = True  # the word for the end came by itself, as it does where it means so
         self._spoke_on = False  # behind the word for its end
+        self._may_be_empty = False
 
     async def ask(self, upstreams: list[Upstream], started: TurnStarted, before: str) -> None:
         """Ask each in turn until one ends its answer; the next goes on from what was said.
@@ -63,6 +64,8 @@ class Asker:
         `before` is what another lane has said that this one is to go on from.
         """
         writer, answer = self._writer, self._answer
+        # A model that is to go on from an answer may have nothing to add.
+        self._may_be_empty = bool(before.strip()) and started.policy["draft"]["style"] == "answer"
         for upstream in upstreams:
             answer.error, answer.reason, self._heard = None, "", False
             self._ended_alone, self._spoke_on = True, False
@@ -85,6 +88,8 @@ class Asker:
                 wait_s = give_up_s - now_s() if patient else 0
                 async with self._upstreams.admit(upstream, self._writer.job, wait_s):
                     await self._listen(upstream, body, give_up_s - now_s())
+                    if answer.error is None and self._is_empty():
+                        answer.error = UpstreamError("upstream_empty", "the model's answer was empty")
                     if answer.error:
                         self._upstreams.failed(upstream, answer.error)
             except UpstreamError as not_asked:
@@ -141,11 +146,14 @@ class Asker:
         elif isinstance(piece, Other):
             writer.add(piece.choice)
         elif isinstance(piece, Finish):
-            # An older word for the same: the model wants its function called.
-            reason = "tool_calls" if piece.reason == "function_call" else piece.reason
-            answer.reason = reason if reason in _FINISH_REASONS else "stop"
+            answer.reason = piece.reason if piece.reason in _FINISH_REASONS else "stop"
         elif isinstance(piece, Usage):
             answer.usage = piece.tokens
+
+    def _is_empty(self) -> bool:
+        """Whether the model has ended its answer and the lane has nothing in it."""
+        state, stopped_short = self._writer.state, self._answer.reason in ("length", "content_filter")
+        return not (self._may_be_empty or state.speaks or state.gives or stopped_short)
 
     def _first(self) -> None:
         if len(self._answer.tried) == 1:

@@ -147,7 +147,7 @@ class Stream:
         assert self.status == 200
         assert [error["code"] for error in self.errors] == [code]
         assert set(self.errors[0]) == {"message", "type", "param", "code"}
-        assert self.finish == "stop"
+        assert self.finish == "error"
         assert self.done
 
 

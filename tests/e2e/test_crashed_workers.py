@@ -102,7 +102,8 @@ def test_a_draft_worker_killed_in_the_middle(fragile: Stack) -> None:
 def test_a_draft_goes_on_with_the_next_worker(fragile: Stack) -> None:
     """The full has failed, so that the draft's whole answer is needed."""
     fragile.simulator.draft(tpot_ms=20)
-    with fragile.stream(fragile.simulator.full(status=500)) as heard:
+    answering = {"policy": {"draft": {"style": "answer"}}}
+    with fragile.stream(fragile.simulator.full(status=500), fast_reply=answering) as heard:
         heard.read_until_said("draft", 10)
         killed = fragile.worker(heard.session, "draft")
         killed.kill()

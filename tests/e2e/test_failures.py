@@ -26,6 +26,9 @@ MIDDLE = {
     "silent": ({"stall_after": 5}, "upstream_stalled"),
 }
 
+ANSWERING = {"policy": {"draft": {"style": "answer"}}}
+APOLOGY = {"policy": {"apology": {"phrases": {"en": ["Sorry, that didn't work."]}}}}
+
 
 def by_name(cases: dict[str, Any]) -> list[Any]:
     params = {name: case if isinstance(case, tuple) else (case,) for name, case in cases.items()}
@@ -58,7 +61,7 @@ def test_a_draft_that_breaks_is_followed_by_the_full(stack: Stack, fault: dict[s
 @pytest.mark.parametrize("fault", by_name(FAULTS_BEFORE))
 def test_the_draft_stands_where_the_full_fails_before_it_spoke(stack: Stack, fault: dict[str, Any]) -> None:
     stack.simulator.draft(text="I am afraid this takes a moment.")
-    heard = stack.hear(stack.simulator.full(**fault))
+    heard = stack.hear(stack.simulator.full(**fault), fast_reply=ANSWERING)
     heard.assert_well_ended()
     assert heard.text == "I am afraid this takes a moment."
     assert heard.lanes == ["draft"]
@@ -67,7 +70,7 @@ def test_the_draft_stands_where_the_full_fails_before_it_spoke(stack: Stack, fau
 
 def test_the_draft_is_heard_to_its_end_where_the_full_has_failed(stack: Stack) -> None:
     stack.simulator.draft(ttft_ms=300, tpot_ms=10)
-    heard = stack.hear(stack.simulator.full(status=500))
+    heard = stack.hear(stack.simulator.full(status=500), fast_reply=ANSWERING)
     heard.assert_well_ended()
     assert heard.text == ENGLISH.draft
     assert heard.ending["degraded"]
@@ -135,9 +138,33 @@ def test_without_streaming_half_an_answer_is_an_error(stack: Stack) -> None:
 
 def test_without_streaming_the_draft_stands_too(stack: Stack) -> None:
     stack.simulator.draft(text="One moment.")
-    answer = stack.ask(stack.simulator.full(status=500))
+    answer = stack.ask(stack.simulator.full(status=500), fast_reply=ANSWERING)
     assert answer.status_code == 200
     assert answer.json()["choices"][0]["message"]["content"] == "One moment."
+
+
+@pytest.mark.parametrize("fault", by_name(FAULTS_BEFORE))
+def test_after_a_bridge_the_caller_is_told_and_the_client_gets_the_error(
+    stack: Stack, fault: dict[str, Any]
+) -> None:
+    stack.simulator.draft(text="Let me look at that for you.")
+    model = stack.simulator.full(**fault)
+    heard = stack.hear(model, fast_reply=APOLOGY)
+    (error,) = heard.errors
+    heard.assert_failed(error["code"])
+    said = heard.text.removesuffix("Sorry, that didn't work.")
+    assert said in ("Let me look at that for you. ", "")  # a full may fail before the draft has begun
+    assert heard.lanes[-1] == "filler"
+    assert not heard.ending["degraded"]
+    answer = stack.ask(model, fast_reply=APOLOGY)
+    assert answer.status_code >= 400
+    assert answer.json()["error"]["code"] == error["code"]
+
+
+@pytest.mark.parametrize("text", ["", " \n "])
+def test_an_empty_answer_is_a_failed_one(stack: Stack, text: str) -> None:
+    stack.simulator.draft(text="Let me look at that for you.")
+    stack.hear(stack.simulator.full(text=text)).assert_failed("upstream_empty")
 
 
 def test_an_error_never_repeats_the_servers_words(stack: Stack) -> None:

@@ -76,7 +76,7 @@ def test_a_draft_that_has_ended_is_followed_by_the_full(stack: Stack) -> None:
 def test_when_a_few_words_of_the_full_are_there(stack: Stack, when: str) -> None:
     stack.simulator.draft(**SLOW)
     model = stack.simulator.full(ttft_ms=600, text=FULL, cut_after=3)
-    policy = {"handoff": {"when": when, "cut": "now", "join": "append"}}
+    policy = {"handoff": {"when": when, "cut": "now", "join": "append"}, "draft": {"style": "answer"}}
     heard = stack.hear(model, fast_reply={"policy": policy})
     if when == "first_token":
         assert heard.lanes == ["draft", "full"]
@@ -92,7 +92,8 @@ def test_when_the_full_has_a_sentence_but_less_than_the_draft_has_said(stack: St
     stack.simulator.draft(**SLOW)
     tokens = len(split_tokens("The answer begins with this sentence. It"))
     model = stack.simulator.full(ttft_ms=600, text=FULL, cut_after=tokens)
-    heard = stack.hear(model, fast_reply={"policy": {"handoff": {"when": when, "cut": "now"}}})
+    policy = {"handoff": {"when": when, "cut": "now"}, "draft": {"style": "answer"}}
+    heard = stack.hear(model, fast_reply={"policy": policy})
     if when == "sentence":
         assert heard.said("full").strip() == "The answer begins with this sentence. It"
     else:
@@ -181,7 +182,8 @@ def test_a_turn_past_its_deadline_ends_with_one_error(stack: Stack) -> None:
 def test_a_finished_draft_stands_where_the_deadline_comes_first(stack: Stack) -> None:
     stack.simulator.draft(text="One moment, please.")
     model = stack.simulator.full(stall_headers=True)
-    heard = stack.hear(model, fast_reply={"policy": {"deadline_ms": 1000}})
+    policy = {"deadline_ms": 1000, "draft": {"style": "answer"}}
+    heard = stack.hear(model, fast_reply={"policy": policy})
     heard.assert_well_ended()
     assert heard.text == "One moment, please."
     assert heard.ending["degraded"]
@@ -195,7 +197,7 @@ def test_a_later_turn_of_the_session_ends_the_one_before(stack: Stack) -> None:
         after = stack.hear(second, session_id="barge-in")
         before.read()
     after.assert_well_ended()
-    before.assert_well_ended()
+    before.assert_well_ended("length")
     assert before.ending["ended"] == "superseded"
     until(lambda: stack.simulator.all_quiet(), what="the stop of the first turn's models")
     assert stack.simulator.stats(first)["cut_by_client"] == 1

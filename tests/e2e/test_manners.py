@@ -163,7 +163,8 @@ def test_a_server_that_knows_none_gets_a_note_in_the_callers_language(
 def test_where_the_full_fails_the_draft_that_was_held_back_goes_on(stack: Stack) -> None:
     stack.simulator.draft(text=BRIDGE, tpot_ms=20)
     model = stack.simulator.full(ttft_ms=900, status=500)
-    heard = hear(stack, model, handoff={"join": "continue", "continue_wait_ms": 200})
+    handoff = {"join": "continue", "continue_wait_ms": 200}
+    heard = hear(stack, model, handoff=handoff, draft={"style": "answer"})
     heard.assert_well_ended()
     assert heard.text == BRIDGE
     assert heard.ending["degraded"]
@@ -322,7 +323,7 @@ def test_a_silent_model_fails_by_its_own_deadline(noting: Stack) -> None:
     for fault in SILENT.values():
         noting.simulator.change(SPARE, status=500)
         noting.simulator.draft(text="One moment.")
-        heard = noting.hear(noting.simulator.full(**fault))
+        heard = hear(noting, noting.simulator.full(**fault), draft={"style": "answer"})
         heard.assert_well_ended()
         assert heard.text == "One moment."
         assert heard.ending["degraded"]
@@ -364,7 +365,7 @@ def test_the_next_model_goes_on_from_the_draft_as_well(noting: Stack) -> None:
 def test_where_the_spare_model_fails_too_the_draft_answers(noting: Stack) -> None:
     noting.simulator.change(SPARE, status=503)
     noting.simulator.draft(text="One moment.")
-    heard = noting.hear(noting.simulator.full(status=500))
+    heard = hear(noting, noting.simulator.full(status=500), draft={"style": "answer"})
     heard.assert_well_ended()
     assert heard.text == "One moment."
     assert heard.ending["degraded"]

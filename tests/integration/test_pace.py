@@ -154,7 +154,7 @@ async def test_a_full_that_is_known_as_slow_is_drafted_at_once(real: Backend) ->
     model = Scripted(draft=[answer(DRAFT)], full=[[asyncio.Event()]])
     async with open_workers(settings, model), open_api(settings) as api:
         await known(api, 2_000)
-        live = await api.turns.start(ask(draft={**ADAPTIVE, "hedge_ms": 60_000}))
+        live = await api.turns.start(ask(draft={**ADAPTIVE, "hedge_ms": 60_000, "style": "answer"}))
         assert live.started.drafting == "on"
         await until(lambda: heard(live.releases) == DRAFT)
         await live.interrupt("client")
@@ -167,7 +167,7 @@ async def test_a_quick_full_is_not_drafted(real: Backend) -> None:
     model = Scripted(draft=[answer(DRAFT)], full=[answer(WHOLE)])
     async with open_workers(settings, model), open_api(settings) as api:
         await known(api, 100)
-        live = await api.turns.start(ask(draft={**ADAPTIVE, "hedge_ms": 60_000}))
+        live = await api.turns.start(ask(draft={**ADAPTIVE, "hedge_ms": 60_000, "style": "answer"}))
         assert live.started.drafting == "late"
         assert (await hear(live))[0] == WHOLE
         await over(api, live)
@@ -196,7 +196,7 @@ async def test_a_full_that_fails_at_once_is_hedged_at_once(real: Backend) -> Non
     model = Scripted(draft=[answer(DRAFT)], full=[[UpstreamError("upstream_refused", "no")]])
     async with open_workers(settings, model), open_api(settings) as api:
         await known(api, 100)
-        live = await api.turns.start(ask(draft={**ADAPTIVE, "hedge_ms": 60_000}))
+        live = await api.turns.start(ask(draft={**ADAPTIVE, "hedge_ms": 60_000, "style": "answer"}))
         text, ending = await hear(live)
         assert (text, ending.reason, ending.degraded) == (DRAFT, "stop", True)
         await over(api, live)

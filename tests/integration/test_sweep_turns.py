@@ -138,7 +138,7 @@ async def test_at_the_deadline_a_whole_draft_stands_in(real: Backend) -> None:
     settings = real.settings()
     model = Scripted(draft=[answer("We open at nine, I think.")], full=[[asyncio.Event()]])
     async with open_stores(settings) as eyes, open_worker(settings, "draft", model) as sweeper:
-        turn = await start(eyes, settings, drafting=True)
+        turn = await start(eyes, settings, drafting=True, draft={"style": "answer"})
         await until(lambda: count(eyes, turn, LaneFinished, lane="draft"))
         await age(eyes, turn)
         await _sweep(sweeper, turn)

@@ -5,13 +5,13 @@ from typing import Any, cast
 
 import orjson
 import pytest
-from turns import begin, call, end, extra, say, started
+from turns import TURN, begin, call, end, extra, say, started
 
 from api.chunks import ChunkWriter
 from api.completion import turn_object, whole_answer
 from api.cursor import START, Place, read_cursor
 from api.live import LiveTurn
-from common.events import Entry, Event
+from common.events import Entry, Event, TurnInterrupted
 from common.keys import SessionRef, TurnRef
 from common.sse import SSEParser
 from common.stores import Stores
@@ -213,4 +213,19 @@ def test_a_turn_whose_log_is_gone_ends_with_an_error() -> None:
     live.lose_log()
     _, (_, told), (_, last), (_, done) = written(live)
     assert told["error"]["code"] == "session_deleted"
-    assert (last["choices"][0]["finish_reason"], done) == ("stop", b"[DONE]")
+    assert (last["choices"][0]["finish_reason"], done) == ("error", b"[DONE]")
+    assert last["fast_reply"]["ended"] == "error"
+
+
+@pytest.mark.parametrize(
+    "stop, reason",
+    [(started(turn="bbbbbbbbbbbb"), "superseded"), (TurnInterrupted(TURN, "client", -1), "interrupted")],
+)
+def test_an_answer_that_was_cut_does_not_look_whole(stop: Event, reason: str) -> None:
+    live = live_turn(begin("full"), say("full", 0, "Hi the"), stop, draft=False)
+    _, (_, last), (_, done) = written(live)
+    assert (last["choices"][0]["finish_reason"], done) == ("length", b"[DONE]")
+    assert last["fast_reply"] == {"ended": reason, "ms": last["fast_reply"]["ms"], "degraded": False}
+    whole = whole_answer(live)
+    assert whole["choices"][0]["finish_reason"] == "length"
+    assert whole["fast_reply"] == last["fast_reply"]

@@ -13,6 +13,8 @@ GUARD = {"guard": True}
 PHRASE = "One moment."
 FILLERS = {"phrases": {"*": [PHRASE]}, "delay_ms": 1_000, "interval_ms": 3_000, "maximum": 2}
 
+ANSWER = {"style": "answer"}
+
 
 def turn(*, late: bool = False, release: str = "token", **policy: Any) -> Fold:
     return Fold(started(late=late, release=release, **policy))
@@ -93,7 +95,7 @@ def test_a_broken_off_sentence_is_no_whole_one(policy: Any, reason: Any) -> None
     ("draft", "reason"), [("Let me see. The fee for", "length"), ("The fee for", "error")]
 )
 def test_a_draft_cut_at_its_length_answers_with_its_whole_sentences(draft: str, reason: str) -> None:
-    fold = turn(release="sentence")
+    fold = turn(release="sentence", draft=ANSWER)
     out = feed(fold, begin("draft"), begin("full"), say("draft", 0, draft), end("draft", "length"))
     out += feed(fold, end("full", "error"))
     assert (heard(out), endings(out)[0].reason) == (draft[: draft.find(".") + 1], reason)
@@ -165,8 +167,8 @@ def test_nothing_is_filled_once_the_answer_has_begun() -> None:
     assert filler_due(answer) is None
 
 
-def test_a_bridge_that_has_to_answer_is_not_filled() -> None:
-    fold = turn(filler=FILLERS)
+def test_a_draft_that_has_to_answer_is_not_filled() -> None:
+    fold = turn(filler=FILLERS, draft=ANSWER)
     feed(fold, begin("draft"), begin("full"), say("draft", 0, "Let me see."), end("full", "error"))
     assert fold.degraded
     assert filler_due(fold) is None
@@ -243,7 +245,7 @@ def test_a_late_draft_is_started_at_its_time_and_not_before() -> None:
 
 
 def test_a_late_draft_is_started_when_the_full_fails() -> None:
-    fold = turn(late=True)
+    fold = turn(late=True, draft=ANSWER)
     feed(fold, begin("full"), end("full", "error"), at_ms=50)
     assert [lane.lane for lane in fold.unstarted()] == ["draft"]
     assert DRAFT.due not in [due.due for due in fold.dues()]

@@ -12,6 +12,7 @@ from common.handoff import FINISH_MS
 from common.releases import Called, Due, Passed
 
 NOW = {"cut": "now"}
+ANSWER = {"style": "answer"}
 
 
 def ending_of(releases: Any) -> Any:
@@ -158,7 +159,7 @@ def test_the_drafts_answer_stands_when_the_full_fails_before_it_spoke() -> None:
         say("draft", 5, " there."),
         end("draft"),
     ]
-    _, out = fold_all(started(), events)
+    _, out = fold_all(started(draft=ANSWER), events)
     assert heard(out) == "Hello there."
     assert (ending_of(out).reason, ending_of(out).degraded, ending_of(out).error) == ("stop", True, None)
 
@@ -173,7 +174,7 @@ def test_a_full_that_breaks_while_the_draft_ends_its_sentence_was_never_heard() 
         say("draft", 6, " see. There it is."),
         end("draft"),
     ]
-    _, out = fold_all(started(), events)
+    _, out = fold_all(started(draft=ANSWER), events)
     assert heard(out) == "Let me see. There it is."
     assert ending_of(out).degraded
 
@@ -196,7 +197,8 @@ def test_two_failures_make_one_error() -> None:
 
 def test_an_empty_full_leaves_the_draft_standing() -> None:
     _, out = fold_all(
-        started(), [begin("draft"), begin("full"), say("draft", 0, "Hi."), end("draft"), end("full")]
+        started(draft=ANSWER),
+        [begin("draft"), begin("full"), say("draft", 0, "Hi."), end("draft"), end("full")],
     )
     assert heard(out) == "Hi."
     assert ending_of(out).degraded
@@ -252,7 +254,7 @@ def test_the_deadline_ends_the_turn() -> None:
 
 def test_a_finished_draft_answers_at_the_deadline() -> None:
     events = [begin("draft"), say("draft", 0, "Hi."), end("draft"), TimerFired(TURN, 0, "deadline", "")]
-    _, out = fold_all(started(), events)
+    _, out = fold_all(started(draft=ANSWER), events)
     assert ending_of(out).degraded
     assert ending_of(out).error is None
 

@@ -9,10 +9,11 @@ from common.releases import CUT, TOLD, Due
 
 CONTINUE = {"join": "continue"}
 WAIT_MS = 700
+ANSWER = {"style": "answer"}
 
 
 def test_nothing_overtakes_before_the_drafts_time_and_then_it_ends_its_sentence() -> None:
-    turn = Turn("continue")
+    turn = Turn("continue", draft=ANSWER)
     turn.says("draft", "Let me see. I look")
     begun_ms = 2
     assert turn.fold.next_due == Due(TOLD.number, TOLD.due, begun_ms + WAIT_MS // 2)
@@ -92,7 +93,7 @@ def test_a_draft_that_fails_early_leaves_the_full_alone() -> None:
 
 @pytest.mark.parametrize("over_first", [True, False])
 def test_where_the_full_fails_the_draft_that_was_held_back_goes_on(over_first: bool) -> None:
-    turn = Turn("continue")
+    turn = Turn("continue", draft=ANSWER)
     turn.says("draft", "Let me see. Now then. We")
     turn.comes(TOLD)
     turn.says("draft", " open. At nine.")

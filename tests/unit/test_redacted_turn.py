@@ -192,6 +192,14 @@ def test_a_masked_turn_is_reported_without_drift() -> None:
     assert report_turn(recorded(rewrite(drifted)))["drift"] is True
 
 
+def test_an_answer_that_was_sound_alone_is_still_one_once_it_is_masked() -> None:
+    sound = {"delta": {"audio": {"id": "a", "data": "AAA=", "transcript": "Call 555 123 4567"}}}
+    clear = entries_of(asked("redacted"), [begin("full"), extra(0, sound), end("full")])
+    masked = rewrite(clear)
+    assert report_turn(recorded(masked))["drift"] is False
+    assert "555" not in repr(masked) and "AAA=" not in repr(masked)
+
+
 def test_what_a_guard_held_for_its_number_is_not_heard_once_it_is_masked() -> None:
     first = replace(started(release="sentence", draft={"guard": True}), record="redacted")
     said = "One moment. Let me check 555 123 4567. "
