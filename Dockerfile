@@ -16,6 +16,8 @@ FROM python:3.12-slim
 RUN useradd --system --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin fast-reply
 COPY --from=build /opt/fast-reply /opt/fast-reply
 ENV PATH=/opt/fast-reply/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 FAST_REPLY_HOST=0.0.0.0
+# The volume of the first tenant's key is the user's, as this folder is.
+RUN install --directory --owner 10001 --group 10001 --mode 700 /keys
 # An index is written by threads; what they took is given back.
 ENV MALLOC_ARENA_MAX=2
 WORKDIR /tmp

@@ -146,7 +146,7 @@ def completion_head(live: LiveTurn, kind: str) -> dict[str, Any]:
         "id": f"chatcmpl-{live.turn.turn}",
         "object": kind,
         "created": live.created_s,
-        "model": live.started.lanes["full"]["model"],
+        "model": live.started.reply.get("model") or live.started.profile,
     }
 
 

@@ -5,6 +5,8 @@ The answer itself can be read only by an origin of the tenant whose key came, or
 that turn's profile.
 """
 
+import re
+
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -13,9 +15,12 @@ from common.tenants.directory import Directory
 
 _METHODS = "GET, POST, PUT, PATCH, DELETE"
 _REQUEST_HEADERS = (
-    "Accept, Authorization, Cache-Control, Content-Type, Idempotency-Key, Last-Event-ID, X-Fast-Reply-Lanes, "
-    "X-Request-ID, X-Session-ID, X-Task-ID"
+    "Accept, Api-Key, Authorization, Baggage, Cache-Control, Content-Type, Idempotency-Key, Last-Event-ID, "
+    "Sentry-Trace, Traceparent, Tracestate, User-Agent, X-Api-Key, X-Fast-Reply-Lanes, X-Request-ID, "
+    "X-Room-ID, X-Room-ID-Type, X-Sdk-App-ID, X-Session-ID, X-Task-ID, X-User-ID"
 )
+_OF_CLIENTS = re.compile(r"(?:x-stainless|openai|x-fast-reply)-[a-z0-9-]{1,64}")
+_MOST_NAMES = 50
 _EXPOSED = (
     "Retry-After, X-Session-ID, X-Turn-ID, x-ratelimit-limit-requests, x-ratelimit-limit-tokens, "
     "x-ratelimit-remaining-requests, x-ratelimit-remaining-tokens, x-ratelimit-reset-requests, "
@@ -41,7 +46,7 @@ class Cors:
             await self._app(scope, receive, send)
             return
         if _is_preflight(scope) and _anybody_allows(scope["app"].state.services.directory, origin):
-            await _answer_preflight(origin, send)
+            await _answer_preflight(origin, Headers(scope=scope), send)
             return
         scope.setdefault("state", {})  # the doors leave there who asks, and whose turn it is
 
@@ -79,12 +84,19 @@ def _allows(scope: Scope, origin: str) -> bool:
     return profile is not None and origin in profile.cors_origins
 
 
-async def _answer_preflight(origin: str, send: Send) -> None:
+def _allowed(asked: Headers) -> str:
+    """The headers that a page may send: ours, and what clients' libraries tell of themselves."""
+    names = asked.get("access-control-request-headers", "").lower().split(",")[:_MOST_NAMES]
+    own = [name for each in names if _OF_CLIENTS.fullmatch(name := each.strip())]
+    return ", ".join([_REQUEST_HEADERS, *own])
+
+
+async def _answer_preflight(origin: str, asked: Headers, send: Send) -> None:
     headers = MutableHeaders(
         {
             "Access-Control-Allow-Origin": origin,
             "Access-Control-Allow-Methods": _METHODS,
-            "Access-Control-Allow-Headers": _REQUEST_HEADERS,
+            "Access-Control-Allow-Headers": _allowed(asked),
             "Access-Control-Max-Age": str(_MAX_AGE_S),
             "Vary": "Origin",
         }

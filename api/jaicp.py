@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from api.once import name_once
-from api.requests import Message, Options, ShownAs, TurnRequest, first_error, read_object
+from api.requests import FIRST_ONLY, Message, Options, ShownAs, TurnRequest, first_error, read_object
 from common.credentials import Credentials
 from common.errors import BadRequest
 from common.named_server import NamedServer, is_template, shows
@@ -53,9 +53,9 @@ class LlmRequest(BaseModel):
     temperature: float | None = Field(None, ge=0, le=2)
     parameters: dict[str, Any] = {}
     fillersPhraseConfig: Annotated[dict[str, Any], ShownAs(FillersPhraseConfig)] | None = None
-    messages: list[Message] = Field(min_length=1)
+    messages: Annotated[list[Message], FIRST_ONLY] = Field(min_length=1)
     bargeInReply: dict[str, Any] | bool | None = None
-    tools: list[dict[str, Any]] | None = None
+    tools: Annotated[list[dict[str, Any]], FIRST_ONLY] | None = None
     eventName: str = Field("functionCall", pattern=r"^[A-Za-z0-9_.:-]{1,64}$")
     sessionId: str | None = None
     session_id: str | None = None

@@ -1,5 +1,6 @@
 """Sessions by the name in a path: found, or refused in the same words whoever asks."""
 
+import re
 from urllib.parse import unquote
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -10,6 +11,7 @@ from common.sessions import Known, Sessions
 from common.stores import STORE_ERRORS
 
 _PATHS = "/v1/sessions/"
+_DOCUMENT = re.compile(r"/v1/knowledge/[^/]+/documents/.")
 
 
 class QuotedPaths:
@@ -25,6 +27,25 @@ class QuotedPaths:
         if scope["type"] == "http" and scope["path"].startswith(_PATHS) and scope.get("raw_path"):
             scope = {**scope, "path": scope["raw_path"].decode("ascii", "replace")}
         await self._app(scope, receive, send)
+
+
+class TidyPaths:
+    """ASGI middleware: a slash too many at a path's beginning or end is none. A document keeps its own."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and _is_untidy(scope["path"]):
+            path, raw = scope["path"], scope.get("raw_path") or b""
+            scope = {**scope, "path": "/" + path.strip("/"), "raw_path": b"/" + raw.strip(b"/")}
+        await self._app(scope, receive, send)
+
+
+def _is_untidy(path: str) -> bool:
+    if path == "/" or not (path.endswith("/") or path.startswith("//")):
+        return False
+    return not _DOCUMENT.match(path)
 
 
 async def find_session(sessions: Sessions, tenant: str, quoted: str) -> tuple[SessionRef, Known]:

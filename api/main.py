@@ -36,10 +36,11 @@ from api.doors import (
     turns,
     usage,
 )
+from api.elsewhere import no_such_route
 from api.headers import SecurityHeaders, add_missing
-from api.known import QuotedPaths
+from api.known import QuotedPaths, TidyPaths
 from api.openapi import document
-from api.routes import check_routes, methods_at
+from api.routes import check_routes
 from api.services import open_services
 from common.errors import BadRequest, FastReplyError
 from common.logs import set_up_logs
@@ -88,7 +89,7 @@ def create_app(settings: Settings) -> FastAPI:
         app.include_router(door.router)
     check_routes(app)
     app.openapi = cache(lambda: document(app))  # type: ignore[method-assign]
-    for middleware in (QuotedPaths, Cors, SecurityHeaders):  # the last one is the outermost
+    for middleware in (QuotedPaths, TidyPaths, Cors, SecurityHeaders):  # the last one is the outermost
         app.add_middleware(middleware)
     app.add_exception_handler(FastReplyError, _told)
     app.add_exception_handler(RequestValidationError, _not_valid)
@@ -115,11 +116,7 @@ async def _not_valid(request: Request, error: Exception) -> Response:
 
 async def _no_such_route(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    body = {"message": str(error.detail), "type": "invalid_request_error", "param": None, "code": None}
-    headers = dict(error.headers or {})
-    if error.status_code == 405:
-        headers["Allow"] = ", ".join(sorted(methods_at(request)))
-    return JSONResponse({"error": body}, error.status_code, headers)
+    return await _told(request, no_such_route(request, error))
 
 
 async def _bug(request: Request, error: Exception) -> Response:

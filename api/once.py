@@ -19,6 +19,7 @@ from common.stores import Build, TimedRedis
 _MAX_KEY_CHARS = 256
 _CHANGES_ON_RETRY = ("context", "timestamp", "stream", "stream_options")
 _RETRIES_END_S = 600
+_ASKED_CHARS = 24
 _EXPLICIT = "Idempotency-Key:"
 
 
@@ -49,7 +50,8 @@ def name_once(
 ) -> Once | None:
     """What tells a retry of this request: `Idempotency-Key`, or the retry id of a voice platform.
 
-    Those count only within a session that the client names. Raises BadRequest.
+    Those count only within a session that the client names, and together with what is asked: another text is
+    another turn. Raises BadRequest.
     """
     if idempotency_key is not None:
         name, key = "Idempotency-Key", idempotency_key
@@ -61,9 +63,13 @@ def name_once(
         return None
     if not 0 < len(key) <= _MAX_KEY_CHARS or not key.isprintable():
         raise BadRequest(f"{name} has 1 to {_MAX_KEY_CHARS} printable characters", param=name)
-    if name == "turn_id":  # a channel's next call may count anew
-        return Once(f"{name}:{key}{_agent(body.get('context'))}", _fingerprint(body), _RETRIES_END_S)
-    return Once(f"{name}:{key}", _fingerprint(body))
+    asked = _fingerprint(body)
+    if name == "Idempotency-Key":
+        return Once(f"{name}:{key}", asked)
+    # No client made these for this: a channel's next call counts anew, one id may be a whole trace's.
+    if name == "turn_id":
+        key += _agent(body.get("context"))
+    return Once(f"{name}:{key}:{asked[:_ASKED_CHARS]}", asked, _RETRIES_END_S)
 
 
 def _agent(context: Any) -> str:

@@ -5,9 +5,18 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    FailFast,
+    Field,
+    GetJsonSchemaHandler,
+    ValidationError,
+    model_validator,
+)
 from pydantic.config import JsonDict
 
+from api.measure import check_measure
 from api.once import Once, name_once
 from common.credentials import Credentials
 from common.errors import BadRequest
@@ -20,6 +29,15 @@ from common.tenants.tokens import Token
 class _Loose(BaseModel):
     # What we don't know is the full model's to judge; what we do know must have the right type.
     model_config = ConfigDict(strict=True, extra="allow", frozen=True)
+
+
+class _FirstOnly(FailFast):
+    """Has a list's first mistake end its validation: else each of thousands is written down."""
+
+    __hash__ = object.__hash__  # so that it may stand in a union
+
+
+FIRST_ONLY = _FirstOnly()
 
 
 class ShownAs:
@@ -47,7 +65,7 @@ class Message(_Loose):
     model_config = ConfigDict(json_schema_extra=_SAYS_SOMETHING)
 
     role: Literal["system", "developer", "user", "assistant", "tool", "function"]
-    content: str | list[dict[str, Any]] | None = None
+    content: str | Annotated[list[dict[str, Any]], FIRST_ONLY] | None = None
 
     @model_validator(mode="after")
     def _says_something(self) -> "Message":
@@ -96,7 +114,7 @@ class ChatRequest(_Loose):
     Source: https://platform.openai.com/docs/api-reference/chat/create
     """
 
-    messages: list[Message] = Field(min_length=1)
+    messages: Annotated[list[Message], FIRST_ONLY] = Field(min_length=1)
     model: str | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
@@ -105,8 +123,8 @@ class ChatRequest(_Loose):
     top_p: float | None = Field(None, ge=0, le=1)
     max_tokens: int | None = Field(None, ge=1, le=_MAX_INT)
     max_completion_tokens: int | None = Field(None, ge=1, le=_MAX_INT)
-    stop: str | list[str] | None = None
-    tools: list[dict[str, Any]] | None = None
+    stop: str | Annotated[list[str], FIRST_ONLY] | None = None
+    tools: Annotated[list[dict[str, Any]], FIRST_ONLY] | None = None
     tool_choice: str | dict[str, Any] | None = None
     response_format: dict[str, Any] | None = None
     logprobs: bool | None = None
@@ -226,6 +244,7 @@ def read_object(raw: bytes) -> dict[str, Any]:
         raise BadRequest(f"the body is not valid JSON: {error}", code="invalid_json") from None
     if not isinstance(body, dict):
         raise BadRequest("the body must be a JSON object", code="invalid_json")
+    check_measure(body)
     return body
 
 

@@ -14,6 +14,7 @@ from api.audio_feed import AudioFeed
 from api.doorkeeper import Doorkeeper
 from api.past import Past
 from api.pressure import Pressure
+from api.refusals import Refusals
 from api.start import TurnStarter
 from api.transcription import Transcriber
 from api.turns import Turns
@@ -42,6 +43,7 @@ class Services:
     reader: LogReader
     audio: AudioFeed
     transcriber: Transcriber | None
+    refusals: Refusals
 
 
 @asynccontextmanager
@@ -91,6 +93,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
                     reader=reader,
                     audio=audio,
                     transcriber=transcriber,
+                    refusals=Refusals(settings.refused_per_minute),
                 )
             finally:
                 turns.close()

@@ -87,7 +87,7 @@ class TurnStarter:
             drafting=reason or ("late" if late else "on"),
             wire=WIRE_VERSION,
             fold=FOLD_VERSION,
-            reply=_reply(self._settings, policy, request),
+            reply=_reply(self._settings, profile, policy, request),
             tell=profile.webhook is not None,
             speech=request.speech,
             caller=request.caller,
@@ -234,9 +234,11 @@ def _knowledge(settings: Settings, wanted: Knowledge) -> dict[str, Any]:
     return {"collection": collection, "top_k": top_k, "citations": citations}
 
 
-def _reply(settings: Settings, policy: Policy, request: TurnRequest) -> dict[str, Any]:
+def _reply(settings: Settings, profile: Profile, policy: Policy, request: TurnRequest) -> dict[str, Any]:
     """How the client is answered, also by who goes on with the stream."""
     reply: dict[str, Any] = {"usage": request.include_usage, "lanes": request.lanes}
+    if request.model and request.model != profile.name:
+        reply["model"] = request.model
     if settings.meta_info if request.meta is None else request.meta:
         reply["meta"] = True
     if request.agora and settings.agora_metadata:

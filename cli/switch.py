@@ -2,10 +2,12 @@
 
 import asyncio
 
+from cli.show import printable
 from common import keys
 from common.keys import DEFAULT_TENANT
 from common.settings import Settings
 from common.stores import STORE_ERRORS, open_stores
+from common.tenants.directory import Directory
 
 
 def switch_full_only(settings: Settings, state: str, tenant: str = DEFAULT_TENANT) -> str:
@@ -19,6 +21,10 @@ def switch_full_only(settings: Settings, state: str, tenant: str = DEFAULT_TENAN
 async def _switch(settings: Settings, state: str, tenant: str) -> str:
     key = keys.full_only(tenant)
     async with open_stores(settings) as stores:
+        directory = Directory(settings, stores)
+        await directory.refresh()
+        if directory.tenant(tenant) is None:
+            raise SystemExit(f"fast-reply: there is no tenant {printable(tenant)}")
         if state == "on":
             await stores.queue.set(key, b"1")
         elif state == "off":

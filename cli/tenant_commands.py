@@ -215,6 +215,16 @@ def resign(
     raise typer.Exit(resign_all(read_settings(), yes))
 
 
+@tenants.command("first")
+def make_first(
+    folder: Annotated[Path, typer.Argument(file_okay=False, help="Where the file and the key are to be.")],
+) -> None:
+    """Write a file of tenants with the default tenant and a key, unless there is one. Needs no gateway."""
+    from cli.tenants_file import make_first as make
+
+    raise typer.Exit(make(folder))
+
+
 @tenants.command("new-key")
 def new_key(
     tenant: Annotated[str, typer.Option(metavar="ID", help="The tenant.")],

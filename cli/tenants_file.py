@@ -17,7 +17,7 @@ from cli.tenants import ask_secret, seconds_of
 from common.keys import valid_tenant
 from common.seal import BOUND, MARK, Seal, place_of, seal_of
 from common.settings import Settings
-from common.tenants.api_keys import new_key
+from common.tenants.api_keys import NewKey, new_key
 from common.tenants.config import SCOPES
 from common.tenants.file import mistakes_in
 
@@ -64,16 +64,30 @@ def make_key(tenant: str, scopes: list[str], name: str, expires_in: str) -> int:
         return _say(error)
     key = new_key()
     lines = [
-        f"[[tenants.{tenant}.keys]]",
-        f'id = "{key.id}"',
-        f'digest = "{key.digest}"',
-        f"scopes = {orjson.dumps(scopes).decode()}",
+        *_lines(tenant, key, scopes),
         *([f"name = {orjson.dumps(name).decode()}"] if name else []),
         f"created_at = {now.isoformat()}",
         *([f"expires_at = {expires_at.isoformat()}"] if expires_at else []),
     ]
     print(key.text, "", *lines, sep="\n")
     print("This is the only time the key is shown; the lines below it are for the file.", file=sys.stderr)
+    return 0
+
+
+def make_first(folder: Path) -> int:
+    """Write a file of the default tenant and a key, and the key beside it, unless it is there; the exit code."""
+    file, beside = folder / "tenants.toml", folder / "key"
+    try:
+        if not file.exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            key = new_key()
+            _replace(beside, f"{key.text}\n".encode())
+            _replace(
+                file, "\n".join(["[tenants.default]", "", *_lines("default", key, list(SCOPES))]).encode()
+            )
+    except OSError as error:
+        return _say(error)
+    print(f"The default tenant is asked with the key in {beside}; {file} says so.")
     return 0
 
 
@@ -89,6 +103,16 @@ def reseal(settings: Settings, file: Path) -> int:
         return _say(error)
     print(f"{count} secrets resealed")
     return 0
+
+
+def _lines(tenant: str, key: NewKey, scopes: list[str]) -> list[str]:
+    """What a file needs of a key."""
+    return [
+        f"[[tenants.{tenant}.keys]]",
+        f'id = "{key.id}"',
+        f'digest = "{key.digest}"',
+        f"scopes = {orjson.dumps(scopes).decode()}",
+    ]
 
 
 def _seal(settings: Settings) -> Seal:
@@ -138,16 +162,20 @@ def _places(text: bytes) -> dict[str, str]:
 
 
 def _replace(path: Path, text: bytes) -> None:
-    """Put a text in the place of a file's in one step, with its mode and owner. Raises OSError."""
+    """Put a text in the place of a file's in one step, with its mode and owner; a new file is private.
+
+    Raises OSError.
+    """
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as fresh:
         written = Path(fresh.name)
         try:
             fresh.write(text)
             fresh.flush()
             os.fsync(fresh.fileno())
-            shutil.copymode(path, written)
-            with suppress(PermissionError):  # only root may give a file away
-                shutil.chown(written, path.stat().st_uid, path.stat().st_gid)
+            if path.exists():
+                shutil.copymode(path, written)
+                with suppress(PermissionError):  # only root may give a file away
+                    shutil.chown(written, path.stat().st_uid, path.stat().st_gid)
             written.replace(path)
         except BaseException:
             written.unlink(missing_ok=True)

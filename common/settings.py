@@ -1,14 +1,24 @@
 """What a process is told by its environment, read once into one frozen value."""
 
 from functools import cached_property
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from common.overrides import EVERYTHING, Overrides, TokenOverrides
 from common.policy import Policy
 from common.request_secrets import RequestSecret, Target
+from common.store_urls import checked_store_url
 
 Prefix = Literal["assistant", "prefix", "continue_final_message", "note"]
 """How a server is asked to go on from a text: see docs/settings.md."""
@@ -24,6 +34,9 @@ class FallbackModel(BaseModel):
     api_key: SecretStr = SecretStr("")
     prefix: Prefix = "assistant"
     max_streams: int = Field(0, ge=0)
+
+
+StoreUrl = Annotated[str, AfterValidator(checked_store_url)]
 
 
 def _own(name: str) -> AliasChoices:
@@ -42,8 +55,8 @@ class Settings(BaseSettings):
         extra="ignore",
     )
 
-    redis_url: str = Field("redis://127.0.0.1:6379/0", validation_alias=_own("REDIS_URL"))
-    queue_url: str | None = None
+    redis_url: StoreUrl = Field("redis://127.0.0.1:6379/0", validation_alias=_own("REDIS_URL"))
+    queue_url: StoreUrl | None = None
 
     llm_base_url: str = Field("http://127.0.0.1:8100/v1", validation_alias=_own("LLM_BASE_URL"))
     llm_api_key: SecretStr = Field(SecretStr(""), validation_alias=_own("LLM_API_KEY"))
@@ -91,6 +104,7 @@ class Settings(BaseSettings):
     max_connections: int = Field(10_000, ge=1)
     max_connections_per_address: int = Field(0, ge=0)
     request_timeout_s: float = Field(10.0, gt=0)
+    refused_per_minute: int = Field(300, ge=0)
     heartbeat_s: float = 15.0
     send_timeout_s: float = 30.0
     resume_grace_s: float = 5.0
@@ -116,7 +130,7 @@ class Settings(BaseSettings):
     speech_chars_per_s: float = Field(0.0, ge=0)
 
     webhook_url: str = ""
-    webhook_secret: SecretStr = SecretStr("")
+    webhook_secret: SecretStr = Field(SecretStr(""), validate_default=True)
     allowed_hosts: tuple[str, ...] = ()
 
     archive_url: str = ""
@@ -153,6 +167,13 @@ class Settings(BaseSettings):
     secret_key: SecretStr = SecretStr("")
     old_secret_keys: tuple[SecretStr, ...] = ()
     log_level: str = "INFO"
+
+    @field_validator("webhook_secret")
+    @classmethod
+    def _signs(cls, secret: SecretStr, info: ValidationInfo) -> SecretStr:
+        if info.data.get("webhook_url") and not secret.get_secret_value():
+            raise ValueError("a webhook needs a secret: what is not signed may be anybody's")
+        return secret
 
     @cached_property
     def drafting(self) -> bool:

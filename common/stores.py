@@ -35,6 +35,11 @@ _KEEPALIVE = {
     if hasattr(socket, name)
 }
 
+_KEPT_ALIVE: dict[str, Any] = {  # who only listens learns of a dead peer in no other way
+    "socket_keepalive": True,
+    "socket_keepalive_options": _KEEPALIVE,
+}
+
 
 class Batcher:
     """Puts what many tasks ask of one server at the same moment into one round trip.
@@ -223,8 +228,7 @@ def connect(url: str, timeout_s: float, connections: int = 64) -> TimedRedis:
         max_connections=connections,
         timeout=timeout_s,
         socket_connect_timeout=timeout_s,
-        socket_keepalive=True,  # who only listens learns of a dead peer in no other way
-        socket_keepalive_options=_KEEPALIVE,
+        **({} if url.startswith("unix:") else _KEPT_ALIVE),
         redis_connect_func=count,
     )
     client = TimedRedis(pool, job_serializer=encode_job, job_deserializer=orjson.loads)

@@ -3,7 +3,7 @@
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Sequence
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any
 
 import aiohttp
@@ -19,6 +19,17 @@ Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 _PORTS = {"http": 80, "https": 443}
 _UNICAST = IPv6Network("2000::/3")
 _NAT64 = IPv6Network("64:ff9b::/96")
+# What `ipaddress` takes for global, or an older Python may. Source: IANA's special-purpose address registries
+_SPECIAL = tuple(
+    map(
+        ip_network,
+        (
+            "0.0.0.0/8", "100.64.0.0/10", "192.0.0.0/24", "192.31.196.0/24", "192.52.193.0/24",
+            "192.88.99.0/24", "192.175.48.0/24", "198.18.0.0/15", "240.0.0.0/4",
+            "2001::/23", "2001:db8::/32", "2620:4f:8000::/48", "3fff::/20",
+        ),
+    )
+)  # fmt: skip
 
 
 class BlockedUrl(httpx.ConnectError):
@@ -35,6 +46,8 @@ def is_public(address: str) -> bool:
     if inner:
         return is_public(str(inner))
     if isinstance(parsed, IPv6Address) and parsed not in _UNICAST:
+        return False
+    if any(parsed.version == net.version and parsed in net for net in _SPECIAL):
         return False
     return parsed.is_global and not parsed.is_multicast
 

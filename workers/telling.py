@@ -170,6 +170,8 @@ class Teller:
     async def _post(self, hook: Webhook, message: str, attempt: int, body: bytes) -> bool:
         """Whether the receiver has the message, or wants no more of it."""
         headers = sign(hook.secret, message, self._stores.queue_clock.now_ms() // 1000, body)
+        if "webhook-signature" not in headers:
+            logger.warning("a webhook has no secret: its messages are not signed", extra={"turn": message})
         status, error = 0, ""
         try:
             async with (

@@ -1,6 +1,7 @@
 """The OpenAI door: Chat Completions, streaming and not; CloudBase's function speaks it on `/` too."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import orjson
@@ -9,7 +10,7 @@ from starlette.datastructures import Headers
 
 from api import examples
 from api.answers import ChatCompletion
-from api.body import read_asking_body
+from api.body import read_asking
 from api.chunks import ChunkWriter
 from api.completion import whole_answer
 from api.cors import note_profile
@@ -82,10 +83,9 @@ async def read_asked(
     request: Request, who: Identity, services: Services, *, rag: bool = False
 ) -> TurnRequest:
     """The turn that a request asks for. Raises BadRequest, TooLarge, RateLimited, Forbidden."""
-    raw = await read_asking_body(request, who.tenant, services)
     headers = request.headers
-    asked = read_chat(
-        raw,
+    read = partial(
+        read_chat,
         tenant=who.tenant.id,
         session=headers.get("x-session-id") or headers.get("x-task-id"),
         stream="text/event-stream" in headers.get("accept", ""),
@@ -96,7 +96,7 @@ async def read_asked(
         caller=caller_of(headers),
         key="" if who.key else bearer_of(headers),
     )
-    return as_asked_by(who, asked)
+    return as_asked_by(who, await read_asking(request, who.tenant, services, read))
 
 
 def caller_of(headers: Headers) -> dict[str, str]:

@@ -1,10 +1,12 @@
 """JAICP's door: an `llmRequest`, answered with events made for speech."""
 
+from functools import partial
+
 from fastapi import APIRouter, Request, Response
 
 from api import examples
 from api.answers import LlmAnswer
-from api.body import read_asking_body
+from api.body import read_asking
 from api.cors import note_profile
 from api.doors.chat import answer_whole, caller_of, stream_answer
 from api.identity import Chat, as_asked_by
@@ -39,16 +41,17 @@ async def llm_request(request: Request, who: Chat) -> Response:
     """
     services: Services = request.app.state.services
     headers = request.headers
-    asked = read_llm_request(
-        await read_asking_body(request, who.tenant, services),
-        services.settings,
-        who.tenant,
+    read = partial(
+        read_llm_request,
+        settings=services.settings,
+        tenant=who.tenant,
         session=headers.get("x-session-id") or headers.get("x-task-id"),
         stream=not _wants_json(headers.get("accept", "")),
         idempotency_key=headers.get("idempotency-key"),
         request_id=headers.get("x-request-id"),
         caller=caller_of(headers),
     )
+    asked = await read_asking(request, who.tenant, services, read)
     live = await services.turns.start(as_asked_by(who, asked))
     note_profile(request, live.started.profile)
     if asked.stream:

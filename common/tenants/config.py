@@ -17,6 +17,7 @@ from pydantic import (
     StrictBool,
     StrictInt,
     ValidationInfo,
+    model_validator,
 )
 
 from common.overrides import Overrides, TokenOverrides
@@ -130,6 +131,12 @@ class WebhookConfig(_Part):
 
     url: Url
     secret: SecretName = ""
+
+    @model_validator(mode="after")
+    def _signs(self, info: ValidationInfo) -> "WebhookConfig":
+        if _around(info) and not self.secret:  # what is kept already may be without
+            raise ValueError("a webhook needs the name of a secret that signs")
+        return self
 
 
 class ProfileConfig(_Part):

@@ -46,6 +46,21 @@ def test_a_wrong_file_stops_a_process_before_it_starts(tmp_path: Path, command: 
     assert err.startswith(f"{file}: it is not TOML: ") and "line 1" in err
 
 
+def test_the_first_tenant_and_its_key_are_made_once(tmp_path: Path) -> None:
+    folder = tmp_path / "keys"
+    code, out, err = run("tenants", "first", str(folder))
+    assert (code, err) == (0, "")
+    key, file = (folder / "key").read_text().strip(), folder / "tenants.toml"
+    assert key not in out and str(folder / "key") in out
+    assert {each.stat().st_mode & 0o777 for each in folder.iterdir()} == {0o600}
+    assert mistakes_in(Settings(tenants=str(file))) == []
+    (written,) = tomllib.loads(file.read_text())["tenants"]["default"]["keys"]
+    assert (written["id"], written["digest"]) == (id_of(key), digest_of(key))
+    before = file.read_bytes()
+    assert run("tenants", "first", str(folder))[0] == 0
+    assert file.read_bytes() == before and (folder / "key").read_text().strip() == key
+
+
 def test_a_secret_is_sealed_with_the_newest_key() -> None:
     code, out, _ = run("tenants", "seal", said="sk-1\n")
     assert code == 0 and NEW.read(out.strip()) == "sk-1"

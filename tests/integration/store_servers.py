@@ -37,6 +37,7 @@ class ValkeyServer:
             "port": str(self.port),
             "bind": "127.0.0.1",
             "dir": str(self._directory),
+            "unixsocket": str(self._directory / "socket"),
             "databases": str(_DATABASES),
             "appendonly": "yes" if self._lasting else "no",
             "save": "",
@@ -60,6 +61,10 @@ class ValkeyServer:
 
     def url(self, database: int = 0) -> str:
         return f"redis://127.0.0.1:{self.port}/{database}"
+
+    def socket_url(self, database: int = 0) -> str:
+        """The same server by a socket of the file system."""
+        return f"unix://{self._directory / 'socket'}?db={database}"
 
     def _answers(self) -> bool:
         with redis.Redis(port=self.port, socket_timeout=_START_S) as client:

@@ -134,7 +134,7 @@ async def test_all_mistakes_are_told(valkey: Backend) -> None:
     async with operating(valkey) as client:
         profile = {"full": {"model": "m"}, "record": "some", "webhook": {"url": "https://x.example"}}
         answer = await client.post(TENANTS, json={"id": "acme", "disabled": "no", "profiles": {"a": profile}})
-        for field in ("disabled", "profiles.a.full.base_url", "profiles.a.record"):
+        for field in ("disabled", "profiles.a.full.base_url", "profiles.a.record", "profiles.a.webhook"):
             assert f"{field}: " in answer.json()["error"]["message"]
 
 

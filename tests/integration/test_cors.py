@@ -77,6 +77,27 @@ async def test_a_preflight_is_answered_for_every_profiles_origins(
     assert found.headers["vary"] == "Origin"
 
 
+SDKS = (
+    "api-key", "x-api-key", "authorization", "content-type", "x-stainless-os", "x-stainless-retry-count",
+    "X-Stainless-Package-Version", "openai-organization", "openai-project", "x-request-id", "user-agent",
+    "traceparent", "x-fast-reply-lanes", "idempotency-key", "last-event-id", "x-session-id", "x-task-id",
+)  # fmt: skip
+
+
+@in_loop
+async def test_a_preflight_allows_what_clients_libraries_send(client: httpx.AsyncClient) -> None:
+    for asked in (", ".join(SDKS), ",".join(SDKS)):
+        headers = {"Origin": SHOP, **ASKS, "Access-Control-Request-Headers": asked}
+        found = await client.options("/anything", headers=headers)
+        allows = {name.strip().lower() for name in found.headers["access-control-allow-headers"].split(",")}
+        assert {name.lower() for name in SDKS} <= allows
+    strange = "x-evil, x-stainless-, *, x-stainless-a b, openai-@, x-stainless-" + "a" * 100
+    headers = {"Origin": SHOP, **ASKS, "Access-Control-Request-Headers": strange}
+    found = await client.options("/anything", headers=headers)
+    allows_it = found.headers["access-control-allow-headers"].lower()
+    assert not any(part in allows_it for part in ("evil", "*", "stainless", "openai", "@"))
+
+
 @in_loop
 @pytest.mark.parametrize(
     "origin", [EVIL, "null", "*", "https://shop.example.evil.example", "http://shop.example", SHOP + "/"]

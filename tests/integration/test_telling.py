@@ -323,7 +323,7 @@ async def test_a_teller_goes_on_while_the_stores_are_away(
 @pytest.mark.parametrize("url", ["", "http://127.0.0.1:9/hook"])
 @in_loop
 async def test_the_sweep_lists_what_it_ends(real: Backend, url: str) -> None:
-    settings = real.settings(webhook_url=url)
+    settings = real.settings(webhook_url=url, webhook_secret=SECRET)
     async with open_stores(settings) as eyes, open_worker(settings, "full", Scripted()) as sweeper:
         turn = await start(eyes, settings)
         assert await listed(eyes) == {}
@@ -336,7 +336,7 @@ async def test_the_sweep_lists_what_it_ends(real: Backend, url: str) -> None:
 async def test_a_driver_that_dies_between_log_and_queue_has_it_told_of_all_the_same(
     two_servers: Backend, session: SessionRef
 ) -> None:
-    settings = two_servers.settings(webhook_url="http://127.0.0.1:9/hook")
+    settings = two_servers.settings(webhook_url="http://127.0.0.1:9/hook", webhook_secret=SECRET)
     async with open_stores(settings) as eyes, open_worker(settings, "full", Scripted()) as sweeper:
         turn = TurnRef(session, "turn0001")
         await put(eyes, session, begun(turn.turn, tell=True))
@@ -363,7 +363,7 @@ async def test_a_tenant_whose_receiver_is_slow_keeps_no_other_waiting(valkey: Ba
         async with open_stores(settings) as stores, open_teller(settings) as teller:
             await stores.sync_clocks()
             for tenant, receiver in (("a-slow", slow), ("z-quick", quick)):
-                hook = {"url": f"http://127.0.0.1:{receiver.port}/"}
+                hook = {"url": f"http://127.0.0.1:{receiver.port}/"}  # as a former version took it
                 await add_tenant(stores, tenant, profiles={DEFAULT_PROFILE: {"full": FULL, "webhook": hook}})
             await teller._directory.refresh()
             for number in range(250):

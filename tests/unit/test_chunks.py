@@ -55,7 +55,7 @@ def test_chunks_are_plain_and_in_their_places() -> None:
         "id": f"chatcmpl-{turn}",
         "object": "chat.completion.chunk",
         "created": 1,
-        "model": "full",
+        "model": "fast-reply",
         "choices": [
             {
                 "index": 0,

@@ -97,7 +97,7 @@ def test_memory_is_the_clients_to_wish_for() -> None:
 
 def retry_key(body: dict[str, Any] | None = None, **headers: Any) -> str | None:
     once = read({"messages": HELLO, **(body or {})}, **headers).once
-    return once and once.key
+    return once and once.key.removesuffix(f":{once.fingerprint[:24]}")
 
 
 def test_a_retry_is_known_by_its_key_or_within_a_session_by_its_platforms_id() -> None:
@@ -115,6 +115,21 @@ def test_a_retry_is_known_by_its_key_or_within_a_session_by_its_platforms_id() -
 def test_another_agent_of_the_channel_counts_its_own_turns() -> None:
     other = {**AGORA, "context": {**AGORA["context"], "userId": "v"}}
     assert retry_key(AGORA) == retry_key({**AGORA, "timestamp": 18}) != retry_key(other)
+
+
+def test_another_text_under_an_id_that_was_made_for_something_else_is_another_turn() -> None:
+    """A channel's next call counts anew, a mesh passes a whole trace's id on; a key made for it holds."""
+    bye = [{"role": "user", "content": "Bye"}]
+    for fields, headers in ((AGORA, {}), ({"session_id": "s"}, {"request_id": "trace-1"})):
+        one, again, other, streamed = (
+            read({"messages": HELLO, **fields, **more}, **headers).once
+            for more in ({}, {}, {"messages": bye}, {"stream": True, "timestamp": 9})
+        )
+        assert one and again and other and streamed
+        assert one.key == again.key == streamed.key != other.key
+        assert one.most_s == 600
+    keyed = [read({"messages": text}, idempotency_key="k").once for text in (HELLO, bye)]
+    assert keyed[0] and keyed[1] and keyed[0].key == keyed[1].key
 
 
 @pytest.mark.parametrize("key", ["", "k" * 257, "a\nb"])

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, SecretStr, ValidationError
 
 from common.policy import Policy
 from common.settings import Settings
@@ -41,6 +41,15 @@ def test_the_policy_is_read_from_the_environment(monkeypatch: pytest.MonkeyPatch
     assert settings.policy.filler.phrases == {"en": ("One moment.",)}
     assert settings.policy.handoff.when == "length"
     assert [u.model for u in default_tenant(settings).pick(None)[0].upstreams("full", "m")] == ["m", "other"]
+
+
+def test_a_webhook_needs_a_secret_that_signs() -> None:
+    hook = "https://hooks.example/turns"
+    with pytest.raises(ValidationError, match="secret") as wrong:
+        Settings(webhook_url=hook)
+    assert wrong.value.errors()[0]["loc"] == ("webhook_secret",)
+    assert Settings(webhook_url=hook, webhook_secret=SecretStr("s")).webhook_url == hook
+    assert Settings(webhook_secret=SecretStr("s")).webhook_url == ""
 
 
 def test_cloudbases_names_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

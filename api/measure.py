@@ -1,0 +1,33 @@
+"""How large a request's body may be beside its bytes: looked at before it is validated, in linear time."""
+
+from typing import Any
+
+from common.errors import BadRequest
+
+MOST_MESSAGES = 4_096
+MOST_TOOLS = 1_024
+MOST_VALUES = 100_000
+MOST_DEPTH = 64
+
+
+def check_measure(body: dict[str, Any]) -> None:
+    """Raises BadRequest where there are too many messages, tools or values, or they are nested too deeply."""
+    for name, most in (("messages", MOST_MESSAGES), ("tools", MOST_TOOLS)):
+        found = body.get(name)
+        if isinstance(found, list) and len(found) > most:
+            raise BadRequest(f"{name}: {len(found)} of {most} at most", code="too_many_items", param=name)
+    level: list[Any] = [body]
+    depth = values = 0
+    while level:
+        depth += 1
+        values += sum(map(len, level))
+        if values > MOST_VALUES:
+            raise BadRequest(f"the body holds more than {MOST_VALUES} values", code="too_many_items")
+        if depth > MOST_DEPTH:
+            raise BadRequest(f"the body is nested deeper than {MOST_DEPTH}", code="invalid_json")
+        level = [
+            inner
+            for each in level
+            for inner in (each.values() if isinstance(each, dict) else each)
+            if isinstance(inner, dict | list)
+        ]

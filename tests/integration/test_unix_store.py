@@ -1,0 +1,17 @@
+"""A store behind a socket of this machine's file system, instead of a port."""
+
+from parts import open_workers
+from scripted import Scripted, answer
+from serving import serving
+from store_servers import Backend, ValkeyServer, fresh_database
+from waiting import in_loop
+
+
+@in_loop
+async def test_a_turn_over_a_stores_socket(first_server: ValkeyServer) -> None:
+    settings = Backend(first_server.socket_url(fresh_database())).settings()
+    async with open_workers(settings, Scripted(full=[answer("We open.")])), serving(settings) as client:
+        body = {"messages": [{"role": "user", "content": "When?"}], "session_id": "s1"}
+        found = await client.post("/v1/chat/completions", json=body)
+        assert found.json()["choices"][0]["message"]["content"] == "We open."
+        assert (await client.get("/readyz")).json()["status"] == "ready"
