@@ -75,7 +75,7 @@ def make_key(tenant: str, scopes: list[str], name: str, expires_in: str) -> int:
 
 
 def make_first(folder: Path) -> int:
-    """Write a file of the default tenant and a key, and the key beside it, unless it is there; the exit code."""
+    """Write a file of the default tenant, and its key beside it, unless there is one; the exit code."""
     file, beside = folder / "tenants.toml", folder / "key"
     try:
         if not file.exists():

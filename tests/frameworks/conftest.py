@@ -8,7 +8,21 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "e2e"))
 
+from running import until
 from stack import Simulator, Stack
+
+SOON_S = 4.0  # less than the grace of clients that come back
+
+
+def assert_cut(gateway: Stack, model: str, closed_s: float) -> None:
+    """Both models were stopped soon after the client's closing, at this time of the steady clock."""
+    until(gateway.simulator.all_quiet, SOON_S, "the models' silence")
+    for name in (model, "draft"):
+        (stream,) = gateway.simulator.streams(name)
+        assert stream["outcome"] == "cut"
+        print(
+            f"{name}: closed upstream {(stream['ended_s'] - closed_s) * 1000:.0f} ms after the client closed"
+        )
 
 
 @pytest.fixture(scope="session")

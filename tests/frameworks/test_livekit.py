@@ -1,10 +1,12 @@
 """LiveKit's own OpenAI plugin: a streamed turn with a tool call, and the turn that follows its result."""
 
 import asyncio
+import time
 from importlib.util import find_spec
 from typing import Any
 
 import pytest
+from conftest import assert_cut
 from stack import Stack
 
 pytestmark = [
@@ -16,7 +18,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # of the modules that it imports
 ]
 
-LEAVE = {"fast_reply": {"on_disconnect": "cancel"}}
 CALL = {"id": "call_1", "name": "weather", "arguments": '{"city": "北京"}'}
 
 
@@ -37,9 +38,7 @@ def test_a_turn_with_a_tool_call(gateway: Stack) -> None:
 
     async def talk() -> tuple[list[llm.ChatChunk], list[llm.ChatChunk]]:
         headers = {"X-Session-ID": "livekit"}
-        plugin = openai.LLM(
-            model=model, base_url=f"{gateway.url}/v1", api_key="any", extra_headers=headers, extra_body=LEAVE
-        )
+        plugin = openai.LLM(model=model, base_url=f"{gateway.url}/v1", api_key="any", extra_headers=headers)
         tools = llm.ToolContext([weather])
         context = llm.ChatContext.empty()
         context.add_message(role="user", content="How is the weather in 北京?")
@@ -61,6 +60,27 @@ def test_a_turn_with_a_tool_call(gateway: Stack) -> None:
     assert "fast_reply" not in body
     result = body["messages"][-1]
     assert (result["role"], result["tool_call_id"], result["content"]) == ("tool", "call_1", "22 degrees")
+
+
+def test_a_caller_who_cuts_in_stops_both_models(gateway: Stack) -> None:
+    from livekit.agents import llm
+    from livekit.plugins import openai
+
+    gateway.simulator.reset()
+    gateway.simulator.draft(text="Let me look. " * 300, tpot_ms=20)
+    model = gateway.simulator.full(ttft_ms=60_000)
+
+    async def talk() -> float:
+        context = llm.ChatContext.empty()
+        context.add_message(role="user", content="When do you open?")
+        plugin = openai.LLM(model=model, base_url=f"{gateway.url}/v1", api_key="any")
+        async with plugin, plugin.chat(chat_ctx=context) as stream:
+            async for chunk in stream:
+                if chunk.delta and chunk.delta.content and gateway.simulator.stats(model)["live"]:
+                    break
+            return time.monotonic()
+
+    assert_cut(gateway, model, asyncio.run(talk()))
 
 
 async def heard(plugin: Any, context: Any, tools: list[Any]) -> list[Any]:

@@ -1,10 +1,12 @@
 """Pipecat's own OpenAI service in a pipeline: a streamed turn in which a function is called and answered."""
 
 import asyncio
+import time
 from importlib.util import find_spec
 from typing import Any
 
 import pytest
+from conftest import assert_cut
 from stack import Stack
 
 pytestmark = [
@@ -13,7 +15,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # of the modules that it imports
 ]
 
-LEAVE = {"fast_reply": {"on_disconnect": "cancel"}}
 CALL = {"id": "call_1", "name": "weather", "arguments": '{"city": "北京"}'}
 
 
@@ -63,7 +64,7 @@ def test_a_turn_with_a_function_call(gateway: Stack) -> None:
         api_key="any",
         base_url=f"{gateway.url}/v1",
         default_headers={"X-Session-ID": "pipecat"},
-        settings=OpenAILLMService.Settings(model=model, extra={"extra_body": LEAVE}),
+        settings=OpenAILLMService.Settings(model=model),
     )
     both = LLMContextAggregatorPair(context)
     worker = PipelineWorker(Pipeline([both.user(), service, Listener(), both.assistant()]))
@@ -83,3 +84,50 @@ def test_a_turn_with_a_function_call(gateway: Stack) -> None:
     result = body["messages"][-1]
     assert (result["role"], result["tool_call_id"]) == ("tool", "call_1")
     assert "22 degrees" in result["content"]
+
+
+def test_a_caller_who_cuts_in_stops_both_models(gateway: Stack) -> None:
+    from pipecat.frames.frames import EndFrame, InterruptionFrame, LLMRunFrame, LLMTextFrame
+    from pipecat.pipeline.pipeline import Pipeline
+    from pipecat.pipeline.worker import PipelineWorker
+    from pipecat.processors.aggregators.llm_context import LLMContext
+    from pipecat.processors.aggregators.llm_response_universal import LLMContextAggregatorPair
+    from pipecat.processors.frame_processor import FrameProcessor
+    from pipecat.services.openai.llm import OpenAILLMService
+    from pipecat.workers.runner import WorkerRunner
+
+    gateway.simulator.reset()
+    gateway.simulator.draft(text="Let me look. " * 300, tpot_ms=20)
+    model = gateway.simulator.full(ttft_ms=60_000)
+    cut_s: list[float] = []
+
+    class Listener(FrameProcessor):
+        """Cuts in as soon as both models are asked and one speaks."""
+
+        async def process_frame(self, frame: Any, direction: Any) -> None:
+            await super().process_frame(frame, direction)
+            await self.push_frame(frame, direction)
+            if isinstance(frame, LLMTextFrame) and not cut_s and gateway.simulator.stats(model)["live"]:
+                cut_s.append(time.monotonic())
+                await worker.queue_frame(InterruptionFrame())
+
+    context = LLMContext([{"role": "user", "content": "When do you open?"}])
+    service = OpenAILLMService(
+        api_key="any", base_url=f"{gateway.url}/v1", settings=OpenAILLMService.Settings(model=model)
+    )
+    both = LLMContextAggregatorPair(context)
+    worker = PipelineWorker(Pipeline([both.user(), service, Listener(), both.assistant()]))
+
+    async def talk() -> None:
+        runner = WorkerRunner(handle_sigint=False)
+        await runner.add_workers(worker)
+        await worker.queue_frame(LLMRunFrame())
+        running = asyncio.create_task(runner.run())
+        while not cut_s:
+            await asyncio.sleep(0.01)
+        await asyncio.to_thread(assert_cut, gateway, model, cut_s[0])
+        await worker.queue_frame(EndFrame())
+        await running
+        await service._client.close()
+
+    asyncio.run(asyncio.wait_for(talk(), 60))

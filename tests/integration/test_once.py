@@ -204,9 +204,10 @@ async def test_a_key_is_kept_as_long_as_its_log(valkey: Backend) -> None:
         assert 90 < await api.stores.log.ttl(keys.once(live.turn.session, "Idempotency-Key:k1")) <= 100
         request = once()
         counted = name_once({**request.body, "turn_id": 1}, None, None, in_session=True)
+        assert counted is not None
     async with open_api(valkey.settings()) as api:  # the next call in Agora's channel counts anew
         live = await api.turns.start(replace(request, once=counted))
-        assert 590 < await api.stores.log.ttl(keys.once(live.turn.session, "turn_id:1")) <= 600
+        assert 590 < await api.stores.log.ttl(keys.once(live.turn.session, counted.key)) <= 600
 
 
 async def start_and_die(settings: Settings, round_trips: int) -> str:
