@@ -17,7 +17,7 @@ from pydantic import (
 
 from api.replay import read_entry_id
 from api.requests import read_object
-from common.audit import Act
+from common.audit import Act, Kind
 from common.errors import BadRequest
 from common.keys import valid_tenant
 from common.seal import set_at
@@ -118,14 +118,17 @@ def read_config(raw: bytes, name: str) -> dict[str, Any]:
     return {field: value for field, value in body.items() if field not in _SHOWN}
 
 
-def read_audit_query(query: Mapping[str, str]) -> tuple[str, int]:
-    """Which page of the audit log is asked for: after which entry, and of how many. Raises BadRequest."""
+def read_audit_query(query: Mapping[str, str]) -> tuple[str, int, Kind]:
+    """Which page of the audit log is asked for: after which, of how many, which kind. Raises BadRequest."""
     after, limit = query.get("after", ""), query.get("limit", str(_LISTED))
     if after:
         read_entry_id("after", after)
     if not (limit.isascii() and limit.isdigit() and len(limit) < 9 and 0 < int(limit) <= _MOST_LISTED):
         raise BadRequest(f"limit: is a number from 1 to {_MOST_LISTED}", param="limit")
-    return after, int(limit)
+    kinds: dict[str, Kind] = {"": "", "changes": "changes", "accesses": "accesses"}
+    if (kind := kinds.get(query.get("kind", ""))) is None:
+        raise BadRequest("kind: is changes or accesses", param="kind")
+    return after, int(limit), kind
 
 
 def tenant_of(body: Mapping[str, Any], secrets: Mapping[str, str], guard: UrlGuard) -> TenantConfig:
@@ -267,4 +270,5 @@ def act_view(entry: str, act: Act) -> dict[str, Any]:
         "tenant": act.tenant,
         "target": act.target,
         "fields": list(act.fields),
+        "count": act.count,
     }

@@ -76,5 +76,6 @@ _ACT = {
     "tenant": "acme",
     "target": "Jq3VtZ8bXk1d",
     "fields": ["chat", "read"],
+    "count": 1,
 }
 ACTS: dict[str, Any] = {"object": "list", "data": [_ACT], "has_more": False, "last_id": ENTRY}

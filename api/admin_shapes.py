@@ -98,7 +98,7 @@ class Resealed(_Shape):
 
 
 class ActView(_Shape):
-    """A change: who made it from where, of what, and which fields it touched."""
+    """A change or an access: who did it from where, to what, which fields it touched, how many times."""
 
     id: str
     object: Literal["act"]
@@ -109,6 +109,7 @@ class ActView(_Shape):
     tenant: str
     target: str
     fields: list[str]
+    count: int
 
 
 class _List(_Shape):

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from api.admin import changed
 from api.body import read_body
 from api.identity import Actor, Identity, no_tenant
+from api.nearby import address_of
 from api.services import Services
 from api.turns import store_is_away
 from common import audit
@@ -82,10 +83,10 @@ class Administration:
         mine = [(key_id, key) for key_id, key in keys.items() if key.tenant == tenant]
         return dict(sorted(mine, key=lambda each: (each[1].created_at or _NEVER, each[0])))
 
-    async def acts(self, tenant: str | None, after: str, limit: int) -> Page:
+    async def acts(self, tenant: str | None, after: str, limit: int, kind: audit.Kind) -> Page:
         """A page of the audit log, see `common.audit.look`."""
         async with _told_if_away():
-            return await audit.look(self._stores, tenant, after, limit)
+            return await audit.look(self._stores, tenant, after, limit, kind)
 
     async def _texts(self) -> Texts:
         if self._settings.tenants:
@@ -135,11 +136,6 @@ class Administration:
 
     def _act(self, what: str, tenant: str, target: str, fields: tuple[str, ...]) -> Act:
         return Act(self._actor.name, address_of(self._request), what, tenant, target, fields)
-
-
-def address_of(request: Request) -> str:
-    """From where it is asked."""
-    return request.client.host if request.client else ""
 
 
 async def note_deletion(request: Request, who: Identity, what: str, target: str) -> None:

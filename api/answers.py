@@ -122,14 +122,17 @@ class LlmAnswer(_Shape):
 
 
 class Turn(_Shape):
-    """A turn as it stands. What comes after `text` is there once it has ended."""
+    """A turn as it stands. What comes after `text` is there once it has ended.
 
-    id: str
+    Who stops it and may not read is told neither `text` nor `answer`, of a session's latest turn no `id`.
+    """
+
+    id: str | None = None
     object: Literal["turn"]
     session: str
     created: int
     status: Literal["live", "ended"]
-    text: str
+    text: str | None = None
     reason: str | None = None
     degraded: bool | None = None
     error: ErrorObject | None = None

@@ -12,11 +12,15 @@ from urllib.parse import unquote
 from fastapi import Depends, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
 
-from api.doorkeeper import Doorkeeper, not_valid
 from api.doorkeeper import Identity as Identity
+from api.doorkeeper import not_valid
 from api.known import no_session
+from api.nearby import address_of
 from api.requests import TurnRequest
+from api.trail import REFUSED, note_access
 from common.errors import Forbidden, NotFound, Unauthorized
+from common.keys import valid_tenant
+from common.tenants.api_keys import id_of
 from common.tenants.tokens import PREFIX
 
 _KEY_PREFIX = "frk_"
@@ -47,14 +51,41 @@ async def authenticate(request: Request, needed: SecurityScopes, bearer: _Bearer
 
     Raises Unauthorized, Forbidden, NotFound, Unavailable.
     """
-    doorkeeper: Doorkeeper = request.app.state.services.doorkeeper
-    identity = doorkeeper.admit(request, _shown(request, bearer))
+    identity = await _admit(request, bearer)
     _check_scopes(identity, needed)
     identity = replace(identity, needed=frozenset(needed.scopes))
     if identity.session is not None:
         _check_session(request, identity.session, needed)
+    if identity.key and ("read" in needed.scopes or _puts_documents(request)):
+        note_access(request, f"key:{identity.key}", identity.tenant.id)
     request.scope.setdefault("state", {})["identity"] = identity
     return identity
+
+
+async def _admit(request: Request, bearer: HTTPAuthorizationCredentials | None) -> Identity:
+    """Who shows a key or token. Raises Unauthorized, after a while where wrong ones came before."""
+    services = request.app.state.services
+    shown = _shown(request, bearer)
+    try:
+        admitted: Identity = services.doorkeeper.admit(request, shown)
+    except Unauthorized:
+        await _refuse(request, shown)
+        raise
+    return admitted
+
+
+async def _refuse(request: Request, shown: str) -> None:
+    """Note that what was shown opens nothing, and let whoever shows much of it wait. Raises RateLimited."""
+    services = request.app.state.services
+    key_id = id_of(shown) or ""
+    known = services.directory.key(key_id)
+    if shown:
+        note_access(request, f"key:{key_id}" if known else "", known.tenant if known else "", REFUSED)
+        await services.patience.refuse(address_of(request))
+
+
+def _puts_documents(request: Request) -> bool:
+    return request.method in ("PUT", "POST") and request.url.path.startswith("/v1/knowledge/")
 
 
 def _shown(request: Request, bearer: HTTPAuthorizationCredentials | None) -> str:
@@ -101,23 +132,32 @@ def is_ours(credential: str) -> bool:
 
 async def authenticate_operator(request: Request, bearer: _Bearer) -> Actor:
     """Raises Unauthorized unless the operator's token comes with the request."""
-    if not _is_operators(request, _shown(request, bearer)):
+    shown = _shown(request, bearer)
+    await request.app.state.services.patience.before_operator(address_of(request))
+    if not _is_operators(request, shown):
+        await _refuse(request, shown)
         raise not_valid()
+    if request.method == "GET":
+        note_access(request, "operator", "")
     return Actor("operator")
 
 
 async def authenticate_tenant_admin(request: Request, bearer: _Bearer) -> Actor:
     """The operator, or an admin of the tenant in the path. Raises Unauthorized, Forbidden, NotFound."""
     tenant, shown = request.path_params["tenant"], _shown(request, bearer)
+    await request.app.state.services.patience.before_operator(address_of(request))
     if _is_operators(request, shown):
+        if request.method == "GET":
+            note_access(request, "operator", tenant if valid_tenant(tenant) else "")
         return Actor("operator", tenant)
-    doorkeeper: Doorkeeper = request.app.state.services.doorkeeper
-    identity = doorkeeper.admit(request, shown)
+    identity = await _admit(request, bearer)
     if not identity.key:
         raise not_valid()  # the open default tenant is nobody's to change
     _check_scopes(identity, SecurityScopes(["admin"]))
     if tenant != identity.tenant.id:
         raise no_tenant()
+    if request.method == "GET":
+        note_access(request, f"key:{identity.key}", tenant)
     return Actor(f"key:{identity.key}", tenant)
 
 

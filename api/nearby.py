@@ -103,3 +103,13 @@ def _address(host: str) -> IPv4Address | IPv6Address | None:
     if isinstance(address, IPv6Address) and address.ipv4_mapped:  # as a socket for both protocols has it
         return address.ipv4_mapped
     return address
+
+
+def address_of(request: Request) -> str:
+    """From where it is asked: where a proxy on this machine forwarded it, whom that names last."""
+    peer = request.client.host if request.client else ""
+    if not _is_loopback(peer):
+        return peer
+    named = [part.strip() for line in request.headers.getlist("x-forwarded-for") for part in line.split(",")]
+    away = [part for part in named if (known := _address(part)) and not known.is_loopback]
+    return away[-1] if away else peer

@@ -13,9 +13,11 @@ from api.admission import Admissions
 from api.audio_feed import AudioFeed
 from api.doorkeeper import Doorkeeper
 from api.past import Past
+from api.patience import Patience
 from api.pressure import Pressure
 from api.refusals import Refusals
 from api.start import TurnStarter
+from api.trail import Trail
 from api.transcription import Transcriber
 from api.turns import Turns
 from common.archive import open_archive
@@ -37,6 +39,8 @@ class Services:
     stores: Stores
     directory: Directory
     doorkeeper: Doorkeeper
+    trail: Trail
+    patience: Patience
     admissions: Admissions
     turns: Turns
     sessions: Sessions
@@ -54,6 +58,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
     async with open_stores(settings) as stores:
         directory = Directory(settings, stores)
         doorkeeper = Doorkeeper(settings, directory)
+        trail = Trail(stores)
         pace = Pace(stores)
         reader = LogReader(stores, settings.reread_s)
         sessions = Sessions(stores, open_archive(settings.archive_url))
@@ -78,6 +83,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             stores.keep_clocks(),
             directory.run(),
             doorkeeper.run(),
+            trail.run(),
             _say_whom_it_serves(settings, directory),
         )
         async with _in_background(work):
@@ -87,6 +93,8 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
                     stores=stores,
                     directory=directory,
                     doorkeeper=doorkeeper,
+                    trail=trail,
+                    patience=Patience(settings.refusal_delay_s),
                     admissions=admissions,
                     turns=turns,
                     sessions=sessions,

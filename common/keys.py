@@ -176,6 +176,15 @@ def audit(tenant: str) -> str:
     return f"fr:audit:{tenant}"
 
 
+ACCESS = "fr:access"
+"""Stream: who has looked at what, made tokens, was refused; about the last 100,000 of all tenants."""
+
+
+def access(tenant: str) -> str:
+    """Stream: the same of one tenant."""
+    return f"fr:access:{tenant}"
+
+
 UNSETTLED = "fr:unsettled"
 """Sorted set: turns whose tokens are not accounted for, by when to look, ms. A turn is in it from its start,
 and goes once, with its accounting.

@@ -151,6 +151,7 @@ class Settings(BaseSettings):
     operator_token: SecretStr = SecretStr("")
     open_access: bool = False
     host_names: tuple[str, ...] = ()
+    refusal_delay_s: float = Field(5.0, ge=0, le=60)
     tenants_refresh_s: float = Field(0.4, gt=0)
     tenant_share: float = Field(0.8, gt=0, le=1)
     shed_drafts_at: float = Field(0.1, gt=0)

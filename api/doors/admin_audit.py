@@ -18,6 +18,7 @@ router = APIRouter(prefix="/admin")
 _PAGING = (
     query("after", "Only acts before this one.", examples.ENTRY, type="string", pattern=ENTRY_ID),
     query("limit", "How many at once.", 50, type="integer", minimum=1, maximum=200, default=50),
+    query("kind", "Changes, or accesses, alone.", "changes", type="string", enum=["changes", "accesses"]),
 )
 
 
@@ -52,8 +53,7 @@ async def list_tenants_acts(request: Request, who: TenantAdmin, tenant: TenantPa
 
 
 async def _page(request: Request, admin: Administration, tenant: str | None) -> dict[str, Any]:
-    after, limit = read_audit_query(request.query_params)
-    page = await admin.acts(tenant, after, limit)
+    page = await admin.acts(tenant, *read_audit_query(request.query_params))
     return {
         "object": "list",
         "data": [act_view(entry, act) for entry, act in page.acts],

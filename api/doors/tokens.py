@@ -15,6 +15,7 @@ from api.identity import Member
 from api.openapi import as_json, told
 from api.requests import first_error
 from api.services import Services
+from api.trail import note_access
 from common.errors import BadRequest, Forbidden
 from common.keys import valid_session
 from common.overrides import TokenOverrides
@@ -78,6 +79,10 @@ async def make_token(request: Request, who: Member) -> dict[str, Any]:
     text = signer.sign(token)
     if text is None:
         raise BadRequest("overrides: a token can't hold so much", code="invalid_value", param="overrides")
+    if who.key:
+        note_access(
+            request, f"key:{who.key}", who.tenant.id, "token.made", tuple(scopes), target=session or "*"
+        )
     return {"object": "token", "token": text, "expires_at": expires_ms, "session": session}
 
 

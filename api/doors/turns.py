@@ -1,5 +1,6 @@
 """A turn by its name: gone on with, looked at, stopped."""
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import orjson
@@ -160,7 +161,7 @@ async def interrupt_turn(request: Request, who: Chat, session: SessionPath, turn
 async def _cancel(request: Request, who: Identity, session: str, turn: str | None) -> Response:
     services: Services = request.app.state.services
     live = await services.turns.find(await _name(services, who, session, turn))
-    return await _stop(live, -1)
+    return await _stop(live, -1, _told_to(who, turn))
 
 
 async def _interrupt(request: Request, who: Identity, session: str, turn: str | None) -> Response:
@@ -168,7 +169,8 @@ async def _interrupt(request: Request, who: Identity, session: str, turn: str | 
     heard = _read_heard(await read_body(request, services.settings.max_body_bytes))
     live = await services.turns.find(await _name(services, who, session, turn))
     await _catch_up(live)
-    return await _stop(live, heard.chars_of(live.text, services.settings.speech_chars_per_s))
+    chars = heard.chars_of(live.text, services.settings.speech_chars_per_s)
+    return await _stop(live, chars, _told_to(who, turn))
 
 
 async def _name(services: Services, who: Identity, quoted: str, turn: str | None) -> TurnRef:
@@ -208,14 +210,14 @@ def _read_heard(raw: bytes) -> Heard:
         raise first_error(error) from None
 
 
-async def _stop(live: LiveTurn, heard: int) -> Response:
+async def _stop(live: LiveTurn, heard: int, tell: Callable[[LiveTurn], Response]) -> Response:
     try:
         if not await live.interrupt("client", heard):
             raise Gone("the session's log is closed", code="turn_gone", param="turn")
     except STORE_ERRORS:
         raise store_is_away() from None
     await _catch_up(live)
-    return _told(live)
+    return tell(live)
 
 
 async def _catch_up(live: LiveTurn) -> None:
@@ -229,3 +231,21 @@ def _told(live: LiveTurn) -> Response:
     return Response(
         orjson.dumps(turn_object(live)), media_type="application/json", headers=turn_headers(live)
     )
+
+
+def _told_to(who: Identity, turn: str | None) -> Callable[[LiveTurn], Response]:
+    """What whoever stops a turn is told of it: its words only who may read, its name only who knows it too.
+
+    With that name what was said can be gone on with.
+    """
+    if "read" in who.scopes:
+        return _told
+
+    def tell(live: LiveTurn) -> Response:
+        whole, headers = turn_object(live), turn_headers(live)
+        told = {name: value for name, value in whole.items() if name not in ("text", "answer")}
+        if turn is None:
+            del told["id"], headers["X-Turn-ID"]
+        return Response(orjson.dumps(told), media_type="application/json", headers=headers)
+
+    return tell

@@ -86,7 +86,8 @@ class Backend:
         ours = {"llm_model": "full", "small_model": "draft", "small_model_prompt": "", "llm_api_key": "k"}
         timers = {"lane_lease_s": 600.0, "turn_lease_s": 600.0, "renew_s": 0.05, "sweep_s": 0.02}
         where = {"redis_url": self.log_url, "queue_url": self.queue_url, "reread_s": 0.2}
-        return Settings(**{**ours, **timers, **where, **changes})
+        at_once = {"refusal_delay_s": 0.0}  # tests are refused often
+        return Settings(**{**ours, **timers, **at_once, **where, **changes})
 
 
 def fresh_database() -> int:

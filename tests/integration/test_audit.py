@@ -16,6 +16,7 @@ from store_servers import Backend
 from tenants_there import bearer
 from waiting import end, in_loop, until
 
+from api.trail import REFUSED, Trail
 from common import audit, keys
 from common.audit import Act
 from common.keys import SessionRef
@@ -116,7 +117,7 @@ async def test_a_tenants_whole_life_stands_in_the_log(valkey: Backend) -> None:
         assert shown[-1] == f"Bearer {SECRET}"
         assert (await client.delete(f"{ACME}/keys/{key['id']}", headers=as_admin)).is_success
         await until(lambda: _refused(client, bearer(key["key"])))
-        log = (await client.get(f"{ACME}/audit", headers=as_admin)).json()
+        log = (await client.get(f"{ACME}/audit?kind=changes", headers=as_admin)).json()
         assert (await client.delete(ACME, headers=operator)).is_success
 
         by, mine = "operator", f"key:{admin['id']}"
@@ -133,7 +134,7 @@ async def test_a_tenants_whole_life_stands_in_the_log(valkey: Backend) -> None:
         assert {"full.base_url", "full.model", "full.secret"} <= set(acts[4][3])
         assert {act["address"] for act in log["data"]} == {"127.0.0.1"}
         assert log["has_more"] is False
-        whole = (await client.get("/admin/audit", headers=operator)).json()["data"]
+        whole = (await client.get("/admin/audit?kind=changes", headers=operator)).json()["data"]
         assert whole[0]["what"] == "tenant.deleted" and whole[1:] == log["data"]
 
         told = "\n".join(answers)
@@ -196,7 +197,7 @@ async def test_what_a_tenants_admin_deletes_is_noted(real: Backend) -> None:
         assert (await client.delete("/v1/knowledge/shop/documents")).is_success
         assert (await client.delete("/v1/sessions/call 7")).is_success
         assert (await client.delete("/v1/sessions/call 7")).status_code == 404
-        page = await audit.look(stores, "acme", "", 3)
+        page = await audit.look(stores, "acme", "", 3, "changes")
         assert [(act.who, act.what, act.target) for _, act in page.acts] == [
             (f"key:{key['id']}", "session.deleted", "call 7"),
             (f"key:{key['id']}", "collection.deleted", "shop"),
@@ -227,11 +228,11 @@ async def test_the_log_is_read_page_by_page(valkey: Backend) -> None:
                     return found
                 after = page["last_id"]
 
-        everyones = await pages("/admin/audit?limit=200")
+        everyones = await pages("/admin/audit?kind=changes&limit=200")
         assert [target for page in everyones for target in page] == [str(n) for n in range(1_299, -1, -1)]
         assert [len(page) for page in everyones] == [200] * 6 + [100]
-        assert await pages("/admin/audit?tenant=acme&limit=2") == [["1200", "600"], ["0"]]
-        for query in ("limit=0", "limit=201", "limit=x", "after=x", f"after={'9' * 5000}-1"):
+        assert await pages("/admin/audit?kind=changes&tenant=acme&limit=2") == [["1200", "600"], ["0"]]
+        for query in ("limit=0", "limit=201", "limit=x", "after=x", "kind=all", f"after={'9' * 5000}-1"):
             assert (await client.get(f"/admin/audit?{query}")).status_code == 400
 
 
@@ -286,3 +287,102 @@ async def test_the_tenants_of_a_file_are_shown_but_not_changed(valkey: Backend, 
             answer = await client.request(method, path_, json=body)
             assert (answer.status_code, answer.json()["error"]["code"]) == (409, "tenants_in_a_file")
         assert await stores.queue.xlen(keys.AUDIT) == 0
+
+
+# Who looked at what.
+
+
+async def accesses(client: httpx.AsyncClient, enough: set[str], **about: Any) -> list[dict[str, Any]]:
+    """The accesses in the log, once these are among them."""
+    query = {"kind": "accesses", "limit": 200, **about}
+
+    async def look() -> list[dict[str, Any]]:
+        found = await client.get("/admin/audit", params=query, headers=bearer(OPERATOR))
+        acts: list[dict[str, Any]] = found.json()["data"]
+        return acts if enough <= {act["what"] for act in acts} else []
+
+    found: list[dict[str, Any]] = await until(look)
+    return found
+
+
+@in_loop
+async def test_reads_tokens_documents_and_refusals_are_noted_with_key_and_address(valkey: Backend) -> None:
+    settings = settings_of(valkey)
+    async with serving(settings) as client, open_stores(settings) as stores:
+        await client.post("/admin/tenants", json={"id": "acme"}, headers=bearer(OPERATOR))
+        keys_url = "/admin/tenants/acme/keys"
+        scopes = {"scopes": ["chat", "read", "admin"]}
+        key = (await client.post(keys_url, json=scopes, headers=bearer(OPERATOR))).json()
+        client.headers.update(bearer(key["key"]))
+        await until(lambda: _works(client, {}))
+        await write_session(stores, SessionRef("acme", "call 7"), turn())
+        far = {"X-Forwarded-For": "203.0.113.9"}
+        for path in ("", "/call%207", "/call%207/events", "/call%207/export", "/call%207/replay?speed=max"):
+            assert (await client.get(f"/v1/sessions{path}", headers=far)).is_success
+        assert (await client.get("/v1/usage")).is_success
+        made = await client.post("/v1/tokens", json={"scopes": ["read"], "session": "call 7"})
+        document = {"documents": [{"id": "hours", "text": "We open at nine."}]}
+        assert (await client.put("/v1/knowledge/shop/documents", json=document)).is_success
+        page = bearer(made.json()["token"])
+        assert (await client.get("/v1/sessions/call%207", headers=page)).is_success
+        wrong = key["key"][:-1] + ("x" if key["key"][-1] != "x" else "y")
+        for shown in (wrong, "nobody", OPERATOR + "x"):
+            assert (await client.get("/v1/sessions", headers={**bearer(shown), **far})).status_code == 401
+            assert (await client.get("/admin/tenants", headers=bearer(shown))).status_code == 401
+        whats = {"session.read", "session.events", "session.exported", "session.replayed", "sessions.listed"}
+        whats |= {"usage.read", "token.made", "documents.put", "login.refused"}
+        acts = await accesses(client, whats, tenant="acme")
+        by_what = {act["what"]: act for act in acts}
+        assert {act["who"] for act in acts} <= {f"key:{key['id']}", "operator"}
+        exported = by_what["session.exported"]
+        assert (exported["target"], exported["address"], exported["count"]) == ("call 7", "203.0.113.9", 1)
+        assert by_what["token.made"]["target"] == "call 7" and by_what["token.made"]["fields"] == ["read"]
+        assert by_what["documents.put"]["target"] == "shop"
+        assert by_what["login.refused"]["who"] == f"key:{key['id']}"
+        everyones = await accesses(client, {"login.refused", "read.list_acts"})
+        assert any(act["what"] == "login.refused" and act["who"] == "" for act in everyones)
+        assert any(act["what"] == "read.list_acts" and act["who"] == "operator" for act in everyones)
+        for told in (acts, everyones):
+            assert key["key"] not in str(told) and wrong not in str(told) and OPERATOR not in str(told)
+        both = (await client.get("/admin/audit?limit=200", headers=bearer(OPERATOR))).json()["data"]
+        assert {"tenant.created", "session.read"} <= {act["what"] for act in both}
+        ids = [tuple(map(int, act["id"].split("-"))) for act in both]
+        assert ids == sorted(ids, reverse=True)
+
+
+@in_loop
+async def test_a_flood_is_a_few_entries_with_its_count(valkey: Backend) -> None:
+    async with open_stores(settings_of(valkey)) as stores:
+        trail = Trail(stores)
+        for number in range(10_000):
+            trail.note(Act("", f"203.0.113.{number % 250}", REFUSED, ""))
+            trail.note(Act("key:k", "::1", "session.read", "acme", f"s{number}"))
+            trail.note(Act("key:z", "::1", "session.read", "zeta", "s"))
+        await trail.flush()
+        task = asyncio.create_task(trail.run())
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        everything = (await audit.look(stores, None, "", 10_000)).acts
+        for what, tenant, most in (
+            (REFUSED, "", 41),
+            ("session.read", "acme", 121),
+            ("session.read", "zeta", 2),
+        ):
+            counts = [act.count for _, act in everything if (act.what, act.tenant) == (what, tenant)]
+            assert len(counts) <= most and sum(counts) == 10_000
+        assert len((await audit.look(stores, "zeta", "", 100)).acts) == 2
+
+
+@in_loop
+async def test_two_acts_of_one_moment_stand_on_one_page(valkey: Backend) -> None:
+    async with open_stores(settings_of(valkey)) as stores:
+        entry = {"who": "w", "address": "", "what": "x", "tenant": "", "target": "", "fields": "[]"}
+        for log in (keys.AUDIT, keys.ACCESS):
+            for at in ("5-0", "6-0", "7-0"):
+                await stores.queue.xadd(log, entry, id=at)  # type: ignore[arg-type]
+        first = await audit.look(stores, None, "", 1)
+        assert [entry_id for entry_id, _ in first.acts] == ["7-0", "7-0"] and first.more == "7-0"
+        rest = await audit.look(stores, None, first.more, 3)
+        assert [entry_id for entry_id, _ in rest.acts] == ["6-0", "6-0", "5-0", "5-0"] and rest.more is None

@@ -6,7 +6,8 @@ from typing import Any
 import httpx
 import openai
 import pytest
-from serving import serving
+from recorded_calls import turn
+from serving import serving, write_session
 from starlette.requests import Request
 from store_servers import Backend
 from tenants_there import add_key, add_tenant, bearer, change_key, revoke
@@ -430,6 +431,31 @@ async def test_a_token_of_one_session_opens_no_other(valkey: Backend) -> None:
             assert (refused.status_code, refused.json()["error"]["code"]) == (403, "bound_token")
         async with client.stream("POST", "/", headers=bearer(token), json={**body, "stream": True}) as begun:
             assert begun.headers["x-session-id"] == "mine"  # where none is named
+
+
+@in_loop
+@pytest.mark.parametrize("act", ["cancel", "interrupt"])
+async def test_who_stops_a_turn_and_may_not_read_is_told_no_word_of_it(valkey: Backend, act: str) -> None:
+    settings = valkey.settings(**SIGNED)
+    async with open_stores(settings) as stores, serving(settings) as client:
+        await add_tenant(stores, "acme")
+        chats, reads = await add_key(stores, "acme", "chat"), await add_key(stores, "acme", "chat", "read")
+        await seen(client, reads)
+        events = turn()
+        words, name = "We open at nine.", events[0][1].turn
+        await write_session(stores, keys.SessionRef("acme", "call"), events)
+        latest, by_name = f"/v1/sessions/call/{act}", f"/v1/sessions/call/turns/{name}/{act}"
+        for path in (latest, by_name):
+            told = await client.post(path, headers=bearer(reads))
+            assert told.is_success and told.json()["text"] and told.json()["answer"]
+            words = told.json()["text"]
+            brief = await client.post(path, headers=bearer(chats))
+            assert brief.is_success and brief.json()["status"] == "ended"
+            assert words not in brief.text and not {"text", "answer"} & brief.json().keys()
+            shown = brief.text + repr(brief.headers.multi_items())
+            assert (name in shown) is (path == by_name)
+        page = (await make(client, chats, session="call"))["token"]
+        assert words not in (await client.post(latest, headers=bearer(page))).text
 
 
 def test_a_token_says_nothing_unless_it_was_signed_here() -> None:
