@@ -1,5 +1,6 @@
 """What of the draft may be heard: by token or by sentence, and nothing that commits where it is guarded."""
 
+from common.aloud import Units
 from common.guard import commits
 from common.handoff import is_whole
 from common.lane_state import LaneState
@@ -8,11 +9,12 @@ from common.seam import held
 
 
 class DraftVoice:
-    """The draft of one turn as far as its policy lets it speak."""
+    """The draft of one turn as far as its policy lets it speak. `units`: in which, where it is spoken."""
 
-    def __init__(self, policy: DraftPolicy, draft: LaneState) -> None:
+    def __init__(self, policy: DraftPolicy, draft: LaneState, units: Units | None = None) -> None:
         self._policy = policy
         self._draft = draft
+        self._units = None if policy.guard else units
         self._by_sentence = policy.guard or policy.release == "sentence"
         self._checked = 0  # how many sentences were looked at
         self.muted: str | None = None  # what it would have committed to
@@ -31,6 +33,10 @@ class DraftVoice:
 
     def look(self) -> None:
         """Take in what the draft has said since."""
+        if self._units:
+            if not self._draft.failed:
+                self.free = self._units.ends[-1]
+            return
         if not self._by_sentence:
             text = self._draft.text
             self.free = max(self.free, len(text) - (0 if self._draft.over else held(text)))

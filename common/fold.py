@@ -23,7 +23,7 @@ from common.events import (
 from common.fold_state import FoldState
 from common.keys import Lane
 from common.lane_state import LaneState, gives
-from common.releases import CUT, DEADLINE, DRAFT, FILLER, TOLD, Called, Ending, Passed, Release
+from common.releases import CUT, DEADLINE, DRAFT, FILLER, REST, TOLD, Called, Ending, Passed, Release
 
 _SEAM = 16  # characters at most that go between two texts
 
@@ -67,6 +67,7 @@ class Fold(FoldState):
 
     def _take(self, lane: LaneState, event: LaneStarted | Delta | ToolPart | Extra | LaneFinished) -> None:
         lane.take(event)
+        self.aloud.look(lane, self._now_ms)
         if lane is self.draft:
             self.voice.look()
         elif self.continues and self._told_by_ms is None and self.full.attempt and not self.full.over:
@@ -85,8 +86,7 @@ class Fold(FoldState):
         if self.continues:
             self._say("draft", self.voice.free)  # also its last words: the full waits for them
         if self._overtaken():
-            self._floor, self.overtaken_ms = self.spoken["draft"], self._now_ms
-            self.stage = "closing"
+            self._begin_closing(before_silence=bool(self.full.calls) and not self.full_voice.has_to_say())
             return
         self._say("draft", self.voice.free)
         if self.full.over:
@@ -100,6 +100,8 @@ class Fold(FoldState):
             return False
         if self.full.calls or not self.full.speaks:
             return True
+        if self.aloud and not self.full.over and not self.full_voice.has_to_say():
+            return False  # where it is spoken, a token is no sound yet
         if not self.spoken["draft"]:
             self.full_voice.opening = None  # nothing was said that could be repeated, nor is to be waited for
             return True
@@ -107,12 +109,18 @@ class Fold(FoldState):
         # Whoever wants the first token doesn't wait until a sentence can be judged as a whole.
         flows = not idle and self.policy.handoff.when != "first_token"
         begin = self.full_voice.read_opening(self.spoken["draft"], flows=flows)
-        if begin is None or not self.full.text[begin:].strip():
+        if begin is None or not self.full_voice.has_to_say(begin):
             return False
         if idle:
             return True
         opening = self.full_voice.opening
         return handoff.overtakes(self.policy.handoff, self.full, opening, begin, self.spoken["draft"])
+
+    def _begin_closing(self, *, before_silence: bool = False) -> None:
+        """The draft may finish its sentence; one that is spoken, so not heard yet, only before silence."""
+        self._floor, self.overtaken_ms, self.stage = self.spoken["draft"], self._now_ms, "closing"
+        if self.aloud and before_silence and not self.policy.draft.guard:
+            self._floor = len(self.draft.text)
 
     def _close_draft(self) -> None:
         if self.full.failed and self._draft_answers and not self.continues:  # before it was heard
@@ -137,8 +145,12 @@ class Fold(FoldState):
         if not self.full.failed:
             self.handed_over_ms = self._now_ms
         cut_now = self.policy.handoff.cut == "now"
-        self._broken = not cut_now and not handoff.is_whole(self.draft, self.spoken["draft"])
+        self._broken = not cut_now and self._breaks_off()
         self.full_voice.take_over(self.spoken["draft"])
+
+    def _breaks_off(self) -> bool:
+        """Whether the draft, should it stop here, is heard to break off. What is spoken is whole."""
+        return not self.aloud and not handoff.is_whole(self.draft, self.spoken["draft"])
 
     def _stand_in(self) -> None:
         """The full is over and was never heard: the draft's answer stands, if it is one."""
@@ -158,7 +170,7 @@ class Fold(FoldState):
     def _end_closing(self) -> None:
         """The full has nothing more to say than was said, or nothing at all: the draft ends its sentence."""
         if self.overtaken_ms is None:
-            self._floor, self.overtaken_ms = self.spoken["draft"], self._now_ms
+            self._begin_closing(before_silence=True)
         self.stage = "closing"
         self._close_draft()
 
@@ -209,7 +221,7 @@ class Fold(FoldState):
         elif fired.due == FILLER.due:
             # Without a phrase in this language there will be none.
             self.fillers = self.fillers + 1 if fired.phrase else self.policy.filler.maximum
-            self._broken = not handoff.is_whole(self.draft, self.spoken["draft"])
+            self._broken = self._breaks_off()
             self._let_out("filler", fired.phrase)
         else:
             if fired.due == CUT.due:
@@ -218,6 +230,9 @@ class Fold(FoldState):
                 self.draft_waits = False
             elif fired.due == TOLD.due:
                 self._end_listening()
+            elif fired.due == REST.due:
+                self.aloud.rest(self._now_ms)
+                self.voice.look()
             self._advance()
 
     def _end_listening(self) -> None:
@@ -226,7 +241,7 @@ class Fold(FoldState):
             self._told_by_ms = self._now_ms + handoff.finish_ms(self.policy.handoff, self.continues)
             self._closing_is_due = True
         else:
-            self._floor, self.overtaken_ms, self.stage = self.spoken["draft"], self._now_ms, "closing"
+            self._begin_closing()
 
     def _reach_deadline(self) -> None:
         answer = self.draft.finished
@@ -273,7 +288,7 @@ class Fold(FoldState):
         if self._full_heard or (self._draft_answers and self.spoken["draft"]):
             return
         if self.stage != "full":
-            self._broken = not handoff.is_whole(self.draft, self.spoken["draft"])
+            self._broken = self._breaks_off()
         if self._released.chars + len(self.apology) + _SEAM <= self.policy.max_chars:
             self._let_out("filler", self.apology)
 

@@ -3,6 +3,7 @@
 from typing import Any, Literal
 
 from common import handoff
+from common.aloud import Aloud
 from common.apology import apology_for
 from common.draft_voice import DraftVoice
 from common.events import TurnStarted
@@ -11,7 +12,7 @@ from common.full_voice import FullVoice
 from common.keys import Lane
 from common.lane_state import LaneState, usage_of
 from common.released import Released
-from common.releases import CUT, DEADLINE, DRAFT, FILLER, TOLD, Due, Ending, Release
+from common.releases import CUT, DEADLINE, DRAFT, FILLER, REST, TOLD, Due, Ending, Release
 
 
 class FoldState:
@@ -26,13 +27,14 @@ class FoldState:
         self.lanes: dict[str, LaneState] = {name: getattr(self, name) for name in started.lanes}
         drafted = "draft" in started.lanes and not self.policy.handoff.shadow
         self.stage: Literal["draft", "closing", "full"] = "draft" if drafted else "full"
-        self.voice = DraftVoice(self.policy.draft, self.draft)
+        self.aloud = Aloud(started, self.draft, self.full)
+        self.voice = DraftVoice(self.policy.draft, self.draft, self.aloud.of(self.draft))
         self.draft_waits = bool(started.lanes.get("draft", {}).get("late"))
         join = self.policy.handoff.join
         # Where a draft is only the hedge of a quick full, that one doesn't wait for it.
         self.continues = drafted and join == "continue" and not self.draft_waits
         judged = drafted and join != "append" and not self.continues
-        self.full_voice = FullVoice(self.full, self.draft, judged=judged)
+        self.full_voice = FullVoice(self.full, self.draft, self.aloud.of(self.full), judged=judged)
         self.degraded = False
         self.ending: Ending | None = None
         self.fillers = 0
@@ -45,7 +47,7 @@ class FoldState:
         self._told_by_ms: int | None = None
         self._full_heard = False
         self._extras_passed = 0
-        self._released = Released(self.policy.max_chars)
+        self._released = Released(self.policy.max_chars, aloud=bool(self.aloud))
         self._out: list[Release] = []
         self._now_ms = 0
 
@@ -73,6 +75,9 @@ class FoldState:
             dues.append(Due(DRAFT.number, DRAFT.due, self.policy.draft.hedge_ms))
         if self._told_by_ms is not None and self.stage == "draft":
             dues.append(Due(TOLD.number, TOLD.due, self._told_by_ms))
+        speaking = (self.full,) if self.stage == "full" else (self.draft, self.full)
+        if (rest_ms := self.aloud.rest_ms(*speaking)) is not None:
+            dues.append(Due(REST.number, REST.due, rest_ms))
         filler = self.policy.filler
         if self._may_fill and filler.phrases and self.fillers < filler.maximum:
             pause_ms = filler.interval_ms if self.fillers else filler.delay_ms

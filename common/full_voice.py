@@ -1,19 +1,26 @@
 """What of the full may be heard: all but the sentences at its opening that the draft has said already."""
 
 from common import seam
+from common.aloud import Units
 from common.keys import Lane
 from common.lane_state import LaneState
 from common.repeats import Opening
 
 
 class FullVoice:
-    """The full of one turn, as far as it may be let out. `judged`: its opening may repeat the draft."""
+    """The full of one turn, as far as it may be let out. `judged`: its opening may repeat the draft.
 
-    def __init__(self, full: LaneState, draft: LaneState, *, judged: bool) -> None:
+    `units`: in which it is let out, where it is spoken.
+    """
+
+    def __init__(
+        self, full: LaneState, draft: LaneState, units: Units | None = None, *, judged: bool
+    ) -> None:
         self.opening = Opening() if judged else None
         self.taken = 0  # so much of its text was taken for letting out, or left out
         self._full = full
         self._draft = draft
+        self._units = units
         self._lead = ""  # what it begins with, until it is known what goes before that
 
     def read_opening(self, spoken: int, *, flows: bool) -> int | None:
@@ -28,6 +35,11 @@ class FullVoice:
             self.opening.look(self._full.text, self._full.sentences.ends, self._full.over, flows)
         return self.opening.begin
 
+    def has_to_say(self, begin: int = 0) -> bool:
+        """Whether any of it could be let out from there on, were it to speak now."""
+        upto = self._units.ends[-1] if self._units else len(self._full.text)
+        return bool(self._full.text[begin:upto].strip())
+
     def take_over(self, spoken: int) -> None:
         """The draft is heard so far, and no further."""
         if self.opening and not self.opening.decided:
@@ -41,9 +53,9 @@ class FullVoice:
             self.read_opening(spoken, flows=False)
         if self.opening:
             upto = self.opening.due(text)
-            text = self.opening.said(text, start, upto)
-        else:
-            text = text[start:upto]
+        if self._units:
+            upto = self._whole(upto)
+        text = self.opening.said(text, start, upto) if self.opening else text[start:upto]
         self.taken = max(start, upto)
         text, self._lead = self._lead + text, ""
         if speaker in (None, "full"):
@@ -52,3 +64,9 @@ class FullVoice:
             self._lead = text
             return ""
         return "" if text.isspace() else text
+
+    def _whole(self, upto: int) -> int:
+        """What of that is whole units. A held sentence is not told piece by piece: speech takes its time."""
+        assert self._units
+        settled = self.opening.settled if self.opening else 0
+        return max(self._units.upto(upto), self._units.upto(settled))

@@ -130,8 +130,8 @@ class _Again(Refolded):
                     return
                 continue
             self._feed(event, ms)
-            # A delta can bring a time nearer only by another stage.
-            if fold.stage != stage or not isinstance(event, Delta):
+            # A delta can bring a time nearer only by another stage, or where it is spoken.
+            if fold.aloud or fold.stage != stage or not isinstance(event, Delta):
                 stage, due = fold.stage, fold.next_due
         if fold.ending is None:
             self._go_on()

@@ -3,18 +3,20 @@
 import hashlib
 
 from common import seam
+from common.aloud import speech_ms
 from common.keys import Lane
 from common.releases import Said
 
 
 class Released:
-    """The released text of one turn, capped at `most_chars`."""
+    """The released text of one turn, capped at `most_chars`. `aloud`: it is spoken, which takes its time."""
 
-    def __init__(self, most_chars: int) -> None:
+    def __init__(self, most_chars: int, *, aloud: bool = False) -> None:
         self.chars = 0
         self.speaker: Lane | None = None
-        self.heard_ms = 0
+        self.heard_ms = 0  # until then the caller hears something
         self._most_chars = most_chars
+        self._aloud = aloud
         self._said: list[str] = []  # by who speaks, without the seam before it
         self._digest = hashlib.sha256()
 
@@ -36,7 +38,8 @@ class Released:
             self._said.append(text)
             self._digest.update(heard.encode("utf-8", "surrogatepass"))
             self.chars += len(heard)
-            self.speaker, self.heard_ms = lane, at_ms
+            self.speaker = lane
+            self.heard_ms = max(self.heard_ms, at_ms) + speech_ms(heard) if self._aloud else at_ms
         return Said(lane, heard, at_ms) if heard else None, len(said) > room
 
     def hash(self) -> str:

@@ -191,6 +191,11 @@ class Opening:
             self._told = max(self._told, self._paced(len(text)))
         return self._told
 
+    @property
+    def settled(self) -> int:
+        """Up to here it is known what is said: all that is held of it may go."""
+        return self._place
+
     def said(self, text: str, start: int, upto: int) -> str:
         """The text between two places, without what is left out."""
         parts = []

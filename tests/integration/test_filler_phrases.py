@@ -1,18 +1,20 @@
 """Filler phrases as the driver picks them: in the caller's language, and not the one that was heard last."""
 
 import asyncio
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
 from following import hear, over
 from parts import ask, open_api, open_starter, open_workers
 from reading_turns import count, events, heard
-from scripted import Scripted, answer
+from scripted import Scripted, answer, words
 from store_servers import Backend
 from waiting import in_loop, until
 
 from common import driver, keys
 from common.events import Delta, LaneStarted, TimerFired, TurnStarted
+from common.fold import Fold
 from common.keys import SessionRef, TurnRef
 from common.log import append_now, read_turn
 from common.releases import FILLER, Due
@@ -149,3 +151,22 @@ async def test_an_answer_in_time_is_not_filled(real: Backend) -> None:
         await over(api, live)
         assert await count(api.stores, live.turn, TimerFired) == 0
         assert heard(live.releases).endswith(WHOLE)
+
+
+@in_loop
+async def test_on_a_door_that_speaks_a_first_token_is_no_sound(real: Backend) -> None:
+    settings, on = real.settings(), asyncio.Event()
+    model = Scripted(full=[[*words("We open at"), on, *answer(" nine. Every day.")]])
+    filler = {"phrases": {"en": ["One moment."]}, "delay_ms": 300}
+    async with open_workers(settings, model), open_api(settings) as api:
+        asked = replace(ask(drafting=False, filler=filler), calls_event="functionCall")
+        live = await api.turns.start(asked)
+        await until(lambda: live.fold.full.text == "We open at")
+        await until(lambda: live.releases)
+        on.set()
+        assert (await hear(live))[0] == f"One moment. {WHOLE}"
+        await over(api, live)
+        again = Fold(live.started)
+        entries = await read_turn(api.stores, live.turn)
+        out = [r for e in entries[1:] for r in again.feed(e.event, e.ms - entries[0].ms)]
+        assert out == live.releases

@@ -10,7 +10,7 @@ from turns import TURN, begin, call, end, endings, extra, fire, heard, say, spok
 
 from common.events import Delta, Event, LaneFinished, LaneStarted, TimerFired, TurnInterrupted
 from common.fold import Fold
-from common.releases import CUT, DEADLINE, DRAFT, FILLER, TOLD, Due, Release, Said
+from common.releases import CUT, DEADLINE, DRAFT, FILLER, REST, TOLD, Due, Release, Said
 
 PIECES = [
     "Yes",
@@ -53,6 +53,7 @@ policies = st.fixed_dictionaries(
     {
         "release": st.sampled_from(["token", "sentence"]),
         "late": st.booleans(),
+        "aloud": st.booleans(),
         "handoff": st.fixed_dictionaries(
             {
                 "join": st.sampled_from(["append", "skip_repeat", "continue"]),
@@ -97,10 +98,10 @@ def lane_events(draw: st.DrawFn, lane: str) -> list[Step]:
 
 def timers() -> st.SearchStrategy[list[Step]]:
     """Times that come, and others that are early, late, or of no use."""
-    dues = [CUT, DRAFT, TOLD, *(Due(FILLER.number + count, FILLER.due, 0) for count in range(4))]
+    dues = [CUT, DRAFT, TOLD, REST, *(Due(FILLER.number + count, FILLER.due, 0) for count in range(4))]
     fired = st.builds(fire, st.sampled_from(dues), st.sampled_from([*PHRASES, ""]))
     deadline = st.lists(st.just(fire(DEADLINE)), max_size=1)
-    passes = st.builds(Pass, st.sampled_from([1, 20, 300, 700, 1_000, 5_000]))
+    passes = st.builds(Pass, st.sampled_from([1, 20, 60, 300, 700, 1_000, 5_000]))
     steps = st.lists(st.one_of(passes, fired), max_size=12)
     return st.builds(lambda some, last, ends: [*some, *(last if ends == 1 else [])], steps, deadline,
                      st.integers(1, 8))  # fmt: skip

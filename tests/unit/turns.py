@@ -27,11 +27,13 @@ def started(
     turn: str = TURN,
     release: str = "token",
     late: bool = False,
+    aloud: bool = False,
     **policy: Any,
 ) -> TurnStarted:
     """The first event of a turn, with a policy of these parts.
 
     `draft`: whether there is one, or its part of the policy. `late`: it is only a hedge.
+    `aloud`: the answer is spoken.
     """
     policy["handoff"] = {"join": "append", **policy.get("handoff", {})}
     policy["draft"] = {"release": release, **(draft if isinstance(draft, dict) else {})}
@@ -48,6 +50,7 @@ def started(
         drafting="on" if draft else "off",
         wire=1,
         fold=FOLD_VERSION,
+        reply={"calls_event": "asked"} if aloud else {},
     )
 
 
