@@ -1,6 +1,8 @@
-"""A turn as server-sent events made for speech: one whole sentence each, then the calls, then the end."""
+"""A turn as server-sent events made for speech: one whole sentence each, then the calls, then the end.
 
-import asyncio
+A sentence is told as it is spoken: its words, without Markdown's marks.
+"""
+
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
@@ -12,8 +14,7 @@ from api.cursor import START, Place
 from api.live import LiveTurn
 from common.cutter import Cutter
 from common.releases import Called, Ending, Release, Said
-
-_PAUSE_S = 0.05  # where the text stops at what may be a sentence's end, it is taken for one after this
+from common.speakable import spoken_part
 
 
 class SentenceWriter:
@@ -22,7 +23,7 @@ class SentenceWriter:
     def __init__(self, live: LiveTurn, after: Place = START) -> None:
         self._live = live
         self._after = after
-        self._cutter = Cutter(after.chars)
+        self._cutter = Cutter(after.chars, whole=True)
         self._lanes: list[tuple[int, Said]] = []  # with the place in the text where each begins
         self._calls: list[dict[str, Any]] = []
         self._frames = 0
@@ -32,16 +33,6 @@ class SentenceWriter:
     def place(self) -> Place:
         """Where the answer stands, told or not."""
         return Place(len(self._cutter.text), self._frames)
-
-    @property
-    def rests(self) -> bool:
-        """Whether what is untold may be a whole sentence, should nothing more come for a while."""
-        return self._cutter.rests
-
-    def rest(self) -> bytes:
-        """Nothing has come for a while."""
-        self._cutter.rest()
-        return self._sentences()
 
     def write(self, releases: list[Release]) -> bytes:
         """The events that these releases bring about."""
@@ -62,8 +53,8 @@ class SentenceWriter:
         while sentence := self._cutter.next():
             start, self._told = sentence
             said = self._said_at(start)
-            value = {"text": self._cutter.text[start : self._told], "lane": said.lane, "ms": said.at_ms}
-            events.append(self._event("sentence", value))
+            if words := spoken_part(self._cutter.text, *sentence):
+                events.append(self._event("sentence", {"text": words, "lane": said.lane, "ms": said.at_ms}))
         return b"".join(events)
 
     def _said_at(self, start: int) -> Said:
@@ -108,29 +99,16 @@ async def sentences(
 ) -> AsyncGenerator[bytes, None]:
     """A turn's sentences as they come, for an EventStream. `first`: lines that go before the first event."""
     async with aclosing(live.follow()) as batches:
-        coming = asyncio.ensure_future(anext(batches, None))
-        try:
-            while True:
-                await asyncio.wait((coming,), timeout=_PAUSE_S if writer.rests else None)
-                if not coming.done():
-                    written = writer.rest()
-                elif (releases := coming.result()) is not None:
-                    coming = asyncio.ensure_future(anext(batches, None))
-                    written = writer.write(releases)
-                else:
-                    return
-                if written:
-                    yield first + written
-                    first = b""
-        finally:
-            coming.cancel()
-            await asyncio.gather(coming, return_exceptions=True)
+        async for releases in batches:
+            if written := writer.write(releases):
+                yield first + written
+                first = b""
 
 
 def spoken_answer(live: LiveTurn) -> dict[str, Any]:
     """The answer of a turn that has ended, in one piece: what is to be said, and the calls."""
     replies, calls = [], []
-    cutter, ending = Cutter(), live.fold.ending
+    cutter, ending = Cutter(whole=True), live.fold.ending
     assert ending is not None, "the turn goes on"
     for release in live.releases:
         if isinstance(release, Said):
@@ -139,7 +117,8 @@ def spoken_answer(live: LiveTurn) -> dict[str, Any]:
             calls.append(whole_call(release))
     cutter.close()
     while sentence := cutter.next():
-        replies.append({"type": "text", "text": cutter.text[slice(*sentence)]})
+        if words := spoken_part(cutter.text, *sentence):
+            replies.append({"type": "text", "text": words})
     event = {"event": live.started.reply["calls_event"], "tool_calls": calls} if calls else None
     return {
         "id": live.turn.turn,

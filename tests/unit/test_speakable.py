@@ -10,8 +10,10 @@ from turns import begin, call, end, say, started
 from api.cursor import START, Place, read_cursor
 from api.live import LiveTurn
 from api.speakable import SentenceWriter, spoken_answer
-from common.events import Entry, Event
+from common.aloud import REST_MS
+from common.events import Entry, Event, TimerFired
 from common.keys import SessionRef, TurnRef
+from common.releases import REST
 from common.sse import SSEParser
 from common.stores import Stores
 
@@ -70,15 +72,16 @@ def test_it_is_gone_on_with_from_any_event() -> None:
 
 
 def test_a_text_that_rests_is_taken_for_whole() -> None:
-    live = live_turn(begin("full"), say("full", 0, "Let me look."))
-    writer = SentenceWriter(live)
-    assert (writer.write(live.releases), writer.rests) == (b"", True)
-    assert b'"Let me look."' in writer.rest()
-    assert not writer.rests
-    going_on = live_turn(begin("full"), say("full", 0, "Let me"))
-    writer = SentenceWriter(going_on)
-    writer.write(going_on.releases)
-    assert not writer.rests
+    text = say("full", 0, "Let me look.")
+    rested = TimerFired(text.turn, REST.number, REST.due, "")
+    live = live_turn(begin("full"), text)
+    assert SentenceWriter(live).write(live.releases) == b""
+    live.take([Entry(f"{1002 + REST_MS}-0", rested)])
+    assert b'"Let me look."' in SentenceWriter(live).write(live.releases)
+    going_on = live_turn(begin("full"), replace(text, text="Let me"))
+    assert going_on.fold.next_due.due != REST.due
+    going_on.take([Entry(f"{1002 + REST_MS}-0", rested)])
+    assert going_on.releases == []
 
 
 def test_in_one_piece() -> None:
