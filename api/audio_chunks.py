@@ -11,7 +11,7 @@ from typing import Any
 
 from api.chunks import ChunkWriter
 from api.live import LiveTurn
-from common.audio import wav_header
+from common.audio import format_of, wav_header
 from common.errors import turn_error
 from common.releases import Ending, Release, Said
 from common.speech import TTL_MS, Frame, Over, Reason
@@ -34,6 +34,7 @@ class SpokenAnswer:
         self._live = live
         self._writer = writer
         self._format = live.started.speech["format"]
+        self._rate = format_of(live.started.speech).rate
         self._told = 0  # characters of the text that were told in transcripts
         self._others: deque[tuple[int, Release]] = deque()  # with the place in the text where they stand
         self._frames: deque[Frame] = deque()
@@ -97,7 +98,7 @@ class SpokenAnswer:
         head = self._tell(frame.end, before=frame.start) if frame.end > self._told else b""
         if not frame.data:
             return head
-        data = wav_header() + frame.data if self._opens_wav() else frame.data
+        data = wav_header(rate=self._rate) + frame.data if self._opens_wav() else frame.data
         self.audio += frame.data
         return head + self._delta({"data": base64.b64encode(data).decode()}, frames=1)
 
@@ -125,7 +126,7 @@ class SpokenAnswer:
 
     def whole(self) -> dict[str, Any]:
         """The answer's audio as one object."""
-        header = wav_header(len(self.audio)) if self._format == "wav" else b""
+        header = wav_header(len(self.audio), self._rate) if self._format == "wav" else b""
         return {
             "id": self.id,
             "data": base64.b64encode(header + self.audio).decode(),

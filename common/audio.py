@@ -1,6 +1,7 @@
 """The forms in which audio goes out, and their bytes' arithmetic. All of one channel."""
 
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 FRAME_MS = 200
@@ -12,15 +13,16 @@ _PCM = 1
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """A form of audio: its `rate` in samples a second, and bytes a sample."""
+    """A form of audio: its `rate` in samples a second, bytes a sample, and how long a frame is."""
 
     rate: int
     width: int
+    frame_ms: int = FRAME_MS
 
     @property
     def frame_bytes(self) -> int:
         """How long a full frame is."""
-        return self.rate * self.width * FRAME_MS // 1000
+        return self.rate * self.frame_ms // 1000 * self.width
 
     def seconds(self, size: int) -> float:
         """How long so many bytes sound."""
@@ -35,9 +37,26 @@ FORMATS = {
 }
 
 
-def wav_header(size: int | None = None) -> bytes:
-    """The header of a WAV file of so many bytes of 24 kHz samples; None: as many as come until its end."""
-    form = FORMATS["wav"]
+AGORAS = Format(16_000, 2, 40)
+"""What Agora's engine takes for `pcm16`.
+
+Source: https://docs.agora.io/en/conversational-ai/develop/custom-llm (audio modality)
+"""
+RATES = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
+"""Those that samples can be had at."""
+
+
+def format_of(speech: Mapping[str, str]) -> Format:
+    """The form that a turn is spoken in, as its start says it."""
+    usual = FORMATS[speech.get("format", "pcm16")]
+    return Format(
+        int(speech.get("rate", usual.rate)), usual.width, int(speech.get("frame_ms", usual.frame_ms))
+    )
+
+
+def wav_header(size: int | None = None, rate: int = FORMATS["wav"].rate) -> bytes:
+    """The header of a WAV file of so many bytes of samples; None: as many as come until its end."""
+    form = Format(rate, FORMATS["wav"].width)
     whole = _UNKNOWN if size is None else size + 36
     data = _UNKNOWN if size is None else size
     facts = (16, _PCM, 1, form.rate, form.rate * form.width, form.width, form.width * 8)

@@ -30,12 +30,14 @@ from api.services import Services
 from api.transcription import holds_audio
 from api.turns import store_is_away
 from api.waiting import while_waiting
+from common.audio import AGORAS, FORMATS, RATES
 from common.errors import BadRequest, TurnFailed
 from common.stores import STORE_ERRORS
 
 router = APIRouter()
 
 T = TypeVar("T")
+_ABOUT_AUDIO = ("modalities", "audio", "sample_rate")
 _AHEAD = 16  # batches that may wait for a slow client
 
 
@@ -46,6 +48,7 @@ class Audio(BaseModel):
 
     voice: str = ""
     format: Literal["pcm16", "wav", "g711_ulaw", "g711_alaw"] | None = None
+    sample_rate: int | None = None
 
 
 class SpokenRequest(BaseModel):
@@ -55,6 +58,7 @@ class SpokenRequest(BaseModel):
 
     modalities: list[str] = Field(["text", "audio"], json_schema_extra={"contains": {"const": "audio"}})
     audio: Audio = Audio()
+    sample_rate: int | None = None
 
 
 class SpokenChatRequest(ChatRequest, SpokenRequest):
@@ -82,7 +86,8 @@ class SpokenChatRequest(ChatRequest, SpokenRequest):
 async def audio_chat_completions(request: Request, who: Chat) -> Response:
     """Chat Completions with a spoken answer: each sentence as a transcript, then as sound."""
     services: Services = request.app.state.services
-    asked = _to_be_spoken(await read_asked(request, who, services))
+    asked = await read_asked(request, who, services)
+    asked = _to_be_spoken(asked, for_agora=asked.agora or not request.url.path.startswith("/v1/"))
     if not holds_audio(asked.body["messages"]):
         live = await services.turns.start(asked)
     elif services.transcriber:
@@ -141,10 +146,10 @@ async def _all(events: bytes) -> AsyncGenerator[bytes, None]:
     yield events
 
 
-def _to_be_spoken(asked: TurnRequest) -> TurnRequest:
+def _to_be_spoken(asked: TurnRequest, *, for_agora: bool) -> TurnRequest:
     """The request with what it says about audio read, and kept from the models. Raises BadRequest."""
     body = dict(asked.body)
-    said = {name: body.pop(name) for name in ("modalities", "audio") if body.get(name) is not None}
+    said = {name: value for name in _ABOUT_AUDIO if (value := body.pop(name, None)) is not None}
     try:
         wanted = SpokenRequest.model_validate(said)
     except ValidationError as error:
@@ -155,7 +160,26 @@ def _to_be_spoken(asked: TurnRequest) -> TurnRequest:
         raise BadRequest("one answer can be spoken at a time", param="n")
     usual = "pcm16" if asked.stream else "wav"
     speech = {"voice": wanted.audio.voice, "format": wanted.audio.format or usual}
-    return replace(asked, body=body, speech=speech)
+    return replace(asked, body=body, speech=speech | _form(wanted, speech["format"], for_agora=for_agora))
+
+
+def _form(wanted: SpokenRequest, name: str, *, for_agora: bool) -> dict[str, str]:
+    """Rate and frames, where they are not the format's usual ones. Raises BadRequest."""
+    usual = FORMATS[name]
+    if for_agora:
+        usual = AGORAS if name == "pcm16" else replace(usual, frame_ms=AGORAS.frame_ms)
+    rate = wanted.audio.sample_rate or wanted.sample_rate or usual.rate
+    can = RATES if usual.width > 1 else (usual.rate,)
+    if rate not in can:
+        raise BadRequest(
+            f"{name} can be had at {', '.join(map(str, can))} samples a second", param="audio.sample_rate"
+        )
+    form = {}
+    if rate != FORMATS[name].rate:
+        form["rate"] = str(rate)
+    if usual.frame_ms != FORMATS[name].frame_ms:
+        form["frame_ms"] = str(usual.frame_ms)
+    return form
 
 
 async def speak(

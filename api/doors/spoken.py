@@ -10,7 +10,7 @@ from api.parameters import SessionPath, TurnPath
 from api.services import Services
 from api.waiting import while_waiting
 from common import keys, queue
-from common.audio import wav_header
+from common.audio import format_of, wav_header
 from common.errors import NotFound, Unavailable
 from common.events import TurnStarted
 from common.keys import JobRef, TurnRef, valid_turn
@@ -30,7 +30,7 @@ _TYPES = {"g711_ulaw": "audio/basic", "g711_alaw": "audio/x-alaw-basic"}
         "chat",
         "Hear a turn",
         gives={
-            200: as_bytes("audio/wav", "24 kHz, 16 bits, one channel")
+            200: as_bytes("audio/wav", "24 kHz unless another rate was asked for, 16 bits, one channel")
             | as_bytes("audio/basic", "G.711 µ-law, 8 kHz")
             | as_bytes("audio/x-alaw-basic", "G.711 A-law, 8 kHz")
         },
@@ -48,7 +48,7 @@ async def turn_audio(request: Request, who: Chat, session: SessionPath, turn: Tu
     except STORE_ERRORS:
         raise Unavailable("the store is away, or nobody speaks; try again", code="speech_failed") from None
     kind = _TYPES.get(started.speech.get("format", ""))
-    content = audio if kind else wav_header(len(audio)) + audio
+    content = audio if kind else wav_header(len(audio), format_of(started.speech).rate) + audio
     return Response(content, media_type=kind or "audio/wav")
 
 

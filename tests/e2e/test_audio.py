@@ -81,6 +81,63 @@ def test_every_format_plays_as_long(stack: Stack, audio_format: str) -> None:
     assert seconds_of(audio_format, heard) == pytest.approx(seconds_of("pcm16", plain), rel=0.05)
 
 
+AGORAS = {"context": {"channel": "sound"}, "turn_id": 1, "timestamp": 1}
+
+
+@pytest.mark.parametrize(
+    ("path", "fields", "rate", "frame_ms"),
+    [
+        ("/audio/chat/completions", {}, 16_000, 40),
+        (PATH, AGORAS, 16_000, 40),
+        ("/audio/chat/completions", {"sample_rate": 24_000}, 24_000, 40),
+        (PATH, {}, 24_000, 200),
+        (PATH, {"audio": {"format": "pcm16", "sample_rate": 16_000}}, 16_000, 200),
+        (PATH, {"audio": {"format": "pcm16", "sample_rate": 44_100}}, 44_100, 200),
+        (PATH, {"sample_rate": 8_000}, 8_000, 200),
+    ],
+)
+def test_the_rate_is_the_one_asked_for_and_agoras_for_agora(
+    stack: Stack, path: str, fields: dict[str, Any], rate: int, frame_ms: int
+) -> None:
+    model = stack.simulator.full(text="We open at nine.")
+    wanted = {"modalities": ["text", "audio"], "useProgressiveResponse": False, **fields}
+    if "turn_id" in fields:
+        wanted["context"] = {"channel": f"sound-{model}"}
+    usual = speak(stack, model, "pcm16")
+    heard = stack.hear(model, path=path, **wanted)
+    pieces = [len(base64.b64decode(part["data"])) for part in sounds(heard) if "data" in part]
+    assert set(pieces[:-1]) == {rate * frame_ms // 1000 * 2}
+    assert sum(pieces) / rate == pytest.approx(len(sound_of(usual)) / 24_000, rel=0.02)
+    assert not {"audio", "modalities", "sample_rate"} & set(stack.simulator.requests(model)[-1])
+
+
+def test_a_wav_file_says_its_own_rate(stack: Stack) -> None:
+    model = stack.simulator.full(text=FULL)
+    body = {"model": model, "messages": [user("Hello")], "audio": {"format": "wav", "sample_rate": 48_000}}
+    answer = stack.client.post(PATH, json=body)
+    session, turn = answer.headers["x-session-id"], answer.headers["x-turn-id"]
+    again = stack.client.get(f"/v1/sessions/{session}/turns/{turn}/audio").content
+    for data in (base64.b64decode(answer.json()["choices"][0]["message"]["audio"]["data"]), again):
+        with wave.open(BytesIO(data)) as file:
+            assert file.getframerate() == 48_000
+            assert 3 < file.getnframes() / 48_000 < 10
+
+
+@pytest.mark.parametrize(
+    "audio",
+    [
+        {"format": "pcm16", "sample_rate": 7_000},
+        {"format": "g711_ulaw", "sample_rate": 16_000},
+        {"format": "wav", "sample_rate": "16k"},
+        {"sample_rate": -1},
+        {"sample_rate": True},
+    ],
+)
+def test_a_rate_that_cant_be_had_is_refused(stack: Stack, audio: dict[str, Any]) -> None:
+    answer = stack.client.post(PATH, json={"messages": [user("Hello")], "audio": audio})
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "audio.sample_rate")
+
+
 def test_a_whole_answer_is_a_file(stack: Stack) -> None:
     model = stack.simulator.full(text=FULL)
     body = {"model": model, "messages": [user("Hello")], "useProgressiveResponse": False}

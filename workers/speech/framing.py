@@ -1,17 +1,23 @@
 """Cuts the sound of a sentence into frames of one length: made again, it has the same frames."""
 
-from common.audio import FORMATS
+from common.audio import FORMATS, Format
 from common.speech import Frame
 from workers.speech.samples import Encoder
 from workers.speech.voice import Sound
 
 
 class Framing:
-    """The frames of one sentence in a format; the first `made` of them are there already, and left out."""
+    """The frames of one sentence in a format; the first `made` of them are there already, and left out.
 
-    def __init__(self, audio_format: str, attempt: int, start: int, end: int, made: int) -> None:
+    `form`: its rate and frames, where they are not the usual ones.
+    """
+
+    def __init__(
+        self, audio_format: str, attempt: int, start: int, end: int, made: int, form: Format | None = None
+    ) -> None:
         self._format = audio_format
-        self._size = FORMATS[audio_format].frame_bytes
+        self._form = form or FORMATS[audio_format]
+        self._size = self._form.frame_bytes
         self._attempt = attempt
         self._place = start, end
         self._made = made
@@ -21,7 +27,7 @@ class Framing:
 
     def add(self, sound: Sound) -> list[Frame]:
         """The frames that this piece fills."""
-        self._encoder = self._encoder or Encoder(self._format, sound.rate)
+        self._encoder = self._encoder or Encoder(self._format, sound.rate, self._form.rate)
         return self._fill(self._encoder.feed(sound.pcm))
 
     def close(self) -> list[Frame]:

@@ -16,11 +16,11 @@ from common.language import language_of
 from common.log import read_turn
 from common.reader import LogReader
 from common.settings import Settings
+from common.speakable import spoken_part
 from common.speech import Began, Over, Reason, Spoken
 from common.stores import STORE_ERRORS, Pipe, Stores, insist
 from workers.running import Held, RunningLanes
 from workers.speech.framing import Framing
-from workers.speech.speakable import speakable
 from workers.speech.speaking import Speaking
 from workers.speech.voice import Utterance, Voice, VoiceError
 
@@ -101,8 +101,10 @@ class SpeechRunner:
     async def _say(self, speaking: Speaking, start: int, end: int) -> None:
         """Put one sentence into sound; of one that was begun before, what is there already is left out."""
         text = speaking.text[start:end]
-        words = Utterance(speakable(text), language_of(text, speaking.language), speaking.voice)
-        framing = Framing(speaking.format, speaking.job.attempt, start, end, speaking.frames_of(start, end))
+        spoken = spoken_part(speaking.text, start, end)
+        words = Utterance(spoken, language_of(text, speaking.language), speaking.voice)
+        made = speaking.frames_of(start, end)
+        framing = Framing(speaking.format, speaking.job.attempt, start, end, made, speaking.form)
         try:
             if words.text:
                 async with aclosing(self._voice.speak(words)) as sounds:

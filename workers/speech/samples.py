@@ -69,10 +69,10 @@ def _filter(rate: int, to_rate: int) -> tuple[Samples, int, int]:
 
 
 class Encoder:
-    """Brings the 16-bit samples of a voice into a format, piece by piece."""
+    """Brings the 16-bit samples of a voice into a format, piece by piece. `to_rate`: if not its usual one."""
 
-    def __init__(self, audio_format: str, rate: int) -> None:
-        to_rate = FORMATS[audio_format].rate
+    def __init__(self, audio_format: str, rate: int, to_rate: int = 0) -> None:
+        to_rate = to_rate or FORMATS[audio_format].rate
         self._resampler = Resampler(rate, to_rate) if rate != to_rate else None
         self._table = {"g711_ulaw": ulaw_table, "g711_alaw": alaw_table}.get(audio_format)
 

@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 
+from common.aloud import REST_MS, is_spoken
+from common.audio import format_of
 from common.cutter import Cutter
 from common.events import Entry, Event, TurnInterrupted, TurnStarted, place
 from common.fold import Fold
@@ -12,7 +14,6 @@ from common.releases import Said
 from common.speech import AGAIN, Speech, Spoken
 from workers.running import Held
 
-_PAUSE_S = 0.05  # where a text stops at what may be a sentence's end, it is taken for one after this
 _LOST_S = 5.0  # what the log doesn't say so long after the turn's deadline, it will not say
 
 
@@ -26,6 +27,7 @@ class Speaking:
         self.job = job
         self.voice = started.speech.get("voice", "")
         self.format = started.speech.get("format", "pcm16")
+        self.form = format_of(started.speech)
         self.language = language_of_messages(started.request["messages"])
         self.last_id = entries[0].id
         self._fold = Fold(started)
@@ -36,7 +38,7 @@ class Speaking:
         for entry in spoken:
             self._speech.take(entry)
         begun = self._speech.sentence
-        self._cutter = Cutter(begun[1] if begun else self._speech.done)
+        self._cutter = Cutter(begun[1] if begun else self._speech.done, whole=is_spoken(started))
         self.take(entries[1:])
 
     @property
@@ -95,7 +97,9 @@ class Speaking:
         self._bell.clear()
         rests = self._cutter.rests
         try:
-            async with asyncio.timeout(_PAUSE_S if rests else self._fold.policy.deadline_ms / 1000 + _LOST_S):
+            async with asyncio.timeout(
+                REST_MS / 1000 if rests else self._fold.policy.deadline_ms / 1000 + _LOST_S
+            ):
                 await self._bell.wait()
         except TimeoutError:
             if rests:
