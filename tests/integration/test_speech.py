@@ -136,7 +136,7 @@ async def test_an_interrupted_turn_falls_silent(valkey: Backend) -> None:
             await until(lambda: heard.audio)
             await live.interrupt("client")
             await done
-        assert heard.events[-1]["choices"][0]["finish_reason"] == "stop"
+        assert heard.events[-1]["choices"][0]["finish_reason"] == "length"
         await until(lambda: over(api.stores, live.turn))
         assert voice.spoken == []
 

@@ -133,7 +133,7 @@ def test_a_call_comes_after_what_was_said_before_it() -> None:
 @pytest.mark.parametrize("reason", ["interrupted", "superseded"])
 def test_a_turn_that_is_stopped_falls_silent(reason: str) -> None:
     ending = Ending(reason, False, None, 30)
-    assert heard(bring(TEXT, SOUND[:2], [ending], SOUND[2:])) == [*WHOLE[:3], "stop"]
+    assert heard(bring(TEXT, SOUND[:2], [ending], SOUND[2:])) == [*WHOLE[:3], "length"]
 
 
 def test_where_the_caller_broke_in_after_the_text_the_rest_is_not_told() -> None:
@@ -151,5 +151,5 @@ def test_the_models_failure_is_told_rather_than_the_voices() -> None:
     error = turn_error("upstream_cut", "it broke off")
     assert heard(bring([replace(END, reason="error", error=error)], [Over(1, "failed")])) == [
         "upstream_cut",
-        "stop",
+        "error",
     ]
