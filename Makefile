@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 PORT ?= 8000
+MINUTES ?= 10
 VENV ?= .venv
 
 BIN := $(VENV)/bin
@@ -12,7 +13,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: up test soak fuzz test-slow lint format bench clean help
+.PHONY: up test soak fuzz fuzz-upstreams test-slow lint format bench clean help
 
 up: $(RUN) ## run everything on this machine, on PORT (8000)
 	@exec $(BIN)/fast-reply up --port $(PORT)
@@ -26,6 +27,9 @@ soak: $(DEV) ## run the long tests that `make test` leaves out
 
 fuzz: $(DEV) ## try the doors against their OpenAPI document, for minutes
 	$(BIN)/python -m pytest -m fuzz -s $(ARGS)
+
+fuzz-upstreams: $(DEV) ## feed providers and fold what model servers might send, for MINUTES (10)
+	MINUTES=$(MINUTES) $(BIN)/python -m pytest -m fuzz_upstreams $(ARGS)
 
 test-slow: $(SLOW) ## run the tests that need Gradio, LiveKit and Pipecat, and install these
 	$(BIN)/python -m pytest -m slow $(ARGS)
@@ -48,7 +52,7 @@ clean: ## remove what make and the tools have made
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # One after the other, also under `make -j`: two pips at once would spoil the environment.
 $(SLOW): $(DEV)

@@ -1,0 +1,195 @@
+"""Whatever a model server sends, its lane ends: in an answer or one kind of error, in none of Python's words.
+
+A few examples run with all tests; `make fuzz-upstreams` goes on for MINUTES.
+"""
+
+import asyncio
+import logging
+import os
+import re
+import resource
+import time
+from collections import Counter
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import orjson
+import pytest
+import virtual_time
+from hypothesis import HealthCheck, given, settings
+from pydantic import SecretStr
+from test_answer_ends import Free, Nowhere
+from test_chunks import Quiet
+from turns import TURN, started
+from upstream_grammar import EVENTS, Answer, answers
+
+from api.chunks import ChunkWriter
+from api.completion import whole_answer
+from common.events import Entry, Event, LaneFinished, LaneStarted, decode, encode
+from common.fold import Fold
+from common.keys import JobRef, SessionRef, TurnRef
+from common.profiles import Upstream
+from common.settings import Settings
+from workers import asking
+from workers.asking import Asker
+from workers.providers.registry import Providers
+from workers.publisher import LaneWriter
+
+NONE: Any = None
+SETTINGS = Settings()
+ADDRESSES = {
+    "openai": "http://m/v1",
+    "anthropic": "anthropic+http://m",
+    "ernie": "ernie+http://m",
+    "yandex": "yandex+http://m/folder",
+}
+PYTHON = re.compile(r"\bNone\b|\bTrue\b|\bFalse\b|\bnan\b|\{'|\['|'\]|'\}|<class|object at 0x|Traceback")
+MOST_PIECES_A_TURN = 3_000  # of the loop
+MOST_S = 20.0
+MOST_GROWTH_KB = 400_000
+
+
+class CountingLoop(virtual_time.VirtualLoop):
+    """A loop in virtual time that counts its turns."""
+
+    turns = 0
+
+    def _run_once(self) -> None:
+        self.turns += 1
+        super()._run_once()
+
+
+class Server(httpx.AsyncBaseTransport):
+    """Sends one answer, to whoever asks."""
+
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if request.url.path.startswith("/oauth"):
+            return httpx.Response(200, json={"access_token": "t", "expires_in": 1000})
+        return httpx.Response(self._answer.status, headers=self._answer.headers, content=self._body())
+
+    async def _body(self) -> AsyncIterator[bytes]:
+        for piece in self._answer.pieces:
+            yield piece
+        if self._answer.breaks:
+            raise OSError("gone")
+
+
+class Watched:
+    """The providers, of which no more is taken in a row than a worker bears."""
+
+    def __init__(self, providers: Providers) -> None:
+        self._providers = providers
+
+    async def stream(self, upstream: Upstream, body: dict[str, Any]) -> AsyncIterator[Any]:
+        loop: Any = asyncio.get_running_loop()
+        turn, in_a_row = loop.turns, 0
+        async for piece in self._providers.stream(upstream, body):
+            in_a_row = in_a_row + 1 if loop.turns == turn else 0
+            turn = loop.turns
+            assert in_a_row < MOST_PIECES_A_TURN
+            yield piece
+
+
+async def ask(dialect: str, answer: Answer) -> tuple[LaneWriter, asking.Answer]:
+    """A lane whose model's server sends this, as a worker asks it."""
+    told = asking.Answer()
+    job = JobRef(TurnRef(SessionRef("default", "s"), TURN), "full", 1)
+    publisher: Any = Nowhere()
+    writer = LaneWriter(publisher, LaneStarted(TURN, "full", 1, "w"), job, 0)
+    writer.state.attempt = 1
+    async with httpx.AsyncClient(transport=Server(answer), trust_env=False) as client:
+        watched: Any = Watched(Providers(client, client, NONE, None))
+        upstream = Upstream(ADDRESSES[dialect], SecretStr("api:secret"), "full")
+        free: Any = Free()
+        asker = Asker(SETTINGS, watched, free, writer, told, lambda: None)
+        await asker.ask([upstream], started(draft=False), "")
+    return writer, told
+
+
+def check(dialect: str, answer: Answer) -> str:
+    """Ask, fold what the lane says, write it for a client; how the lane ended."""
+    begun_s = time.perf_counter()
+    with asyncio.Runner(loop_factory=CountingLoop) as runner:
+        writer, told = runner.run(ask(dialect, answer))
+    error = told.error.as_event() if told.error else None
+    reason: Any = "error" if error else told.reason
+    assert reason in ("error", "stop", "length", "tool_calls", "content_filter")
+    end = LaneFinished(TURN, "full", 1, len(writer.state.text), reason, told.usage, error, 0)
+    lane = [event for event in writer.take_pending() if event != writer.started]
+    written: list[Event] = [writer.started, *lane, end]
+    size = sum(len(b"".join(encode(event).values())) for event in written)
+    assert size <= 200_000 + 60 * answer.size  # a character may be an event
+    releases = fold(written)
+    said = "".join([*(release.text for release in releases if hasattr(release, "text"))])
+    calls = [release.call for release in releases if hasattr(release, "call")]
+    for text in (said, *(call.arguments for call in calls), *(call.name for call in calls)):
+        assert not PYTHON.search(text), text
+        assert not (answer.status == 200 and "\ufffe" in text)
+    assert [release.index for release in releases if hasattr(release, "call")] == list(range(len(calls)))
+    assert time.perf_counter() - begun_s < MOST_S
+    return str(error["code"]) if error else str(reason)
+
+
+def fold(events: list[Event]) -> list[Any]:
+    """What is let out of these, read from the log; told to a client in both forms."""
+    read = [decode(b"%d-0" % number, to_wire(event)) for number, event in enumerate(events, 1001)]
+    entries = [entry for entry in read if entry]
+    assert [entry.event for entry in entries] == events
+    folded = Fold(started(draft=False))
+    releases = [release for entry in entries for release in folded.feed(entry.event, 0)]
+    assert folded.ending
+    live = Quiet(NONE, TurnRef(SessionRef("default", "s"), TURN), started(draft=False), 2000)
+    live.begin(Entry("1000-0", started(draft=False)))
+    live.take(entries)
+    orjson.dumps(whole_answer(live))
+    ChunkWriter(live).write(live.releases)
+    return releases
+
+
+def to_wire(event: Event) -> dict[bytes, bytes]:
+    return {name.encode(): body for name, body in encode(event).items()}
+
+
+@pytest.fixture
+def no_bug(caplog: pytest.LogCaptureFixture) -> Any:
+    """A provider that stumbles is an error of its server's for its caller, and a bug for us."""
+    caplog.set_level(logging.ERROR)
+    yield
+    assert "a provider broke" not in caplog.text
+
+
+@pytest.mark.parametrize("dialect", EVENTS)
+def test_whatever_a_server_sends_its_lane_ends(dialect: str, no_bug: None) -> None:
+    @settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(answers(dialect))
+    def try_(answer: Answer) -> None:
+        check(dialect, answer)
+
+    try_()
+
+
+@pytest.mark.fuzz_upstreams
+@pytest.mark.timeout(0)
+def test_whatever_servers_send_for_minutes(no_bug: None, capsys: pytest.CaptureFixture[str]) -> None:
+    over_s = time.monotonic() + 60 * float(os.environ.get("MINUTES", "10"))
+    ended: dict[str, Counter[str]] = {dialect: Counter() for dialect in EVENTS}
+    before_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    while time.monotonic() < over_s:
+        for dialect in EVENTS:
+
+            @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+            @given(answers(dialect))
+            def try_(answer: Answer, dialect: str = dialect) -> None:
+                ended[dialect][check(dialect, answer)] += 1
+
+            try_()
+    grown_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kb
+    with capsys.disabled():
+        for dialect, how in ended.items():
+            print(f"\n{dialect}: {sum(how.values())} answers, {dict(how.most_common())}", end="")
+        print(f"\nthe process grew by {grown_kb // 1024} MB")
+    assert grown_kb < MOST_GROWTH_KB
