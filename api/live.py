@@ -13,7 +13,7 @@ from common.errors import turn_error
 from common.events import Entry, TimerFired, TurnEnded, TurnStarted, place
 from common.fold import Fold
 from common.keys import TurnRef
-from common.releases import Due, Release, Said
+from common.releases import DEADLINE, Due, Release, Said
 from common.stores import STORE_ERRORS, Stores
 
 logger = logging.getLogger(__name__)
@@ -165,8 +165,9 @@ class LiveTurn:
         self._watch_clock()
 
     async def _end(self) -> None:
-        await driver.end_turn(self._stores, self.turn, self.started, self.fold)
-        self._close()
+        if not self.closed.is_set():  # else it stands in the log, though the reply to it was lost
+            await driver.end_turn(self._stores, self.turn, self.started, self.fold)
+            self._close()
 
     def _close(self) -> None:
         if self._timer:
@@ -190,7 +191,8 @@ class LiveTurn:
                 await asyncio.sleep(_RETRY_S)
 
     def _watch_clock(self) -> None:
-        due = self.fold.next_due
+        waits = {due: self._wait_ms(due) for due in self.fold.dues()}
+        due = min(waits, key=lambda due: (waits[due], due.number), default=None)
         if due == self._due:
             return
         self._due = due
@@ -199,11 +201,20 @@ class LiveTurn:
         if due is None:
             return
         loop = asyncio.get_running_loop()
-        elapsed_ms = self._stores.log_clock.now_ms() - self._start_ms
-        self._timer = loop.call_later(
-            max(0.0, (due.at_ms - elapsed_ms) / 1000),
-            lambda: self._fire(due),
-        )
+        self._timer = loop.call_later(max(0.0, waits[due] / 1000), lambda: self._fire(due))
+
+    def _wait_ms(self, due: Due) -> int:
+        """How long it is until then, by the log's clock; the deadline's, however that is set."""
+        clock = self._stores.log_clock
+        if due.due == DEADLINE.due:
+            return due.at_ms - clock.since(self._start_ms)
+        return due.at_ms - (clock.now_ms() - self._start_ms)
+
+    def look_at_clock(self) -> None:
+        """The log's clock was stepped: set the timer anew."""
+        self._due = None
+        if not self.closed.is_set():
+            self._watch_clock()
 
     def _fire(self, due: Due) -> None:
         self._act(lambda: driver.fire_timer(self._stores, self.turn, self.started, due))

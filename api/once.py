@@ -20,6 +20,7 @@ _MAX_KEY_CHARS = 256
 _CHANGES_ON_RETRY = ("context", "timestamp", "stream", "stream_options")
 _RETRIES_END_S = 600
 _ASKED_CHARS = 24
+_CHANGED = "Watched variable changed."
 _EXPLICIT = "Idempotency-Key:"
 
 
@@ -113,7 +114,7 @@ class Claim:
     async def run(self, redis: TimedRedis, build: Build) -> list[Any]:
         """Write the key together with what `build` queues; the replies to the latter.
 
-        Raises AlreadyStarted where another was first, STORE_ERRORS.
+        Raises AlreadyStarted where another was first, MayHaveStarted where the reply was lost, STORE_ERRORS.
         """
         async with asyncio.timeout(redis.timeout_s), redis.pipeline(transaction=True) as pipe:
             await pipe.watch(self.key)
@@ -124,10 +125,15 @@ class Claim:
             pipe.set(self.key, orjson.dumps(self.held), ex=self.keep_s)
             try:
                 replies = await pipe.execute()
-            except WatchError:
-                raise AlreadyStarted from None
+            except WatchError as error:
+                # redis-py says the same of a connection that broke, and then it may all have been written.
+                raise (AlreadyStarted if str(error) == _CHANGED else MayHaveStarted) from None
             return replies[:-1]
 
 
 class AlreadyStarted(Exception):
     """The same request has started its turn in the meantime."""
+
+
+class MayHaveStarted(AlreadyStarted):
+    """It may have been this very start: what it has written must stay."""

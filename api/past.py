@@ -10,7 +10,8 @@ from api.history import History, read_history
 from api.once import Claim, Held, Once
 from api.requests import TurnRequest
 from common import driver, keys
-from common.events import Entry, TurnEnded, TurnStarted
+from common.events import Entry, TurnEnded, TurnInterrupted, TurnStarted
+from common.fold import Fold
 from common.fold_version import UnknownFold
 from common.keys import SessionRef, TurnRef
 from common.log import decode_entries, read_after
@@ -64,12 +65,39 @@ class Past:
                 known = await self._sessions.find(turn.session)
             if before := _valid(held, known):
                 before.check(request.once)
-                return Recalled(started, earlier=TurnRef(turn.session, before.turn))
+                earlier = TurnRef(turn.session, before.turn)
+                unheard = await self._unheard(earlier)
+                if unheard is None:
+                    return Recalled(started, earlier=earlier)
+                return Recalled(_as_before(started, unheard), self._claim(turn, request.once, held))
             claim = self._claim(turn, request.once, held)
         if remembers and known:
             last = await self._last_turn(turn.session, known, tail, memory)
             started = _with_history(started, last, memory.max_messages)
         return Recalled(started, claim)
+
+    async def _unheard(self, turn: TurnRef) -> TurnStarted | None:
+        """The start of a turn that was stopped before its first word, as nobody was there; None of another.
+
+        Where the reply to a start was lost, its client has heard of no turn at all.
+        """
+        entries = await self._sessions.turn(turn)
+        if not entries or not isinstance(started := entries[0].event, TurnStarted):
+            return None
+        stops = (
+            e.event for e in entries if isinstance(e.event, TurnInterrupted) and e.event.turn == turn.turn
+        )
+        first = next(stops, None)
+        if first is None or first.by not in ("sweep", "disconnect"):
+            return None
+        try:
+            fold = Fold(started)
+            for entry in entries[1:]:
+                fold.feed(entry.event, entry.ms - entries[0].ms)
+        except UnknownFold:
+            return None
+        ended = fold.ending is not None and fold.ending.reason == "interrupted"
+        return started if ended and not fold.released else None
 
     def _claim(self, turn: TurnRef, once: Once, seen: bytes | None) -> Claim:
         held = Held(turn.turn, once.fingerprint, self._stores.log_clock.now_ms())
@@ -148,6 +176,12 @@ def _remembers(memory: Memory, request: TurnRequest) -> bool:
     if memory.mode != "auto":
         return memory.mode == "on"
     return not any(message["role"] == "assistant" for message in request.body["messages"])
+
+
+def _as_before(started: TurnStarted, unheard: TurnStarted) -> TurnStarted:
+    """The start with the messages of the same request's earlier one: what that remembered, and its own."""
+    request = {**started.request, "messages": unheard.request["messages"]}
+    return replace(started, request=request, remembered=unheard.remembered, record=unheard.record)
 
 
 def _valid(held: bytes | None, known: Known | None) -> Held | None:

@@ -9,7 +9,7 @@ import orjson
 
 from api.doorkeeper import not_valid
 from api.drafting import SHED, form_forbids, prose_breaks, why_no_draft
-from api.once import AlreadyStarted, Claim
+from api.once import AlreadyStarted, Claim, MayHaveStarted
 from api.overrides import hold, hold_policy, layers, pick, system_mode
 from api.pressure import Pressure
 from api.requests import Knowledge, TurnRequest, merge_policy
@@ -168,6 +168,8 @@ class TurnStarter:
         await stores.on_queue.run(lease)
         try:
             entry_id, _ = await self._on_log(lambda pipe: self._log(pipe, turn, started), claim)
+        except MayHaveStarted:
+            raise
         except AlreadyStarted:
             await stores.on_queue.run(lambda pipe: queue.drop_turn(pipe, turn))
             raise

@@ -8,7 +8,7 @@ from contextlib import suppress
 from api.admission import Admissions
 from api.followers import Followers
 from api.live import LiveTurn
-from api.once import AlreadyStarted
+from api.once import AlreadyStarted, MayHaveStarted
 from api.past import Past, Recalled
 from api.requests import TurnRequest
 from api.start import TurnStarter
@@ -51,6 +51,7 @@ class Turns:
         self._admissions = admissions
         self._followers = Followers(stores, settings.turn_lease_ms)
         self._live: dict[str, LiveTurn] = {}
+        self._steps = stores.log_clock.steps
         self._opening: dict[str, asyncio.Task[LiveTurn]] = {}
         self._minded: set[asyncio.Task[None]] = set()
 
@@ -84,6 +85,8 @@ class Turns:
         headers = await self._admissions.admit(turn, started)
         try:
             live = await self._write(turn, recalled, request)
+        except MayHaveStarted:
+            raise  # who starts it again finds it
         except (AlreadyStarted, FastReplyError):  # it is not in the log
             await self._admissions.take_back(turn)
             raise
@@ -171,7 +174,8 @@ class Turns:
             self._keep(live, entries[-1])
             self._mind(self._stop_unfollowed(live, self._settings.resume_grace_s))
         elif live.fold.ending is None:
-            raise UnknownFold("the turn has ended otherwise than this version folds it")
+            message = "the log has lost a part of the turn"  # and who wrote it could not put it back
+            raise Gone(message, code="turn_incomplete", param="turn")
         return live
 
     async def _why_missing(self, turn: TurnRef) -> FastReplyError:
@@ -239,6 +243,10 @@ class Turns:
             task.cancel()
 
     async def _renew(self) -> None:
+        if self._stores.log_clock.steps != self._steps:
+            self._steps = self._stores.log_clock.steps
+            for live in self._live.values():
+                live.look_at_clock()
         held = [live for live in self._live.values() if not live.closed.is_set()]
 
         def build(pipe: Pipe) -> None:

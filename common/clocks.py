@@ -19,6 +19,7 @@ class ServerClock:
     def __init__(self, steady: Steady = time.monotonic) -> None:
         self._steady = steady
         self._offset_ms: float | None = None
+        self._noticed = 0
         self._bounds = (0.0, 0.0)  # between which the offset is
         self._steps: list[tuple[float, float]] = []  # when, on the clock before it, and by how much, ms
 
@@ -28,8 +29,8 @@ class ServerClock:
 
     @property
     def steps(self) -> int:
-        """How many steps were noticed, as far as they are still known."""
-        return len(self._steps)
+        """How many steps were noticed."""
+        return self._noticed
 
     def ask(self) -> float:
         """When TIME is asked for, for `take`."""
@@ -55,6 +56,7 @@ class ServerClock:
         self._offset_ms = min(max(known, self._bounds[0]), self._bounds[1])
         if gap_ms < _STEP_MS:
             return False
+        self._noticed += 1
         self._steps = [*self._steps, (now_ms + known, self._offset_ms - known)][-_KNOWN_STEPS:]
         return True
 

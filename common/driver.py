@@ -1,6 +1,7 @@
 """The driver's acts: what a fold asks for, done on the stores. Each may be done twice, by anyone."""
 
 import random
+from contextlib import suppress
 
 from common import keys, queue
 from common.events import Entry, TimerFired, TurnEnded, TurnInterrupted, TurnStarted
@@ -11,7 +12,7 @@ from common.keys import JobRef, SessionRef, TurnRef
 from common.lane_state import LaneState
 from common.log import append, decode_entries, read_turn
 from common.releases import FILLER, Due, Said
-from common.stores import Build, Pipe, Stores
+from common.stores import STORE_ERRORS, Pipe, Stores, insist
 
 _PAGE = 500
 _LOOK_BACK = 20  # pages of a session's log in which the last filler is looked for
@@ -111,11 +112,18 @@ async def end_turn(stores: Stores, turn: TurnRef, started: TurnStarted, fold: Fo
         degraded=ending.degraded,
         error=ending.error,
     )
-    await _write(
-        stores,
-        lambda pipe: append(pipe, turn.session, ended),
-        lambda pipe: let_go(pipe, turn, started.tell, stores.queue_clock.now_ms()),
-    )
+
+    def release(pipe: Pipe) -> None:
+        let_go(pipe, turn, started.tell, stores.queue_clock.now_ms())
+
+    def write(pipe: Pipe) -> None:
+        append(pipe, turn.session, ended)
+        if stores.shared:
+            release(pipe)
+
+    await stores.on_log.run(write)
+    if not stores.shared:  # once it stands in the log it is not written again, however long the queue is away
+        await insist(lambda: stores.on_queue.run(release))
 
 
 def let_go(pipe: Pipe, turn: TurnRef, tell: bool, now_ms: int) -> None:
@@ -126,17 +134,18 @@ def let_go(pipe: Pipe, turn: TurnRef, tell: bool, now_ms: int) -> None:
 
 
 async def _append_and_wake(stores: Stores, turn: TurnRef, event: TimerFired | TurnInterrupted) -> bool:
-    channel = keys.wake(turn.session)
-    return await _write(
-        stores, lambda pipe: append(pipe, turn.session, event), lambda pipe: pipe.publish(channel, b"")
-    )
+    """In one round trip where log and queue share a server. Whether there is a log."""
 
+    def wake(pipe: Pipe) -> None:
+        pipe.publish(keys.wake(turn.session), b"")
 
-async def _write(stores: Stores, to_log: Build, to_queue: Build) -> bool:
-    """First the log, then the queue: in one round trip where they share a server. Whether there is a log."""
-    if stores.shared:
-        replies = await stores.on_log.run(lambda pipe: (to_log(pipe), to_queue(pipe)))
-    else:
-        replies = await stores.on_log.run(to_log)
-        await stores.on_queue.run(to_queue)
+    def write(pipe: Pipe) -> None:
+        append(pipe, turn.session, event)
+        if stores.shared:
+            wake(pipe)
+
+    replies = await stores.on_log.run(write)
+    if not stores.shared:
+        with suppress(*STORE_ERRORS):  # readers look again by themselves
+            await stores.on_queue.run(wake)
     return replies[0] is not None

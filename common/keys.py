@@ -144,6 +144,11 @@ def document_changes(collection: CollectionRef) -> str:
     return f"fr:knowledge:{{{collection}}}:changes"
 
 
+# On both servers.
+
+PROBE = "fr:probe"
+"""String: empty, written to see whether the server can be written to. Expires after a second."""
+
 # On the queue server.
 
 COLLECTIONS = "fr:knowledge"

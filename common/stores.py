@@ -10,11 +10,12 @@ from typing import Any, TypeVar
 
 import orjson
 from arq.connections import ArqRedis
-from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio import BlockingConnectionPool, ConnectionPool, Redis
 from redis.asyncio.client import Pipeline
 from redis.asyncio.connection import AbstractConnection
-from redis.exceptions import RedisError
+from redis.exceptions import BusyLoadingError, ReadOnlyError, RedisError
 
+from common import keys
 from common.clocks import ServerClock
 from common.settings import Settings
 from common.tenants.signed import RecordSigner, record_signer
@@ -28,6 +29,8 @@ STORE_ERRORS = (RedisError, OSError, TimeoutError)
 
 _BATCH = 200
 _SYNC_S = 1.0
+_PROBE_MS = 1_000
+_DEMOTED = ("READONLY", "LOADING", "MASTERDOWN", "CLUSTERDOWN")
 _INSIST_S, _INSIST_MOST_S = 0.05, 0.4
 _KEEPALIVE = {
     getattr(socket, name): value
@@ -140,11 +143,10 @@ class Stores:
         servers = [(self.queue, self.queue_clock)]
         return servers if self.shared else [*servers, (self.log, self.log_clock)]
 
-    async def ping(self) -> None:
-        """Raises STORE_ERRORS where a server is away."""
-        await self.queue.ping()
-        if not self.shared:
-            await self.log.ping()
+    async def try_to_write(self) -> None:
+        """Raises STORE_ERRORS where a server is away, or takes nothing: a replica, or one that is full."""
+        for redis, _ in self._servers():
+            await redis.set(keys.PROBE, b"", px=_PROBE_MS)
 
 
 async def _sync(redis: "TimedRedis", clock: ServerClock) -> bool:
@@ -182,6 +184,16 @@ def encode_job(value: Any) -> bytes:
     return orjson.dumps(value, default=repr)
 
 
+async def _leave_demoted(pool: ConnectionPool, error: RedisError) -> None:
+    """Where a server says that it is no master any more, or not yet, its connections are made anew.
+
+    They may lead to another one then. One that can't write for want of memory, disk or replicas stays ours.
+    """
+    if str(error).startswith(_DEMOTED) or isinstance(error, ReadOnlyError | BusyLoadingError):
+        logger.warning("the store is no master", extra={"error": type(error).__name__})
+        await pool.disconnect(inuse_connections=False)
+
+
 class TimedRedis(ArqRedis):
     """A client whose every command or pipeline ends within a time. Listening to a channel doesn't.
 
@@ -194,7 +206,11 @@ class TimedRedis(ArqRedis):
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
         async with asyncio.timeout(self.timeout_s):
-            return await super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
+            try:
+                return await super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
+            except RedisError as error:
+                await _leave_demoted(self.connection_pool, error)
+                raise
 
     def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> "TimedPipeline":
         pipe = TimedPipeline(self.connection_pool, self.response_callbacks, transaction, shard_hint)
@@ -209,7 +225,15 @@ class TimedPipeline(Pipeline):
 
     async def execute(self, raise_on_error: bool = True) -> list[Any]:
         async with asyncio.timeout(self.timeout_s):
-            return await super().execute(raise_on_error)
+            try:
+                replies: list[Any] = await super().execute(raise_on_error)
+            except RedisError as error:
+                await _leave_demoted(self.connection_pool, error)
+                raise
+            for reply in replies:
+                if isinstance(reply, RedisError):
+                    await _leave_demoted(self.connection_pool, reply)
+            return replies
 
     async def immediate_execute_command(self, *args: Any, **options: Any) -> Any:
         async with asyncio.timeout(self.timeout_s):

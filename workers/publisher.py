@@ -6,12 +6,26 @@ entry a lane. At low load that is a token an entry, under load it is many, with 
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import replace
+from time import monotonic
 from typing import Any
 
+from redis.exceptions import NoPermissionError
+
 from common import keys
-from common.events import Delta, Event, Extra, LaneFinished, LaneStarted, ToolPart
+from common.events import (
+    Delta,
+    Entry,
+    Event,
+    Extra,
+    LaneFinished,
+    LaneStarted,
+    ToolPart,
+    TurnEnded,
+    TurnStarted,
+)
 from common.keys import JobRef
 from common.lane_state import LaneState, with_more
 from common.log import append, read_turn
@@ -20,6 +34,8 @@ from common.stores import STORE_ERRORS, Stores
 logger = logging.getLogger(__name__)
 
 _RETRY_S = 0.2
+_LOOK_S = 1.0
+_KEEP_S, _KEEP = 20.0, 1_000  # attempts that are over are kept for so long, and so many
 
 
 class LaneWriter:
@@ -90,6 +106,11 @@ class LaneWriter:
         await asyncio.wait((self._committed, gone), return_when=asyncio.FIRST_COMPLETED)
         gone.cancel()
 
+    @property
+    def whole(self) -> bool:
+        """Whether all that was said stood in the log once."""
+        return not self.gone.is_set() and self._committed is not None and self._committed.done()
+
     def take_pending(self) -> list[Event]:
         """What is to be committed next."""
         events, self.pending = self.pending, []
@@ -118,6 +139,12 @@ class LaneWriter:
         self._publisher.wake(self)
 
 
+def _keeps_words(entries: list[Entry], turn: str) -> bool:
+    """Whether the turn's words stay in its log: of one that is rewritten nothing may come back."""
+    kept = (e.event for e in entries if isinstance(e.event, TurnStarted | TurnEnded) and e.event.turn == turn)
+    return all(event.record == "full" for event in kept)
+
+
 def _stands(part: ToolPart | Extra, known: LaneState) -> bool:
     """Whether a log that says `known` has this part."""
     if isinstance(part, Extra):
@@ -140,7 +167,12 @@ class Publisher:
         self._waiting: dict[LaneWriter, None] = {}
         self._open: set[LaneWriter] = set()
         self._bell = asyncio.Event()
-        self._checked = 0  # up to which connection the log was checked for losses
+        self._checked = (
+            0,
+            "",
+        )  # with which connection, and which server's data, the log was checked for losses
+        self._lineage = ""  # of the server's data: another after each promotion
+        self._closed: deque[tuple[float, LaneWriter]] = deque()  # and when
         self._to_wake: set[str] = set()
         self._hinting: asyncio.Task[None] | None = None
 
@@ -159,9 +191,17 @@ class Publisher:
         return writer
 
     def close(self, writer: LaneWriter) -> None:
-        """The attempt is over; what it kept is let go."""
+        """The attempt is over; what it kept is let go a little later, should the server lose it."""
+        if writer in self._open and writer.ended and writer.whole:
+            self._closed.append((monotonic(), writer))
+        self._forget_old()
         self._open.discard(writer)
         self._waiting.pop(writer, None)
+
+    def _forget_old(self) -> None:
+        old_s = monotonic() - _KEEP_S
+        while self._closed and (self._closed[0][0] < old_s or len(self._closed) > _KEEP):
+            self._closed.popleft()
 
     def wake(self, writer: LaneWriter) -> None:
         """This writer has something to commit."""
@@ -170,10 +210,38 @@ class Publisher:
 
     def ms_since(self, start_ms: int) -> int:
         """Milliseconds since a turn's start, on the log server's clock."""
-        return max(0, self._stores.log_clock.now_ms() - start_ms)
+        return self._stores.log_clock.since(start_ms)
 
     async def run(self) -> None:
         """Commit until cancelled; a store that is away delays and loses nothing."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._commit_on())
+            tasks.create_task(self._watch_lineage())
+
+    async def _watch_lineage(self) -> None:
+        """Look now and then whether another server's data has taken the place of what we wrote to.
+
+        A replica that is promoted may lack the last of it, and a connection that is kept doesn't show it.
+        """
+        while True:
+            await asyncio.sleep(_LOOK_S)
+            self._forget_old()
+            if not (self._open or self._closed):
+                continue
+            try:
+                lineage = str((await self._stores.writing.info("replication")).get("master_replid", ""))
+            except NoPermissionError:
+                return  # then a new connection alone tells
+            except STORE_ERRORS:
+                continue
+            if self._lineage and lineage != self._lineage:
+                logger.warning("the log's server was replaced")
+                self._bell.set()
+            elif not self._lineage:
+                self._checked = (self._checked[0], lineage)
+            self._lineage = lineage
+
+    async def _commit_on(self) -> None:
         while True:
             await self._bell.wait()
             self._bell.clear()
@@ -198,14 +266,15 @@ class Publisher:
     async def _commit(self, batch: list[Written]) -> None:
         """Append a batch and wake its readers, in one round trip where log and queue share a server."""
         await self._append(batch)
-        while self._checked != (connects := self._stores.writing.connects):
-            if self._checked:
-                # A new connection: whatever its server lost before (a restart, a failover) is put back.
-                lost = [(writer, await self._find_missing(writer)) for writer in tuple(self._open)]
+        while self._checked != (now := (self._stores.writing.connects, self._lineage)):
+            if self._checked[0]:
+                # Another connection, or server: whatever was lost before (a restart, a failover) is put back.
+                writers = (*self._open, *(writer for _, writer in self._closed))
+                lost = [(writer, await self._find_missing(writer)) for writer in writers]
                 lost = [(writer, events) for writer, events in lost if events]
                 await self._append(lost)
                 batch = [*batch, *lost]
-            self._checked = connects
+            self._checked = now
         for writer, _ in batch:
             writer.committed()
         if not self._stores.shared:
@@ -240,6 +309,8 @@ class Publisher:
         begun_elsewhere = known.attempt == writer.job.attempt and known.worker != writer.started.worker
         if not entries or known.attempt > writer.job.attempt or begun_elsewhere:
             writer.gone.set()
+            return []
+        if writer not in self._open and not _keeps_words(entries, turn.turn):
             return []
         if known.over:  # all of it stands, though its reply may have been lost
             writer.take_pending()

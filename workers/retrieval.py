@@ -108,7 +108,7 @@ class Retrieval:
         except SearchFailed as failure:
             error = failure.code
             logger.warning("a search failed", extra={"turn": turn.turn, "code": error})
-        since_ms = max(0, self.stores.log_clock.now_ms() - start_ms)
+        since_ms = self.stores.log_clock.since(start_ms)
         found = [as_json(_bounded(passage)) for passage in passages]
         retrieved = Retrieved(turn.turn, wanted["collection"], found, error, since_ms)
         try:

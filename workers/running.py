@@ -96,6 +96,7 @@ class RunningLanes:
                 await self._renew()
             except STORE_ERRORS as error:
                 logger.warning("could not renew the lanes' leases", extra={"error": type(error).__name__})
+                self.upstreams.contact.lost()
                 wait_s = min(wait_s, _RETRY_S)
             await asyncio.sleep(wait_s)
 
@@ -125,7 +126,9 @@ class RunningLanes:
         self.upstreams.renew(pipe)
         fair_queue.renew(pipe, self.lane, (h.job for h in held), deadline_ms)
         replies = await pipe.execute()
-        clock.take(replies[0], asked_ms)
+        if clock.take(replies[0], asked_ms):
+            self.upstreams.contact.lost()
+        self.upstreams.contact.made()
         if not held:
             return
         for lane, score, *marks in zip(held, *replies[first + 1 : asked], strict=True):

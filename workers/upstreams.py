@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from common import keys
+from common.clocks import Contact
 from common.keys import JobRef
 from common.profiles import Upstream
 from common.settings import Settings
@@ -21,6 +22,8 @@ from workers.providers.base import UpstreamError
 logger = logging.getLogger(__name__)
 
 _LOOK_S = 0.05  # so often somebody who waits for a free stream asks for one
+_KEPT_MS = 86_400_000
+_LONGEST_S = 900.0  # that an upstream is left alone
 _FORGET_MS = 3_600_000  # a broken upstream that nobody has tried for so long
 
 
@@ -35,6 +38,7 @@ class Upstreams:
         self._failed: set[str] = set()  # those that have failed here since they last spoke
         self._held: set[tuple[str, str]] = set()  # upstream and job of each stream that counts
         self._tasks: set[asyncio.Task[None]] = set()
+        self.contact = Contact(gap_s=settings.lane_lease_s)
 
     # As a part of others' round trips.
 
@@ -53,6 +57,11 @@ class Upstreams:
         deadline_ms = self._stores.queue_clock.now_ms() + self._settings.lane_lease_ms
         for name, job in self._held:
             pipe.zadd(keys.upstream_streams(name), {job: deadline_ms}, xx=True)
+
+    def _in_touch(self) -> bool:
+        """Whether, since the store was away, all that live had the time to renew their streams."""
+        lease_s = self._settings.lane_lease_s + self._settings.redis_timeout_s
+        return not self.contact.breaks or self.contact.for_s > lease_s
 
     # Around one stream.
 
@@ -99,7 +108,7 @@ class Upstreams:
         trial = tried = False
         try:
             while True:
-                if self._broken.get(name, 0) > self._stores.queue_clock.now_ms():
+                if self._left_s(self._broken.get(name, 0)):
                     raise _broken()
                 if not (pause_s := self._busy_s(name)):
                     if name in self._broken and not trial:
@@ -118,7 +127,12 @@ class Upstreams:
 
     def _busy_s(self, name: str) -> float:
         """How long it is still to be left alone."""
-        return max(self._busy.get(name, 0) - self._stores.queue_clock.now_ms(), 0) / 1000
+        return self._left_s(self._busy.get(name, 0))
+
+    def _left_s(self, until_ms: float) -> float:
+        """How long it is until then; a time too far off is from before the store's clock was set back."""
+        left_s = (until_ms - self._stores.queue_clock.now_ms()) / 1000
+        return left_s if 0 < left_s < _LONGEST_S else 0.0
 
     async def _try(self, name: str, job: JobRef) -> bool:
         """Take on the trial of a broken upstream; raises UpstreamError where somebody else has.
@@ -154,9 +168,10 @@ class Upstreams:
         deadline_ms = now_ms + self._settings.lane_lease_ms
 
         def take(pipe: Pipe) -> None:
-            pipe.zremrangebyscore(key, "-inf", now_ms)  # those of dead workers
+            # Those of dead workers count no more; of one that was out of touch they count again, renewed.
+            pipe.zremrangebyscore(key, "-inf", now_ms - _KEPT_MS)
             pipe.zadd(key, {member: deadline_ms})
-            pipe.zcard(key)
+            pipe.zcount(key, now_ms if self._in_touch() else "-inf", "+inf")
 
         streams = (await self._stores.on_queue.run(take))[-1]
         if streams > limit:

@@ -37,11 +37,11 @@ async def healthz(who: Anybody) -> dict[str, str]:
     ),
 )
 async def readyz(request: Request, who: Anybody) -> Response:
-    """The stores answer; which workers have beaten lately. 503 where a store is away."""
+    """The stores can be written to; which workers have beaten lately. 503 where a store is away."""
     services: Services = request.app.state.services
     try:
         async with asyncio.timeout(services.settings.redis_timeout_s):
-            await services.stores.ping()
+            await services.stores.try_to_write()
             workers = await queue.count_workers(services.stores)
     except STORE_ERRORS:
         return JSONResponse({"status": "store unavailable", "workers": {}}, 503, {"Retry-After": "1"})

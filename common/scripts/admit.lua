@@ -48,6 +48,7 @@ end
 local starts = 0
 if most.turns > 0 then
   redis.call('ZREMRANGEBYSCORE', starts_key, '-inf', now_ms - MINUTE)
+  redis.call('ZREMRANGEBYSCORE', starts_key, now_ms + MINUTE, '+inf')  -- from before the clock was set back
   starts = redis.call('ZCARD', starts_key)
   if starts >= most.turns then
     local leaving = starts - most.turns

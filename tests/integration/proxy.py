@@ -20,13 +20,17 @@ class Proxy:
         self.refused = 0
         self._upstream_port = upstream_port
         self._swallow: bytes | None = None
+        self._and_go = False
         self._speaking = asyncio.Event()
         self._speaking.set()
         self._pairs: set[tuple[asyncio.StreamWriter, asyncio.StreamWriter]] = set()
 
-    def lose_reply_to(self, part: bytes) -> None:
-        """Cut the connection after the next request that holds this, when the server has answered it."""
-        self._swallow = part
+    def lose_reply_to(self, part: bytes, *, and_go: bool = False) -> None:
+        """Cut the connection after the next request that holds this, when the server has answered it.
+
+        `and_go`: and all others with it, until `mend`.
+        """
+        self._swallow, self._and_go = part, and_go
 
     def silence(self) -> None:
         """Let no reply through until `speak`."""
@@ -40,6 +44,10 @@ class Proxy:
         self.refusing = True
         for pair in tuple(self._pairs):
             _close(pair)
+
+    def lead_to(self, port: int) -> None:
+        """Let new connections lead elsewhere; those that are there stay."""
+        self._upstream_port = port
 
     def mend(self) -> None:
         """Let connections through again."""
@@ -85,6 +93,8 @@ class Proxy:
             while data := await reader.read(1 << 20):
                 if doomed.is_set():
                     self.lost += 1
+                    if self._and_go:
+                        self.cut()
                     return
                 await self._speaking.wait()
                 writer.write(data)

@@ -12,6 +12,7 @@ import orjson
 import pytest
 from following import hear, over
 from parts import ask, open_api, open_worker
+from proxy import log_behind_proxy
 from reading_turns import heard, lapse, lease_of, left_behind
 from redis.asyncio.client import Pipeline
 from scripted import Scripted, answer, words
@@ -31,6 +32,7 @@ from common.stores import Stores, open_stores
 WHOLE = "We open at nine. Every day."
 HERE = Path(__file__).parent
 HELD = asyncio.Event
+SESSION = SessionRef("default", "s1")
 
 
 def once(text: str = "When?", *, session: str | None = "s1", key: str = "k1", **policy: Any) -> TurnRequest:
@@ -267,3 +269,44 @@ async def test_on_two_servers_a_retry_goes_on_where_its_starter_died(
     two_servers: Backend, round_trips: int
 ) -> None:
     await retry_after_death(two_servers, round_trips, started_by=6)
+
+
+@pytest.mark.parametrize("memory", [False, True])
+@in_loop
+async def test_the_retry_of_a_start_that_nobody_heard_of_starts_anew(real: Backend, memory: bool) -> None:
+    """The reply to it was lost, and nobody came again before the sweep stopped it."""
+    model = Scripted(full=[answer(WHOLE)])
+    async with log_behind_proxy(real) as (proxy, settings), open_api(settings) as api:
+        asked = replace(once(), memory=memory)
+        proxy.lose_reply_to(b"turn.started", and_go=True)
+        with pytest.raises(Unavailable):
+            await api.turns.start(asked)
+        proxy.mend()
+        (lost,) = await turns_of(api.stores, SESSION)
+        async with open_worker(settings, "draft", model, name="w:sweeps") as sweeper:
+            await lapse(api.stores, TurnRef(SESSION, lost))
+            await sweeper.sweep_now()
+        async with open_worker(settings, "full", model):
+            live = await api.turns.start(asked)
+            assert live.turn.turn != lost
+            assert (await hear(live))[0] == WHOLE
+            again = await api.turns.start(asked)
+            assert again.turn == live.turn
+        assert all(call.body["messages"] == asked.body["messages"] for call in model.calls)
+
+
+@pytest.mark.parametrize(
+    "by, spoken", [("client", ""), ("next_turn", ""), ("sweep", "We open"), ("disconnect", "We")]
+)
+@in_loop
+async def test_what_was_heard_or_stopped_on_purpose_is_not_asked_again(
+    valkey: Backend, by: str, spoken: str
+) -> None:
+    settings, model = valkey.settings(), Scripted(full=[[*words(spoken), HELD()]])
+    async with open_worker(settings, "full", model), open_api(settings) as api:
+        live = await api.turns.start(once())
+        await until(lambda: model.calls and live.text == spoken)
+        await live.interrupt(by)
+        await until(lambda: live.closed.is_set())
+        assert (await api.turns.start(once())).turn == live.turn
+        assert len(model.calls) == 1

@@ -116,9 +116,10 @@ async def test_a_check_that_fails_is_made_again(valkey: Backend, command: bytes)
 
 @in_loop
 async def test_a_restart_is_noticed_though_the_connection_gets_its_old_number(
-    mortal: Backend, mortal_server: ValkeyServer
+    mortal: Backend, mortal_server: ValkeyServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A server counts its connections from 1 again."""
+    monkeypatch.setattr("workers.publisher._LOOK_S", 600)  # nobody connects but who writes
     async with open_stores(mortal.settings()) as eyes:
         await _use_up_numbers(mortal, 60)
         async with publishing(mortal) as (publisher, stores):

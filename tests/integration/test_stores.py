@@ -113,7 +113,7 @@ async def test_requests_wait_for_no_server_that_is_away(mortal: Backend, mortal_
         await stores.sync_clocks()
         mortal_server.kill()
         asked = [stores.on_log.run(counting(number)) for number in range(1, 5)]
-        for reply in await asyncio.gather(*asked, stores.ping(), return_exceptions=True):
+        for reply in await asyncio.gather(*asked, stores.try_to_write(), return_exceptions=True):
             assert isinstance(reply, STORE_ERRORS)
         await asyncio.to_thread(mortal_server.start)
         assert await until(lambda: _try(stores.on_log)) == [1, 2, 3, 4, 5, 6, 7]

@@ -54,7 +54,9 @@ async def look(upstreams: Upstreams, stores: Stores) -> None:
 
 
 async def streams(stores: Stores, model: Upstream = MODEL) -> int:
-    return int(await stores.queue.zcard(keys.upstream_streams(name_of(model))))
+    seconds, micros = await stores.queue.time()
+    now_ms = seconds * 1000 + micros // 1000
+    return int(await stores.queue.zcount(keys.upstream_streams(name_of(model)), now_ms, "+inf"))
 
 
 async def finish(stores: Stores, turn: TurnRef) -> LaneFinished:
