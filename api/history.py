@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
+
 from common.events import Entry, TurnInterrupted, TurnStarted
 from common.fold import Fold
 from common.releases import Called, Release, Said
@@ -24,15 +26,20 @@ class History:
     said: str = ""
     calls: tuple[Message, ...] = ()
 
-    def before(self, own: list[Message], most: int) -> tuple[list[Message], int]:
+    def before(self, own: list[Message], most: int, most_bytes: int = 0) -> tuple[list[Message], int]:
         """The session's messages with a client's `own` at their end, and how many were remembered.
 
-        At most so many as `most` without system messages; the client's own system message takes their place.
+        At most so many as `most` without system messages, and so many bytes; the client's own system message
+        takes their place.
         """
         answered = bool(self.calls) and _answers_all(own, self.calls)
         past = [*self.asked, *self._answer(answered)]
         system = [] if any(map(_is_system, own)) else [m for m in past if _is_system(m)]
-        talk = _latest([m for m in past if not _is_system(m)], most, whole_exchange=answered)
+        talk = [m for m in past if not _is_system(m)]
+        if most_bytes:
+            system = system if _size(system) <= most_bytes else []
+            most = min(most, _fitting(talk, most_bytes - _size(system)))
+        talk = _latest(talk, most, whole_exchange=answered)
         lead = next((place for place, m in enumerate(own) if not _is_system(m)), len(own))
         return [*system, *own[:lead], *talk, *own[lead:]], len(system) + len(talk)
 
@@ -67,6 +74,19 @@ def _said(releases: list[Release], heard: int | None) -> str:
             if release.lane != "filler":
                 words.append(text)
     return "".join(words).strip()
+
+
+def _size(messages: list[Message]) -> int:
+    return sum(len(orjson.dumps(message)) for message in messages)
+
+
+def _fitting(talk: list[Message], most_bytes: int) -> int:
+    """How many of the last messages have no more bytes than these."""
+    for count, message in enumerate(reversed(talk)):
+        most_bytes -= len(orjson.dumps(message))
+        if most_bytes < 0:
+            return count
+    return len(talk)
 
 
 def _is_system(message: Message) -> bool:

@@ -73,7 +73,7 @@ class Past:
             claim = self._claim(turn, request.once, held)
         if remembers and known:
             last = await self._last_turn(turn.session, known, tail, memory)
-            started = _with_history(started, last, memory.max_messages)
+            started = _with_history(started, last, memory)
         return Recalled(started, claim)
 
     async def _unheard(self, turn: TurnRef) -> TurnStarted | None:
@@ -192,7 +192,7 @@ def _valid(held: bytes | None, known: Known | None) -> Held | None:
     return found if found.ms > known.void_ms else None
 
 
-def _with_history(started: TurnStarted, last: list[Entry], most: int) -> TurnStarted:
+def _with_history(started: TurnStarted, last: list[Entry], memory: Memory) -> TurnStarted:
     """The turn's start with what is remembered before its messages; it is kept no better than that."""
     if not last:
         return started
@@ -205,7 +205,7 @@ def _with_history(started: TurnStarted, last: list[Entry], most: int) -> TurnSta
     except UnknownFold:
         logger.warning("what was said is not known to this version", extra={"turn": before.turn})
         history = History(before.request["messages"])
-    messages, remembered = history.before(started.request["messages"], most)
+    messages, remembered = history.before(started.request["messages"], memory.max_messages, memory.max_bytes)
     record = before.record if remembered and started.record == "full" else started.record
     request = {**started.request, "messages": messages}
     return replace(started, request=request, remembered=remembered, record=record)

@@ -15,6 +15,7 @@ from api.doorkeeper import Doorkeeper
 from api.past import Past
 from api.patience import Patience
 from api.pressure import Pressure
+from api.readers import Readers
 from api.refusals import Refusals
 from api.start import TurnStarter
 from api.trail import Trail
@@ -44,6 +45,8 @@ class Services:
     admissions: Admissions
     turns: Turns
     sessions: Sessions
+    recordings: Sessions
+    readers: Readers
     reader: LogReader
     audio: AudioFeed
     transcriber: Transcriber | None
@@ -55,13 +58,14 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
     """Everything the doors need, with its background work going. The stores need not be up yet."""
     if settings.policy.filler.is_early:
         logger.warning("fillers are due early", extra={"delay_ms": settings.policy.filler.delay_ms})
-    async with open_stores(settings) as stores:
+    async with open_stores(settings) as stores, open_stores(settings) as apart:
         directory = Directory(settings, stores)
         doorkeeper = Doorkeeper(settings, directory)
         trail = Trail(stores)
         pace = Pace(stores)
         reader = LogReader(stores, settings.reread_s)
-        sessions = Sessions(stores, open_archive(settings.archive_url))
+        archive, readers = open_archive(settings.archive_url), Readers(settings.tenant_readers)
+        sessions = Sessions(stores, archive)
         pressure = Pressure(settings, stores, directory)
         starter = TurnStarter(settings, stores, directory, pace, pressure)
         past = Past(settings, stores, sessions, directory)
@@ -98,6 +102,8 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
                     admissions=admissions,
                     turns=turns,
                     sessions=sessions,
+                    recordings=Sessions(apart, archive, readers.page),
+                    readers=readers,
                     reader=reader,
                     audio=audio,
                     transcriber=transcriber,

@@ -29,11 +29,12 @@ class Upstream:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Whether sessions are remembered for their clients, how many messages of them, and for how long."""
+    """Whether sessions are remembered, how many messages and bytes of them, and for how long."""
 
     mode: Literal["auto", "on", "off"] = "auto"
     max_messages: int = 10
     expiry_ms: int = 36_000_000
+    max_bytes: int = 65_536  # 0: no bound
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,7 @@ def profile_of(settings: Settings) -> Profile:
             settings.memory,
             settings.max_context_messages,
             int(settings.context_expiry_hours * 3_600_000),
+            settings.max_context_bytes,
         ),
         record=settings.record,
         cors_origins=settings.cors_origins,

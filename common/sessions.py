@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,11 @@ from common.stores import Pipe, Stores
 logger = logging.getLogger(__name__)
 
 _PAGE = 250  # decoded without a break: who waits meanwhile is a live turn's token
+_PAGE_BYTES = 262_144  # about: a page grows and shrinks towards it, an entry may be as large as a body
+_FIRST_PAGE = 8
+
+Gate = Callable[[str], AbstractAsyncContextManager[None]]
+"""What a page of a tenant's waits for before it is read."""
 _LAST = 2**64 - 1  # the last entry of a millisecond
 
 
@@ -32,9 +38,10 @@ class Known:
 class Sessions:
     """Reads sessions. One exists where the index has it; its events are the archive's, then the log's."""
 
-    def __init__(self, stores: Stores, archive: Archive | None) -> None:
+    def __init__(self, stores: Stores, archive: Archive | None, gate: Gate | None = None) -> None:
         self._stores = stores
         self._archive = archive
+        self._gate: Gate = gate or (lambda tenant: nullcontext())
 
     async def find(self, session: SessionRef) -> Known | None:
         """What is known of a session; None where there is none. Raises STORE_ERRORS."""
@@ -51,21 +58,21 @@ class Sessions:
         known = await self.find(session)
         if known is None:
             return
-        last = max(place(after), (known.void_ms, _LAST))
+        last, count = max(place(after), (known.void_ms, _LAST)), _FIRST_PAGE
         while True:
-            head, _ = await self._read_log(session, last)
+            head, _ = await self._read_log(session, last, 1)
             async for page in self._archived(session, last):
                 yield page
                 last = place(page[-1].id)
             while True:
-                head_now, raw = await self._read_log(session, last)
+                head_now, raw = await self._read_log(session, last, count)
                 if head_now != head:
                     break  # its first entries were moved while we read: they are in the archive now
                 if entries := decode_entries(raw):
                     yield entries
-                if len(raw) < _PAGE:
+                if len(raw) < count:
                     return
-                last = place(raw[-1][0].decode())
+                last, count = place(raw[-1][0].decode()), _next_count(raw)
 
     async def lines(self, session: SessionRef, after: str = "0-0") -> AsyncGenerator[bytes, None]:
         """The same as the lines of an exported file, in pieces of many."""
@@ -119,12 +126,15 @@ class Sessions:
         """Drop what a deleted session has left, nothing of a new one. Raises STORE_ERRORS, OSError."""
         await drop_void(self._stores, self._archive, session, void_ms)
 
-    async def _read_log(self, session: SessionRef, last: tuple[int, int]) -> tuple[Any, list[Any]]:
+    async def _read_log(
+        self, session: SessionRef, last: tuple[int, int], count: int
+    ) -> tuple[Any, list[Any]]:
         """The id of the log's first entry, and at the same moment a page of what it has after a place."""
         key, after = keys.log(session), f"({last[0]}-{last[1]}"
-        first, raw = await self._stores.on_log.run(
-            lambda pipe: (pipe.xrange(key, count=1), pipe.xrange(key, min=after, count=_PAGE))
-        )
+        async with self._gate(session.tenant):
+            first, raw = await self._stores.on_log.run(
+                lambda pipe: (pipe.xrange(key, count=1), pipe.xrange(key, min=after, count=count))
+            )
         return first[0][0] if first else None, raw
 
     async def _archived(
@@ -135,6 +145,12 @@ class Sessions:
             read = map(_read_line, lines[begin : begin + _PAGE])
             if entries := [entry for entry in read if entry and place(entry.id) > last]:
                 yield entries
+
+
+def _next_count(raw: list[Any]) -> int:
+    """How many entries the next page is to have, going by the bytes of this one."""
+    size = sum(len(name) + len(value) for _, fields in raw for name, value in fields.items())
+    return max(1, min(_PAGE, 2 * len(raw), len(raw) * _PAGE_BYTES // max(1, size)))
 
 
 def _read_line(line: bytes) -> Entry | None:

@@ -126,6 +126,7 @@ class Settings(BaseSettings):
 
     memory: Literal["auto", "on", "off"] = "auto"
     max_context_messages: int = Field(10, ge=0, validation_alias=_own("MAX_CONTEXT_MESSAGES"))
+    max_context_bytes: int = Field(65_536, ge=0)
     context_expiry_hours: float = Field(10.0, ge=0, validation_alias=_own("CONTEXT_EXPIRY_HOURS"))
     speech_chars_per_s: float = Field(0.0, ge=0)
 
@@ -151,6 +152,7 @@ class Settings(BaseSettings):
     operator_token: SecretStr = SecretStr("")
     open_access: bool = False
     host_names: tuple[str, ...] = ()
+    tenant_readers: int = Field(16, ge=1)
     refusal_delay_s: float = Field(5.0, ge=0, le=60)
     tenants_refresh_s: float = Field(0.4, gt=0)
     tenant_share: float = Field(0.8, gt=0, le=1)

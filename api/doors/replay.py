@@ -41,10 +41,10 @@ async def replay(request: Request, who: Reader, session: SessionPath) -> Respons
     speed, begin = read_speed(query.get("speed", "1")), read_begin(query.get("from", ""))
     after = read_entry_id("Last-Event-ID", seen) if seen else None
     ref, _ = await find_session(services.sessions, who.tenant.id, session)
-    played = Replay(services.sessions, ref, speed=speed, begin=begin, after=after)
+    played = Replay(services.recordings, ref, speed=speed, begin=begin, after=after)
     try:
         if not await played.open() and seen:
             return Response(status_code=204)  # all was seen: a browser's EventSource asks no more
     except STORE_ERRORS:
         raise store_is_away() from None
-    return await stream(played.batches(), services.settings)
+    return await stream(services.readers.read(who.tenant.id, played.batches()), services.settings)

@@ -72,7 +72,10 @@ async def look_at(request: Request, who: Reader, session: SessionPath) -> dict[s
     services: Services = request.app.state.services
     ref, known = await find_session(services.sessions, who.tenant.id, session)
     try:
-        state, turns = await asyncio.gather(state_of(services.stores, ref), services.sessions.turns(ref))
+        with services.readers.reading(who.tenant.id):
+            state, turns = await asyncio.gather(
+                state_of(services.stores, ref), services.recordings.turns(ref)
+            )
     except STORE_ERRORS:
         raise store_is_away() from None
     reports = []
@@ -109,12 +112,13 @@ async def events(request: Request, who: Reader, session: SessionPath) -> Respons
         read_entry_id("after", after)
     ref, _ = await find_session(services.sessions, who.tenant.id, session)
     if "text/event-stream" not in request.headers.get("accept", ""):
-        return await stream(services.sessions.lines(ref, after or "0-0"), services.settings, events=False)
+        lines = services.readers.read(who.tenant.id, services.recordings.lines(ref, after or "0-0"))
+        return await stream(lines, services.settings, events=False)
     return await stream(_tail(services, ref, after or "0-0"), services.settings)
 
 
 async def _tail(services: Services, session: SessionRef, after: str) -> AsyncGenerator[bytes, None]:
-    tail = Tail(services.sessions, services.reader, session)
+    tail = Tail(services.recordings, services.reader, session)
     yield RETRY
     async with aclosing(tail.pages(after)) as pages:
         async for page in pages:
@@ -136,7 +140,8 @@ async def export(request: Request, who: Reader, session: SessionPath) -> Respons
     ref, _ = await find_session(services.sessions, who.tenant.id, session)
     name = _UNSAFE.sub("_", ref.session).strip("._") or "session"
     headers = {"Content-Disposition": f'attachment; filename="{name}.jsonl"'}
-    return await stream(services.sessions.lines(ref), services.settings, headers=headers, events=False)
+    lines = services.readers.read(who.tenant.id, services.recordings.lines(ref))
+    return await stream(lines, services.settings, headers=headers, events=False)
 
 
 @router.delete(_SESSION, status_code=204, **told("sessions", "Delete a session", gives={204: {}}))

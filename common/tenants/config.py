@@ -123,6 +123,7 @@ class MemoryConfig(_Part):
 
     mode: Literal["auto", "on", "off"] = "auto"
     max_messages: Count = 10
+    max_bytes: Count = 65_536
     expiry_hours: Number = Field(default=10.0, le=876_000)
 
 

@@ -119,7 +119,9 @@ def _profile(tenant: str, name: str, whole: TenantConfig, secrets: Mapping[str, 
         draft_prompt=draft.prompt if draft else "",
         draft_params={"max_tokens": draft.max_tokens, "temperature": draft.temperature} if draft else {},
         fallbacks=tuple(map(upstream, config.fallbacks)),
-        memory=Memory(memory.mode, memory.max_messages, int(memory.expiry_hours * 3_600_000)),
+        memory=Memory(
+            memory.mode, memory.max_messages, int(memory.expiry_hours * 3_600_000), memory.max_bytes
+        ),
         record=config.record,
         cors_origins=config.cors_origins,
         webhook=Webhook(hook.url, secrets.get(hook.secret, _NO_SECRET)) if hook else None,

@@ -215,3 +215,22 @@ def test_released_calls_are_read_from_the_log() -> None:
     assert history.calls == ({"id": "call_0", "type": "function", "function": function},)
     half = [begin("full"), call(0, 0, '{"a"', name="f"), stopped()]
     assert read_history(entries(started(draft=False), *half)).calls == ()
+
+
+def test_what_is_remembered_has_so_many_bytes_at_most() -> None:
+    def say(role: str, text: str) -> dict[str, str]:
+        return {"role": role, "content": text}
+
+    past = [say("user", "a" * 500), say("assistant", "b" * 500), say("user", "c" * 100)]
+    history, own = History(past, said="d" * 100), [say("user", "?")]
+    for most_bytes, kept in ((0, "abcd"), (10_000, "abcd"), (900, "cd"), (400, "cd"), (200, ""), (1, "")):
+        messages, remembered = history.before(own, 10, most_bytes)
+        assert "".join(str(each["content"])[0] for each in messages[:-1]) == kept, most_bytes
+        assert remembered == len(kept) and messages[-1] == own[0]
+    big = History([say("system", "s" * 5_000), *past], said="d")
+    messages, _ = big.before(own, 10, 1_000)
+    assert [each["role"] for each in messages] == ["user", "assistant", "user"]
+    calls = ({"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}},)
+    waiting = History(past, calls=calls)  # a tool's result is never sent without its call
+    messages, _ = waiting.before([{"role": "tool", "tool_call_id": "c1", "content": "r"}], 10, 50)
+    assert [each["role"] for each in messages] == ["user", "assistant", "tool"]
