@@ -4,7 +4,7 @@ What comes in many events is masked as a whole and cut as it was, so that each k
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -22,15 +22,8 @@ from common.events import (
 )
 from common.fold import Fold
 from common.lane_state import LaneState, gives
-from common.redaction import blank, mask, mask_json
-
-_NAMES = ("role", "type", "id", "tool_call_id", "document")  # what only tells things apart
-_MEDIA = ("input_audio", "image_url", "video_url", "audio_url", "file")
-_UNREAD = ("logprobs", "audio")  # of an extra: the words once more, in a form that can't be masked
-_LONG_NUMBER = 1_000_000
-
-Path = tuple[Any, ...]
-Change = Callable[[Path, str], str]
+from common.masked_values import Path, Values, last_said, mask_messages
+from common.redaction import SEAM, blank, mask, mask_json
 
 
 @dataclass(slots=True)
@@ -55,18 +48,23 @@ class Masks:
     texts: dict[str, str] = field(default_factory=dict)
     calls: dict[Path, str] = field(default_factory=dict)
     extras: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    values: Values = field(init=False)
 
     def __post_init__(self) -> None:
+        self.values = Values(self.digit)
         lanes: dict[str, LaneState] = {}
+        asked = ""
         calls: dict[Path, _Text] = defaultdict(_Text)
         for event in self.own:
             if isinstance(event, LaneStarted | Delta | ToolPart | Extra | LaneFinished):
                 lanes.setdefault(event.lane, LaneState(event.lane)).take(event)
+            if isinstance(event, TurnStarted):
+                asked = last_said(event.request.get("messages") or [])
             if isinstance(event, ToolPart):
                 calls[_call(event)].add(event.at, event.arguments)
-        self.texts = {name: mask(lane.text, self.digit) for name, lane in lanes.items()}
+        self.texts = {name: _mask_answer(lane.text, asked, self.digit) for name, lane in lanes.items()}
         self.calls = {call: mask_json(text.text) for call, text in calls.items()}
-        self.extras = {name: _mask_extras(lane.extras, self.digit) for name, lane in lanes.items()}
+        self.extras = {name: _mask_extras(lane.extras, self.values) for name, lane in lanes.items()}
         if self.heard and all(self.heard.spoken.values()):
             self._mask_seam(self.heard)
 
@@ -86,14 +84,17 @@ class Masks:
         """An event as it is kept."""
         match event:
             case TurnStarted():
-                caller = {name: mask(value, self.digit) for name, value in event.caller.items()}
+                caller = self.values.change(event.caller, (), lambda _, text: mask(text, self.digit))
                 return replace(event, request=self._values(event.request), caller=caller)
             case Delta():
                 return replace(event, text=self._cut(self.texts[event.lane], event.at, event.text))
             case ToolPart():
                 arguments = self._cut(self.calls[_call(event)], event.at, event.arguments)
-                rest = _change_strings(event.rest, (), lambda _, text: mask(text, self.digit))
-                return replace(event, arguments=arguments, rest=rest)
+                rest = self.values.change(event.rest, (), lambda _, text: mask(text, self.digit))
+                name = mask(event.name, self.digit)
+                return replace(
+                    event, id=self.values.name(event.id), name=name, arguments=arguments, rest=rest
+                )
             case Extra():
                 counted = self.extras[event.lane]
                 void = {"index": event.choice.get("index", 0), "delta": {}}
@@ -112,14 +113,25 @@ class Masks:
         return piece + blank(clear[len(piece) :], self.digit)
 
     def _passage(self, passage: dict[str, Any]) -> dict[str, Any]:
-        return {**passage, **{key: mask(passage.get(key) or "", self.digit) for key in ("title", "text")}}
+        changed: dict[str, Any] = self.values.change(passage, (), lambda _, text: mask(text, self.digit))
+        return changed
 
     def _values(self, request: dict[str, Any]) -> dict[str, Any]:
+        texts = mask_messages(request.get("messages") or [], self.digit)
+
         def change(path: Path, text: str) -> str:
+            if path in texts:
+                return texts[path]
             return mask_json(text) if path[-1] == "arguments" else mask(text, self.digit)
 
-        changed: dict[str, Any] = _change_strings(request, (), change)
+        changed: dict[str, Any] = self.values.change(request, (), change)
         return changed
+
+
+def _mask_answer(text: str, asked: str, digit: str) -> str:
+    """An answer masked, as what it answers makes it personal: "what is my PIN?" """
+    whole = mask(f"{asked}\n{SEAM}{text}", digit)
+    return whole[len(whole) - len(text) :]
 
 
 def _call(part: ToolPart) -> Path:
@@ -134,9 +146,9 @@ def _overlay(masked: str, clear: str, other: str, at: int) -> str:
     return masked[:at] + "".join(both) + masked[at + len(both) :]
 
 
-def _mask_extras(extras: list[dict[str, Any]], digit: str) -> list[dict[str, Any]]:
+def _mask_extras(extras: list[dict[str, Any]], values: Values) -> list[dict[str, Any]]:
     """What stands at one place in each of them is one text: reasoning comes word by word."""
-    kept = [_change_strings(extra, (extra.get("index"),), lambda _, text: text) for extra in extras]
+    kept = [values.change(extra, (extra.get("index"),), lambda _, text: text) for extra in extras]
     texts: dict[Path, list[str]] = defaultdict(list)
 
     def collect(path: Path, text: str) -> str:
@@ -144,10 +156,10 @@ def _mask_extras(extras: list[dict[str, Any]], digit: str) -> list[dict[str, Any
         return text
 
     for extra in kept:
-        _change_strings(extra, (extra.get("index"),), collect)
-    pieces = {path: _cut_again(mask("".join(found), digit), found) for path, found in texts.items()}
+        values.change(extra, (extra.get("index"),), collect)
+    pieces = {path: _cut_again(mask("".join(found), values.digit), found) for path, found in texts.items()}
     masked = [
-        _change_strings(extra, (extra.get("index"),), lambda path, _: next(pieces[path])) for extra in kept
+        values.change(extra, (extra.get("index"),), lambda path, _: next(pieces[path])) for extra in kept
     ]
     for extra, clear in zip(masked, extras, strict=True):
         if gives(clear) and not gives(extra):
@@ -160,24 +172,3 @@ def _cut_again(whole: str, pieces: list[str]) -> Iterator[str]:
     for piece in pieces:
         yield whole[at : at + len(piece)]
         at += len(piece)
-
-
-def _change_strings(value: Any, path: Path, change: Change) -> Any:
-    """The same JSON with its strings changed, and without what can't be read: sound, pictures, files."""
-    if isinstance(value, str):
-        return change(path, value)
-    if isinstance(value, list):
-        return [_change_strings(item, (*path, place), change) for place, item in enumerate(value)]
-    if isinstance(value, dict):
-        if value.get("type") in _MEDIA:
-            return {"type": "text", "text": f"({value['type']}: not kept)"}
-        return {
-            key: item
-            if key in _NAMES and isinstance(item, str)
-            else _change_strings(item, (*path, key), change)
-            for key, item in value.items()
-            if not (key in _UNREAD and isinstance(item, dict))
-        }
-    if type(value) is int and abs(value) >= _LONG_NUMBER:
-        return blank(str(value))
-    return value

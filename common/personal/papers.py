@@ -8,18 +8,18 @@ _COUNTRIES = (
     "lc|li|lt|lu|lv|ly|mc|md|me|mk|mr|mt|mu|nl|no|pk|pl|ps|pt|qa|ro|rs|ru|sa|sc|se|si|sk|sm|st|sv|tl|tn|tr|ua|va|vg|xk"
 )
 _IBAN = re.compile(
-    rf"(?<![a-z0-9])(?:{_COUNTRIES})[\s-]{{0,2}}\d{{2}}(?:[\s.-]{{0,3}}[a-z0-9]){{11,30}}(?![a-z0-9])"
+    rf"(?<![a-z0-9])(?:{_COUNTRIES})[ -]{{0,2}}\d{{2}}(?:[ \n.-]{{0,3}}[a-z0-9]){{11,30}}(?![a-z0-9])"
 )
 _FORMS = re.compile(
     r"(?<![a-z0-9])(?:"
-    r"[a-z]{2}\s?\d{2}\s?\d{2}\s?\d{2}\s?[a-d]"  # UK, National Insurance
-    r"|[xyz][\s-]?\d{7}[\s-]?[a-z]|\d{8}[\s-]?[a-z]"  # Spain
+    r"[a-z]{2}[ ]?\d{2}[ ]?\d{2}[ ]?\d{2}[ ]?[a-d]"  # UK, National Insurance
+    r"|[xyz][ -]?\d{7}[ -]?[a-z]|\d{8}[ -]?[a-z]"  # Spain
     r"|[a-z]{6}\d{2}[a-z]\d{2}[a-z]\d{3}[a-z]"  # Italy
     r"|[a-z]{4}\d{6}[hm][a-z]{5}[a-z0-9]\d"  # Mexico
     r"|\d{6}(?:19|20)\d{2}(?:0[1-9]|1[0-2])\d{2}\d{3}[\dx]"  # China
     r"|[a-z]{4}\d{6}[a-z0-9]{3}"  # Mexico, taxes
     r"|[a-z]{5}\d{4}[a-z]"  # India
-    r"|\d{2}\s?\d{6}\s?[a-z]\s?\d{3}"  # Germany, pension
+    r"|\d{2}[ ]?\d{6}[ ]?[a-z][ ]?\d{3}"  # Germany, pension
     r"|[cfghjk][0-9cfghjklmnprtvwxyz]{3}\d[0-9cfghjklmnprtvwxyz]{3}\d{1,2}(?=\b)"  # Germany, passport
     r")(?![a-z0-9])"
 )

@@ -136,7 +136,7 @@ def test_what_comes_beside_the_text_is_masked_too() -> None:
         == '{"phone": 1111111, "mail": "x@x.xxx"}'
     )
     (retrieved,) = [e for e in kept if isinstance(e, Retrieved)]
-    assert retrieved.passages == [{"id": "1234567-1", "title": "T", "text": "Ring xxxxxxx", "score": 1.5}]
+    assert retrieved.passages == [{"id": "xxxxxxx-x", "title": "T", "text": "Ring xxxxxxx", "score": 1.5}]
     assert [e.phrase for e in kept if isinstance(e, TimerFired)] == ["Or ring xxxxxxx"]
 
 
@@ -173,6 +173,101 @@ def test_the_request_is_masked_and_stays_a_request() -> None:
         {"n": "xxxxxxxxxxx"},
         1,
     )
+
+
+def kept_request(request: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    first = asked("redacted", request=request, **fields)
+    kept = rewrite(entries_of(first, [begin("full"), end("full")]))[0].event
+    assert isinstance(kept, TurnStarted)
+    return kept.request
+
+
+@pytest.mark.parametrize("key", ["id", "type", "role", "document", "name", "tool_call_id"])
+@pytest.mark.parametrize("value", ["4111 1111 1111 1111", "+15551234567", "jane@example.com", "5551234567"])
+def test_no_key_lets_a_value_through(key: str, value: str) -> None:
+    kept = kept_request({"messages": [{"role": "user", "content": "Hi"}], "metadata": {"of": [{key: value}]}})
+    (found,) = kept["metadata"]["of"][0].values()
+    assert found == mask(value) and found != value
+
+
+def test_keys_are_masked_and_stay_apart() -> None:
+    metadata = {"+15551234567": 1, "+15557654321": 2, "jane@example.com": {"john@example.com": 3}, "plain": 4}
+    kept = kept_request({"messages": [], "metadata": metadata})["metadata"]
+    assert list(kept) == ["+xxxxxxxxxxx", "+xxxxxxxxxxa", "xxxx@xxxxxxx.xxx", "plain"]
+    assert list(kept.values()) == [1, 2, {"xxxx@xxxxxxx.xxx": 3}, 4]
+
+
+def test_short_numbers_are_masked_under_a_key_that_makes_them_personal() -> None:
+    metadata = {
+        "cvv": 123,
+        "pin_code": "4829",
+        "cardCvc": "917",
+        "code": 739201,
+        "room": 1204,
+        "count": "4829",
+    }
+    assert kept_request({"messages": [], "metadata": metadata})["metadata"] == {
+        "cvv": "xxx",
+        "pin_code": "xxxx",
+        "cardCvc": "xxx",
+        "code": "xxxxxx",
+        "room": 1204,
+        "count": "4829",
+    }
+
+
+def test_calls_that_a_machine_named_are_still_answered() -> None:
+    """Gemini's ids are numbers of twenty digits, vLLM's hexadecimal: an answer comes under them later."""
+    for name in ("function-call-14471514888463418365", "chatcmpl-tool-4f2b1234567890a1", "call_1234567"):
+        calls = [{"id": name, "type": "function", "function": {"name": "f", "arguments": "{}"}}]
+        messages = [
+            {"role": "assistant", "content": None, "tool_calls": calls},
+            {"role": "tool", "tool_call_id": name, "content": "done"},
+        ]
+        assert kept_request({"messages": messages})["messages"] == messages
+
+
+def test_ids_that_are_personal_differ_masked_and_meet_their_answers() -> None:
+    def called(name: str) -> dict[str, Any]:
+        return {"id": name, "type": "function", "function": {"name": "f", "arguments": "{}"}}
+
+    names = ["+15551234567", "+15557654321"]
+    messages = [
+        {"role": "assistant", "content": None, "tool_calls": [called(name) for name in names]},
+        *({"role": "tool", "tool_call_id": name, "content": "done"} for name in reversed(names)),
+    ]
+    kept = kept_request({"messages": messages})["messages"]
+    one, other = (call["id"] for call in kept[0]["tool_calls"])
+    assert one != other and "555" not in one + other
+    assert [answer["tool_call_id"] for answer in kept[1:]] == [other, one]
+
+
+@pytest.mark.parametrize(
+    ("talk", "kept"),
+    [
+        ([("user", "It is 555 123"), ("user", "45 67")], ["It is xxx xxx", "xx xx"]),
+        (
+            [("user", "555 123"), ("assistant", "Go on."), ("user", "45 67 and that's it")],
+            ["xxx xxx", "Go on.", "xx xx and that's it"],
+        ),
+        ([("user", "john dot smith"), ("user", "at gmail dot com")], ["xxxx xxx xxxxx", "xx xxxxx xxx xxx"]),
+        ([("assistant", "What is the CVV?"), ("user", "123")], ["What is the CVV?", "xxx"]),
+        ([("assistant", "Назовите код из смс."), ("user", "четыре восемь два девять")], None),
+        ([("user", "Room 1204"), ("assistant", "1204, noted.")], ["Room 1204", "1204, noted."]),
+    ],
+)
+def test_a_value_that_goes_over_messages_is_masked(
+    talk: list[tuple[str, str]], kept: list[str] | None
+) -> None:
+    messages = [{"role": role, "content": said} for role, said in talk]
+    found = [message["content"] for message in kept_request({"messages": messages})["messages"]]
+    assert found == (kept or ["Назовите код из смс.", "xxxxxx xxxxxx xxx xxxxxx"])
+
+
+def test_what_was_asked_for_makes_the_answer_personal() -> None:
+    first = asked("redacted", request={"messages": [{"role": "user", "content": "What was my PIN?"}]})
+    kept = rewrite(entries_of(first, [begin("full"), *deltas("It's 48 29.", [6]), end("full", at=11)]))
+    assert "".join(texts(kept)) == "It's xx xx."
 
 
 def recorded(entries: list[Entry]) -> Any:
