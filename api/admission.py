@@ -21,10 +21,10 @@ from common.stores import STORE_ERRORS, Stores
 from common.tenants.config import Limits
 from common.tenants.directory import Directory
 from common.tenants.tenant import Tenant
+from common.token_counts import most as most_tokens
 
 logger = logging.getLogger(__name__)
 
-_BYTES_PER_TOKEN = 3
 _MOST_TOKENS = 10**12  # whatever a request names
 _NOT_TEXT = ("image_url", "input_audio", "file")
 
@@ -158,7 +158,7 @@ def _most_tokens(started: TurnStarted, limits: Limits) -> int:
             prompt += _bytes_of([request.get("tools"), request.get("functions")])
             prompt += knowledge["top_k"] * TARGET if knowledge else 0
         answer = _longest_answer(asked.get("params") or request, limits)
-        tokens += math.ceil(prompt / _BYTES_PER_TOKEN) + answer
+        tokens += most_tokens(prompt) + answer
     return min(tokens, _MOST_TOKENS)
 
 

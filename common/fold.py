@@ -37,6 +37,8 @@ class Fold(FoldState):
             self._record(event)
             return []
         self._out, self._now_ms = [], max(self._now_ms, at_ms)
+        if event.turn == self.turn:
+            self.costs.take(event)
         if event.turn != self.turn:
             if isinstance(event, TurnStarted) and self.policy.barge_in:
                 self._end("superseded")
@@ -60,6 +62,8 @@ class Fold(FoldState):
 
     def _record(self, event: Event) -> None:
         """Of a turn that is over only the draft in the shadow still counts: it goes on to its end."""
+        if event.turn == self.turn:
+            self.costs.take_late(event, shadow=self.policy.handoff.shadow)
         if not isinstance(event, LaneStarted | Delta | LaneFinished):
             return
         if (event.turn, event.lane) == (self.turn, "draft") and self.policy.handoff.shadow:

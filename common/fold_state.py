@@ -10,9 +10,10 @@ from common.events import TurnStarted
 from common.fold_version import policy_of
 from common.full_voice import FullVoice
 from common.keys import Lane
-from common.lane_state import LaneState, usage_of
+from common.lane_state import LaneState
 from common.released import Released
 from common.releases import CUT, DEADLINE, DRAFT, FILLER, REST, TOLD, Due, Ending, Release
+from common.turn_cost import Costs
 
 
 class FoldState:
@@ -35,6 +36,7 @@ class FoldState:
         self.continues = drafted and join == "continue" and not self.draft_waits
         judged = drafted and join != "append" and not self.continues
         self.full_voice = FullVoice(self.full, self.draft, self.aloud.of(self.full), judged=judged)
+        self.costs = Costs(started)
         self.degraded = False
         self.ending: Ending | None = None
         self.fillers = 0
@@ -99,7 +101,7 @@ class FoldState:
 
     def usage(self) -> dict[str, Any]:
         """Tokens of each lane, as far as is known now, and their sum."""
-        return usage_of(self.lanes)
+        return self.costs.usage()
 
     def hash(self) -> str:
         """A digest of the released text, to tell a replay that drifted."""

@@ -151,11 +151,3 @@ def gives(choice: dict[str, Any]) -> bool:
     if isinstance(delta.get("audio"), dict) or any(delta.get(name) for name in _IN_PLACE_OF_TEXT):
         return True
     return bool(choice.get("index")) and any(delta.get(name) for name in ("content", "tool_calls"))
-
-
-def usage_of(lanes: dict[str, LaneState]) -> dict[str, Any]:
-    """Tokens of each lane that has ended, and their sum."""
-    ended = {name: lane.finished.usage for name, lane in lanes.items() if lane.finished}
-    keys = ("prompt_tokens", "completion_tokens", "total_tokens")
-    total = {key: sum(int((usage or {}).get(key) or 0) for usage in ended.values()) for key in keys}
-    return {**ended, "sum": total}

@@ -124,9 +124,16 @@ def _lane(turn: RecordedTurn, name: str, folded: Recorded | None) -> dict[str, A
         "reason": finished.reason if finished else None,
         "chars": len(state.text),
         "released_chars": released,
-        "usage": finished.usage if finished else None,
+        "usage": _usage(turn, name, folded) or (finished.usage if finished else None),
         "error": finished.error if finished else None,
     }
+
+
+def _usage(turn: RecordedTurn, lane: str, folded: Recorded | None) -> Any:
+    """What the lane has cost, as the turn's client was told, or as far as is known now."""
+    if turn.ended:
+        return turn.ended.usage.get(lane)
+    return folded.fold.usage().get(lane) if folded else None
 
 
 def _is_of(event: Event, turn: RecordedTurn, lane: str) -> bool:

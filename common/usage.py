@@ -7,12 +7,11 @@ from datetime import UTC, date, datetime, timedelta
 from urllib.parse import quote, unquote
 
 from common import keys
-from common.fold import Fold
 from common.fold_version import UnknownFold
 from common.recording import RecordedTurn
 from common.refold import Recorded, replay
 from common.stores import Stores
-from common.turn_cost import Cost, Lanes, costs_of, is_going, lanes_of
+from common.turn_cost import Cost, costs_of, is_going
 
 Counts = dict[str, int]
 """Counters by name; what is 0 may be left out."""
@@ -61,19 +60,19 @@ class Account:
     def __init__(self, turn: RecordedTurn) -> None:
         self._turn = turn
         self._folded: Recorded | None = None
-        self._lanes = lanes_of(turn)
+        self._costs = costs_of(turn)
         with suppress(UnknownFold):
             self._folded = replay(turn)
-            self._lanes = _in_time(self._lanes, self._folded.fold)
+            self._costs = self._folded.fold.costs  # as its client was told
 
     @property
     def waits(self) -> bool:
         """Whether a lane is yet to say what it cost."""
-        return is_going(self._lanes)
+        return is_going(self._costs.lanes)
 
     def counts(self) -> Counts:
         """What the turn counts for."""
-        costs, released = costs_of(self._turn.started, self._lanes), self._released()
+        costs, released = self._costs.of_lanes(), self._released()
         counts = {name: int(is_so) for name, is_so in self._happened(released).items()}
         counts["drafted"] = int("draft" in costs)
         counts["estimated_tokens"] = sum(cost.estimated for cost in costs.values())
@@ -111,15 +110,6 @@ class Account:
         for piece in self._folded.said if self._folded else ():
             released[piece.lane] += len(piece.text)
         return released
-
-
-def _in_time(lanes: Lanes, fold: Fold) -> Lanes:
-    """Without attempts that began when the turn was over: their workers ask nobody."""
-    counting = {
-        lane: {number: attempt for number, attempt in attempts.items() if number <= fold.lanes[lane].attempt}
-        for lane, attempts in lanes.items()
-    }
-    return {lane: attempts for lane, attempts in counting.items() if attempts}
 
 
 def _wasted(cost: Cost, released: int, *, calls: bool) -> int:

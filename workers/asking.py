@@ -12,6 +12,7 @@ from common.events import TurnStarted
 from common.profiles import Upstream
 from common.seam import join
 from common.settings import Settings
+from common.token_counts import sound_usage
 from common.watchdog import Watchdog
 from workers.prompts import body_for
 from workers.providers.base import Finish, Other, Piece, Provider, ToolPiece, UpstreamError, Usage
@@ -67,7 +68,8 @@ class Asker:
         # A model that is to go on from an answer may have nothing to add.
         self._may_be_empty = bool(before.strip()) and started.policy["draft"]["style"] == "answer"
         for upstream in upstreams:
-            answer.error, answer.reason, self._heard = None, "", False
+            answer.error, answer.reason, answer.usage, self._heard = None, "", None, False
+            spoke_before = bool(writer.pieces)
             self._ended_alone, self._spoke_on = True, False
             answer.tried.append(upstream.model)
             said = before + join(before, writer.state.text, goes_on=True)
@@ -75,6 +77,8 @@ class Asker:
                 said = ""  # a model that gave only blanks has begun nothing
             body = body_for(started, writer.job.lane, upstream.model, said, upstream.prefix)
             await self._ask_one(upstream, body, patient=upstream is upstreams[-1])
+            if spoke_before:
+                answer.usage = None  # it tells what one of several has cost
             if answer.error is None or writer.state.calls:
                 return  # a call that has begun is not made again by another model
 
@@ -148,7 +152,7 @@ class Asker:
         elif isinstance(piece, Finish):
             answer.reason = piece.reason if piece.reason in _FINISH_REASONS else "stop"
         elif isinstance(piece, Usage):
-            answer.usage = piece.tokens
+            answer.usage = sound_usage(piece.tokens) or answer.usage
 
     def _is_empty(self) -> bool:
         """Whether the model has ended its answer and the lane has nothing in it."""
@@ -180,13 +184,3 @@ def _size(piece: Piece) -> int:
         return len(orjson.dumps([[[[[[[[piece]]]]]]]]))  # events and reports wrap it up
     except TypeError:
         raise garbled() from None
-
-
-def estimate(writer: LaneWriter) -> dict[str, Any]:
-    """Where the server didn't say what a broken-off answer cost: servers send about a token a piece."""
-    return {
-        "prompt_tokens": 0,
-        "completion_tokens": writer.pieces,
-        "total_tokens": writer.pieces,
-        "estimated": True,
-    }

@@ -16,7 +16,7 @@ from common.releases import CUT, TOLD
 from common.settings import Settings
 from common.stores import STORE_ERRORS, Pipe, Stores, insist
 from common.tenants.directory import Directory
-from workers.asking import Answer, Asker, estimate
+from workers.asking import Answer, Asker
 from workers.prompts import with_passages
 from workers.providers.base import Provider, UpstreamError
 from workers.publisher import LaneWriter, Publisher
@@ -162,7 +162,7 @@ class LaneRunner:
     async def _write_end(self, held: Held, writer: LaneWriter, answer: Answer) -> None:
         if held.stop == "lost":
             return  # whoever owns the lane now writes its end
-        usage = answer.usage or estimate(writer)
+        usage = answer.usage
         if held.stop == "cancelled":
             reason, error = "cancelled", None
         elif held.stop == "drain":
@@ -180,7 +180,7 @@ class LaneRunner:
                 "attempt": held.job.attempt,
                 "ending": reason,
                 "code": error["code"] if error else None,
-                "tokens": usage.get("completion_tokens"),
+                "tokens": (usage or {}).get("completion_tokens"),
             },
         )
         if held.stop == "drain":

@@ -106,7 +106,7 @@ async def test_a_lane_that_is_told_to_stop_closes_its_upstream(real: Backend, ho
         await _stop(eyes, job(turn), worker.running.worker if how == "order" else "")
         finished = await _finish(eyes, turn)
         assert (finished.reason, finished.error) == ("cancelled", None)
-        assert finished.usage and finished.usage["estimated"]
+        assert finished.usage is None  # no server has told; whoever counts estimates
         assert [call.ended for call in model.calls] == ["closed"]
         await until(lambda: _only_turn_left(eyes, turn))
 

@@ -1,11 +1,12 @@
 """What turns count for: told turns against figures worked out by hand."""
 
+import math
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from turns import TURN, begin, call, end, say, started
+from turns import TURN, begin, call, end, endings, extra, fold_all, say, started
 
 from common.events import Delta, Event, LaneFinished, TurnEnded, TurnInterrupted, TurnStarted
 from common.recording import RecordedTurn
@@ -29,6 +30,11 @@ def counted(turn: RecordedTurn) -> Counts:
 
 def cost(prompt: int, completion: int, **more: Any) -> dict[str, Any]:
     return {"prompt_tokens": prompt, "completion_tokens": completion, **more}
+
+
+def summed(prompt: int, completion: int) -> dict[str, Any]:
+    """A cost with its total, as a client is told."""
+    return cost(prompt, completion, total_tokens=prompt + completion)
 
 
 # What was heard.
@@ -194,7 +200,8 @@ def test_what_no_server_told_is_estimated_from_the_text_and_said_to_be() -> None
     assert counts["estimated_tokens"] == 10
 
 
-def test_a_worker_that_counted_pieces_is_believed_and_its_prompt_estimated() -> None:
+def test_what_a_worker_guessed_is_estimated_by_the_one_rule() -> None:
+    """Recordings of earlier versions have such guesses: pieces were counted."""
     turn = told(
         asking(draft=False),
         begin("full"),
@@ -202,8 +209,8 @@ def test_a_worker_that_counted_pieces_is_believed_and_its_prompt_estimated() -> 
         end("full", "cancelled", at=8, usage=cost(0, 3, estimated=True)),
     )
     counts = counted(turn)
-    assert (counts["full_prompt_tokens"], counts["full_completion_tokens"]) == (5, 3)
-    assert counts["estimated_tokens"] == 8
+    assert (counts["full_prompt_tokens"], counts["full_completion_tokens"]) == (5, 2)
+    assert counts["estimated_tokens"] == 7
 
 
 def test_a_lane_that_said_nothing_or_never_began_costs_nothing() -> None:
@@ -230,25 +237,98 @@ def test_every_attempt_is_paid_for() -> None:
     assert counts["estimated_tokens"] == 7
 
 
-@pytest.mark.parametrize("told_tokens", [None, "12", -5, 1.5, []])
-def test_a_server_that_tells_nonsense_spoils_nothing(told_tokens: Any) -> None:
-    turn = told(
-        started(draft=False),
+NO_COUNTS = [None, "12", "n/a", -5, 1.5, 1e300, 10**30, math.nan, math.inf, True, [], {"a": 1}]
+
+
+@pytest.mark.parametrize("told_tokens", NO_COUNTS)
+def test_what_is_no_count_is_estimated(told_tokens: Any) -> None:
+    usage = {"prompt_tokens": told_tokens, "completion_tokens": told_tokens, "total_tokens": told_tokens}
+    events = [begin("full"), say("full", 0, "Yes, sir."), end("full", at=9, usage=usage)]
+    fold, out = fold_all(started(draft=False), events)
+    assert endings(out)[0].reason == "stop"
+    assert fold.usage()["sum"] == summed(1, 3)  # "Hi" was asked
+    counts = counted(told(started(draft=False), *events))
+    assert counts == {
+        "turns": 1,
+        "full_prompt_tokens": 1,
+        "full_completion_tokens": 3,
+        "estimated_tokens": 4,
+    }
+
+
+@pytest.mark.parametrize(
+    "usage", [[], "x", 7, {}, {"prompt_tokens": 7}, {"prompt_tokens": 7, "x": {"y": [1]}}]
+)
+def test_a_usage_of_any_shape_spoils_nothing(usage: Any) -> None:
+    fold, _ = fold_all(
+        started(draft=False), [begin("full"), say("full", 0, "Yes."), end("full", usage=usage)]
+    )
+    known = isinstance(usage, dict) and "prompt_tokens" in usage
+    assert fold.usage()["sum"] == summed(7 if known else 1, 1)
+
+
+def test_whole_fractions_and_details_are_believed() -> None:
+    usage = {
+        **cost(9.0, 4),
+        "prompt_tokens_details": {"cached_tokens": 5, "audio_tokens": None, "x": "y"},
+        "completion_tokens_details": {"reasoning_tokens": 2, "deep": {"er": 1}},
+        "cost": 0.1,
+    }
+    fold, _ = fold_all(
+        started(draft=False), [begin("full"), say("full", 0, "Yes."), end("full", usage=usage)]
+    )
+    assert fold.usage()["sum"] == {
+        **summed(9, 4),
+        "prompt_tokens_details": {"cached_tokens": 5},
+        "completion_tokens_details": {"reasoning_tokens": 2},
+    }
+
+
+# What is told and what is counted.
+
+
+def test_a_cut_draft_is_told_and_counted_alike_with_its_prompt() -> None:
+    first = asking()
+    first.lanes["draft"]["prompt"] = "You speak first."
+    bridge, answer = "Let me look at that for you.", "We open at nine. On Sundays too."
+    events = [
+        begin("draft"),
         begin("full"),
+        say("draft", 0, bridge),
+        say("full", 0, answer),
+        end("full", usage=cost(100, 8), at=len(answer)),
+    ]
+    fold, out = fold_all(first, events)
+    assert endings(out)
+    told_now = fold.usage()
+    asked = len(b"You speak first.What is the time ") // 4 + 1
+    assert told_now["draft"] == {**summed(asked, 7), "estimated": True}
+    assert told_now["sum"] == summed(100 + asked, 8 + 7)
+    # What comes behind the end changes neither: neither words nor a worker's guess.
+    late = [say("draft", len(bridge), " And then"), end("draft", "cancelled", at=len(bridge) + 9)]
+    counts = counted(told(first, *events, *late))
+    assert counts["draft_prompt_tokens"] + counts["full_prompt_tokens"] == 100 + asked
+    assert counts["draft_completion_tokens"] + counts["full_completion_tokens"] == 15
+    assert tokens(Account(told(first, *events, *late)).counts()) == told_now["sum"]["total_tokens"]
+
+
+def test_what_a_server_tells_of_a_draft_behind_the_end_is_charged() -> None:
+    events = [
+        begin("draft"),
+        begin("full"),
+        say("draft", 0, "Let me see."),
         say("full", 0, "Yes."),
-        end("full", at=4, usage=cost(7, told_tokens)),
-    )
-    assert counted(turn) == {"turns": 1, "full_prompt_tokens": 7}
+        end("full"),
+    ]
+    late = [end("draft", usage=cost(50, 3), at=11)]
+    counts = counted(told(asking(), *events, *late))
+    assert (counts["draft_prompt_tokens"], counts["draft_completion_tokens"]) == (50, 3)
 
 
-def test_no_server_can_tell_more_than_can_be_added_up() -> None:
-    turn = told(
-        started(draft=False),
-        begin("full"),
-        say("full", 0, "Y"),
-        end("full", at=1, usage=cost(10**30, 10**30)),
-    )
-    assert tokens(Account(turn).counts()) == 2 * 10**9
+def test_thoughts_of_a_lane_that_was_cut_are_counted_and_repeats_are_not() -> None:
+    thought = extra(0, {"delta": {"reasoning_content": "x" * 40}})
+    turn = told(started(draft=False), begin("full"), thought, thought, end("full", "cancelled"))
+    assert counted(turn)["full_completion_tokens"] == 10
 
 
 # When it is whole.
