@@ -22,11 +22,13 @@ _WORDS = {
     "it": "il gli è e come mio una non per che di posso sono vorrei della con",
 }
 _OF_WORD = [(name, frozenset(words.split())) for name, words in _WORDS.items()]
+_ENOUGH_CHARS = 4_000
 _WORD = re.compile(r"[^\W\d_]+")
 
 
 def language_of(text: str, default: str = "en") -> str:
-    """The text's language as a two-letter code."""
+    """The text's language as a two-letter code, by its beginning."""
+    text = text[:_ENOUGH_CHARS]
     for name, script in _SCRIPTS:
         if script.search(text):
             return name

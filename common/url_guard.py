@@ -127,7 +127,10 @@ def _found(host: str, port: int, address: str) -> ResolveResult:
 
 async def ask_dns(host: str, port: int) -> Sequence[str]:
     """The system's own answer. Raises OSError."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except UnicodeError:  # a label that is empty, or too long
+        raise OSError("no host can be called so") from None
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
 

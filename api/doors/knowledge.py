@@ -79,7 +79,8 @@ async def put_document(
 ) -> dict[str, Any]:
     """Its text, or JSON with `text`, `title`, `metadata`."""
     kind, raw = await _body(request)
-    return await _put(request, _ref(who, collection), [read_document(kind, raw, document_id)])
+    document = await asyncio.to_thread(read_document, kind, raw, document_id)
+    return await _put(request, _ref(who, collection), [document])
 
 
 @router.get(

@@ -107,7 +107,7 @@ def test_without_progressive_response_the_full_speaks_alone(stack: Stack) -> Non
 
 def test_the_profile_is_a_model_like_any_other(stack: Stack) -> None:
     heard = stack.hear("fast-reply", messages=[user(PROMPT)])
-    assert {chunk["model"] for chunk in heard.chunks} == {"full"}
+    assert {chunk["model"] for chunk in heard.chunks} == {"fast-reply"}
     assert heard.text.endswith(CHINESE.full)
     assert stack.simulator.stats("full")["started"] == 1
 
@@ -116,7 +116,7 @@ def test_the_profile_is_a_model_like_any_other(stack: Stack) -> None:
 def test_no_model_means_the_profile(stack: Stack, fields: dict[str, Any]) -> None:
     answer = stack.client.post("/v1/chat/completions", json={"messages": [user("Hello")], **fields})
     assert answer.status_code == 200
-    assert answer.json()["model"] == "full"
+    assert answer.json()["model"] == "fast-reply"
 
 
 def test_another_models_name_is_the_fulls(stack: Stack) -> None:

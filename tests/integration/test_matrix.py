@@ -48,6 +48,7 @@ MINE = {
     "tenant": f"acme-{MARK}",
     "key_id": f"{MARK}kkkkkkkkk",
     "profile": f"web-{MARK}",
+    "model": f"web-{MARK}",
     "name": f"upstream-{MARK}",  # a secret's
 }
 """What the first tenant has, by the name of the parameter that it is for."""
@@ -76,7 +77,7 @@ class Row:
         """The scope that it ought to need."""
         if self.path.startswith("/admin/") or self.method in ("PUT", "PATCH", "DELETE"):
             return "admin"
-        if self.path in ("/v1/models", "/v1/tokens"):
+        if self.path.startswith(("/v1/models", "/v1/tokens")):
             return None
         return "chat" if self.method == "POST" or "/turns/" in self.path else "read"
 

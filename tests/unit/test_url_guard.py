@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 
-from common.url_guard import BlockedUrl, UrlGuard, is_public, open_guarded_client
+from common.url_guard import BlockedUrl, UrlGuard, ask_dns, is_public, open_guarded_client
 
 PUBLIC = ["93.184.216.34", "8.8.8.8", "2606:4700:4700::1111", "2002:0808:0808::1", "64:ff9b::808:808"]
 PRIVATE = [
@@ -267,3 +267,14 @@ def test_a_name_that_is_not_known_can_not_be_reached() -> None:
                 await get(client, "http://nowhere.example/")
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize("host", ["a" * 64 + ".example", "a..b", ".a", "x" * 300])
+def test_a_name_that_no_host_can_have_is_not_found(host: str) -> None:
+    """The system's resolver has an error of its own for it, that is no OSError."""
+
+    async def ask() -> None:
+        with pytest.raises(OSError):
+            await ask_dns(host, 80)
+
+    asyncio.run(ask())
