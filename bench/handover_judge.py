@@ -78,7 +78,7 @@ def _sound_later(folded: Refolded) -> int | None:
         return None  # the full was first
     policy = folded.fold.policy.draft
     if policy.guard or policy.release == "sentence":
-        text = folded.fold.draft.text
+        text = str(folded.fold.draft.text)
         return first.at_ms - _came_ms(folded, "draft", len(split_sentences(text)[0].rstrip()))
     return first.at_ms - _came_ms(folded, "draft", 1)
 
@@ -92,7 +92,7 @@ def _beyond(folded: Refolded, overtaken_ms: int, handed_ms: int) -> int:
         if isinstance(event, Delta) and event.lane == "draft" and ms <= overtaken_ms
     )
     sentences = Sentences()
-    sentences.feed(at.text)
+    sentences.feed(str(at.text))
     sentences.close()
     end = next((end for end in sentences.ends if end >= floor), len(at.text))
     return max(0, handed_ms - max(overtaken_ms, _came_ms(folded, "draft", end)))

@@ -8,6 +8,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 
 from common.events import TurnStarted
+from common.growing_text import GrowingText
 from common.lane_state import LaneState
 from common.seam import word_boundary
 from common.sentence_data import KINDS, Kind
@@ -19,6 +20,7 @@ LONGEST_MS = 8_000
 
 _FEWEST = LONGEST_MS // 300  # characters that can take so long
 _LONGEST_ADDRESS = 300
+_LONGEST = 8_000  # characters of which a unit ends at the latest, were it full of addresses
 _MOST_MARKS = 16
 _PART = 4  # a clause is no shorter than such a part of the longest
 _MARKS = ",;:—–"
@@ -136,14 +138,17 @@ class Units:
         """Nothing has come for a while."""
         self.ends.append(len(self._lane.text))
 
-    def _next_end(self, text: str, ends: Sequence[int]) -> int | None:
+    def _next_end(self, text: GrowingText, ends: Sequence[int]) -> int | None:
         start = self._start = after_blank(text, max(self._start, self.ends[-1]))
         while self._next < len(ends) and ends[self._next] <= start:
             self._next += 1
-        return unit_end(text, start, ends[self._next] if self._next < len(ends) else None)
+        known = ends[self._next] - start if self._next < len(ends) else None
+        part = text[start : start + _LONGEST]
+        end = unit_end(part, 0, known if known is None else min(known, len(part)))
+        return None if end is None else start + end
 
 
-def after_blank(text: str, place: int) -> int:
+def after_blank(text: str | GrowingText, place: int) -> int:
     """The next place that is not blank."""
     while place < len(text) and text[place].isspace():
         place += 1

@@ -19,6 +19,7 @@ class DraftVoice:
         self._checked = 0  # how many sentences were looked at
         self.muted: str | None = None  # what it would have committed to
         self.free = 0
+        self._whole: bool | None = None  # once it is over: whether it breaks off no sentence
 
     @property
     def silent(self) -> bool:
@@ -28,8 +29,8 @@ class DraftVoice:
     @property
     def answers(self) -> bool:
         """Whether it came to its end with something to hear, and nothing that was guarded."""
-        heard = not self._draft.failed and self.muted is None and self._draft.text[: self.free].strip()
-        return self._draft.over and bool(heard)
+        heard = not self._draft.failed and self.muted is None and 0 <= self._draft.text.first < self.free
+        return self._draft.over and heard
 
     def look(self) -> None:
         """Take in what the draft has said since."""
@@ -41,9 +42,10 @@ class DraftVoice:
             text = self._draft.text
             self.free = max(self.free, len(text) - (0 if self._draft.over else held(text)))
             return
-        whole = is_whole(self._draft, len(self._draft.text)) if self._draft.over else True
-        ends = self._draft.sentences.ends if whole else self._draft.sentences.ends[:-1]
-        while self.muted is None and self._checked < len(ends):
+        if self._draft.over and self._whole is None:
+            self._whole = is_whole(self._draft, len(self._draft.text))
+        whole, ends = self._whole is not False, self._draft.sentences.ends
+        while self.muted is None and self._checked < len(ends) - (not whole):
             end = ends[self._checked]
             if self._policy.guard:
                 self.muted = commits(self._draft.text[self.free : end], self._policy.guard_rules)

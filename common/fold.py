@@ -122,18 +122,18 @@ class Fold(FoldState):
 
     def _begin_closing(self, *, before_silence: bool = False) -> None:
         """The draft may finish its sentence; one that is spoken, so not heard yet, only before silence."""
-        self._floor, self.overtaken_ms, self.stage = self.spoken["draft"], self._now_ms, "closing"
-        if self.aloud and before_silence and not self.policy.draft.guard:
-            self._floor = len(self.draft.text)
+        spoken = self.aloud and before_silence and not self.policy.draft.guard
+        self._closing.begin(len(self.draft.text) if spoken else self.spoken["draft"])
+        self.overtaken_ms, self.stage = self._now_ms, "closing"
 
     def _close_draft(self) -> None:
         if self.full.failed and self._draft_answers and not self.continues:  # before it was heard
             self.stage, self.overtaken_ms, self._closing_is_due = "draft", None, False
             self._follow_draft()
             return
-        place = handoff.cut(self.policy.handoff, self.draft, self._floor, self.voice.free)
-        may = min(handoff.may_say(self.policy.handoff, self.draft, self._floor), self.voice.free)
-        late = self._closing_is_due or handoff.overruns(self.policy.handoff, self.draft, self._floor)
+        place = self._closing.cut(self.voice.free)
+        may = min(self._closing.may_say(), self.voice.free)
+        late = self._closing_is_due or self._closing.overruns()
         if self._released.speaker == "filler":
             place = self.spoken["draft"]  # its sentence was broken off already
         if place is None and (late or self.voice.muted):

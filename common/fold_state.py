@@ -24,7 +24,8 @@ class FoldState:
         self.turn = started.turn
         self.apology = apology_for(self.policy.apology, started.request.get("messages") or [], self.turn)
         dropped = started.record == "none" and not started.request.get("messages")
-        self.draft, self.full = LaneState("draft", dropped=dropped), LaneState("full", dropped=dropped)
+        self.draft = LaneState("draft", self.policy.draft.max_chars, dropped=dropped)
+        self.full = LaneState("full", dropped=dropped)
         self.lanes: dict[str, LaneState] = {name: getattr(self, name) for name in started.lanes}
         drafted = "draft" in started.lanes and not self.policy.handoff.shadow
         self.stage: Literal["draft", "closing", "full"] = "draft" if drafted else "full"
@@ -43,7 +44,7 @@ class FoldState:
         self.overtaken_ms: int | None = None
         self.handed_over_ms: int | None = None
         self.spoken: dict[str, int] = {"draft": 0, "full": 0}
-        self._floor = 0
+        self._closing = handoff.Closing(self.policy.handoff, self.draft)
         self._closing_is_due = False
         self._broken = False  # the draft was cut in the middle of a sentence
         self._told_by_ms: int | None = None

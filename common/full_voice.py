@@ -38,7 +38,7 @@ class FullVoice:
     def has_to_say(self, begin: int = 0) -> bool:
         """Whether any of it could be let out from there on, were it to speak now."""
         upto = self._units.ends[-1] if self._units else len(self._full.text)
-        return bool(self._full.text[begin:upto].strip())
+        return self._full.text.solid_before(upto) > begin
 
     def take_over(self, spoken: int) -> None:
         """The draft is heard so far, and no further."""
@@ -48,18 +48,20 @@ class FullVoice:
 
     def take(self, spoken: int, speaker: Lane | None) -> str:
         """What may be let out after whoever spoke last; while the opening is undecided, repeats are held."""
-        text, start, upto = self._full.text, self.taken, len(self._full.text)
+        whole, start, upto = self._full.text, self.taken, len(self._full.text)
         if self.opening and not self.opening.decided:
             self.read_opening(spoken, flows=False)
         if self.opening:
-            upto = self.opening.due(text)
+            upto = self.opening.due(whole)
         if self._units:
             upto = self._whole(upto)
-        text = self.opening.said(text, start, upto) if self.opening else text[start:upto]
+        text = self.opening.said(whole, start, upto) if self.opening else whole[start:upto]
         self.taken = max(start, upto)
         text, self._lead = self._lead + text, ""
         if speaker in (None, "full"):
             return text
+        if text.isspace():
+            text = text[-seam.LEAD :]  # of blanks that don't end the last ones are enough
         if not self._full.over and seam.is_undecided(text):
             self._lead = text
             return ""

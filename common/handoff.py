@@ -1,5 +1,8 @@
 """The hand-over's two questions: has the full overtaken, and where does the draft stop. Pure."""
 
+from bisect import bisect_right
+
+from common.growing_text import is_among
 from common.lane_state import LaneState
 from common.policy import HandoffPolicy
 from common.repeats import Opening
@@ -37,39 +40,64 @@ def overtakes(
     return bool(full.sentences.ends) or new >= policy.min_chars
 
 
-def cut(policy: HandoffPolicy, draft: LaneState, floor: int, free: int) -> int | None:
-    """Where in its text the draft stops, or None while it may still finish its sentence.
+class Closing:
+    """Where a draft stops that was overtaken, looked for as it goes on; each character is looked at once."""
 
-    `floor` is what of it was released when the full overtook, `free` what may be released at all.
-    """
-    if not floor or policy.cut == "now":
-        return floor
-    if len(draft.text[:floor].rstrip()) in draft.sentences.ends:
-        return floor
-    if floor == len(draft.text) and draft.sentences.rests:
-        return floor
-    end = next((end for end in draft.sentences.ends if end > floor), None)
-    if end is not None and end - floor <= policy.overrun_chars:
-        return min(end, free)
-    if draft.over and len(draft.text) - floor <= policy.overrun_chars:
-        return min(len(draft.text), free)
-    return None
+    def __init__(self, policy: HandoffPolicy, draft: LaneState) -> None:
+        self.floor = 0
+        """What of the draft was released when the full overtook."""
+        self._policy = policy
+        self._draft = draft
+        self._seen = 0  # up to here of the overrun word ends were looked for
+        self._word = 0  # the last one found
 
+    def begin(self, floor: int) -> None:
+        """The full has overtaken."""
+        self.floor = self._seen = self._word = floor
 
-def overruns(policy: HandoffPolicy, draft: LaneState, floor: int) -> bool:
-    """Whether the draft's sentence goes on for longer than it may."""
-    return draft.over or len(draft.text) - floor > policy.overrun_chars
+    def cut(self, free: int) -> int | None:
+        """Where in its text the draft stops, or None while it may still finish its sentence.
 
+        `free` is what may be released at all.
+        """
+        floor, text, ends = self.floor, self._draft.text, self._draft.sentences.ends
+        if not floor or self._policy.cut == "now":
+            return floor
+        if is_among(ends, text.solid_before(floor)):
+            return floor
+        if floor == len(text) and self._draft.sentences.rests:
+            return floor
+        after = bisect_right(ends, floor)
+        if after < len(ends) and ends[after] - floor <= self._policy.overrun_chars:
+            return min(ends[after], free)
+        if self._draft.over and len(text) - floor <= self._policy.overrun_chars:
+            return min(len(text), free)
+        return None
 
-def may_say(policy: HandoffPolicy, draft: LaneState, floor: int) -> int:
-    """How far the draft may be released while it finishes its sentence: whole words, within the overrun."""
-    return word_boundary(draft.text, floor, floor + policy.overrun_chars)
+    def overruns(self) -> bool:
+        """Whether the draft's sentence goes on for longer than it may."""
+        return self._draft.over or len(self._draft.text) - self.floor > self._policy.overrun_chars
+
+    def may_say(self) -> int:
+        """How far the draft may be heard while it ends its sentence: whole words, within the overrun."""
+        text, most = self._draft.text, self.floor + self._policy.overrun_chars
+        known = min(most, len(text) - 1)  # what follows there can't change any more
+        if known > self._seen:
+            self._word = self._word_end(known)
+            self._seen = known
+        return self._word_end(most)
+
+    def _word_end(self, upto: int) -> int:
+        found = word_boundary(self._draft.text, self._seen, upto)
+        return found if found > self._seen else self._word
 
 
 def is_whole(draft: LaneState, place: int) -> bool:
     """Whether the draft's text up to this place breaks off no sentence."""
-    end = len(draft.text[:place].rstrip())
-    known = draft.sentences.ends
-    if draft.finished and draft.finished.reason != "stop":
-        known = known[:-1]  # the last one is where it was broken off
-    return not end or end in known or rests_at_end(draft.text[:place])
+    end, ends = draft.text.solid_before(place), draft.sentences.ends
+    if not end:
+        return True
+    known = is_among(ends, end)
+    if known and draft.finished and draft.finished.reason != "stop":
+        known = end != ends[-1]  # the last one is where it was broken off
+    return known or rests_at_end(draft.text[:place])

@@ -1,24 +1,54 @@
 """What a lane has said so far, as the log tells it: attempts, offsets, the end that counts."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from common.errors import turn_error
 from common.events import Delta, Extra, LaneFinished, LaneStarted, ToolPart
+from common.growing_text import GrowingText
 from common.keys import Lane
 from common.sentences import Sentences
 
 _IN_PLACE_OF_TEXT = ("refusal", "function_call", "images")
 
 
-@dataclass(slots=True)
 class ToolCall:
     """One tool call as it grows. `rest`: what its model's server says of it besides."""
 
-    id: str = ""
-    name: str = ""
-    arguments: str = ""
-    rest: dict[str, Any] = field(default_factory=dict)
+    __slots__ = ("_arguments", "id", "name", "rest")
+
+    def __init__(
+        self, id: str = "", name: str = "", arguments: str = "", rest: dict[str, Any] | None = None
+    ) -> None:
+        self.id = id
+        self.name = name
+        self.rest = rest or {}
+        self._arguments = GrowingText(arguments)
+
+    @property
+    def arguments(self) -> str:
+        """All of them until now."""
+        return str(self._arguments)
+
+    @property
+    def size(self) -> int:
+        """How many characters of arguments there are."""
+        return len(self._arguments)
+
+    def add(self, arguments: str) -> None:
+        """Let the arguments go on."""
+        self._arguments.append(arguments)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, ToolCall):
+            return NotImplemented
+        mine, others = (self.id, self.name, self.rest), (other.id, other.name, other.rest)
+        return mine == others and self._arguments == other._arguments
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"ToolCall({self.id!r}, {self.name!r}, {self.arguments!r}, {self.rest!r})"
 
     def whole(self) -> dict[str, Any]:
         """The call as a message holds it, with all that its server said: a second round needs it."""
@@ -31,18 +61,23 @@ class ToolCall:
 
 @dataclass(slots=True)
 class LaneState:
-    """One lane of one turn. Whatever is void, repeated or late changes nothing here."""
+    """One lane of one turn. Whatever is void, repeated or late changes nothing here.
+
+    `most_chars`: the text ends there, whatever its writer goes on with; 0 is no bound.
+    """
 
     lane: Lane
+    most_chars: int = 0
     attempt: int = 0
     worker: str = ""
-    text: str = ""
+    text: GrowingText = field(default_factory=GrowingText)
     sentences: Sentences = field(default_factory=Sentences)
     calls: dict[int, ToolCall] = field(default_factory=dict)
     extras: list[dict[str, Any]] = field(default_factory=list)
     gives: bool = False  # something for the client that is neither text nor a call: a refusal, sound
     dropped: bool = False  # what was in it is not kept
     finished: LaneFinished | None = None
+    cut_off: bool = False  # it was to go on behind `most_chars`
     handed_over: set[int] = field(default_factory=set)  # attempts that ended by asking for the next
 
     @property
@@ -60,7 +95,7 @@ class LaneState:
     @property
     def speaks(self) -> bool:
         """Whether there is anything in it to hear: text that is not blank, or a tool call."""
-        return bool(self.calls) or (bool(self.text) and not self.text.isspace())
+        return bool(self.calls) or self.text.solid > 0
 
     @property
     def stopped_short(self) -> bool:
@@ -105,8 +140,8 @@ class LaneState:
                 self.gives = self.gives or gives(event.choice)
         elif event.reason == "handed_over":
             self.handed_over.add(event.attempt)
-        elif event.at <= len(self.text):
-            self.finished = event
+        elif event.at <= len(self.text) or self.cut_off:
+            self.finished = replace(event, reason="length") if self._breaks_off(event) else event
             self.sentences.close()
 
     def _start(self, event: LaneStarted) -> None:
@@ -120,8 +155,14 @@ class LaneState:
         # A gap (known < 0) is left to the writer, who puts back what its server lost.
         if 0 <= known < len(event.text):
             new = event.text[known:]
-            self.text += new
+            if self.most_chars and len(self.text) + len(new) > self.most_chars:
+                new, self.cut_off = new[: self.most_chars - len(self.text)], True
+            self.text.append(new)
             self.sentences.feed(new)
+
+    def _breaks_off(self, finished: LaneFinished) -> bool:
+        """Whether what its writer calls the end comes behind ours."""
+        return self.cut_off and finished.reason == "stop"
 
     def _add_tool_part(self, event: ToolPart) -> None:
         call = self.calls.setdefault(event.index, ToolCall())
@@ -129,9 +170,9 @@ class LaneState:
         call.name = call.name or event.name
         if event.rest:
             call.rest = with_more(call.rest, event.rest)
-        known = len(call.arguments) - event.at
+        known = call.size - event.at
         if 0 <= known < len(event.arguments):
-            call.arguments += event.arguments[known:]
+            call.add(event.arguments[known:])
 
 
 def with_more(rest: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:

@@ -62,7 +62,7 @@ class Masks:
                 asked = last_said(event.request.get("messages") or [])
             if isinstance(event, ToolPart):
                 calls[_call(event)].add(event.at, event.arguments)
-        self.texts = {name: _mask_answer(lane.text, asked, self.digit) for name, lane in lanes.items()}
+        self.texts = {name: _mask_answer(str(lane.text), asked, self.digit) for name, lane in lanes.items()}
         self.calls = {call: mask_json(text.text) for call, text in calls.items()}
         self.extras = {name: _mask_extras(lane.extras, self.values) for name, lane in lanes.items()}
         if self.heard and all(self.heard.spoken.values()):
@@ -76,9 +76,9 @@ class Masks:
         begin += len(rest) - len(rest.lstrip())
         for gap in ("", " "):
             joined = mask(heard + gap + rest.lstrip(), self.digit)
-            self.texts["draft"] = _overlay(self.texts["draft"], fold.draft.text, joined[: len(heard)], 0)
+            self.texts["draft"] = _overlay(self.texts["draft"], str(fold.draft.text), joined[: len(heard)], 0)
             said = joined[len(heard) + len(gap) :]
-            self.texts["full"] = _overlay(self.texts["full"], fold.full.text, said, begin)
+            self.texts["full"] = _overlay(self.texts["full"], str(fold.full.text), said, begin)
 
     def of(self, event: Event) -> Event:
         """An event as it is kept."""

@@ -47,6 +47,7 @@ class DraftPolicy(_Part):
     style: Literal["bridge", "answer"] = "bridge"
     guard: bool = False
     guard_rules: Annotated[tuple[str, ...], AfterValidator(_sound)] = ()
+    max_chars: int = Field(default=4_000, ge=1, le=10_000)
     off_with_tools: tuple[str, ...] = ()  # names of tools; "*" is any
     off_in_states: tuple[str, ...] = ()
     off_if_metadata: dict[str, tuple[str, ...]] = {}

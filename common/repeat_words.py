@@ -69,7 +69,12 @@ OPENERS = _words(
 ) | frozenset("当然好的可以没问题您你")
 
 _HAN = "\u3005\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
-WORD = re.compile(rf"[{_HAN}]|\d+(?:[.,:]\d+)*|[^\W{_HAN}]+(?:['’]t(?!\w))?")
+LONGEST_WORD = 64
+"""What is longer is read as several words: nobody waits for the end of a text without spaces."""
+WORD = re.compile(
+    rf"[{_HAN}]|\d{{1,{LONGEST_WORD}}}(?:[.,:]\d{{1,{LONGEST_WORD}}}){{0,8}}"
+    rf"|[^\W{_HAN}]{{1,{LONGEST_WORD}}}(?:['’]t(?!\w))?"
+)
 IS_HAN = re.compile(f"[{_HAN}]")
 
 

@@ -3,6 +3,8 @@
 import re
 import unicodedata
 
+from common.growing_text import Text
+
 # A block of Markdown that only means what it says at the start of a line.
 _BLOCK = re.compile(r"#{1,6} |[-*+•] |\d{1,3}[.)] |> |```|~~~|\||(?:---|\*\*\*|___)\s")
 # What may yet turn out to begin one.
@@ -22,6 +24,11 @@ _UNSPACED = re.compile(r"[\u2e80-\u303f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\u
 # At a text's end: a line's marker, a mark of emphasis or code.
 _OPENING = re.compile(r"(?=\S)(?:(?<=\n)(?:[-*+•>]|#{1,6}|\d{1,3}[.)])[ \t]*)?(?P<mark>[*_~`]+)?\Z")
 _BACK = 16
+_HELD_BACK = 300  # characters in which is looked for what a mark closes, at each of them
+_LOOKED_BACK = 2_000  # characters of a paragraph in which what is open is looked for
+
+LEAD = 64
+"""Of what a text begins with so much is enough to tell what goes before it."""
 
 _GAPS = ("", " ", "\n", "\n\n")
 
@@ -48,17 +55,21 @@ def join(before: str, after: str, *, broken: bool = False, goes_on: bool = False
 
 def is_undecided(text: str) -> bool:
     """Whether it can't be told yet what goes before a text that begins like this."""
-    return _MAYBE_BLOCK.match(text) is not None
+    return len(text) <= LEAD and _MAYBE_BLOCK.match(text) is not None
 
 
-def held(text: str) -> int:
+def held(text: Text) -> int:
     """How many characters at a text's end only open what is still empty: emphasis, code, a list's item."""
-    found = _OPENING.search(text, max(0, len(text) - _BACK))
+    # A line's marker is one behind a line's end, which is looked back at too.
+    end = text[max(0, len(text) - _BACK - 1) :]
+    found = _OPENING.search(end, max(0, len(end) - _BACK))
     if found is None:
         return 0
-    if found["mark"] and closers(text[: found.start("mark")]).startswith(found["mark"][0]):
-        return 0  # it closes
-    return len(text) - found.start()
+    if found["mark"]:
+        mark = len(text) - len(end) + found.start("mark")
+        if closers(text[max(0, mark - _HELD_BACK) : mark]).startswith(found["mark"][0]):
+            return 0  # it closes
+    return len(end) - found.start()
 
 
 def closers(text: str) -> str:
@@ -69,7 +80,7 @@ def closers(text: str) -> str:
             fence, start = "" if fence else match[1], match.end()
     if fence:
         return fence if text.endswith("\n") else "\n" + fence
-    part = _PARAGRAPH.split(text[start:])[-1]
+    part = _PARAGRAPH.split(text[start:])[-1][-_LOOKED_BACK:]
     part = _CODE.sub("x", _ESCAPED.sub("x", part))
     code = _OPEN_CODE.search(part)
     if code:
@@ -81,7 +92,8 @@ def _open_emphasis(text: str) -> list[str]:
     """The marks of emphasis that a paragraph without code leaves open, in their order."""
     marks: list[str] = []
     for match in _RUN.finditer(text):
-        run, before, after = match[0], text[: match.start()][-1:], text[match.end() :][:1]
+        run, before = match[0], text[max(0, match.start() - 1) : match.start()]
+        after = text[match.end() : match.end() + 1]
         while run and marks and marks[-1][0] == run[0] and _closes(run, before, after):
             if len(run) < len(marks[-1]) and _opens(run, before, after):
                 break  # an inner one begins
@@ -121,11 +133,12 @@ def _size(blank: str) -> int:
     return min(2, blank.count("\n")) + 1 if blank else 0
 
 
-def word_boundary(text: str, low: int, high: int) -> int:
+def word_boundary(text: Text, low: int, high: int) -> int:
     """The last place in text[low:high] that surely doesn't cut a word in two; `low` if there is none."""
-    for place in range(min(high, len(text)), low, -1):
-        if _word_ends(text[place - 1], text[place : place + 1]):
-            return place
+    part = text[low : high + 1]
+    for place in range(min(high - low, len(part)), 0, -1):
+        if _word_ends(part[place - 1], part[place : place + 1]):
+            return low + place
     return low
 
 

@@ -47,6 +47,7 @@ class Asker:
         writer: LaneWriter,
         answer: Answer,
         on_first: Callable[[], None],
+        most_chars: int = 0,
     ) -> None:
         self._settings = settings
         self._provider = provider
@@ -54,6 +55,7 @@ class Asker:
         self._writer = writer
         self._answer = answer
         self._on_first = on_first  # called when the first model asked says its first word, or is given up
+        self._most_chars = most_chars  # the text ends there; 0 is no bound
         self._heard = False
         self._ended_alone = True  # the word for the end came by itself, as it does where it means so
         self._spoke_on = False  # behind the word for its end
@@ -72,7 +74,7 @@ class Asker:
             spoke_before = bool(writer.pieces)
             self._ended_alone, self._spoke_on = True, False
             answer.tried.append(upstream.model)
-            said = before + join(before, writer.state.text, goes_on=True)
+            said = before + join(before, str(writer.state.text), goes_on=True)
             if said.isspace():
                 said = ""  # a model that gave only blanks has begun nothing
             body = body_for(started, writer.job.lane, upstream.model, said, upstream.prefix)
@@ -119,6 +121,8 @@ class Asker:
                         self._first()
                     self._doubt_end(piece)
                     self._write(piece)
+                    if answer.reason == "length" and self._is_full:
+                        return  # whatever else it would say
                     if self._heard:
                         ended = answer.reason and self._ended_alone and not self._spoke_on
                         watchdog.expect_within(
@@ -144,7 +148,7 @@ class Asker:
     def _write(self, piece: Piece) -> None:
         writer, answer = self._writer, self._answer
         if isinstance(piece, str):
-            writer.say(piece)
+            self._say(piece)
         elif isinstance(piece, ToolPiece):
             writer.call(piece.index, piece.id, piece.name, piece.arguments, piece.rest)
         elif isinstance(piece, Other):
@@ -158,6 +162,17 @@ class Asker:
         """Whether the model has ended its answer and the lane has nothing in it."""
         state, stopped_short = self._writer.state, self._answer.reason in ("length", "content_filter")
         return not (self._may_be_empty or state.speaks or state.gives or stopped_short)
+
+    @property
+    def _is_full(self) -> bool:
+        return 0 < self._most_chars <= len(self._writer.state.text)
+
+    def _say(self, piece: str) -> None:
+        room = self._most_chars - len(self._writer.state.text) if self._most_chars else len(piece)
+        if room > 0:
+            self._writer.say(piece[:room])
+        if len(piece) > room:
+            self._answer.reason = "length"
 
     def _first(self) -> None:
         if len(self._answer.tried) == 1:

@@ -206,7 +206,10 @@ class LaneRunner:
         def on_first() -> None:  # the wait for the draft is not the model's
             first_by_ms.append(self._publisher.ms_since(picked.start_ms) - asked_ms + picked_ms)
 
-        asker = Asker(self._settings, self._provider, self._running.upstreams, writer, answer, on_first)
+        most_chars = picked.fold.policy.draft.max_chars if job.lane == "draft" else 0
+        asker = Asker(
+            self._settings, self._provider, self._running.upstreams, writer, answer, on_first, most_chars
+        )
         await asker.ask(upstreams, started, before)
         if retrieved and answer.error is None:
             _cite(writer, started, retrieved)

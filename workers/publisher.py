@@ -26,6 +26,7 @@ from common.events import (
     TurnEnded,
     TurnStarted,
 )
+from common.growing_text import GrowingText
 from common.keys import JobRef
 from common.lane_state import LaneState, with_more
 from common.log import append, read_turn
@@ -72,7 +73,7 @@ class LaneWriter:
             self.pending[-1] = replace(last, text=last.text + text)
         else:
             self.pending.append(Delta(at=len(self.state.text), text=text, **self._here()))
-        self.state.text += text
+        self.state.text.append(text)
         self._publisher.wake(self)
 
     def call(
@@ -80,7 +81,7 @@ class LaneWriter:
     ) -> None:
         """Append a part of a tool call."""
         known = self.state.calls.get(index)
-        at = len(known.arguments) if known else 0
+        at = known.size if known else 0
         part = ToolPart(
             index=index, at=at, id=call_id, name=name, arguments=arguments, rest=rest or {}, **self._here()
         )
@@ -150,7 +151,7 @@ def _stands(part: ToolPart | Extra, known: LaneState) -> bool:
     if isinstance(part, Extra):
         return part.number < len(known.extras)
     call = known.calls.get(part.index)
-    if call is None or part.at + len(part.arguments) > len(call.arguments):
+    if call is None or part.at + len(part.arguments) > call.size:
         return False
     return with_more(call.rest, part.rest) == call.rest
 
@@ -184,7 +185,7 @@ class Publisher:
     def open(self, started: LaneStarted, job: JobRef, start_ms: int, known: LaneState) -> LaneWriter:
         """A writer for an attempt whose `lane.started` stands in the log, which says `known` of the lane."""
         writer = LaneWriter(self, started, job, start_ms)
-        writer.state.text = known.text
+        writer.state.text = GrowingText(str(known.text))
         writer.state.attempt = job.attempt
         writer.state.extras = list(known.extras)
         self._open.add(writer)

@@ -71,7 +71,7 @@ def live(turn: RecordedTurn, under: Policy, stop_ms: int = 8) -> RecordedTurn:
             continue
         feed(event, ms)
     if cut_ms is not None:
-        text = fold.draft.text
+        text = str(fold.draft.text)
         finish = LaneFinished(name_of(turn), "draft", 1, len(text), "cancelled", None, None, cut_ms)
         events.append((cut_ms, finish))
         events.sort(key=lambda timed: timed[0])

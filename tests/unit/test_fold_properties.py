@@ -147,7 +147,7 @@ def insert(steps: list[Step], places: list[tuple[int, Event]]) -> list[Step]:
 
 def full_said(fold: Fold) -> str:
     """The full's text so far, without what was left out of its opening."""
-    text = fold.full.text
+    text = str(fold.full.text)
     return fold.full_voice.opening.said(text, 0, len(text)) if fold.full_voice.opening else text
 
 
