@@ -68,6 +68,18 @@ async def test_an_answer_is_written_as_it_came(real: Backend) -> None:
         await until(lambda: _only_turn_left(eyes, turn))
 
 
+@in_loop
+async def test_a_draft_that_goes_on_without_end_is_ended_and_its_turn_is_not(real: Backend) -> None:
+    settings = real.settings(small_model="small", policy={"draft": {"max_chars": 40}})
+    model = Scripted(small=[["grow well "] * 1_000 + [asyncio.Event()]])
+    async with open_stores(settings) as eyes, open_worker(settings, "draft", model):
+        turn = await start(eyes, settings, drafting=True)
+        finished = await _finish(eyes, turn)
+        assert (finished.lane, finished.reason, finished.at) == ("draft", "length", 40)
+        here = fold(await read_turn(eyes, turn))[0]
+        assert (str(here.draft.text), here.ending) == ("grow well " * 4, None)
+
+
 @pytest.mark.parametrize(
     "script, code",
     [

@@ -115,6 +115,7 @@ def test_a_full_that_says_the_same_again_and_again_is_compared_only_so_often() -
 
 def test_the_arguments_of_a_call_are_put_together_once() -> None:
     fold, part = Fold(started(draft=False)), "x" * 20
+    fold.feed(LaneStarted(TURN, "full", 1, "w"), 1)
     with counting() as once:
         _call(fold, part, 0, 500)
     with counting() as again:
