@@ -34,7 +34,12 @@ class GivenDocument(BaseModel):
     @field_validator("metadata")
     @classmethod
     def _is_small(cls, value: dict[str, Any]) -> dict[str, Any]:
-        if len(orjson.dumps(value)) > MAX_METADATA_BYTES:
+        try:
+            size = len(orjson.dumps(value))
+            orjson.dumps([[[[value]]]])  # it stands in a document, and in what is shown of it
+        except orjson.JSONEncodeError:  # deeper JSON can be read than written
+            raise ValueError("is nested too deeply") from None
+        if size > MAX_METADATA_BYTES:
             raise ValueError(f"has more than {MAX_METADATA_BYTES} bytes")
         return value
 

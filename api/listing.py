@@ -44,6 +44,9 @@ class Asked:
         return in_time and self.text in unquote(quoted).casefold()
 
 
+_FAR_MS = 10**15
+
+
 def read_query(query: Mapping[str, str]) -> Asked:
     """What a query asks for. Raises BadRequest with the parameter's name."""
     state = query.get("state")
@@ -84,7 +87,7 @@ def _write_cursor(member: Member) -> str:
 def _read_cursor(text: str) -> Member:
     try:
         when, quoted = orjson.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-        if isinstance(when, int) and isinstance(quoted, str):
+        if type(when) is int and 0 <= when < _FAR_MS and isinstance(quoted, str):
             return when, quoted
     except (ValueError, TypeError, binascii.Error):
         pass

@@ -65,7 +65,9 @@ class Transcriber:
         if not _is_audio(part):
             return part
         data, name = _recording(part)
-        self._client = self._client or httpx.AsyncClient(timeout=self._settings.transcription_timeout_s)
+        self._client = self._client or httpx.AsyncClient(
+            timeout=self._settings.transcription_timeout_s, trust_env=False
+        )
         try:
             response = await self._client.post(
                 self._url,

@@ -11,16 +11,33 @@ if TYPE_CHECKING:  # what a command needs is imported when it runs, so that help
 def read_settings(**options: Any) -> "Settings":
     """The settings of the environment, with the given options over them; a mistake ends the process."""
     from pydantic import ValidationError
+    from pydantic_settings import SettingsError
 
     from common.settings import Settings
 
     try:
-        return Settings(**given(**options))
-    except ValidationError as error:
+        settings = Settings(**given(**options))
+    except (SettingsError, ValueError) as error:
+        if not isinstance(error, ValidationError):
+            print(f"The settings are wrong: {error}", file=sys.stderr)
+            sys.exit(2)
         for mistake in error.errors(include_url=False, include_input=False):
             name = "_".join(map(str, mistake["loc"]))
             print(f"The setting {name} is wrong: {mistake['msg']}", file=sys.stderr)
         sys.exit(2)
+    if is_weak(settings.secret_key.get_secret_value()):
+        print(
+            "The setting FAST_REPLY_SECRET_KEY is wrong: it can be guessed. It has at least 16 characters, "
+            "8 of them different: `openssl rand -base64 32` makes one",
+            file=sys.stderr,
+        )
+        sys.exit(2)
+    return settings
+
+
+def is_weak(secret_key: str) -> bool:
+    """Whether a secret key, where there is one, is too short or too uniform to keep anything secret."""
+    return bool(secret_key) and (len(secret_key) < 16 or len(set(secret_key)) < 8)
 
 
 def read_store_settings(*names: str) -> "Settings":

@@ -17,6 +17,16 @@ from common.settings import Settings
 _MAIN = f"{__package__}.main"
 _ROOT = Path(__file__).resolve().parents[len(_MAIN.split(".")) - 1]  # what must be on a child's path
 # Slower than the simulator's own draft: it is still speaking when the full overtakes, so that it is cut.
+_APIS_OWN = ("FAST_REPLY_OPERATOR_TOKEN",)
+_ALL_SECRETS = (
+    *_APIS_OWN,
+    "FAST_REPLY_SECRET_KEY",
+    "FAST_REPLY_OLD_SECRET_KEYS",
+    "FAST_REPLY_SECRETS",
+    "FAST_REPLY_WEBHOOK_SECRET",
+    "LLM_API_KEY",
+    "SMALL_MODEL_API_KEY",
+)
 _SIMULATE = ("simulate", "--draft-tpot-ms", "32")
 
 
@@ -82,12 +92,15 @@ def build_stack(settings: Settings, plan: Plan, environ: Mapping[str, str]) -> I
             env["LLM_BASE_URL"] = f"{simulator_url}/v1"
             env.setdefault("LLM_MODEL", "full")
             env.setdefault("SMALL_MODEL", "draft")
-            backing[simulator_port] = _own("simulator", env, *_SIMULATE, "--port", str(simulator_port))
+            backing[simulator_port] = _own(
+                "simulator", _without(env, _ALL_SECRETS), *_SIMULATE, "--port", str(simulator_port)
+            )
+        workers = _without(env, _APIS_OWN)
         serving = (
             _own("api", env, "api"),
-            *_workers("draft", plan.draft_workers, env),
-            *_workers("full", plan.full_workers, env),
-            *_workers("speech", plan.speech_workers, env),
+            *_workers("draft", plan.draft_workers, workers),
+            *_workers("full", plan.full_workers, workers),
+            *_workers("speech", plan.speech_workers, workers),
         )
         draft_model = env.get("SMALL_MODEL", "")
         yield Stack(
@@ -101,10 +114,16 @@ def build_stack(settings: Settings, plan: Plan, environ: Mapping[str, str]) -> I
         )
 
 
+def _without(env: Mapping[str, str], names: tuple[str, ...]) -> dict[str, str]:
+    """The environment without what a process has no use for."""
+    return {name: value for name, value in env.items() if name.removesuffix("_FILE") not in names}
+
+
 def _child_environ(settings: Settings, environ: Mapping[str, str]) -> dict[str, str]:
     env = {**environ, "FAST_REPLY_HOST": settings.host, "FAST_REPLY_PORT": str(settings.port)}
     env["PYTHONUNBUFFERED"] = "1"
-    env.setdefault("FAST_REPLY_SECRET_KEY", secrets.token_urlsafe(32))
+    if not env.get("FAST_REPLY_SECRET_KEY_FILE"):
+        env.setdefault("FAST_REPLY_SECRET_KEY", secrets.token_urlsafe(32))
     if _ROOT.name not in ("site-packages", "dist-packages"):
         # Run from a checkout that is not installed, perhaps: the children must find the same code.
         env["PYTHONPATH"] = os.pathsep.join(filter(None, (str(_ROOT), environ.get("PYTHONPATH"))))

@@ -1,6 +1,8 @@
 """What a process is told by its environment, read once into one frozen value."""
 
+import os
 from functools import cached_property
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -13,7 +15,8 @@ from pydantic import (
     ValidationInfo,
     field_validator,
 )
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from common.overrides import EVERYTHING, Overrides, TokenOverrides
 from common.policy import Policy
@@ -44,6 +47,37 @@ def _own(name: str) -> AliasChoices:
     return AliasChoices(name, name.lower())
 
 
+class _Files(PydanticBaseSettingsSource):
+    """Settings from files: `FAST_REPLY_SECRET_KEY_FILE` names one that holds `FAST_REPLY_SECRET_KEY`."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        alias = field.validation_alias
+        variable = alias.choices[0] if isinstance(alias, AliasChoices) else f"FAST_REPLY_{field_name.upper()}"
+        path = os.environ.get(f"{variable}_FILE", "")
+        if not path or not _may_be_in_a_file(field_name):
+            return None, field_name, False
+        try:
+            return Path(path).read_text(encoding="utf-8").strip(), field_name, self.field_is_complex(field)
+        except (OSError, UnicodeDecodeError) as error:
+            raise ValueError(f"{variable}_FILE can't be read: {type(error).__name__}") from None
+
+    def __call__(self) -> dict[str, Any]:
+        found = {}
+        for name, field in self.settings_cls.model_fields.items():
+            value, key, is_complex = self.get_field_value(field, name)
+            if value is not None:
+                found[key] = self.prepare_field_value(name, field, value, is_complex)
+        return found
+
+
+def _may_be_in_a_file(name: str) -> bool:
+    """Whether a setting is secret, or may have a secret in it."""
+    return name in _IN_FILES or name.endswith(("_key", "_keys", "_secret", "_token"))
+
+
+_IN_FILES = ("redis_url", "queue_url", "secrets", "fallbacks", "archive_url")
+
+
 class Settings(BaseSettings):
     """Every setting, its unit in its name. `docs/settings.md` explains each; a test keeps the two equal."""
 
@@ -54,6 +88,18 @@ class Settings(BaseSettings):
         populate_by_name=True,
         extra="ignore",
     )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """What is given comes first, then the environment, then the files that it names."""
+        return init_settings, env_settings, _Files(settings_cls)
 
     redis_url: StoreUrl = Field("redis://127.0.0.1:6379/0", validation_alias=_own("REDIS_URL"))
     queue_url: StoreUrl | None = None

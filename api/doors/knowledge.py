@@ -217,7 +217,7 @@ def _ref(who: Identity, collection: str) -> CollectionRef:
 def _limit(text: str | None) -> int:
     if text is None:
         return _LISTED
-    if not (text.isascii() and text.isdigit() and 0 < int(text) <= _MOST_LISTED):
+    if not (text.isascii() and text.isdigit() and len(text) < 9 and 0 < int(text) <= _MOST_LISTED):
         raise BadRequest(f"limit: is a number from 1 to {_MOST_LISTED}", param="limit")
     return int(text)
 

@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import Field, ValidationError
 
 from common.keys import valid_tenant
+from common.own_variables import is_own
 from common.seal import MARK, Seal, place_of, seal_of
 from common.settings import Settings
 from common.tenants.checks import blocked_urls_of
@@ -89,11 +90,14 @@ class TenantsFile:
     def open_secret(self, written: str, tenant: str, name: str) -> str | None:
         """A tenant's secret, by how it stands in the file; None where it can't be opened."""
         if written.startswith(ENVIRONMENT):
-            return self._environ.get(written.removeprefix(ENVIRONMENT)) or None
+            variable = written.removeprefix(ENVIRONMENT)
+            return None if is_own(variable) else self._environ.get(variable) or None
         return self._seal.read(written, place_of(tenant, name)) if self._seal else None
 
     def wrong_with(self, written: str, tenant: str, name: str) -> str | None:
         """What is wrong with a tenant's secret as it stands in the file."""
+        if written.startswith(ENVIRONMENT) and is_own(written.removeprefix(ENVIRONMENT)):
+            return "this environment variable is the deployment's own"
         if written.startswith(ENVIRONMENT):
             return None if self.open_secret(written, tenant, name) else "this environment variable is not set"
         if not written.startswith(MARK):

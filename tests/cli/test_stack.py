@@ -34,6 +34,22 @@ def test_what_the_environment_names_is_used_as_it_is() -> None:
     assert stack.simulator_url is None
 
 
+def test_a_process_holds_no_secret_that_it_has_no_use_for() -> None:
+    own = {
+        "FAST_REPLY_OPERATOR_TOKEN": "operators",
+        "LLM_API_KEY": "models",
+        "SMALL_MODEL_API_KEY_FILE": "/k",
+    }
+    stack = stack_of(**own)
+    held = {child.name: child.env.keys() & own.keys() for child in (*stack.serving, *stack.backing)}
+    assert held["api"] == own.keys() and held["simulator"] == set()
+    assert held["full-worker"] == held["draft-worker"] == own.keys() - {"FAST_REPLY_OPERATOR_TOKEN"}
+    (simulator,) = (child for child in stack.backing if child.name == "simulator")
+    assert "FAST_REPLY_SECRET_KEY" not in simulator.env
+    in_file = stack_of(FAST_REPLY_SECRET_KEY_FILE="/run/secrets/key").serving[0].env
+    assert "FAST_REPLY_SECRET_KEY" not in in_file
+
+
 def test_secrets_are_sealed_with_a_key_that_all_processes_share() -> None:
     made = {child.env["FAST_REPLY_SECRET_KEY"] for child in stack_of().serving}
     assert len(made) == 1 and len(made.pop()) > 40

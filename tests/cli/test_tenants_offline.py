@@ -13,8 +13,8 @@ from common.settings import Settings
 from common.tenants.api_keys import digest_of, id_of
 from common.tenants.file import mistakes_in
 
-OLD, NEW = Seal("older"), Seal("newest")
-ENVIRON = {"FAST_REPLY_SECRET_KEY": "newest", "FAST_REPLY_OLD_SECRET_KEYS": '["older"]'}
+OLD, NEW = Seal("older"), Seal("the newest key of the tests")
+ENVIRON = {"FAST_REPLY_SECRET_KEY": "the newest key of the tests", "FAST_REPLY_OLD_SECRET_KEYS": '["older"]'}
 
 
 def run(*arguments: str, said: str | None = None, **environ: str) -> tuple[int, str, str]:

@@ -26,7 +26,7 @@ def _foreign(simulator: Simulator, tmp_path_factory: pytest.TempPathFactory) -> 
         "FAST_REPLY_FALLBACKS": (
             f'[{{"model": "second", "base_url": "anthropic+{simulator.url}", "api_key": "anthropic-key"}}]'
         ),
-        "FAST_REPLY_SECRET_KEY": "seal-secret",
+        "FAST_REPLY_SECRET_KEY": "a key of the tests",
         "FAST_REPLY_BREAKER_FAILURES": "0",
         "FAST_REPLY_LANE_LEASE_S": "1.2",
         "FAST_REPLY_RENEW_S": "0.2",

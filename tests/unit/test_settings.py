@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel, SecretStr, ValidationError
 
+from cli.environment import read_settings
+from common.own_variables import is_own
 from common.policy import Policy
 from common.settings import Settings
 from common.tenants.tenant import default_tenant
@@ -96,3 +98,67 @@ def test_model_names_a_profile_or_the_fulls_model() -> None:
     assert profiles.pick(None)[1] == "big"
     assert profiles.pick("fast-reply")[1] == "big"
     assert profiles.pick("other")[1] == "other"
+
+
+# From files.
+
+
+def test_what_is_secret_may_stand_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = {
+        "FAST_REPLY_SECRET_KEY": "a key\n",
+        "FAST_REPLY_OLD_SECRET_KEYS": '["older"]',
+        "FAST_REPLY_OPERATOR_TOKEN": "operators",
+        "LLM_API_KEY": " models ",
+        "REDIS_URL": "redis://user:word@store/0",
+        "FAST_REPLY_SECRETS": '{"CRM": "s"}',
+        "FAST_REPLY_WEBHOOK_SECRET": "hook",
+    }
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+        monkeypatch.setenv(f"{name}_FILE", str(tmp_path / name))
+    found = Settings()
+    shown = [found.secret_key, found.old_secret_keys[0], found.operator_token, found.llm_api_key]
+    assert [each.get_secret_value() for each in shown] == ["a key", "older", "operators", "models"]
+    assert found.redis_url == "redis://user:word@store/0"
+    assert (
+        found.secrets["CRM"].get_secret_value() == "s" and found.webhook_secret.get_secret_value() == "hook"
+    )
+    assert "operators" not in repr(found)
+    monkeypatch.setenv("LLM_API_KEY", "set itself")
+    assert Settings().llm_api_key.get_secret_value() == "set itself"
+    assert Settings(llm_api_key="given").llm_api_key.get_secret_value() == "given"
+
+
+def test_a_file_that_cannot_be_read_is_named_and_not_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAST_REPLY_SECRET_KEY_FILE", str(tmp_path / "none"))
+    with pytest.raises(ValueError, match="FAST_REPLY_SECRET_KEY_FILE can't be read"):
+        Settings()
+    monkeypatch.delenv("FAST_REPLY_SECRET_KEY_FILE")
+    monkeypatch.setenv("FAST_REPLY_PORT_FILE", str(tmp_path / "none"))  # which is no secret
+    assert Settings().port == 8000
+
+
+@pytest.mark.parametrize("key", ["a", "short", "a" * 40, "abababababababababab", "0123456789"])
+def test_a_process_refuses_a_secret_key_that_can_be_guessed(
+    key: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FAST_REPLY_SECRET_KEY", key)
+    with pytest.raises(SystemExit) as ended:
+        read_settings()
+    said = capsys.readouterr().err
+    assert ended.value.code == 2 and "openssl rand -base64 32" in said
+    assert "FAST_REPLY_SECRET_KEY" in said and (len(key) < 8 or key not in said)
+    for sound in ("", "0123456789abcdef", "4Yy0m1l1Qy7B+X0sYb1m3w=="):
+        monkeypatch.setenv("FAST_REPLY_SECRET_KEY", sound)
+        assert read_settings().secret_key.get_secret_value() == sound
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["FAST_REPLY_OPERATOR_TOKEN", "fast_reply_secret_key", "LLM_API_KEY", "REDIS_URL", " REDIS_URL",
+     "SMALL_MODEL_API_KEY", "MAX_CONTEXT_MESSAGES", "REDIS_URL_FILE", "AWS_SECRET_ACCESS_KEY"],
+)  # fmt: skip
+def test_the_deployments_own_variables_are_nobodys_secret(name: str) -> None:
+    assert is_own(name) and not is_own("ACME_SPARE_KEY") and not is_own("CRM")

@@ -337,3 +337,16 @@ def test_a_file_that_changes_while_it_is_read_is_looked_at_again(
         patch.setattr(TenantsFile, "read", interrupted)
         assert look(file, None) is None
     assert (texts := look(file, None)) and list(texts.tenants) == ["acme", "zeta"]
+
+
+def test_a_secret_is_none_of_the_deployments_own_variables(tmp_path: Path) -> None:
+    path, environ = tmp_path / "tenants.toml", {"FAST_REPLY_OPERATOR_TOKEN": "operators", "LLM_API_KEY": "k"}
+    for name in environ:
+        path.write_text(f"[tenants.acme.secrets]\nS = 'env:{name}'\n")
+        file = TenantsFile(path, None, UrlGuard(()), environ)
+        with pytest.raises(WrongFile) as wrong:
+            file.read()
+        assert wrong.value.mistakes == [
+            "tenants.acme.secrets.S: this environment variable is the deployment's own"
+        ]
+        assert file.open_secret(f"env:{name}", "acme", "S") is None

@@ -1,0 +1,23 @@
+"""The environment's variables that are the deployment's own, and that no tenant's secret may be."""
+
+from pydantic import AliasChoices
+
+from common.settings import Settings
+
+_PREFIXES = ("FAST_REPLY_", "REDIS_", "LLM_", "SMALL_MODEL_", "AWS_", "GOOGLE_", "AZURE_")
+FILE = "_FILE"
+
+
+def variable_of(name: str) -> str:
+    """The environment variable of a setting."""
+    alias = Settings.model_fields[name].validation_alias
+    return str(alias.choices[0]) if isinstance(alias, AliasChoices) else f"FAST_REPLY_{name.upper()}"
+
+
+_OWN = frozenset(variable_of(name) for name in Settings.model_fields)
+
+
+def is_own(variable: str) -> bool:
+    """Whether a variable is a setting, holds what the stores or the archive are opened with, or may."""
+    name = variable.strip().upper()
+    return name.startswith(_PREFIXES) or name.removesuffix(FILE) in _OWN
