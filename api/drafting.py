@@ -17,14 +17,16 @@ def why_no_draft(profile: Profile, policy: Policy, request: TurnRequest) -> str:
         return "no small model"
     if request.drafting is False:
         return "the request says so"
-    if policy.draft.when == "never":
+    if request.drafting is None and not profile.drafts:
+        return "the profile says so"
+    if policy.draft.when == "never" and not request.drafting:
         return "the policy says so"
     return form_forbids(body) or _rule_forbids(policy.draft, request)
 
 
 def form_forbids(body: dict[str, Any]) -> str:
     """Why prose that is not the full's would break the answer; empty where it would not."""
-    if body["messages"][-1].get("role") != "user":
+    if not body["messages"] or body["messages"][-1].get("role") != "user":
         return "the last message is not the user's"
     return prose_breaks(body) or ("a forced tool" if _forces_tool(body) else "")
 

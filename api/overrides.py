@@ -108,7 +108,7 @@ def _check_wishes(request: TurnRequest, profile: Profile, bounds: tuple[Override
     usual = {"on": True, "off": False}.get(profile.memory.mode)
     if request.memory not in (None, usual) and not all(each.memory for each in bounds):
         raise _refused("fast_reply.memory", "a request may not set this")
-    drafts = profile.draft is not None and profile.policy.draft.when != "never"
+    drafts = profile.draft is not None and profile.drafts and profile.policy.draft.when != "never"
     if request.drafting not in (None, drafts) and not all(each.drafting for each in bounds):
         raise _refused("useProgressiveResponse", "a request may not set this")
 

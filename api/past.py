@@ -10,6 +10,7 @@ from api.history import History, read_history
 from api.once import Claim, Held, Once
 from api.requests import TurnRequest
 from common import driver, keys
+from common.errors import BadRequest
 from common.events import Entry, TurnEnded, TurnInterrupted, TurnStarted
 from common.fold import Fold
 from common.fold_version import UnknownFold
@@ -48,14 +49,15 @@ class Past:
     async def recall(self, turn: TurnRef, started: TurnStarted, request: TurnRequest) -> Recalled:
         """Look for an earlier start and for what to remember, in one round trip if both servers are one.
 
-        Raises Conflict where the request's key was used for another, STORE_ERRORS.
+        Raises Conflict where the request's key was used for another, BadRequest where there is nothing to go
+        on with, STORE_ERRORS.
         """
         tenant = self._directory.tenant(turn.session.tenant)
         profile = tenant.get(started.profile) if tenant else None
         memory = profile.memory if profile else Memory("off")  # deleted, since the turn was planned
         remembers = _remembers(memory, request)
         if not remembers and request.once is None:
-            return Recalled(started)
+            return Recalled(_with_messages(started))
         known, (held, tail) = await asyncio.gather(
             self._sessions.find(turn.session), self._look(turn.session, request, remembers)
         )
@@ -74,7 +76,7 @@ class Past:
         if remembers and known:
             last = await self._last_turn(turn.session, known, tail, memory)
             started = _with_history(started, last, memory)
-        return Recalled(started, claim)
+        return Recalled(_with_messages(started), claim)
 
     async def _unheard(self, turn: TurnRef) -> TurnStarted | None:
         """The start of a turn that was stopped before its first word, as nobody was there; None of another.
@@ -209,6 +211,13 @@ def _with_history(started: TurnStarted, last: list[Entry], memory: Memory) -> Tu
     record = before.record if remembered and started.record == "full" else started.record
     request = {**started.request, "messages": messages}
     return replace(started, request=request, remembered=remembered, record=record)
+
+
+def _with_messages(started: TurnStarted) -> TurnStarted:
+    """The turn, if it has any message: a request without one goes on with its session. Raises BadRequest."""
+    if started.request["messages"]:
+        return started
+    raise BadRequest("messages: there are none, and no session remembers any to go on with", param="messages")
 
 
 def _is_start(item: tuple[bytes, dict[bytes, bytes]]) -> bool:

@@ -18,6 +18,7 @@ from pydantic.config import JsonDict
 
 from api.measure import check_measure
 from api.once import Once, name_once
+from api.platforms import caller_in, kept_here, tidy
 from common.credentials import Credentials
 from common.errors import BadRequest
 from common.keys import COLLECTION, DEFAULT_TENANT
@@ -114,7 +115,7 @@ class ChatRequest(_Loose):
     Source: https://platform.openai.com/docs/api-reference/chat/create
     """
 
-    messages: Annotated[list[Message], FIRST_ONLY] = Field(min_length=1)
+    messages: Annotated[list[Message], FIRST_ONLY]
     model: str | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
@@ -209,17 +210,19 @@ def read_chat(
     """Read a Chat Completions body; the arguments are what path and headers say. Raises BadRequest."""
     body = read_object(raw)
     try:
-        asked = ChatRequest.model_validate(body)
+        asked = ChatRequest.model_validate(body := tidy(body))
     except ValidationError as error:
         raise first_error(error) from None
     session = session or asked.session_id or asked.taskId or asked.channel
     agora = asked.turn_id is not None or asked.channel is not None
-    kept_here = (*_OURS, *_AGORAS) if agora else _OURS
+    if not (asked.messages or session):
+        raise BadRequest("messages: there are none, and no session is named to go on with", param="messages")
+    stay = kept_here(body).union(_OURS, _AGORAS if agora else ())
     return TurnRequest(
         tenant=tenant,
         session=session,
         model=asked.model,
-        body={key: value for key, value in body.items() if key not in kept_here},
+        body={key: value for key, value in body.items() if key not in stay},
         stream=stream if asked.stream is None else asked.stream,
         include_usage=asked.stream_options is not None and asked.stream_options.include_usage,
         drafting=asked.useProgressiveResponse,
@@ -229,7 +232,11 @@ def read_chat(
         memory=asked.fast_reply.memory,
         once=name_once(body, idempotency_key, request_id, in_session=bool(session)),
         knowledge=asked.fast_reply.knowledge or (Knowledge() if rag else None),
-        caller={**(caller or {}), **(_agoras_caller(body) if agora else {})},
+        caller={
+            **(caller or {}),
+            **bounded(caller_in(body)),
+            **(_agoras_caller(body) if agora else {}),
+        },
         key=key,
         meta=None if asked.MetaInfo is None else asked.MetaInfo is not False,
         agora=agora,

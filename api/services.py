@@ -58,6 +58,11 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
     """Everything the doors need, with its background work going. The stores need not be up yet."""
     if settings.policy.filler.is_early:
         logger.warning("fillers are due early", extra={"delay_ms": settings.policy.filler.delay_ms})
+    if settings.use_progressive_response and not settings.small_model:
+        logger.warning(
+            "drafts are on without a SMALL_MODEL, so CloudBase's is asked: set one that the server has",
+            extra={"model": settings.draft_model},
+        )
     async with open_stores(settings) as stores, open_stores(settings) as apart:
         directory = Directory(settings, stores)
         doorkeeper = Doorkeeper(settings, directory)

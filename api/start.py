@@ -46,6 +46,7 @@ class TurnStarter:
         self._pace = pace
         self._pressure = pressure
         self._seal = seal_of(settings)
+        self._undrafted = set[str]()
         if settings.upstream_auth == "passthrough" and not self._seal:
             logger.error("callers' keys can't be passed on without FAST_REPLY_SECRET_KEY")
 
@@ -61,6 +62,9 @@ class TurnStarter:
         if request.policy and policy.filler.is_early:
             logger.warning("a filler is due early", extra={"delay_ms": policy.filler.delay_ms})
         reason = why_no_draft(profile, policy, request)
+        if request.drafting and profile.draft is None and profile.name not in self._undrafted:
+            self._undrafted.add(profile.name)  # said once
+            logger.warning("a draft is asked for and there is no small model: set SMALL_MODEL")
         if not reason and self._pressure.sheds_draft(tenant.id):
             reason = SHED
         turn = TurnRef(session, secrets.token_hex(6))

@@ -56,6 +56,7 @@ class Profile:
     draft: Upstream | None
     draft_prompt: str
     draft_params: dict[str, Any]
+    drafts: bool = True  # else only where a request says so
     fallbacks: tuple[Upstream, ...] = ()
     memory: Memory = Memory()
     record: str = "full"  # what is kept of a turn after its end: full, redacted or none
@@ -79,7 +80,7 @@ def profile_of(settings: Settings) -> Profile:
         api_key=settings.small_model_api_key
         if settings.small_model_api_key or settings.small_model_base_url
         else settings.llm_api_key,
-        model=settings.small_model,
+        model=settings.draft_model,
         prefix=settings.draft_prefix,
         max_streams=settings.draft_max_streams,
     )
@@ -94,7 +95,8 @@ def profile_of(settings: Settings) -> Profile:
             settings.full_max_streams,
         ),
         full_prompt=settings.llm_default_prompt,
-        draft=draft if settings.drafting else None,
+        draft=draft if settings.draft_model else None,
+        drafts=settings.drafting,
         draft_prompt=settings.small_model_prompt,
         draft_params={
             "max_tokens": settings.small_model_max_tokens,

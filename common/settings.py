@@ -27,6 +27,13 @@ Prefix = Literal["assistant", "prefix", "continue_final_message", "note"]
 """How a server is asked to go on from a text: see docs/settings.md."""
 
 
+CLOUDBASES_SMALL_MODEL = "Qwen/Qwen2.5-7B-Instruct"
+"""What CloudBase's LLM Fast Reply asks where `SMALL_MODEL` isn't set.
+
+Source: https://github.com/Tencent-RTC/conversational-ai-cloudbase (llm-fast-reply)
+"""
+
+
 class FallbackModel(BaseModel):
     """A model that is asked where the full fails. Without a base URL it is on the full's server."""
 
@@ -225,9 +232,14 @@ class Settings(BaseSettings):
         return secret
 
     @cached_property
+    def draft_model(self) -> str:
+        """The draft's model: CloudBase's own where drafts are switched on and none is named, as there."""
+        return self.small_model or (CLOUDBASES_SMALL_MODEL if self.use_progressive_response else "")
+
+    @cached_property
     def drafting(self) -> bool:
-        """Whether the default profile drafts: a small model is set and nobody said no."""
-        return bool(self.small_model) and self.use_progressive_response is not False
+        """Whether the default profile drafts: there is a small model and nobody said no."""
+        return bool(self.draft_model) and self.use_progressive_response is not False
 
     @cached_property
     def shared_server(self) -> bool:

@@ -19,6 +19,7 @@ from waiting import in_loop, until
 from api.requests import TurnRequest
 from common import driver, keys
 from common.archive import open_archive
+from common.errors import BadRequest
 from common.events import Delta, TurnEnded, TurnInterrupted
 from common.log import append_now
 from common.stores import Stores
@@ -300,3 +301,16 @@ async def test_remembering_costs_one_round_trip(valkey: Backend, monkeypatch: py
             assert len(taken) == count_, taken
             if session:
                 assert {"XREVRANGE", "ZSCORE"} <= taken[0]
+
+
+@in_loop
+async def test_a_request_without_messages_goes_on_with_its_session(real: Backend) -> None:
+    settings = real.settings()
+    model = Scripted(full=[answer(WHOLE), answer("And at six we close.")])
+    async with open_workers(settings, model), open_api(settings) as api:
+        await finish(api, says("When do you open?"))
+        await finish(api, says())
+        assert asked(model) == [user("When do you open?"), spoken(WHOLE)]
+        for nothing in (says(session="s2"), says(session="s1", memory=False)):
+            with pytest.raises(BadRequest, match="messages"):
+                await api.turns.start(nothing)

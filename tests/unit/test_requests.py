@@ -1,5 +1,6 @@
 """What a request may hold, what becomes of it, and whether it is drafted."""
 
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -192,6 +193,20 @@ def test_prose_is_not_drafted_where_it_would_break_the_answer(more: Any, reason:
 def test_without_a_small_model_nothing_is_drafted() -> None:
     profile, _ = default_tenant(Settings(small_model="")).pick(None)
     assert why_no_draft(profile, profile.policy, read({"messages": HELLO})) == "no small model"
+
+
+@pytest.mark.parametrize(
+    ("wish", "reason"), [({}, "the profile says so"), ({"useProgressiveResponse": True}, "")]
+)
+def test_a_request_switches_drafts_on_where_there_is_a_small_model(wish: Any, reason: str) -> None:
+    settings = Settings(small_model="small", use_progressive_response=False)
+    profile, _ = default_tenant(settings).pick(None)
+    asked = read({"messages": HELLO, **wish})
+    assert why_no_draft(profile, profile.policy, asked) == reason
+    draft = profile.policy.draft.model_copy(update={"when": "never"})
+    never = profile.policy.model_copy(update={"draft": draft})
+    assert why_no_draft(profile, never, asked) == reason
+    assert why_no_draft(replace(profile, draft=None), never, asked) == "no small model"
 
 
 TOOLS = [{"type": "function", "function": {"name": "pay"}}]

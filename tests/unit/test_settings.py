@@ -8,7 +8,7 @@ from pydantic import BaseModel, SecretStr, ValidationError
 from cli.environment import read_settings
 from common.own_variables import is_own
 from common.policy import Policy
-from common.settings import Settings
+from common.settings import CLOUDBASES_SMALL_MODEL, Settings
 from common.tenants.tenant import default_tenant
 
 DOCS = Path(__file__).parents[2] / "docs" / "settings.md"
@@ -71,14 +71,16 @@ def test_cloudbases_names_are_read_from_the_environment(monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize(
     "small, progressive, drafts",
-    [("", None, False), ("s", None, True), ("s", False, False), ("s", True, True)],
+    [("", None, False), ("s", None, True), ("s", False, False), ("s", True, True), ("", True, True)],
 )
 def test_drafting_needs_a_small_model_and_nobody_against_it(
     small: str, progressive: bool | None, drafts: bool
 ) -> None:
     settings = Settings(small_model=small, use_progressive_response=progressive)
     profile, _ = default_tenant(settings).pick(None)
-    assert (profile.draft is not None) is drafts
+    assert (profile.draft is not None and profile.drafts) is drafts
+    if drafts:
+        assert profile.draft and profile.draft.model == (small or CLOUDBASES_SMALL_MODEL)
 
 
 def test_a_key_goes_only_to_the_server_it_was_given_for() -> None:
