@@ -5,7 +5,7 @@ from contextlib import suppress
 
 from common import keys, queue
 from common.events import Entry, TimerFired, TurnEnded, TurnInterrupted, TurnStarted
-from common.fillers import phrases_for
+from common.fillers import conversation, phrases_for
 from common.fold import Fold
 from common.fold_version import UnknownFold, policy_of
 from common.keys import JobRef, SessionRef, TurnRef
@@ -41,7 +41,7 @@ async def fire_timer(stores: Stores, turn: TurnRef, started: TurnStarted, due: D
 
 async def _pick_filler(stores: Stores, turn: TurnRef, started: TurnStarted) -> str:
     """A phrase in the turn's language, by chance, but not the one that the session has heard last."""
-    phrases = phrases_for(policy_of(started).filler, started.request["messages"])
+    phrases = phrases_for(policy_of(started).filler, conversation(started))
     if len(phrases) < 2:
         return phrases[0] if phrases else ""
     last = await _last_filler(stores, turn.session)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from common.events import TurnStarted
 from common.language import language_of_messages
 from common.policy import FillerPolicy
 
@@ -28,5 +29,19 @@ def waiting(policy: FillerPolicy) -> FillerPolicy:
 
 
 def phrases_for(policy: FillerPolicy, messages: list[dict[str, Any]]) -> tuple[str, ...]:
-    """The phrases in the language of the user's last message; those for any language where there are none."""
-    return policy.phrases.get(language_of_messages(messages)) or policy.phrases.get("*", ())
+    """The phrases in the conversation's language, else those for any.
+
+    Where nothing tells it and there are none for any: those of the only language there is, else English.
+    """
+    phrases, language = policy.phrases, language_of_messages(messages, "")
+    found = phrases.get(language) or phrases.get("*", ())
+    if found or language:
+        return found
+    only = [said for said in phrases.values() if said]
+    return only[0] if len(only) == 1 else phrases.get("en", ())
+
+
+def conversation(started: TurnStarted) -> list[dict[str, Any]]:
+    """The turn's messages as they tell its language: after the profile's own prompt."""
+    prompt = started.lanes.get("full", {}).get("prompt") or ""
+    return [{"role": "system", "content": prompt}, *(started.request.get("messages") or [])]

@@ -38,12 +38,22 @@ def language_of(text: str, default: str = "en") -> str:
     return votes.most_common(1)[0][0] if votes else default
 
 
-def language_of_messages(messages: list[dict[str, object]]) -> str:
-    """The language of the last thing that the user said."""
-    for message in reversed(messages):
-        if message.get("role") == "user":
-            return language_of(text_of(message.get("content")))
-    return "en"
+_MOST_TOLD = 2_000  # characters of a message that are looked at: more can tell no more
+_MOST_MESSAGES = 40
+_BY_ROLE = (("user",), ("assistant",), ("system", "developer"))
+
+
+def language_of_messages(messages: list[dict[str, object]], default: str = "en") -> str:
+    """The conversation's language: of the last thing that the user said from which it can be told.
+
+    A number or a name tells none; where all that users said is such, the assistant's words and the prompt do.
+    """
+    for roles in _BY_ROLE:
+        told = [message for message in messages if message.get("role") in roles]
+        for message in reversed(told[-_MOST_MESSAGES:]):
+            if language := language_of(text_of(message.get("content"))[:_MOST_TOLD], ""):
+                return language
+    return default
 
 
 def text_of(content: object) -> str:

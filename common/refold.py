@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from zlib import crc32
 
 from common.events import Delta, Event, LaneFinished, TimerFired, TurnInterrupted, TurnStarted
-from common.fillers import phrases_for
+from common.fillers import conversation, phrases_for
 from common.fold import Fold
 from common.policy import Policy
 from common.recording import RecordedTurn
@@ -158,7 +158,7 @@ class _Again(Refolded):
     def _phrase(self, number: int) -> str:
         """The turn's phrases one after the other; with which it begins hangs on its name."""
         started = self.turn.started
-        phrases = phrases_for(self.fold.policy.filler, started.request.get("messages") or [])
+        phrases = phrases_for(self.fold.policy.filler, conversation(started))
         first = crc32(started.turn.encode()) - FILLER.number
         return phrases[(first + number) % len(phrases)] if phrases else ""
 

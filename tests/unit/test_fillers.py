@@ -1,11 +1,13 @@
 """Which filler phrases are right for a conversation, and what a filler's policy may be."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
+from turns import started
 
-from common.fillers import phrases_for
+from common.fillers import conversation, phrases_for
 from common.policy import FillerPolicy
 
 POLICY = FillerPolicy(
@@ -20,11 +22,49 @@ POLICY = FillerPolicy(
         ("Когда вы открываетесь?", ("Минуту.",)),
         ("你们几点开门？", ("Hm…",)),  # its own list is empty
         ("Wann machen Sie auf?", ("Hm…",)),
-        ("", ("One moment.", "Let me see.")),
+        ("", ("Hm…",)),
+        ("12345", ("Hm…",)),
     ],
 )
 def test_phrases_follow_the_users_language(said: str, phrases: tuple[str, ...]) -> None:
     assert phrases_for(POLICY, [{"role": "user", "content": said}]) == phrases
+
+
+def says(role: str, text: Any) -> dict[str, Any]:
+    return {"role": role, "content": text}
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [says("user", "Когда вы открываетесь?"), says("assistant", "В девять."), says("user", "12345")],
+        [says("user", "Ваш номер?"), says("user", "iPhone 15"), says("user", "+7 495 000-00-00")],
+        [says("assistant", "Назовите номер заказа."), says("user", "12345")],
+        [says("system", "Ты помогаешь звонящим."), says("user", "12345")],
+        [says("developer", "Отвечай кратко."), says("user", None), says("user", [])],
+        [says("user", "привет"), says("user", [{"type": "image_url"}])],
+    ],
+)
+def test_what_tells_no_language_is_in_the_conversations(messages: list[dict[str, Any]]) -> None:
+    assert phrases_for(POLICY, messages) == ("Минуту.",)
+
+
+def test_who_changes_the_language_is_followed() -> None:
+    messages = [says("user", "Добрый день"), says("user", "Can you please speak English?")]
+    assert phrases_for(POLICY, messages) == ("One moment.", "Let me see.")
+
+
+def test_where_nothing_tells_it_the_only_language_there_is_counts_then_english() -> None:
+    number = [says("user", "12345")]
+    assert phrases_for(FillerPolicy(phrases={"ru": ("Минуту.",), "zh": ()}), number) == ("Минуту.",)
+    assert phrases_for(FillerPolicy(phrases={"ru": ("Минуту.",), "en": ("So.",)}), number) == ("So.",)
+
+
+def test_a_profiles_own_prompt_tells_its_language() -> None:
+    first = started(draft=False)
+    lanes = {"full": {"model": "full", "prompt": "Ты помогаешь звонящим."}}
+    first = replace(first, lanes=lanes, request={"messages": [says("user", "12345")]})
+    assert phrases_for(POLICY, conversation(first)) == ("Минуту.",)
 
 
 def test_no_phrases_in_that_language_nor_any() -> None:

@@ -48,5 +48,6 @@ def test_the_last_thing_the_user_said_counts() -> None:
     ]
     assert language_of_messages(talk) == "zh"
     assert language_of_messages(talk[:3]) == "ru"
-    assert language_of_messages(talk[:1]) == "en"
+    assert language_of_messages(talk[:1]) == "ru"  # the prompt, where nobody has said a thing
+    assert language_of_messages([]) == "en"
     assert language_of_messages([]) == "en"
