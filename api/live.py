@@ -125,6 +125,11 @@ class LiveTurn:
             task.cancel()
 
     @property
+    def start_ms(self) -> int:
+        """When the turn started, on the log server's clock."""
+        return self._start_ms
+
+    @property
     def created_s(self) -> int:
         """When the turn started, in seconds on the log server's clock."""
         return self._start_ms // 1000

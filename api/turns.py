@@ -12,7 +12,7 @@ from api.once import AlreadyStarted, MayHaveStarted
 from api.past import Past, Recalled
 from api.requests import TurnRequest
 from api.start import TurnStarter
-from common import log, queue
+from common import driver, log, queue
 from common.errors import FastReplyError, Gone, NotFound, Unavailable
 from common.events import Entry, TurnEnded, TurnStarted
 from common.fold_version import UnknownFold
@@ -51,6 +51,7 @@ class Turns:
         self._admissions = admissions
         self._followers = Followers(stores, settings.turn_lease_ms)
         self._live: dict[str, LiveTurn] = {}
+        self._known = False  # whether the queue's server has heard of us
         self._steps = stores.log_clock.steps
         self._opening: dict[str, asyncio.Task[LiveTurn]] = {}
         self._minded: set[asyncio.Task[None]] = set()
@@ -255,8 +256,26 @@ class Turns:
                 self._hold(pipe, [live.turn for live in held])
                 self._followers.hold(pipe, [live.turn for live in held if live.followers])
 
-        await self._stores.on_queue.run(build)
+        is_new, *_ = await self._stores.on_queue.run(build)
         self._followers.keep_touch()
+        if is_new and self._known:  # our beat was gone, so all else may be
+            await self._list_anew(held)
+        self._known = True
+
+    async def _list_anew(self, held: list[LiveTurn]) -> None:
+        """The queue's server has lost what it had, or has not heard of us for long: put the live turns back.
+
+        Their lanes go on where their workers live, else the sweep finds them; those not begun get new jobs.
+        """
+        lease_ms = self._settings.lane_lease_ms
+
+        def put(pipe: Pipe) -> None:
+            for live in held:
+                queue.list_turn(pipe, live.turn, live.start_ms)
+                driver.watch_lanes(self._stores, pipe, live.turn, live.started, live.fold, lease_ms)
+
+        await self._stores.on_queue.run(put)
+        logger.warning("the queue had forgotten this replica", extra={"turns": len(held)})
 
     def _hold(self, pipe: Pipe, turns: list[TurnRef]) -> None:
         queue.hold_turns(pipe, turns, self._stores.queue_clock.now_ms() + self._settings.turn_lease_ms)

@@ -13,15 +13,16 @@ import os
 import posixpath
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import unquote
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from common.events import place
-from common.keys import SessionRef
+from common.keys import SessionRef, valid_tenant
 
 _ENDING = ".jsonl.gz"
 _NAME = re.compile(r"\d+-\d+" + re.escape(_ENDING))
@@ -53,6 +54,30 @@ class Archive:
         """The place up to which a session is archived; None where it isn't."""
         files = await _in_thread(lambda: self._files(session))
         return files[-1][1] if files else None
+
+    async def sessions(self) -> AsyncGenerator[list[SessionRef], None]:
+        """All sessions that are archived, but for names too long to be read from their directory's."""
+        for tenant in await _in_thread(lambda: self._names(self._root)):
+            for part in await _in_thread(lambda tenant=tenant: self._names(self._root, tenant)):  # type: ignore[misc]
+                names = await _in_thread(lambda t=tenant, p=part: self._names(self._root, t, p))  # type: ignore[misc]
+                yield [session for name in names if (session := self._named(tenant, name))]
+
+    def _names(self, *path: str) -> list[str]:
+        directory = posixpath.join(*path)
+        self._fs.invalidate_cache(directory)
+        try:
+            return sorted(
+                posixpath.basename(found.rstrip("/")) for found in self._fs.ls(directory, detail=False)
+            )
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+
+    def _named(self, tenant: str, directory: str) -> SessionRef | None:
+        """The session whose directory is called so."""
+        if not valid_tenant(tenant):
+            return None
+        session = SessionRef(tenant, unquote(directory.rpartition("-")[0]))
+        return session if posixpath.basename(self.path(session)) == directory else None
 
     async def write(self, session: SessionRef, lines: list[bytes]) -> None:
         """Put these lines, all that the session has up to the last of them, in the place of fewer."""

@@ -94,6 +94,20 @@ async def start_lanes(stores: Stores, turn: TurnRef, lanes: list[LaneState], lea
     await stores.on_queue.run(build)
 
 
+def watch_lanes(
+    stores: Stores, pipe: Pipe, turn: TurnRef, started: TurnStarted, fold: Fold, lease_ms: int
+) -> None:
+    """See that each lane that is wanted has a job, or a lease that lapses where nobody holds it."""
+    now_ms = stores.queue_clock.now_ms()
+    for lane in fold.unstarted():
+        queue.put(pipe, JobRef(turn, lane.lane, 1), now_ms, lease_ms)
+    for lane in fold.lanes.values():
+        if lane.attempt and fold.wants(lane.lane):
+            queue.watch_job(pipe, job_of(turn, lane), now_ms, lease_ms)
+    if started.speech:
+        queue.watch_job(pipe, JobRef(turn, "speech", 1), now_ms, lease_ms)
+
+
 async def interrupt(stores: Stores, turn: TurnRef, by: str, heard: int = -1) -> bool:
     """Write that the turn was stopped, and by whom; False where its log is gone. Raises STORE_ERRORS."""
     return await _append_and_wake(stores, turn, TurnInterrupted(turn.turn, by, heard))

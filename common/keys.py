@@ -190,6 +190,9 @@ def access(tenant: str) -> str:
     return f"fr:access:{tenant}"
 
 
+INDEXED = "fr:indexed"
+"""String: says that the index has all sessions that there are. Stays; without it they are looked for."""
+
 UNSETTLED = "fr:unsettled"
 """Sorted set: turns whose tokens are not accounted for, by when to look, ms. A turn is in it from its start,
 and goes once, with its accounting.

@@ -82,6 +82,19 @@ def _keys_of(job: JobRef) -> list[str]:
     return [*(prefix + str(job) for prefix in prefixes), keys.cancelled(job)]
 
 
+def hold_job(pipe: Pipe, job: JobRef, now_ms: int, lease_ms: int) -> None:
+    """Say anew that this job runs, where that is lost."""
+    pipe.zadd(keys.LEASES, {str(job): now_ms + lease_ms}, nx=True)
+    pipe.zadd(keys.queue(job.lane), {str(job): now_ms - _BACKDATE_MS}, nx=True)
+    pipe.set(in_progress_key_prefix + str(job), b"1", nx=True, px=_LONGEST_TURN_MS)
+    pipe.zadd(keys.running(job.lane, job.turn.session.tenant), {str(job): now_ms + lease_ms})
+
+
+def watch_job(pipe: Pipe, job: JobRef, now_ms: int, lease_ms: int) -> None:
+    """Have the sweep look at this job unless somebody who runs it says so in time."""
+    pipe.zadd(keys.LEASES, {str(job): now_ms + lease_ms}, nx=True)
+
+
 def let_go(pipe: Pipe, job: JobRef) -> None:
     """Drop what an attempt that was picked up has left, its slot excepted: it is over."""
     pipe.zrem(keys.LEASES, str(job))

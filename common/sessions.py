@@ -11,6 +11,7 @@ from common import keys
 from common.archive import Archive
 from common.deletion import delete_session, drop_void
 from common.events import Entry, TurnEnded, TurnStarted, place
+from common.index import Index
 from common.keys import SessionRef, TurnRef
 from common.log import decode_entries, last_turn, read_turn
 from common.recording import RecordedTurn, SessionTurns, read_line, write_line
@@ -42,6 +43,7 @@ class Sessions:
         self._stores = stores
         self._archive = archive
         self._gate: Gate = gate or (lambda tenant: nullcontext())
+        self._index = Index(stores, archive)
 
     async def find(self, session: SessionRef) -> Known | None:
         """What is known of a session; None where there is none. Raises STORE_ERRORS."""
@@ -49,8 +51,11 @@ class Sessions:
         def build(pipe: Pipe) -> None:
             pipe.zscore(keys.sessions(session.tenant), session.quoted)
             pipe.zscore(keys.deleted(session.tenant), session.quoted)
+            pipe.exists(keys.INDEXED)
 
-        last, void = await self._stores.on_queue.run(build)
+        last, void, is_whole = await self._stores.on_queue.run(build)
+        if last is None and void is None and not is_whole:
+            last = await self._index.recover(session)
         return None if last is None else Known(int(last), int(void or 0))
 
     async def entries(self, session: SessionRef, after: str = "0-0") -> AsyncGenerator[list[Entry], None]:

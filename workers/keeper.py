@@ -14,6 +14,7 @@ from common import keys, queue
 from common.archive import Archive
 from common.deletion import delete_session, drop_void
 from common.events import TurnEnded, place
+from common.index import Index
 from common.keys import SessionRef, parse_turn
 from common.knowledge.documents import Documents
 from common.log import read_turn
@@ -49,6 +50,7 @@ class Keeper:
         self._worker = worker
         self._archive = archive
         self._archiver = Archiver(stores, archive)
+        self._index = Index(stores, archive)
         self._failures = 0
 
     async def run(self) -> None:
@@ -68,6 +70,8 @@ class Keeper:
         renewing = asyncio.create_task(self._renew())
         self._failures = 0
         try:
+            if not await self._index.is_whole():
+                await self._index.rebuild()
             kept, gone = await self._stores.on_queue.run(
                 lambda pipe: (pipe.smembers(keys.KEPT), pipe.smembers(keys.TENANTS_GONE))
             )

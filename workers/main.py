@@ -136,6 +136,7 @@ def _open_models(
     search = SearchService(settings, client) if settings.search_url else indexes
     retrieval = Retrieval(settings, stores, search)
     provider = Providers(client, guarded, stores, seal_of(settings), settings.thinking_models)
+    running.on_forgotten = publisher.doubt
     lanes = LaneRunner(settings, stores, directory, provider, publisher, running, retrieval)
     indexing = [indexes.run()] if running.lane == "full" and search is indexes else []
     return lanes.run_lane, [publisher.run(), *indexing]

@@ -204,6 +204,11 @@ class Publisher:
         while self._closed and (self._closed[0][0] < old_s or len(self._closed) > _KEEP):
             self._closed.popleft()
 
+    def doubt(self) -> None:
+        """Compare what was written with the log: it may be lost, or another may have taken over."""
+        self._checked = (self._checked[0], "?")
+        self._bell.set()
+
     def wake(self, writer: LaneWriter) -> None:
         """This writer has something to commit."""
         self._waiting[writer] = None

@@ -2,16 +2,16 @@
 
 import asyncio
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
-from common import fair_queue, keys
+from common import fair_queue, keys, queue
 from common.channels import Channels
-from common.keys import JobRef, Lane
+from common.keys import JobRef, Lane, parse_lease
 from common.settings import Settings
-from common.stores import STORE_ERRORS, Stores
+from common.stores import STORE_ERRORS, Pipe, Stores
 from workers.upstreams import Upstreams
 
 logger = logging.getLogger(__name__)
@@ -48,6 +48,8 @@ class RunningLanes:
         self._stores = stores
         self.upstreams = Upstreams(settings, stores)
         self._held: dict[str, Held] = {}
+        self._known = False  # whether the server has heard of us
+        self.on_forgotten: Callable[[], None] = lambda: None
         self._taken: set[str] = set()  # jobs that were picked up here and are not over; most are held
         self._channels = Channels(stores, self._order, lambda _: None)
         self._channels.add(keys.orders(worker))
@@ -129,6 +131,10 @@ class RunningLanes:
         if clock.take(replies[0], asked_ms):
             self.upstreams.contact.lost()
         self.upstreams.contact.made()
+        if replies[1] and self._known:  # our beat was gone, so all else may be
+            await self._hold_anew()
+            return
+        self._known = True
         if not held:
             return
         for lane, score, *marks in zip(held, *replies[first + 1 : asked], strict=True):
@@ -136,6 +142,23 @@ class RunningLanes:
                 lane.end("cancelled")
             elif score is None:
                 lane.end("lost")
+
+    async def _hold_anew(self) -> None:
+        """The server has lost what we hold, or not heard of us for long: put it back, and look at the log.
+
+        Whether our attempts still count, that says.
+        """
+        jobs = {str(held.job): held.job for held in self._held.values()}
+        jobs |= {str(job): job for name in self._taken if isinstance(job := parse_lease(name), JobRef)}
+        lease_ms, now_ms = self._settings.lane_lease_ms, self._stores.queue_clock.now_ms()
+
+        def hold(pipe: Pipe) -> None:
+            for job in jobs.values():
+                queue.hold_job(pipe, job, now_ms, lease_ms)
+
+        await self._stores.on_queue.run(hold)
+        self.on_forgotten()
+        logger.warning("the queue had forgotten this worker", extra={"lanes": len(jobs)})
 
     async def say_goodbye(self) -> None:
         """Take our beat back, so that nobody counts on us. Raises STORE_ERRORS."""

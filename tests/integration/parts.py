@@ -89,6 +89,7 @@ async def open_worker(
         await stores.sync_clocks()
         publisher = Publisher(stores)
         running = RunningLanes(settings, stores, lane, name)
+        running.on_forgotten = publisher.doubt
         retrieval = Retrieval(settings, stores, search) if search else None
         lanes = LaneRunner(
             settings, stores, Directory(settings, stores), provider, publisher, running, retrieval

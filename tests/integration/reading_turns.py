@@ -109,6 +109,7 @@ async def left_behind(stores: Stores) -> Counter[str]:
         "fr:upstreams:",
         keys.REPLICAS,
         keys.KEPT,
+        keys.INDEXED,
         keys.UNSETTLED,  # who settles looks in their own time
     )
     async for raw in stores.queue.scan_iter(count=1000):
