@@ -43,6 +43,11 @@ class Identity:
     grounds: Grounds = Grounds("")
     token: Token | None = None
     needed: frozenset[str] = frozenset()
+    also: frozenset[str] = frozenset()  # under what else its session is kept
+
+    def is_bound_to(self, session: str) -> bool:
+        """Whether this is a name of the only session that it may touch."""
+        return session == self.session or session in self.also
 
     @property
     def key(self) -> str:

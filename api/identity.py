@@ -19,7 +19,7 @@ from api.nearby import address_of
 from api.requests import TurnRequest
 from api.trail import REFUSED, note_access
 from common.errors import Forbidden, NotFound, Unauthorized
-from common.keys import valid_tenant
+from common.keys import SessionRef, valid_tenant
 from common.tenants.api_keys import id_of
 from common.tenants.tokens import PREFIX
 
@@ -55,7 +55,10 @@ async def authenticate(request: Request, needed: SecurityScopes, bearer: _Bearer
     _check_scopes(identity, needed)
     identity = replace(identity, needed=frozenset(needed.scopes))
     if identity.session is not None:
-        _check_session(request, identity.session, needed)
+        hidden = request.app.state.services.hidden_names
+        kept = hidden.known_as(SessionRef(identity.tenant.id, identity.session))
+        identity = replace(identity, also=frozenset(ref.session for ref in kept))
+        _check_session(request, identity, needed)
     if identity.key and ("read" in needed.scopes or _puts_documents(request)):
         note_access(request, f"key:{identity.key}", identity.tenant.id)
     request.scope.setdefault("state", {})["identity"] = identity
@@ -106,10 +109,10 @@ def _check_scopes(identity: Identity, needed: SecurityScopes) -> None:
         raise Forbidden(f"the key lacks the scope {min(missing)}", code="missing_scope")
 
 
-def _check_session(request: Request, bound: str, needed: SecurityScopes) -> None:
+def _check_session(request: Request, who: Identity, needed: SecurityScopes) -> None:
     """What a token opens that is bound to a session: its paths; turns in it, which their doors check."""
     named = request.path_params.get("session")
-    if named is not None and unquote(named) != bound:
+    if named is not None and not who.is_bound_to(unquote(named)):
         raise no_session()
     if named is None and {*needed.scopes} - {"chat"}:
         raise Forbidden("the token is for one session only", code="bound_token")
@@ -118,7 +121,7 @@ def _check_session(request: Request, bound: str, needed: SecurityScopes) -> None
 def as_asked_by(who: Identity, asked: TurnRequest) -> TurnRequest:
     """The turn with the token that it came with, in its session. Raises Forbidden where it names another."""
     asked = replace(asked, token=who.token)
-    if who.session is None or asked.session == who.session:
+    if who.session is None or (asked.session and who.is_bound_to(asked.session)):
         return asked
     if asked.session is not None:
         raise Forbidden("the token is for another session", code="bound_token", param="session_id")

@@ -6,6 +6,7 @@ from urllib.parse import unquote
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from common.errors import NotFound, Unavailable
+from common.hidden_names import HiddenNames
 from common.keys import SessionRef, valid_session
 from common.sessions import Known, Sessions
 from common.stores import STORE_ERRORS
@@ -48,16 +49,28 @@ def _is_untidy(path: str) -> bool:
     return not _DOCUMENT.match(path)
 
 
-async def find_session(sessions: Sessions, tenant: str, quoted: str) -> tuple[SessionRef, Known]:
+async def find_session(
+    sessions: Sessions, hidden: HiddenNames, tenant: str, quoted: str
+) -> tuple[SessionRef, Known]:
     """The tenant's session of a path's quoted name. Raises NotFound, Unavailable."""
-    session = session_ref(tenant, quoted)
     try:
-        known = await sessions.find(session)
+        session, known = await look_up(sessions, hidden, tenant, quoted)
     except STORE_ERRORS:
         raise Unavailable("the store is away; try again", code="store_unavailable") from None
     if known is None:
         raise no_session()
     return session, known
+
+
+async def look_up(
+    sessions: Sessions, hidden: HiddenNames, tenant: str, quoted: str
+) -> tuple[SessionRef, Known | None]:
+    """The same, or as whom it would be known. A name may be kept hidden. Raises NotFound, STORE_ERRORS."""
+    session = session_ref(tenant, quoted)
+    for kept in (session, *hidden.known_as(session)):
+        if known := await sessions.find(kept):
+            return kept, known
+    return session, None
 
 
 def session_ref(tenant: str, quoted: str) -> SessionRef:

@@ -22,6 +22,7 @@ from api.trail import Trail
 from api.transcription import Transcriber
 from api.turns import Turns
 from common.archive import open_archive
+from common.hidden_names import HiddenNames
 from common.pace import Pace
 from common.reader import LogReader
 from common.sessions import Sessions
@@ -45,6 +46,7 @@ class Services:
     admissions: Admissions
     turns: Turns
     sessions: Sessions
+    hidden_names: HiddenNames
     recordings: Sessions
     readers: Readers
     reader: LogReader
@@ -107,6 +109,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
                     admissions=admissions,
                     turns=turns,
                     sessions=sessions,
+                    hidden_names=HiddenNames(settings),
                     recordings=Sessions(apart, archive, readers.page),
                     readers=readers,
                     reader=reader,

@@ -21,6 +21,7 @@ from common.errors import BadRequest
 from common.events import WIRE_VERSION, Entry, TurnStarted
 from common.fillers import waiting
 from common.fold_version import FOLD_VERSION
+from common.hidden_names import HiddenNames
 from common.keys import JobRef, Lane, SessionRef, TurnRef
 from common.pace import Pace
 from common.policy import ApologyPolicy, FillerPolicy, Policy
@@ -47,12 +48,13 @@ class TurnStarter:
         self._pressure = pressure
         self._seal = seal_of(settings)
         self._undrafted = set[str]()
+        self._hidden = HiddenNames(settings)
         if settings.upstream_auth == "passthrough" and not self._seal:
             logger.error("callers' keys can't be passed on without FAST_REPLY_SECRET_KEY")
 
     def plan(self, request: TurnRequest) -> tuple[TurnRef, TurnStarted]:
         """Name the turn and decide who is asked what. Raises BadRequest, Forbidden, NotFound, Overloaded."""
-        session, tenant = _session(request), self._tenant(request)
+        named, tenant = _session(request), self._tenant(request)
         if request.once is None:  # else it may be a retry, which joins its turn
             self._pressure.check(tenant.id)
         profile, model = pick(tenant, request)
@@ -67,6 +69,7 @@ class TurnStarter:
             logger.warning("a draft is asked for and there is no small model: set SMALL_MODEL")
         if not reason and self._pressure.sheds_draft(tenant.id):
             reason = SHED
+        session = self._hidden.hide(named) if profile.record != "full" else named
         turn = TurnRef(session, secrets.token_hex(6))
         said = {
             "filler": _filler(policy, request, drafted=not reason),

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from common.archive import open_archive
+from common.hidden_names import HiddenNames
 from common.keys import DEFAULT_TENANT, SessionRef, valid_session
 from common.sessions import Sessions
 from common.settings import Settings
@@ -71,10 +72,14 @@ def as_file(settings: Settings, name: str, folder: Path, tenant: str = DEFAULT_T
 async def _write(settings: Settings, session: SessionRef, out: Path) -> int:
     count = 0
     async with open_stores(settings) as stores:
-        with _once_whole(out) as file:
-            async for lines in Sessions(stores, open_archive(settings.archive_url)).lines(session):
-                file.write(lines)
-                count += lines.count(b"\n")
+        sessions = Sessions(stores, open_archive(settings.archive_url))
+        for kept in (session, *HiddenNames(settings).known_as(session)):
+            if count:
+                break
+            with _once_whole(out) as file:
+                async for lines in sessions.lines(kept):
+                    file.write(lines)
+                    count += lines.count(b"\n")
     return count
 
 

@@ -40,7 +40,7 @@ async def replay(request: Request, who: Reader, session: SessionPath) -> Respons
     query, seen = request.query_params, request.headers.get("last-event-id")
     speed, begin = read_speed(query.get("speed", "1")), read_begin(query.get("from", ""))
     after = read_entry_id("Last-Event-ID", seen) if seen else None
-    ref, _ = await find_session(services.sessions, who.tenant.id, session)
+    ref, _ = await find_session(services.sessions, services.hidden_names, who.tenant.id, session)
     played = Replay(services.recordings, ref, speed=speed, begin=begin, after=after)
     try:
         if not await played.open() and seen:

@@ -12,7 +12,7 @@ from api import examples
 from api.administration import note_deletion
 from api.answers import Session, SessionList
 from api.identity import Admin, Reader
-from api.known import find_session, no_session, session_ref
+from api.known import find_session, look_up, no_session
 from api.listing import HIGHEST_LIMIT, State, list_sessions, read_query, state_of
 from api.openapi import as_events, as_json, as_text, query, told
 from api.parameters import AFTER_ENTRY, LAST_ENTRY, SessionPath
@@ -70,7 +70,7 @@ async def list_all(request: Request, who: Reader) -> dict[str, Any]:
 async def look_at(request: Request, who: Reader, session: SessionPath) -> dict[str, Any]:
     """The session with its turns, the oldest first, also those that go on."""
     services: Services = request.app.state.services
-    ref, known = await find_session(services.sessions, who.tenant.id, session)
+    ref, known = await find_session(services.sessions, services.hidden_names, who.tenant.id, session)
     try:
         with services.readers.reading(who.tenant.id):
             state, turns = await asyncio.gather(
@@ -110,7 +110,7 @@ async def events(request: Request, who: Reader, session: SessionPath) -> Respons
     after = request.headers.get("last-event-id") or request.query_params.get("after") or ""
     if after:
         read_entry_id("after", after)
-    ref, _ = await find_session(services.sessions, who.tenant.id, session)
+    ref, _ = await find_session(services.sessions, services.hidden_names, who.tenant.id, session)
     if "text/event-stream" not in request.headers.get("accept", ""):
         lines = services.readers.read(who.tenant.id, services.recordings.lines(ref, after or "0-0"))
         return await stream(lines, services.settings, events=False)
@@ -137,7 +137,7 @@ async def _tail(services: Services, session: SessionRef, after: str) -> AsyncGen
 async def export(request: Request, who: Reader, session: SessionPath) -> Response:
     """The session's events as a file, its archived part too: `fast-reply replay` and `whatif` read it."""
     services: Services = request.app.state.services
-    ref, _ = await find_session(services.sessions, who.tenant.id, session)
+    ref, _ = await find_session(services.sessions, services.hidden_names, who.tenant.id, session)
     name = _UNSAFE.sub("_", ref.session).strip("._") or "session"
     headers = {"Content-Disposition": f'attachment; filename="{name}.jsonl"'}
     lines = services.readers.read(who.tenant.id, services.recordings.lines(ref))
@@ -148,9 +148,9 @@ async def export(request: Request, who: Reader, session: SessionPath) -> Respons
 async def delete(request: Request, who: Admin, session: SessionPath) -> Response:
     """Wherever anything of it is: index, log, memory, archive. Its live turns end."""
     services: Services = request.app.state.services
-    ref = session_ref(who.tenant.id, session)
     try:
-        if await services.sessions.find(ref):
+        ref, known = await look_up(services.sessions, services.hidden_names, who.tenant.id, session)
+        if known:
             await note_deletion(request, who, "session.deleted", ref.session)
         if not await services.sessions.delete(ref):
             raise no_session()

@@ -40,7 +40,7 @@ async def turn_audio(request: Request, who: Chat, session: SessionPath, turn: Tu
     """What was said in a turn as an audio file: WAV, or bare G.711 where the turn was spoken so."""
     services: Services = request.app.state.services
     settings = services.settings
-    found, _ = await find_session(services.sessions, who.tenant.id, session)
+    found, _ = await find_session(services.sessions, services.hidden_names, who.tenant.id, session)
     named = TurnRef(found, turn)
     try:
         started = await find(services.stores, named, settings.lane_lease_ms)

@@ -175,7 +175,7 @@ async def _interrupt(request: Request, who: Identity, session: str, turn: str | 
 
 async def _name(services: Services, who: Identity, quoted: str, turn: str | None) -> TurnRef:
     """The turn that a path names, or its session's latest one. Raises NotFound, Gone, Unavailable."""
-    session, _ = await find_session(services.sessions, who.tenant.id, quoted)
+    session, _ = await find_session(services.sessions, services.hidden_names, who.tenant.id, quoted)
     if turn is None:
         try:
             turn = await services.sessions.last_turn(session)

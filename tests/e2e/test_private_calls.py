@@ -45,3 +45,22 @@ def test_after_a_call_its_numbers_are_nowhere(private: Stack, tmp_path: Path) ->
     assert len(logs) > 3
     for place in (gzip.decompress(file.read_bytes()).decode(), private.held(), *logs):
         assert not PLANTED.search(place)
+
+
+def test_a_session_named_after_its_caller_is_kept_under_another_name(private: Stack, tmp_path: Path) -> None:
+    model = private.simulator.full(text=SAID)
+    answers = [private.ask(model, session_id="+15554567", messages=[user("Hi")]) for _ in range(2)]
+    (name,) = {answer.headers["X-Session-ID"] for answer in answers}
+    assert name.startswith("hidden-")
+    until(lambda: not private.log(name), what="the move to the archive")
+    for path in ("%2B15554567", name):
+        told = private.client.get(f"/v1/sessions/{path}").json()
+        assert (told["id"], len(told["turns"])) == (name, 2)
+    listed = [each["id"] for each in private.client.get("/v1/sessions").json()["data"]]
+    assert listed == [name]
+    files = [str(path) for path in (tmp_path / "calls").rglob("*.jsonl.gz")]
+    logs = [path.read_text() for path in tmp_path.rglob("*.log")]
+    for place in (*files, private.held(), *logs):
+        assert "15554567" not in place
+    assert private.client.delete("/v1/sessions/%2B15554567").status_code == 204
+    assert private.client.get(f"/v1/sessions/{name}").status_code == 404
