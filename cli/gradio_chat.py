@@ -131,12 +131,20 @@ class Page:
         return page
 
 
-def serve(url: str, key: str, model: str, host: str, port: int) -> int:
+def serve(url: str, key: str, model: str, host: str, port: int, login: tuple[str, str] | None) -> int:
     """Serve the page until Ctrl-C or a signal to end; the exit code."""
     try:
         page = Page(open_client(url, key), model).build()
         print(f"The chat is at http://{host}:{port}", flush=True)
-        page.launch(server_name=host, server_port=port, css=_CSS, footer_links=[], quiet=True, ssr_mode=False)
+        page.launch(
+            server_name=host,
+            server_port=port,
+            auth=login,
+            css=_CSS,
+            footer_links=[],
+            quiet=True,
+            ssr_mode=False,
+        )
     except (TurnFailed, OSError) as error:
         print(error, file=sys.stderr)
         return 1

@@ -1,5 +1,6 @@
 """The command `fast-reply`. What a command needs is imported when it runs, so that help comes at once."""
 
+import os
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -112,14 +113,24 @@ def gradio_chat(
     host: Annotated[str, typer.Option(help="Address to serve the page on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to serve the page on.")] = 7860,
 ) -> None:
-    """Serve a chat page that shows who speaks. Needs Gradio (`pip install gradio`)."""
+    """Serve a chat page that shows who speaks. Needs Gradio (`pip install gradio`).
+
+    FAST_REPLY_GRADIO_LOGIN=name:password asks who opens it; without it only this machine is served.
+    """
+    from cli.gradio_login import NoLogin, login_of
+
+    try:
+        login = login_of(os.environ.get("FAST_REPLY_GRADIO_LOGIN", ""), host)
+    except NoLogin as error:
+        print(error, file=sys.stderr)
+        raise typer.Exit(2) from None
     try:
         from cli.gradio_chat import serve
     except ModuleNotFoundError as error:
         print(f"{error}. The page needs Gradio: pip install gradio", file=sys.stderr)
         raise typer.Exit(1) from None
 
-    raise typer.Exit(serve(url, key, model, host, port))
+    raise typer.Exit(serve(url, key, model, host, port, login))
 
 
 @app.command()

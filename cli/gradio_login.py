@@ -1,0 +1,32 @@
+"""Who may use the chat page: whoever serves it to others than this machine says so."""
+
+from ipaddress import ip_address
+
+
+class NoLogin(Exception):
+    """The page would be everybody's."""
+
+
+def login_of(written: str, host: str) -> tuple[str, str] | None:
+    """The name and the password of `name:password`; None where the page is this machine's alone.
+
+    Raises NoLogin.
+    """
+    name, _, password = written.partition(":")
+    if name and len(password) >= 8:
+        return name, password
+    if written:
+        raise NoLogin("FAST_REPLY_GRADIO_LOGIN is name:password, the password of 8 characters at least")
+    if not _is_this_machine(host):
+        raise NoLogin(
+            "The page talks to the gateway with your key: to serve it to others than this machine set "
+            "FAST_REPLY_GRADIO_LOGIN=name:password"
+        )
+    return None
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
