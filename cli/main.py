@@ -105,6 +105,17 @@ def chat(
     raise typer.Exit(run_chat(url, model=model, session=session, key=key, message=message))
 
 
+@app.command("store-user")
+def store_user(
+    folder: Annotated[Path, typer.Argument(help="Where users.acl and redis-url are written.")],
+    server: Annotated[str, typer.Option(help="The store, as the gateway calls it.")] = "valkey:6379",
+) -> None:
+    """Make the store's user with a password of its own, once: see compose.yaml."""
+    from cli.store_user import make_user
+
+    raise typer.Exit(make_user(folder, server))
+
+
 @app.command("gradio")
 def gradio_chat(
     url: Gateway = LOCAL,
