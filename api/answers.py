@@ -328,6 +328,7 @@ class UsageRow(_Shape):
     full_wasted_tokens: int
     estimated_tokens: int
     total_tokens: int
+    failures: dict[str, int]
 
 
 class UsageList(_Shape):
@@ -335,7 +336,7 @@ class UsageList(_Shape):
 
     object: Literal["list"]
     data: list[UsageRow]
-    total: dict[str, int]
+    total: dict[str, Any]
 
 
 class LimitsUsed(_Shape):

@@ -11,6 +11,7 @@ import orjson
 
 from api.cursor import START, Place
 from api.live import LiveTurn
+from common.errors import shown
 from common.releases import Called, Ending, Passed, Release, Said
 
 # What is no whole answer never ends with `stop`. `length` is OpenAI's own word for one that was cut; `error`
@@ -103,7 +104,7 @@ class ChunkWriter:
     def _close(self, ending: Ending) -> bytes:
         frames = []
         if ending.error:
-            frames.append(self._line(orjson.dumps({"error": ending.error})))
+            frames.append(self._line(orjson.dumps({"error": shown(ending.error)})))
             self._frames += 1
         mark = ending_mark(ending) if self._lanes or ending.reason in _FINISH else None
         frames.append(self._event(self._choice({}, finish_reason(ending)), mark))

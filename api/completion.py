@@ -5,6 +5,7 @@ from typing import Any
 from api.chunks import completion_head, ending_mark, finish_reason, whole_call
 from api.live import LiveTurn
 from api.merging import MergedChoice
+from common.errors import shown
 from common.releases import Called, Passed, Said
 
 _SAID = ("role", "content", "tool_calls")  # of the first choice these are what was heard
@@ -59,6 +60,10 @@ def turn_object(live: LiveTurn) -> dict[str, Any]:
         "text": live.text,
     }
     if ending := live.fold.ending:
-        told = {"reason": ending.reason, "degraded": ending.degraded, "error": ending.error}
+        told = {
+            "reason": ending.reason,
+            "degraded": ending.degraded,
+            "error": ending.error and shown(ending.error),
+        }
         turn |= {"status": "ended", **told, "answer": whole_answer(live)}
     return turn

@@ -251,7 +251,7 @@ NEW_TOKEN: dict[str, Any] = {
     "session": SESSION,
 }
 
-_COUNTS: dict[str, int] = {
+_COUNTS: dict[str, Any] = {
     "turns": 412,
     "failed": 1,
     "interrupted": 38,
@@ -270,13 +270,15 @@ _COUNTS: dict[str, int] = {
     "full_wasted_tokens": 310,
     "estimated_tokens": 4_010,
     "total_tokens": 244_730,
+    "failures": {"upstream_refused": 1, "upstream_stalled": 2},
 }
 USAGE: dict[str, Any] = {
     "object": "list",
     "data": [{"object": "usage", "day": "2026-11-21", **_COUNTS}],
     "total": _COUNTS,
 }
-USAGE_CSV = f"day,{','.join(_COUNTS)}\r\n2026-11-21,{','.join(map(str, _COUNTS.values()))}\r\n"
+_CELLS = [*map(str, list(_COUNTS.values())[:-1]), '"{""upstream_refused"":1,""upstream_stalled"":2}"']
+USAGE_CSV = f"day,{','.join(_COUNTS)}\r\n2026-11-21,{','.join(_CELLS)}\r\n"
 LIMITS: dict[str, Any] = {
     "object": "limits",
     "limits": {

@@ -13,6 +13,7 @@ from api.chunks import finish_reason, whole_call
 from api.cursor import START, Place
 from api.live import LiveTurn
 from common.cutter import Cutter
+from common.errors import shown
 from common.releases import Called, Ending, Release, Said
 from common.speakable import spoken_part
 
@@ -71,7 +72,7 @@ class SentenceWriter:
             name = self._live.started.reply["calls_event"]
             events.append(self._frame(name, {"tool_calls": self._calls}))
         if ending.error:
-            events.append(self._frame("error", {"error": ending.error}))
+            events.append(self._frame("error", {"error": shown(ending.error)}))
         end = {
             "reason": ending.reason,
             "finish_reason": finish_reason(ending),

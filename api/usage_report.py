@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+import orjson
+
 from common.errors import BadRequest
-from common.usage import COUNTERS, Counts, Used, tokens
+from common.usage import COUNTERS, FAILURE, Counts, Used, tokens
 
 MOST_DAYS = 400
 _USUAL_DAYS = 30
@@ -102,10 +104,16 @@ class Table:
             yield {**dict(zip(self._columns, about, strict=True)), **_shown(counts)}
 
 
-def _shown(counts: Counts) -> Counts:
-    return {**{name: counts.get(name, 0) for name in COUNTERS}, "total_tokens": tokens(counts)}
+def _shown(counts: Counts) -> Row:
+    failures = {
+        name.removeprefix(FAILURE): n for name, n in sorted(counts.items()) if name.startswith(FAILURE)
+    }
+    counted = {name: counts.get(name, 0) for name in COUNTERS}
+    return {**counted, "total_tokens": tokens(counts), "failures": failures}
 
 
-def _cell(value: str | int) -> str | int:
+def _cell(value: str | int | dict[str, int]) -> str | int:
     """A cell that no spreadsheet takes for a formula."""
+    if isinstance(value, dict):
+        return orjson.dumps(value).decode()
     return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value

@@ -11,16 +11,49 @@ FastReplyError           what a client is told, with its HTTP status
   ├─ RateLimited         429: over one of the tenant's limits
   ├─ Unavailable         503: a store is away; try again
   │    └─ Overloaded     503: the workers can't keep up
-  └─ TurnFailed          502 or 504: the models gave no answer
+  └─ TurnFailed          502, 504, or a model's server's own 4xx: the models gave no answer
 """
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
+_NOT_THE_REQUESTS = (407, 408, 409, 425)  # 4xx that are between us and a model's server
+_KINDS = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
+_SHOWN = ("message", "type", "param", "code")
 
-def turn_error(code: str, message: str, kind: str = "upstream_error") -> dict[str, Any]:
-    """The error object of a turn that failed: what stands in the log and in the stream."""
-    return {"message": message, "type": kind, "param": None, "code": code}
+
+def turn_error(
+    code: str,
+    message: str,
+    kind: str = "upstream_error",
+    *,
+    param: str | None = None,
+    status: int | None = None,
+    retry_after_s: float | None = None,
+) -> dict[str, Any]:
+    """The error object of a turn that failed, as it stands in the log.
+
+    `status`: what a model's server answered; with a 4xx it is the request that is wrong, or too early.
+    """
+    if passes_on(status):
+        kind = _KINDS.get(status or 0, "invalid_request_error")
+    error: dict[str, Any] = {"message": message, "type": kind, "param": param, "code": code}
+    if status is not None:
+        error["status"] = status
+    if retry_after_s is not None:
+        error["retry_after_s"] = retry_after_s
+    return error
+
+
+def passes_on(status: int | None) -> bool:
+    """Whether a model's server's status is the client's to know: then its SDK does not ask again in vain."""
+    return status is not None and 400 <= status < 500 and status not in _NOT_THE_REQUESTS
+
+
+def shown(error: dict[str, Any]) -> dict[str, Any]:
+    """A turn's error in OpenAI's shape, as a client gets it."""
+    return {name: error.get(name) for name in _SHOWN}
 
 
 class FastReplyError(Exception):
@@ -119,7 +152,14 @@ class TurnFailed(FastReplyError):
     """The turn ended with an error before a client that doesn't stream was told anything."""
 
     def __init__(self, error: dict[str, Any], headers: Mapping[str, str]) -> None:
-        super().__init__(error["message"], code=error["code"])
-        self.status = 504 if "timeout" in error["code"] or "deadline" in error["code"] else 502
+        super().__init__(error["message"], code=error["code"], param=error.get("param"))
+        code, status = error["code"] or "", error.get("status")
+        self.status = 504 if "timeout" in code or "deadline" in code else 502
+        if passes_on(status):
+            self.status = status or 0
         self.kind = error["type"]
-        self.headers = headers
+        self.headers = dict(headers)
+        if (retry_after_s := error.get("retry_after_s")) is not None:
+            self.retry_after_s = max(1, math.ceil(retry_after_s))
+        elif self.status == 429:
+            self.headers["x-should-retry"] = "false"  # OpenAI's SDKs would ask again in vain

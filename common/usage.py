@@ -1,5 +1,6 @@
 """Usage: what turns count for, by tenant, profile and day in UTC. Kept by the settler, read by the doors."""
 
+import re
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass
@@ -42,6 +43,10 @@ COUNTERS = (
 )
 """Every counter. `docs/tenants.md` says what each counts."""
 
+FAILURE = "failure:"
+"""What the counter of turns begins with whose full failed with an error code, which follows."""
+
+_CODE = re.compile(r"[a-z0-9_]{1,64}", re.ASCII)
 _PAGE = 100
 
 
@@ -76,6 +81,8 @@ class Account:
         counts = {name: int(is_so) for name, is_so in self._happened(released).items()}
         counts["drafted"] = int("draft" in costs)
         counts["estimated_tokens"] = sum(cost.estimated for cost in costs.values())
+        if code := self._failed_by():
+            counts[FAILURE + code] = 1
         for lane, cost in costs.items():
             counts[f"{lane}_prompt_tokens"] = cost.prompt
             counts[f"{lane}_completion_tokens"] = cost.completion
@@ -99,6 +106,15 @@ class Account:
             "draft_only": draft_heard and not (full_heard or stopped or reason == "error"),
             "spoken": bool(turn.started.speech),
         }
+
+    def _failed_by(self) -> str:
+        """The code by which the turn failed, or its full where the draft stood in; empty without one."""
+        ended, full = self._turn.ended, self._folded.fold.full.finished if self._folded else None
+        error = ended.error if ended else None
+        if error is None and ended and (ended.degraded or ended.reason == "error") and full:
+            error = full.error
+        code = str((error or {}).get("code") or "")
+        return code if _CODE.fullmatch(code) else "other" if error else ""
 
     @property
     def _calls(self) -> bool:
@@ -152,6 +168,6 @@ def _by_profile(counted: dict[bytes, bytes]) -> dict[str, Counts]:
     found: dict[str, Counts] = {}
     for name, number in counted.items():
         profile, _, counter = name.decode().rpartition("|")
-        if counter in COUNTERS:
+        if counter in COUNTERS or counter.startswith(FAILURE):
             found.setdefault(unquote(profile), {})[counter] = int(number)
     return found

@@ -14,10 +14,13 @@ from common.seam import join
 from common.settings import Settings
 from common.token_counts import sound_usage
 from common.watchdog import Watchdog
+from workers.failures import Failures, RefusedDrafts
 from workers.prompts import body_for
 from workers.providers.base import Finish, Other, Piece, Provider, ToolPiece, UpstreamError, Usage
 from workers.providers.exchange import garbled
 from workers.publisher import LaneWriter
+from workers.refusals import understand
+from workers.relearning import Relearned
 from workers.upstreams import Upstreams
 
 _USAGE_WAIT_S = 3.0  # after an answer's end; a server that doesn't close ends a turn so much later
@@ -34,6 +37,7 @@ class Answer:
     usage: dict[str, Any] | None = None
     error: UpstreamError | None = None
     tried: list[str] = field(default_factory=list)
+    failures: Failures = field(default_factory=Failures)
 
 
 class Asker:
@@ -48,6 +52,8 @@ class Asker:
         answer: Answer,
         on_first: Callable[[], None],
         most_chars: int = 0,
+        relearned: Relearned | None = None,
+        refused: RefusedDrafts | None = None,
     ) -> None:
         self._settings = settings
         self._provider = provider
@@ -60,6 +66,8 @@ class Asker:
         self._ended_alone = True  # the word for the end came by itself, as it does where it means so
         self._spoke_on = False  # behind the word for its end
         self._may_be_empty = False
+        self._relearned = relearned or Relearned()
+        self._refused = refused or RefusedDrafts()
 
     async def ask(self, upstreams: list[Upstream], started: TurnStarted, before: str) -> None:
         """Ask each in turn until one ends its answer; the next goes on from what was said.
@@ -78,14 +86,29 @@ class Asker:
             if said.isspace():
                 said = ""  # a model that gave only blanks has begun nothing
             body = body_for(started, writer.job.lane, upstream.model, said, upstream.prefix)
-            await self._ask_one(upstream, body, patient=upstream is upstreams[-1])
+            own = list(started.lanes["draft"]["params"]) if writer.job.lane == "draft" else []
+            await self._ask_one(upstream, body, own, patient=upstream is upstreams[-1])
+            self._note(upstream)
             if spoke_before:
                 answer.usage = None  # it tells what one of several has cost
             if answer.error is None or writer.state.calls:
                 return  # a call that has begun is not made again by another model
 
-    async def _ask_one(self, upstream: Upstream, body: dict[str, Any], *, patient: bool) -> None:
-        """Ask; where there is nobody else, a busy one is waited for as long as a silent one would be."""
+    def _note(self, upstream: Upstream) -> None:
+        """Take note of how it went, for the operator."""
+        error = self._answer.error
+        if self._writer.job.lane == "draft":
+            self._refused.note(upstream, self._writer.job, error)
+        elif error:
+            self._answer.failures.add(upstream, error)
+
+    async def _ask_one(
+        self, upstream: Upstream, body: dict[str, Any], own: list[str], *, patient: bool
+    ) -> None:
+        """Ask; where there is nobody else, a busy one is waited for as long as a silent one would be.
+
+        `own`: parameters that are ours: one that the server refuses is renamed or left out.
+        """
         now_s, answer = asyncio.get_running_loop().time, self._answer
         give_up_s = now_s() + self._settings.first_token_timeout_s
         while True:
@@ -93,13 +116,16 @@ class Asker:
             try:
                 wait_s = give_up_s - now_s() if patient else 0
                 async with self._upstreams.admit(upstream, self._writer.job, wait_s):
-                    await self._listen(upstream, body, give_up_s - now_s())
+                    await self._listen(upstream, self._relearned.adapt(upstream, body), give_up_s - now_s())
                     if answer.error is None and self._is_empty():
                         answer.error = UpstreamError("upstream_empty", "the model's answer was empty")
                     if answer.error:
+                        understand(answer.error, body)
                         self._upstreams.failed(upstream, answer.error)
             except UpstreamError as not_asked:
                 answer.error = not_asked
+            if answer.error and own and self._relearned.learn(upstream, answer.error, own):
+                continue
             again_s = answer.error.retry_after_s if answer.error and patient and not self._heard else None
             if again_s is None or now_s() + again_s > give_up_s:
                 return

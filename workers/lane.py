@@ -17,9 +17,11 @@ from common.settings import Settings
 from common.stores import STORE_ERRORS, Pipe, Stores, insist
 from common.tenants.directory import Directory
 from workers.asking import Answer, Asker
+from workers.failures import RefusedDrafts
 from workers.prompts import with_passages
 from workers.providers.base import Provider, UpstreamError
 from workers.publisher import LaneWriter, Publisher
+from workers.relearning import Relearned
 from workers.retrieval import Retrieval, citations
 from workers.running import Held, RunningLanes
 from workers.servers import Servers
@@ -52,6 +54,7 @@ class LaneRunner:
         self._publisher = publisher
         self._running = running
         self._retrieval = retrieval
+        self._relearned, self._refused = Relearned(), RefusedDrafts()
         self._servers = Servers(settings, stores, directory)
 
     async def run_lane(
@@ -172,6 +175,8 @@ class LaneRunner:
         else:
             reason, error = answer.reason, None
         await writer.finish(reason, usage, error)
+        if held.stop is None:
+            answer.failures.warn(held.job, answered=error is None)
         logger.info(
             "lane finished",
             extra={
@@ -208,7 +213,15 @@ class LaneRunner:
 
         most_chars = picked.fold.policy.draft.max_chars if job.lane == "draft" else 0
         asker = Asker(
-            self._settings, self._provider, self._running.upstreams, writer, answer, on_first, most_chars
+            self._settings,
+            self._provider,
+            self._running.upstreams,
+            writer,
+            answer,
+            on_first,
+            most_chars,
+            self._relearned,
+            self._refused,
         )
         await asker.ask(upstreams, started, before)
         if retrieved and answer.error is None:

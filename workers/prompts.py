@@ -43,6 +43,9 @@ _PASSAGES = {
 }
 
 
+_MEDIA = ("image", "audio", "video", "file")
+
+
 def body_for(started: TurnStarted, lane: Lane, model: str, said: str, prefix: Prefix) -> dict[str, Any]:
     """The request to a lane's model; `said` is what it is to go on from, by the server's `prefix` mechanism."""
     asked = started.lanes[lane]
@@ -81,12 +84,32 @@ def _full_body(started: TurnStarted, asked: dict[str, Any]) -> dict[str, Any]:
 def _draft_body(started: TurnStarted, asked: dict[str, Any]) -> dict[str, Any]:
     """The conversation as text: the draft has no tools, so calls and their results would only confuse it."""
     spoken = [
-        {"role": message["role"], "content": message["content"]}
+        {"role": message["role"], "content": text}
         for message in started.request["messages"]
-        if message["role"] in ("user", "assistant") and message.get("content")
+        if message["role"] in ("user", "assistant") and (text := _as_text(message.get("content")))
     ]
     prompt = [{"role": "system", "content": asked["prompt"]}] if asked["prompt"] else []
     return {**asked["params"], "messages": [*prompt, *spoken]}
+
+
+def _as_text(content: Any) -> str:
+    """A message's content as text alone, with a word in the place of pictures, sound and files.
+
+    Small models know no others, and servers refuse what theirs don't know.
+    """
+    if isinstance(content, str):
+        return content
+    parts = content if isinstance(content, list) else []
+    return "\n".join(filter(None, (_text_of_part(part) for part in parts if isinstance(part, dict))))
+
+
+def _text_of_part(part: dict[str, Any]) -> str:
+    for name in ("text", "refusal"):
+        if isinstance(text := part.get(name), str) and text:
+            return text
+    kind = part.get("type")
+    found = (word for word in _MEDIA if isinstance(kind, str) and word in kind)
+    return next((f"[{word}]" for word in found), "")
 
 
 def _going_on(body: dict[str, Any], said: str, prefix: Prefix) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
+import orjson
 import pytest
 from serving import serving
 from store_servers import Backend
@@ -19,7 +20,7 @@ from cli.main import app
 from common import keys
 from common.errors import BadRequest
 from common.stores import Stores, open_stores
-from common.usage import COUNTERS, Used, day_of, field
+from common.usage import COUNTERS, FAILURE, Used, day_of, field
 
 TODAY = datetime(2026, 11, 21, tzinfo=UTC).date()
 OPERATOR = "the-operators"
@@ -128,6 +129,28 @@ async def test_the_csv_says_the_same(valkey: Backend) -> None:
         told = list(csv.DictReader(io.StringIO(answers[0].text, newline="")))
         shown = (await client.get("/v1/usage", params=RANGE)).json()["data"]
         assert told == [{name: str(row[name]) for name in row if name != "object"} for row in shown]
+
+
+@in_loop
+async def test_failures_are_told_by_code_and_put_together(valkey: Backend) -> None:
+    async with open_stores(valkey.settings()) as stores, serving(valkey.settings()) as client:
+        for profile, code, times in (
+            ("a", "invalid_api_key", 2),
+            ("b", "invalid_api_key", 1),
+            ("b", "other", 1),
+        ):
+            key = keys.usage("default", "20261121")
+            await stores.queue.hincrby(key, field(profile, FAILURE + code), times)
+        range_ = {"from": "2026-11-21", "to": "2026-11-21"}
+        told = (await client.get("/v1/usage", params=range_)).json()
+        assert [row["failures"] for row in told["data"]] == [
+            {"invalid_api_key": 2},
+            {"invalid_api_key": 1, "other": 1},
+        ]
+        assert told["total"]["failures"] == {"invalid_api_key": 3, "other": 1}
+        table = (await client.get("/v1/usage", params={**range_, "format": "csv", "by": "total"})).text
+        (row,) = csv.DictReader(io.StringIO(table, newline=""))
+        assert orjson.loads(row["failures"]) == {"invalid_api_key": 3, "other": 1}
 
 
 @in_loop

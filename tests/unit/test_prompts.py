@@ -46,7 +46,12 @@ def test_the_draft_gets_the_texts_and_its_own_parameters() -> None:
     assert body == {
         "model": "small",
         "max_tokens": 9,
-        "messages": [{"role": "system", "content": "Be brief."}, TALK[1], TALK[4], TALK[5]],
+        "messages": [
+            {"role": "system", "content": "Be brief."},
+            TALK[1],
+            TALK[4],
+            {"role": "user", "content": "Green?"},
+        ],
     }
 
 

@@ -105,6 +105,7 @@ def test_a_draft_stands_alone_where_the_full_fails() -> None:
         "draft_only": 1,
         "draft_prompt_tokens": 5,
         "draft_completion_tokens": 3,
+        "failure:upstream_refused": 1,
     }
 
 
@@ -116,7 +117,24 @@ def test_a_failed_turn_costs_what_its_lanes_cost() -> None:
         end("full", "error", at=5, usage=cost(50, 2), error=ERROR),
         reason="error",
     )
-    assert counted(turn) == {"turns": 1, "failed": 1, "full_prompt_tokens": 50, "full_completion_tokens": 2}
+    assert counted(turn) == {
+        "turns": 1,
+        "failed": 1,
+        "full_prompt_tokens": 50,
+        "full_completion_tokens": 2,
+        "failure:upstream_refused": 1,
+    }
+
+
+@pytest.mark.parametrize(
+    "code, counter",
+    [("turn_deadline", "turn_deadline"), ("Ключ sk-1", "other"), (None, "other"), ("a" * 65, "other")],
+)
+def test_a_failure_is_counted_by_a_code_that_is_one(code: Any, counter: str) -> None:
+    turn = told(started(draft=False), begin("full"), reason="error")
+    assert turn.ended
+    ended = replace(turn.ended, error={**ERROR, "code": code})
+    assert counted(replace(turn, ended=ended))[f"failure:{counter}"] == 1
 
 
 @pytest.mark.parametrize(

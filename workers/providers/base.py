@@ -71,10 +71,16 @@ class UpstreamError(Exception):
         self.code, self.message = code, message
         self.retry_after_s, self.faulty = retry_after_s, faulty
         self.status, self.told = status, told
+        self.param: str | None = None  # which of the request's parameters it names
 
     def as_event(self) -> dict[str, Any]:
         """The error object for the log and the client."""
-        return turn_error(self.code, self.message)
+        more: dict[str, Any] = {
+            "status": self.status,
+            "retry_after_s": self.retry_after_s,
+            "param": self.param,
+        }
+        return turn_error(self.code, self.message, **more)
 
 
 class Provider(Protocol):

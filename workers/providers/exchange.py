@@ -73,7 +73,9 @@ def network_errors() -> Iterator[None]:
 def refusal(status: int, headers: httpx.Headers, told: bytes = b"") -> UpstreamError:
     """What a status other than 200 means; `told` is what came with it."""
     if status in (429, _OVERLOADED) or (status == 503 and "retry-after" in headers):
-        return busy(_retry_after_s(headers))
+        error = busy(_retry_after_s(headers))
+        error.status, error.told = status, told
+        return error
     # With 4xx it is the request that is refused: the next one may be to the server's liking.
     return UpstreamError(
         "upstream_refused",
