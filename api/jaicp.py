@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from api.once import name_once
+from api.platforms import tidy
 from api.requests import FIRST_ONLY, Message, Options, ShownAs, TurnRequest, first_error, read_object
 from common.credentials import Credentials
 from common.errors import BadRequest
@@ -30,6 +31,7 @@ _OURS = ("accept", "content-type")  # are sent as the answer is read
 _OF_THE_CONNECTION = ("connection", "content-length", "host", "transfer-encoding", "upgrade", "te", "trailer")
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}\Z")
 _MAX_HEADER_CHARS = 8_000
+_OPENAIS = re.compile(r"(?:gpt-|chatgpt-|o[1-9](?:-|\Z))[\w.:-]*\Z")
 
 
 class FillersPhraseConfig(FillerPolicy):
@@ -56,7 +58,7 @@ class LlmRequest(BaseModel):
     messages: Annotated[list[Message], FIRST_ONLY] = Field(min_length=1)
     bargeInReply: dict[str, Any] | bool | None = None
     tools: Annotated[list[dict[str, Any]], FIRST_ONLY] | None = None
-    eventName: str = Field("functionCall", pattern=r"^[A-Za-z0-9_.:-]{1,64}$")
+    eventName: str = Field("functionCall", pattern=r"^[\w.:/-]{1,64}$")  # also in other letters
     sessionId: str | None = None
     session_id: str | None = None
     fast_reply: Options = Options()
@@ -76,7 +78,7 @@ def read_llm_request(
     """Read the body; the arguments are what the headers say. Raises BadRequest."""
     body = read_object(raw)
     try:
-        asked = LlmRequest.model_validate(body)
+        asked = LlmRequest.model_validate(_without_nulls(body := tidy(body)))
     except ValidationError as error:
         raise first_error(error) from None
     if asked.eventName in ("sentence", "error", "end"):
@@ -86,7 +88,7 @@ def read_llm_request(
     return TurnRequest(
         tenant=tenant.id,
         session=session,
-        model=asked.model,
+        model=_model(asked),
         body=_body(asked, body["messages"]),
         stream=stream,
         include_usage=False,
@@ -123,15 +125,47 @@ def _policy(asked: LlmRequest) -> dict[str, Any]:
     """The policy's parts that the request sets."""
     wishes = dict(asked.fast_reply.wishes)
     if asked.fillersPhraseConfig is not None:
+        fillers = _without_nulls(asked.fillersPhraseConfig)
         try:
-            FillerPolicy.model_validate(asked.fillersPhraseConfig)
+            FillerPolicy.model_validate(fillers)
         except ValidationError as error:
             raise first_error(error, "fillersPhraseConfig.") from None
-        wishes["filler"] = asked.fillersPhraseConfig
-    barge_in = asked.bargeInReply
-    if isinstance(barge_in, dict):
-        barge_in = str(barge_in.get("bargeIn", "")).lower() not in ("disabled", "false")
+        wishes["filler"] = fillers
+    barge_in = _barge_in(asked.bargeInReply)
     return wishes if barge_in is None else {**wishes, "barge_in": barge_in}
+
+
+def _barge_in(reply: dict[str, Any] | bool | None) -> bool | None:
+    """Whether the caller may cut in; None where that isn't said.
+
+    Source: https://github.com/just-ai/jaicf-kotlin (`BargeInReplyData`: with `bargin_transition` and the
+    intent's `type`, `intent` or `ignoreBargeIn`), and `bargeInReply` of JAICP's own scripts
+    """
+    if not isinstance(reply, dict):
+        return reply
+    intent = reply.get("bargeInIntent")
+    kind = intent.get("type") if isinstance(intent, dict) else intent
+    if kind is None and reply.get("bargeIn") is None:
+        return True if reply.get("bargin_transition") else None
+    said = {str(kind).lower(), str(reply.get("bargeIn")).lower()}
+    return said.isdisjoint(("ignorebargein", "ignore", "disabled", "false"))
+
+
+def _without_nulls(values: dict[str, Any]) -> dict[str, Any]:
+    """What is said: JAICP's classes write out what isn't set as null."""
+    return {
+        name: {key: each for key, each in value.items() if each is not None} if name == "headers" else value
+        for name, value in values.items()
+        if value is not None
+    }
+
+
+def _model(asked: LlmRequest) -> str | None:
+    """The model as its server knows it: a script's `gpt-4o` is Caila's `just-ai/openai-proxy/gpt-4o`."""
+    name = asked.model
+    if name and asked.provider == "CAILA_OPEN_AI" and _OPENAIS.match(name):
+        return f"just-ai/openai-proxy/{name}"
+    return name
 
 
 def _server(asked: LlmRequest, settings: Settings, tenant: Tenant) -> tuple[NamedServer | None, Credentials]:

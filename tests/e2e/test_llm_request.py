@@ -259,7 +259,13 @@ def test_a_wrong_request_is_the_clients_mistake(stack: Stack, fields: dict[str, 
 
 
 @pytest.mark.parametrize(
-    ("reply", "barge_in"), [({"bargeIn": "forced"}, True), ({"bargeIn": "disabled"}, False)]
+    ("reply", "barge_in"),
+    [
+        ({"bargeIn": "forced"}, True),
+        ({"bargeIn": "disabled"}, False),
+        ({"bargin_transition": "/Barge", "bargeInIntent": {"type": "intent"}}, True),
+        ({"bargin_transition": ".", "bargeInIntent": {"type": "ignoreBargeIn"}}, False),
+    ],
 )
 def test_barge_in_is_the_policys(stack: Stack, reply: dict[str, Any], barge_in: bool) -> None:
     heard = ask(
