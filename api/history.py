@@ -3,7 +3,6 @@
 Pure: it follows from the log's entries alone, so every replica remembers the same.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,21 +31,22 @@ class History:
         At most so many as `most` without system messages, and so many bytes; the client's own system message
         takes their place.
         """
-        answered = bool(self.calls) and _answers_all(own, self.calls)
+        results = {message.get("tool_call_id") for message in own if message["role"] == "tool"}
+        answered = [call for call in self.calls if call["id"] in results]
         past = [*self.asked, *self._answer(answered)]
         system = [] if any(map(_is_system, own)) else [m for m in past if _is_system(m)]
         talk = [m for m in past if not _is_system(m)]
         if most_bytes:
             system = system if _size(system) <= most_bytes else []
             most = min(most, _fitting(talk, most_bytes - _size(system)))
-        talk = _latest(talk, most, whole_exchange=answered)
+        talk = _latest(talk, most, whole_exchange=bool(answered))
         lead = next((place for place, m in enumerate(own) if not _is_system(m)), len(own))
         return [*system, *own[:lead], *talk, *own[lead:]], len(system) + len(talk)
 
-    def _answer(self, with_calls: bool) -> list[Message]:
-        """The assistant's message. Model servers refuse calls that nothing answers."""
-        if with_calls:
-            return [{"role": "assistant", "content": self.said or None, "tool_calls": list(self.calls)}]
+    def _answer(self, calls: list[Message]) -> list[Message]:
+        """The assistant's message, with these calls. Model servers refuse calls that nothing answers."""
+        if calls:
+            return [{"role": "assistant", "content": self.said or None, "tool_calls": calls}]
         return [{"role": "assistant", "content": self.said}] if self.said else []
 
 
@@ -91,19 +91,6 @@ def _fitting(talk: list[Message], most_bytes: int) -> int:
 
 def _is_system(message: Message) -> bool:
     return message["role"] in _SYSTEM
-
-
-def _answers_all(own: list[Message], calls: tuple[Message, ...]) -> bool:
-    """Whether the messages begin with the tools' answers to all these calls."""
-    return {call["id"] for call in calls} <= set(_answered(own))
-
-
-def _answered(own: list[Message]) -> Iterator[Any]:
-    for message in own:
-        if message["role"] == "tool":
-            yield message.get("tool_call_id")
-        elif not _is_system(message):
-            return
 
 
 def _latest(talk: list[Message], most: int, *, whole_exchange: bool) -> list[Message]:

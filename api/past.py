@@ -21,6 +21,7 @@ from common.sessions import Known, Sessions
 from common.settings import Settings
 from common.stores import Pipe, Stores
 from common.tenants.directory import Directory
+from common.tool_history import repaired
 
 logger = logging.getLogger(__name__)
 
@@ -214,9 +215,18 @@ def _with_history(started: TurnStarted, last: list[Entry], memory: Memory) -> Tu
 
 
 def _with_messages(started: TurnStarted) -> TurnStarted:
-    """The turn, if it has any message: a request without one goes on with its session. Raises BadRequest."""
-    if started.request["messages"]:
-        return started
+    """The turn, if it has any message: a request without one goes on with its session. Raises BadRequest.
+
+    Of its tools' calls and results those that belong together are left.
+    """
+    asked = started.request["messages"]
+    messages = repaired(asked)
+    if messages:
+        return (
+            started
+            if messages is asked
+            else replace(started, request={**started.request, "messages": messages})
+        )
     raise BadRequest("messages: there are none, and no session remembers any to go on with", param="messages")
 
 

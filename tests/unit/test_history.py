@@ -191,8 +191,11 @@ def test_calls_are_remembered_where_all_of_them_are_answered() -> None:
 
 def test_calls_that_nothing_answers_are_left_out() -> None:
     calls = called("c1", "c2")
-    for own in ([user("never mind")], answer("c1"), [user("b"), *answer("c1", "c2")]):
-        assert after([user("a")], own, calls=calls) == [user("a"), *own]
+    own = [user("never mind")]
+    assert after([user("a")], own, calls=calls) == [user("a"), *own]
+    for own in (answer("c1"), [user("b"), *answer("c1")]):
+        kept = after([user("a")], own, calls=calls)
+        assert [call["id"] for call in kept[1]["tool_calls"]] == ["c1"] and kept[2:] == own
         assert after([user("a")], own, calls=calls, said="Hm.") == [user("a"), spoken("Hm."), *own]
 
 
