@@ -144,10 +144,8 @@ def document_changes(collection: CollectionRef) -> str:
     return f"fr:knowledge:{{{collection}}}:changes"
 
 
-# On both servers.
-
 PROBE = "fr:probe"
-"""String: empty, written to see whether the server can be written to. Expires after a second."""
+"""String: empty; on both servers, to see whether they can be written to. Expires after a second."""
 
 # On the queue server.
 
@@ -263,10 +261,7 @@ def hints(lane: Lane) -> str:
 
 
 def running(lane: Lane, tenant: str) -> str:
-    """Sorted set: a tenant's jobs that hold a worker's slot, by the deadline of their lease, ms.
-
-    A lapsed one counts for nothing, and goes with its job, or after a day.
-    """
+    """Sorted set: a tenant's jobs that hold a slot, by their lease's deadline, ms; lapsed ones for a day."""
     return f"fr:queue:{lane}:running:{tenant}"
 
 

@@ -22,7 +22,7 @@ from workers.providers.base import UpstreamError
 logger = logging.getLogger(__name__)
 
 _LOOK_S = 0.05  # so often somebody who waits for a free stream asks for one
-_KEPT_MS = 86_400_000
+_KEPT_MS = 60_000  # after its lease: who could not renew it may be back
 _LONGEST_S = 900.0  # that an upstream is left alone
 _FORGET_MS = 3_600_000  # a broken upstream that nobody has tried for so long
 
@@ -56,7 +56,7 @@ class Upstreams:
         """Renew the leases of the streams that are held here."""
         deadline_ms = self._stores.queue_clock.now_ms() + self._settings.lane_lease_ms
         for name, job in self._held:
-            pipe.zadd(keys.upstream_streams(name), {job: deadline_ms}, xx=True)
+            pipe.zadd(keys.upstream_streams(name), {job: deadline_ms})  # also where it was given up on
 
     def _in_touch(self) -> bool:
         """Whether, since the store was away, all that live had the time to renew their streams."""
