@@ -42,6 +42,7 @@ class RawServer:
     port: int = 0
     asked: list[Asked] = field(default_factory=list)
     connections: int = 0
+    flood: bytes = b""  # goes on behind an answer, for ever
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
@@ -59,6 +60,9 @@ class RawServer:
                     break
                 writer.write(answer)
                 await writer.drain()
+                while self.flood:
+                    writer.write(self.flood)
+                    await writer.drain()
                 if b"Connection: close" in answer:
                     break
         writer.close()

@@ -1,17 +1,23 @@
 """Models' servers that a tenant runs itself, and that mean harm: they harm that tenant's turn alone."""
 
+from collections.abc import AsyncGenerator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from parts import open_worker
+from raw_server import answering, chunk
+from raw_server import events as events_of
 from reading_turns import events, start
 from scripted import Scripted, answer
 from store_servers import Backend
-from waiting import in_loop, until
+from waiting import PATIENCE_S, in_loop, until
 
 from common.events import LaneFinished
+from common.profiles import Upstream
 from common.stores import open_stores
 from workers.providers.base import Other, Piece, ToolPiece, Usage
+from workers.providers.registry import Providers
 
 HELLO = "We open at nine."
 MEGABYTE = 2**20
@@ -49,11 +55,51 @@ async def test_an_answer_without_end_is_cut_off(real: Backend, piece: Piece) -> 
         await until(lambda: model.calls and model.calls[0].ended == "closed")
 
 
-async def ending(eyes: Any, turn: Any) -> str:
+FLOODS = {
+    "tokens": events_of(chunk("word "), end=b"") * 50,
+    "empty deltas": events_of(chunk(), end=b"") * 50,
+    "comments": b": hi\n\n" * 500,
+    "blank lines": b"\n" * 5_000,
+    "one line": b"data: " + b"x" * 50_000,
+    "calls": events_of(chunk(tool_calls=[{"index": 0, "function": {"arguments": "x"}}]), end=b"") * 50,
+}
+
+
+@pytest.mark.parametrize("flood", FLOODS.values(), ids=FLOODS)
+@in_loop
+async def test_a_flood_ends_its_own_turn_and_no_other(real: Backend, flood: bytes) -> None:
+    """Beside it another turn is spoken from its first word to its last."""
+    settings = real.settings()
+    quiet = Scripted(full=[answer(HELLO)])
+    async with answering([b"HTTP/1.1 200 OK\r\n\r\n"]) as line, open_stores(settings) as eyes:
+        line.server.flood = flood
+
+        class Both:
+            """The first turn's model floods."""
+
+            flooding = True
+
+            def stream(self, upstream: Upstream, body: dict[str, Any]) -> AsyncGenerator[Piece, None]:
+                if not self.flooding:
+                    return quiet.stream(upstream, body)
+                self.flooding = False
+                url = f"http://127.0.0.1:{line.server.port}/v1"
+                return Providers(line.client, line.client, eyes, None).stream(
+                    replace(upstream, base_url=url), body
+                )
+
+        async with open_worker(settings, "full", Both()):
+            one = await start(eyes, settings, "one")
+            await until(lambda: line.server.asked)
+            assert await ending(eyes, await start(eyes, settings, "two")) == ""
+            assert await ending(eyes, one, within_s=60) == "upstream_garbled"
+
+
+async def ending(eyes: Any, turn: Any, within_s: float = PATIENCE_S) -> str:
     """The code of the error with which the full's lane ended, empty without one."""
 
     async def found() -> LaneFinished | None:
         return next((e for e in await events(eyes, turn) if isinstance(e, LaneFinished)), None)
 
-    finished: LaneFinished = await until(found)
+    finished: LaneFinished = await until(found, within_s)
     return finished.error["code"] if finished.error else ""

@@ -115,7 +115,7 @@ class _Answer:
                 yield from self._finish(dict_in(event.get("delta")).get("stop_reason"))
             case "message_stop":
                 self.over = True
-                yield from self._close_all()
+                yield from self._finish(None if self.finished else "end_turn")
                 yield self.cost()
             case "message":
                 yield from self._read_whole(event)

@@ -45,16 +45,19 @@ _PLACES = (
     "amazon-bedrock-invocationMetrics",
     "timings",
 )
-_INSIDE = ("x_groq", "meta", "message", "delta")
+_INSIDE = ("x_groq", "meta", "message")
+_TELLING = frozenset((*_PLACES, *_INSIDE, "eval_count"))
 
 
-def cost_in(value: dict[str, Any], deep: bool = True) -> dict[str, Any] | None:
-    """The usage that a chunk or a choice tells, in OpenAI's words beside its own; None without one."""
-    found = [read_cost(value.get(place)) for place in _PLACES]
-    if "eval_count" in value:  # Ollama's own
-        found.append(read_cost({key: value.get(key) for key in ("prompt_eval_count", "eval_count")}))
+def cost_in(chunk: dict[str, Any], deep: bool = True) -> dict[str, Any] | None:
+    """The usage that a chunk tells, in OpenAI's words beside its own; None where it tells none."""
+    if _TELLING.isdisjoint(chunk):  # for each token: it must be quick
+        return None
+    found = [read_cost(chunk.get(place)) for place in _PLACES]
+    if "eval_count" in chunk:  # Ollama's own
+        found.append(read_cost({key: chunk.get(key) for key in ("prompt_eval_count", "eval_count")}))
     if deep:
-        found += [cost_in(dict_in(value.get(place)), deep=False) for place in _INSIDE]
+        found += [cost_in(dict_in(chunk.get(place)), deep=False) for place in _INSIDE]
     return next(filter(None, found), None)
 
 

@@ -33,6 +33,7 @@ _TOLD = (  # each says that something went wrong, where nothing is answered
     "message",
     "msg",
 )
+_SUSPECT = frozenset(("error", "Error", "x_groq", "base_resp", "type", "status"))
 _CODES = ("code", "status", "status_code", "http_code", "httpCode", "error_code", "type")
 _BUSY_WORDS = re.compile(
     "rate.?limit|overload|throttl|too.?many.?requests|resource.?exhausted|engine.?busy|server.?busy", re.I
@@ -44,6 +45,8 @@ _IDLE = ("ping", "keepalive", "keep-alive", "heartbeat")
 
 def fault_in(value: dict[str, Any], name: str = "") -> UpstreamError | None:
     """The error that an event is, if it is one; `name` is the event's own."""
+    if not name and value.get("choices") and _SUSPECT.isdisjoint(value) and value.get("object") != "error":
+        return None  # for each token: it must be quick
     for error in (value.get("error"), dict_in(value.get("x_groq")).get("error"), value.get("Error")):
         if _says_something(error):
             return _fault(error, value)

@@ -51,7 +51,7 @@ class Halves:
                 yield Other({**index, "delta": {place[3]: _LOST}})
 
     def _join(self, place: Place, text: str) -> str:
-        if not text:
+        if not text or (text.isascii() and not self._held):
             return text
         text = self._held.pop(place, "") + text
         if not has_halves(text):

@@ -7,7 +7,7 @@ from common.sse import ServerEvent
 from workers.providers.base import Finish, Other, Piece, Usage
 from workers.providers.calls import Calls
 from workers.providers.contents import read_content
-from workers.providers.costs import cost_in
+from workers.providers.costs import cost_in, read_cost
 from workers.providers.exchange import broke_off, cut, garbled
 from workers.providers.faults import fault_in, fault_of
 from workers.providers.reasons import reason_in
@@ -95,7 +95,7 @@ class Answer:
         if delta or rest:
             self._spoke = self._spoke or not delta.keys() <= {"reasoning_content", "reasoning"}
             yield _other({**rest, "delta": delta})
-        if cost := cost_in(choice):
+        if cost := read_cost(choice.get("usage")):
             yield _usage(cost)
         if reason:
             self._finished = True

@@ -13,10 +13,10 @@ from common.profiles import Upstream
 from common.seal import Seal
 from common.stores import Stores
 from workers.providers.anthropic import AnthropicProvider
-from workers.providers.base import Piece, Provider, UpstreamError
+from workers.providers.base import Finish, Piece, Provider, UpstreamError
 from workers.providers.ernie import ErnieProvider
 from workers.providers.ernie_tokens import ErnieTokens
-from workers.providers.exchange import broke_off
+from workers.providers.exchange import broke_off, cut
 from workers.providers.litellm import LiteLLMProvider
 from workers.providers.openai import OpenAIProvider
 from workers.providers.thinkers import Thinkers
@@ -50,10 +50,11 @@ class Providers:
             raise UpstreamError(
                 "unknown_provider", "no provider speaks this upstream's dialect", faulty=False
             )
-        tidy = Tidy(begins_in_thought=self._thinkers.begins(upstream))
+        tidy, has_end = Tidy(begins_in_thought=self._thinkers.begins(upstream)), False
         try:
             async with aclosing(provider.stream(replace(upstream, base_url=address), body)) as pieces:
                 async for piece in pieces:
+                    has_end = has_end or isinstance(piece, Finish)
                     for tidied in tidy.take(piece):
                         yield tidied
         except UpstreamError:
@@ -63,6 +64,8 @@ class Providers:
             raise broke_off() from None
         for tidied in tidy.end():
             yield tidied
+        if not has_end:
+            raise cut()
         self._thinkers.heard(upstream, tidy)
 
 

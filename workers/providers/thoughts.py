@@ -2,7 +2,7 @@
 
 What counts as a mark: `<think>…</think>` and its kin (`thinking`, `thought`, `reasoning`, `seed:think`, …),
 `[THINK]`, `◁think▷`, `<|begin_of_thought|>`, `<|START_THINKING|>`, Gemma's `<|channel>`, and the
-channels of gpt-oss. A mark behind a backtick, in an answer that has begun, is spoken of and not meant.
+channels of gpt-oss. A mark behind a backtick is spoken of and not meant.
 """
 
 import re
@@ -86,10 +86,15 @@ class Thoughts:
         self._after_thought = False
         self._thought_begun = False
         self._said = False
-        self._last = ""
+        self._last = ""  # of what was said
+        self._before = ""  # of what was read
 
     def take(self, text: str) -> Iterator[Piece]:
         """The pieces that a text makes."""
+        if self._flows and not ("<" in text or "[" in text or "◁" in text) and text:
+            self._last = self._before = text[-1]  # for each token: it must be quick
+            yield text
+            return
         text, self._tail = self._tail + text, ""
         at = run = 0  # from `run` on nothing is told yet
         while match := _MARK.search(text, at):
@@ -101,7 +106,14 @@ class Thoughts:
         rest = text[run:]
         keep = _begun_mark(rest)
         self._tail = rest[len(rest) - keep :] if keep else ""
+        self._before = text[len(text) - keep - 1] if keep < len(text) else self._before
         yield from self._tell(rest[: len(rest) - keep])
+
+    @property
+    def _flows(self) -> bool:
+        """Whether words are being said, and nothing is held back."""
+        waits = self._tail or self._holds or self._after_thought
+        return self._said and self._state == "said" and not waits
 
     def pause(self) -> Iterator[Piece]:
         """What was held, as the answer seems to have ended."""
@@ -204,8 +216,8 @@ class Thoughts:
         return held
 
     def _is_quoted(self, text: str, at: int) -> bool:
-        before = text[at - 1] if at else self._last
-        return before == "`" and self._state == "said" and (self._said or at > 1)
+        before = text[at - 1] if at else self._before
+        return before == "`" and self._state == "said"
 
 
 def _begun_mark(text: str) -> int:
