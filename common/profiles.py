@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from pydantic import SecretStr
 
+from common.draft_params import with_params
 from common.overrides import Overrides, TokenOverrides
 from common.policy import Policy
 from common.settings import FallbackModel, Prefix, Settings
@@ -98,10 +99,10 @@ def profile_of(settings: Settings) -> Profile:
         draft=draft if settings.draft_model else None,
         drafts=settings.drafting,
         draft_prompt=settings.small_model_prompt,
-        draft_params={
-            "max_tokens": settings.small_model_max_tokens,
-            "temperature": settings.small_model_temperature,
-        },
+        draft_params=with_params(
+            {"max_tokens": settings.small_model_max_tokens, "temperature": settings.small_model_temperature},
+            settings.draft_params,
+        ),
         fallbacks=tuple(_fallback(settings, model) for model in settings.fallbacks),
         memory=Memory(
             settings.memory,

@@ -18,6 +18,7 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from common.draft_params import DraftParams
 from common.overrides import EVERYTHING, Overrides, TokenOverrides
 from common.policy import Policy
 from common.request_secrets import RequestSecret, Target
@@ -122,6 +123,7 @@ class Settings(BaseSettings):
     small_model_prompt: str = Field("", validation_alias=_own("SMALL_MODEL_PROMPT"))
     small_model_max_tokens: int = Field(100, ge=1, validation_alias=_own("SMALL_MODEL_MAX_TOKENS"))
     small_model_temperature: float = Field(0.4, ge=0, le=2, validation_alias=_own("SMALL_MODEL_TEMPERATURE"))
+    draft_params: DraftParams = {}
 
     upstream_auth: Literal["auto", "profile", "passthrough"] = "auto"
     meta_info: bool = False

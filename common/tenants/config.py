@@ -20,6 +20,7 @@ from pydantic import (
     model_validator,
 )
 
+from common.draft_params import DraftParams
 from common.overrides import Overrides, TokenOverrides
 from common.policy import AS_STORED, Policy
 from common.request_secrets import RequestSecret, Target
@@ -116,6 +117,7 @@ class DraftConfig(UpstreamConfig):
     prompt: str = Field(default="", max_length=100_000)
     max_tokens: Count = Field(default=100, ge=1)
     temperature: Number = Field(default=0.4, le=2)
+    params: DraftParams = {}
 
 
 class MemoryConfig(_Part):

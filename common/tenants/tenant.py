@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from pydantic import SecretStr
 
+from common.draft_params import with_params
 from common.errors import NotFound
 from common.keys import DEFAULT_TENANT
 from common.profiles import DEFAULT_PROFILE, Memory, Profile, Upstream, Webhook, profile_of
@@ -117,7 +118,11 @@ def _profile(tenant: str, name: str, whole: TenantConfig, secrets: Mapping[str, 
         full_prompt=config.prompt,
         draft=upstream(draft) if draft else None,
         draft_prompt=draft.prompt if draft else "",
-        draft_params={"max_tokens": draft.max_tokens, "temperature": draft.temperature} if draft else {},
+        draft_params=with_params(
+            {"max_tokens": draft.max_tokens, "temperature": draft.temperature}, draft.params
+        )
+        if draft
+        else {},
         fallbacks=tuple(map(upstream, config.fallbacks)),
         memory=Memory(
             memory.mode, memory.max_messages, int(memory.expiry_hours * 3_600_000), memory.max_bytes
