@@ -28,8 +28,7 @@ async def read_asking(
         raw = await _read_asking_body(request, tenant, services)
         return await asyncio.to_thread(read, raw) if len(raw) > _LARGE_BYTES else read(raw)
     except BadRequest:
-        declared = request.headers.get("content-length", "0")
-        services.refusals.count(tenant.id, address, len(raw) or int(declared if declared.isdigit() else 0))
+        services.refusals.count(tenant.id, address, len(raw))
         raise
 
 
