@@ -26,6 +26,7 @@ from common.events import TurnEnded
 from common.keys import SessionRef, TurnRef
 from common.log import append_now
 from common.profiles import DEFAULT_PROFILE
+from common.seal import Seal, place_of
 from common.sessions import Sessions
 from common.settings import Settings
 from common.stores import Stores, open_stores
@@ -359,12 +360,14 @@ async def test_ending_a_turn_twice_lists_it_once(real: Backend, session: Session
 async def test_a_tenant_whose_receiver_is_slow_keeps_no_other_waiting(valkey: Backend) -> None:
     async with receiving(0) as slow, receiving(200) as quick:
         hosts = tuple(f"127.0.0.1:{receiver.port}" for receiver in (slow, quick))
-        settings = valkey.settings(allowed_hosts=hosts)
+        settings, seal = valkey.settings(allowed_hosts=hosts, secret_key="sealing"), Seal("sealing")
         async with open_stores(settings) as stores, open_teller(settings) as teller:
             await stores.sync_clocks()
             for tenant, receiver in (("a-slow", slow), ("z-quick", quick)):
-                hook = {"url": f"http://127.0.0.1:{receiver.port}/"}  # as a former version took it
-                await add_tenant(stores, tenant, profiles={DEFAULT_PROFILE: {"full": FULL, "webhook": hook}})
+                hook = {"url": f"http://127.0.0.1:{receiver.port}/", "secret": "HOOK"}
+                profiles = {DEFAULT_PROFILE: {"full": FULL, "webhook": hook}}
+                sealed = {"HOOK": seal.write(SECRET, place_of(tenant, "HOOK"))}
+                await add_tenant(stores, tenant, seal, profiles=profiles, secrets=sealed)
             await teller._directory.refresh()
             for number in range(250):
                 await end_one(stores, SessionRef("a-slow", f"s{number}"))
