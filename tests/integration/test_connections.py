@@ -193,7 +193,7 @@ async def test_a_few_requests_on_one_connection_are_answered_in_order(fake: Back
 @in_loop
 async def test_a_body_that_is_not_wanted_ends_its_connection(fake: Backend) -> None:
     """Who waits for 100 Continue sends nothing after a refusal: what comes next would be taken for it."""
-    async with serving(fake.settings(operator_token="op")) as client:
+    async with serving(fake.settings()) as client:
         async with Bare(client) as bare:
             await bare.send(head("POST /admin/tenants", "Content-Length: 9", "Expect: 100-continue"))
             assert await bare.status() == 401
