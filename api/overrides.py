@@ -1,6 +1,6 @@
 """Holds a request to what its profile lets it set, and to its token's bounds, whichever door it came by."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -30,19 +30,21 @@ _TOOLS = frozenset(
      "plugins", "mcp_servers", "toolConfig", "tool_config", "enable_search", "search_parameters")
 )  # fmt: skip
 _LENGTHS = ("max_completion_tokens", "max_tokens")
-_OTHER_LENGTHS = ("max_output_tokens", "max_new_tokens", "maxTokens", "maxOutputTokens", "num_predict")
+_ANY_LENGTH = frozenset(  # in small letters alone, as servers of any kind call it, wherever it stands
+    ("maxtokens", "maxcompletiontokens", "maxoutputtokens", "maxnewtokens", "maxtokenstosample", "maxlength",
+     "maxgenlen", "mintokens", "numpredict", "npredict", "budgettokens", "thinkingbudget")
+)  # fmt: skip
+_NO_LENGTHS = ("messages", "tools", "functions", "response_format", "metadata")
 _COUNTS = ("n", "best_of", "candidate_count", "num_return_sequences")
 
 
 def layers(request: TurnRequest, profile: Profile) -> tuple[Overrides, ...]:
     """All that bounds a request: each must allow what it sets.
 
-    A token made with bounds of its own has these and the key's; any other what the profile has for tokens.
+    A token's has the key's bounds, and its own or those that the profile has for tokens.
     """
     token = request.token
-    if token is None:
-        return (profile.overrides,)
-    return (profile.overrides, token.overrides) if token.overrides else (profile.token_overrides,)
+    return (profile.overrides, token.overrides or profile.token_overrides) if token else (profile.overrides,)
 
 
 def pick(tenant: Tenant, request: TurnRequest) -> tuple[Profile, str]:
@@ -167,12 +169,24 @@ def _bound_length(body: dict[str, Any], bounds: tuple[Overrides, ...]) -> dict[s
     most = min((each.max_tokens for each in bounds if each.max_tokens), default=0)
     if not most:
         return body
-    for name in (*_LENGTHS, *_OTHER_LENGTHS):
-        value = body.get(name)
-        if value is not None and not (_is_count(value) and 0 < value <= most):
-            raise _over(name, most)
+    for path, value in _lengths(body):
+        if not (_is_count(value) and 0 <= value <= most):
+            raise _over(path, most)
     named = any(body.get(name) is not None for name in _LENGTHS)
     return body if named else {**body, "max_tokens": most}
+
+
+def _lengths(body: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """All that names an answer's length, also deep inside a field, with its path."""
+    waiting = [(name, name, value) for name, value in body.items() if name not in _NO_LENGTHS]
+    while waiting:
+        path, name, value = waiting.pop()
+        if value is not None and "".join(filter(str.isalpha, name.lower())) in _ANY_LENGTH:
+            yield path, value
+        elif isinstance(value, dict):
+            waiting += [(f"{path[:200]}.{each}", each, part) for each, part in value.items()]
+        elif isinstance(value, list):
+            waiting += [(path, "", part) for part in value if isinstance(part, dict | list)]
 
 
 def _is_count(value: Any) -> bool:

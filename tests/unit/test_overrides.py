@@ -187,6 +187,10 @@ def test_the_clients_system_messages_are_treated_as_the_profile_says() -> None:
         ({"num_predict": -1}, "num_predict"),
         ({"max_new_tokens": "many"}, "max_new_tokens"),
         ({"maxTokens": True}, "maxTokens"),
+        ({"MAX_TOKENS": 9_999}, "MAX_TOKENS"),
+        ({"options": {"num_predict": 9_999}}, "options.num_predict"),
+        ({"generationConfig": {"a": [{"maxOutputTokens": 9_999}]}}, "generationConfig.a.maxOutputTokens"),
+        ({"thinking": {"type": "enabled", "budget_tokens": 9_999}}, "thinking.budget_tokens"),
         ({"n": 3}, "n"),
         ({"best_of": 64}, "best_of"),
     ],
@@ -198,6 +202,16 @@ def test_ceilings_hold_whatever_a_field_is_called(body: dict[str, Any], param: s
     assert (refused.value.param, refused.value.code) == (param, "over_ceiling")
     if param != "n":  # of which JAICP's scripts have no use
         assert param_of(theirs, llm({"parameters": body})) == param
+
+
+def test_a_page_has_the_ceilings_of_a_key_too() -> None:
+    theirs = tenant(overrides={"max_tokens": 100}, token_overrides={"params": ["*"]})
+    assert put(theirs, replace(chat({}), token=token())).body["max_tokens"] == 100
+    assert param_of(theirs, replace(chat({"max_tokens": 101}), token=token())) == "max_tokens"
+    deep: Any = {"a": 1}
+    for _ in range(100):
+        deep = {"x": [deep]}
+    assert param_of(theirs, chat({"vendor": deep})) is None
 
 
 def test_an_answer_has_its_longest_also_where_none_is_named() -> None:
