@@ -250,6 +250,7 @@ class DocumentHead(_Shape):
     title: str
     metadata: dict[str, Any]
     chars: int
+    error: str | None
 
 
 class DocumentWithText(DocumentHead):

@@ -167,6 +167,7 @@ _DOCUMENT_HEAD = {
     "title": "Opening hours",
     "metadata": {"source": "hours.md"},
     "chars": 41,
+    "error": None,
 }
 DOCUMENT_HEADS: dict[str, Any] = {"object": "list", "data": [_DOCUMENT_HEAD]}
 DOCUMENT_PAGE: dict[str, Any] = {**DOCUMENT_HEADS, "first_id": "hours", "last_id": "hours", "has_more": False}

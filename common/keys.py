@@ -139,6 +139,11 @@ def document_ids(collection: CollectionRef) -> str:
     return f"fr:knowledge:{{{collection}}}:ids"
 
 
+def document_failures(collection: CollectionRef) -> str:
+    """Hash: why a document can't be found for what stands in it, by id. Stays until it is put or deleted."""
+    return f"fr:knowledge:{{{collection}}}:failed"
+
+
 def document_changes(collection: CollectionRef) -> str:
     """Stream: ids of documents that were put or deleted, for followers. Kept at about 10,000."""
     return f"fr:knowledge:{{{collection}}}:changes"

@@ -199,6 +199,7 @@ class Settings(BaseSettings):
     knowledge_citations: bool = False
     knowledge_max_body_bytes: int = Field(8_388_608, ge=1)
     knowledge_max_documents: int = Field(100_000, ge=1)
+    knowledge_document_timeout_s: float = Field(20.0, gt=0)
     search_url: str = ""
     search_api_key: SecretStr = SecretStr("")
     search_timeout_s: float = Field(2.0, gt=0)

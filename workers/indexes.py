@@ -13,6 +13,7 @@ from common.keys import CollectionRef
 from common.knowledge.documents import Document, Documents
 from common.knowledge.index import CollectionIndex, Passage
 from common.stores import STORE_ERRORS, Stores
+from workers.preparer import DocumentFailed, Preparer
 
 logger = logging.getLogger(__name__)
 
@@ -34,8 +35,9 @@ class _Followed:
 class Indexes:
     """Follows all collections. Writing an index takes a thread of its own, and never the event loop's."""
 
-    def __init__(self, stores: Stores) -> None:
+    def __init__(self, stores: Stores, document_timeout_s: float = 20.0) -> None:
         self._documents = Documents(stores)
+        self._preparer = Preparer(document_timeout_s)
         self._followed: dict[str, _Followed] = {}
         self._listed = asyncio.Event()  # the collections of the start are known
         self._bell = asyncio.Event()
@@ -69,6 +71,7 @@ class Indexes:
                     await _rung(self._bell)
         finally:
             self._thread.shutdown(wait=False, cancel_futures=True)
+            await self._preparer.close()
 
     def _wake(self, name: str) -> None:
         """Look at this collection; with no name, or one that is new, at all of them."""
@@ -118,7 +121,7 @@ class Indexes:
         gone = set(changes.ids) - {document.id for document in found}
         index = followed.index or CollectionIndex()
         await self._write(lambda: index.remove(gone))
-        await self._take_in(index, found)
+        await self._take_in(followed.collection, index, found)
         await self._write(index.commit)
         followed.index, followed.after = index, changes.last
         return True
@@ -129,16 +132,31 @@ class Indexes:
         index = None
         async for page in self._documents.scan(followed.collection):
             index = index or CollectionIndex()
-            await self._take_in(index, page)
+            await self._take_in(followed.collection, index, page)
         if index:
             await self._write(index.commit)
         followed.index, followed.after = index, last
         logger.info("read a collection", extra={"collection": str(followed.collection)})
 
-    async def _take_in(self, index: CollectionIndex, documents: list[Document]) -> None:
+    async def _take_in(
+        self, collection: CollectionRef, index: CollectionIndex, documents: list[Document]
+    ) -> None:
+        """Take documents in; one that can't be is marked, and left out from then on."""
+        failed = await self._documents.failures(collection, documents)
         for document in documents:
             try:
-                await self._write(partial(index.put, [document]))
+                if document.id in failed:
+                    raise DocumentFailed(failed[document.id])
+                passages = await self._preparer.prepare(document)
+                await self._write(partial(index.put_prepared, document.id, passages))
+            except DocumentFailed as failure:
+                await self._write(partial(index.remove, [document.id]))
+                if document.id not in failed:
+                    about = {"collection": str(collection), "code": failure.code}
+                    logger.error("left a document out", extra=about)
+                    await self._documents.note_failure(collection, document, failure.code)
+            except STORE_ERRORS:
+                raise
             except Exception as bug:  # one tenant's document must not end the worker
                 logger.error("left a document out", extra={"error": type(bug).__name__})
 

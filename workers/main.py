@@ -132,7 +132,7 @@ def _open_models(
     guarded: httpx.AsyncClient,
     running: RunningLanes,
 ) -> _Opened:
-    publisher, indexes = Publisher(stores), Indexes(stores)
+    publisher, indexes = Publisher(stores), Indexes(stores, settings.knowledge_document_timeout_s)
     search = SearchService(settings, client) if settings.search_url else indexes
     retrieval = Retrieval(settings, stores, search)
     provider = Providers(client, guarded, stores, seal_of(settings), settings.thinking_models)

@@ -110,10 +110,11 @@ async def list_documents(request: Request, who: Reader, collection: CollectionPa
         page = await documents.page(ref, request.query_params.get("after", ""), limit + 1)
         if not page and not await documents.count(ref):
             raise _no_collection()
-    shown = page[:limit]
+        shown = page[:limit]
+        failed = await documents.failures(ref, shown)
     return {
         "object": "list",
-        "data": [_head(document) for document in shown],
+        "data": [_head(document, failed) for document in shown],
         "first_id": shown[0].id if shown else None,
         "last_id": shown[-1].id if shown else None,
         "has_more": len(page) > limit,
@@ -135,9 +136,10 @@ async def get_document(
     ref = _ref(who, collection)
     async with _documents(request) as documents:
         document = await documents.get(ref, document_id)
-    if document is None:
-        raise _no_document()
-    return {**_head(document), "text": document.text}
+        if document is None:
+            raise _no_document()
+        failed = await documents.failures(ref, [document])
+    return {**_head(document, failed), "text": document.text}
 
 
 @router.delete(
@@ -185,7 +187,7 @@ async def _put(request: Request, ref: CollectionRef, given: list[Document]) -> d
         if await documents.count(ref, [document.id for document in given]) > most:
             raise BadRequest(f"a collection holds at most {most} documents", code="too_many_documents")
         await documents.put(ref, given)
-    return {"object": "list", "data": [_head(document) for document in given]}
+    return {"object": "list", "data": [_head(document, {}) for document in given]}
 
 
 @asynccontextmanager
@@ -222,14 +224,15 @@ def _limit(text: str | None) -> int:
     return int(text)
 
 
-def _head(document: Document) -> dict[str, Any]:
-    """A document without its text."""
+def _head(document: Document, failed: dict[str, str]) -> dict[str, Any]:
+    """A document without its text. `error`: why it can't be found, if so."""
     return {
         "id": document.id,
         "object": "knowledge.document",
         "title": document.title,
         "metadata": document.metadata,
         "chars": len(document.text),
+        "error": failed.get(document.id),
     }
 
 

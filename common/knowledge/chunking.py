@@ -12,7 +12,8 @@ TARGET = 700
 OVERLAP = 140
 """So much of a passage, in whole sentences, stands again at the next one's beginning."""
 
-_HEADING = re.compile(r"(#{1,6})\s+(.*?)\s*#*\s*\Z")
+_LONGEST_HEADING = 200  # characters; it stands above each of its passages
+_MOST_LEVEL = 6
 _BLANK = re.compile(r"\n[^\S\n]*(?:\n[^\S\n]*)+")
 _WIDE = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af]")
 
@@ -46,14 +47,24 @@ def _sections(text: str) -> Iterator[tuple[list[str], str]]:
     above: list[tuple[int, str]] = []
     body: list[str] = []
     for line in text.splitlines():
-        heading = _HEADING.match(line)
-        if not heading:
+        level, name = _heading(line)
+        if not level:
             body.append(line)
             continue
-        yield [name for _, name in above], "\n".join(body)
-        level, body = len(heading[1]), []
-        above = [(upper, name) for upper, name in above if upper < level] + [(level, heading[2])]
+        yield [upper for _, upper in above], "\n".join(body)
+        body = []
+        above = [(upper, named) for upper, named in above if upper < level] + [(level, name)]
     yield [name for _, name in above], "\n".join(body)
+
+
+def _heading(line: str) -> tuple[int, str]:
+    """A heading's level and its words; level 0 where the line is none, or too long to be one."""
+    bare = line.lstrip("#")
+    level = len(line) - len(bare)
+    if not 1 <= level <= _MOST_LEVEL or not bare[:1].isspace():
+        return 0, ""
+    name = bare.strip().rstrip("#").rstrip()
+    return (level, name) if len(name) <= _LONGEST_HEADING else (0, "")
 
 
 def _pieces(body: str) -> Iterator[str]:
@@ -70,12 +81,13 @@ def _pieces(body: str) -> Iterator[str]:
 
 def _fit(sentence: str) -> Iterator[str]:
     """A sentence as it is; one larger than a passage in parts that are not, cut at spaces if it has any."""
-    while columns(sentence) > TARGET:
-        end = TARGET if columns(sentence[:TARGET]) <= TARGET else TARGET // 3
-        end = sentence.rfind(" ", end // 2, end) + 1 or end
-        yield sentence[:end]
-        sentence = sentence[end:]
-    yield sentence
+    begin = 0
+    while columns(sentence[begin : begin + TARGET + 1]) > TARGET:
+        size = TARGET if columns(sentence[begin : begin + TARGET]) <= TARGET else TARGET // 3
+        end = sentence.rfind(" ", begin + size // 2, begin + size) + 1 or begin + size
+        yield sentence[begin:end]
+        begin = end
+    yield sentence[begin:]
 
 
 def _pack(pieces: Iterator[str]) -> Iterator[str]:

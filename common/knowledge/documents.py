@@ -1,5 +1,6 @@
 """Documents as they are kept in Redis, and what has changed among them for those who follow."""
 
+import hashlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -53,6 +54,7 @@ class Documents:
             bodies = {document.id: orjson.dumps(document) for document in batch}
             pipe.hset(keys.documents(collection), mapping=bodies)
             pipe.zadd(keys.document_ids(collection), dict.fromkeys(bodies, 0))
+            pipe.hdel(keys.document_failures(collection), *bodies)
             _note_change(pipe, collection, list(bodies))
             await pipe.execute()
             await self._tell(collection)
@@ -62,6 +64,7 @@ class Documents:
         pipe = self._stores.log.pipeline(transaction=True)
         pipe.hdel(keys.documents(collection), document_id)
         pipe.zrem(keys.document_ids(collection), document_id)
+        pipe.hdel(keys.document_failures(collection), document_id)
         _note_change(pipe, collection, [document_id], create=False)
         removed, *_ = await pipe.execute()
         await self._tell(collection)
@@ -73,7 +76,8 @@ class Documents:
         pipe = self._stores.log.pipeline(transaction=True)
         pipe.delete(keys.documents(collection))
         pipe.delete(keys.document_ids(collection), keys.document_changes(collection))
-        removed, _ = await pipe.execute()
+        pipe.delete(keys.document_failures(collection))
+        removed, *_ = await pipe.execute()
         await self._tell(collection)
         return bool(removed)
 
@@ -127,6 +131,23 @@ class Documents:
             pipe.zcard(keys.document_ids(collection))
         counts = await pipe.execute()
         return {c.collection: int(count) for c, count in zip(mine, counts, strict=True) if count}
+
+    async def failures(self, collection: CollectionRef, documents: Sequence[Document]) -> dict[str, str]:
+        """Which of these can't be found for what stands in them, and why: by id, a code."""
+        if not documents:
+            return {}
+        raw = await self._stores.log.hmget(  # type: ignore[misc]
+            keys.document_failures(collection), [document.id for document in documents]
+        )
+        notes = [
+            (document, orjson.loads(note)) for document, note in zip(documents, raw, strict=True) if note
+        ]
+        return {document.id: note["code"] for document, note in notes if note["digest"] == _digest(document)}
+
+    async def note_failure(self, collection: CollectionRef, document: Document, code: str) -> None:
+        """Keep that this document, as it is now, can't be found: nobody is to try again."""
+        note = orjson.dumps({"code": code, "digest": _digest(document)}).decode()
+        await self._stores.log.hset(keys.document_failures(collection), document.id, note)  # type: ignore[misc]
 
     # For those who follow.
 
@@ -182,6 +203,10 @@ def _batches(documents: Sequence[Document]) -> list[list[Document]]:
             chars = len(document.text)
         batches[-1].append(document)
     return batches
+
+
+def _digest(document: Document) -> str:
+    return hashlib.sha256(orjson.dumps([document.title, document.text])).hexdigest()
 
 
 def _read(body: bytes) -> Document:

@@ -7,9 +7,9 @@ import orjson
 from tantivy import Document as IndexDocument
 from tantivy import Index, IndexWriter, Occur, Query, SchemaBuilder
 
-from common.knowledge.analysis import build_analyzer, parts, prepare
-from common.knowledge.chunking import cut
+from common.knowledge.analysis import build_analyzer, parts
 from common.knowledge.documents import Document
+from common.knowledge.preparing import Prepared, prepared, terms
 
 _HEAP_BYTES = 15_000_000  # the least that tantivy takes; held only while documents are written
 # A title is short, so that what it says counts for much as it is; a part of a word says little.
@@ -43,25 +43,28 @@ class CollectionIndex:
             .add_bytes_field("passage", stored=True)
             .build()
         )
-        self._analyzer = build_analyzer()
         self._index = Index(self._schema)
-        self._index.register_tokenizer("terms", self._analyzer)
+        self._index.register_tokenizer("terms", build_analyzer())
         self._writer: IndexWriter | None = None
 
     def put(self, documents: Iterable[Document]) -> None:
         """Take documents in, in place of those of the same id; they are found after `commit`."""
-        writer = self._open_writer()
         for document in documents:
-            writer.delete_documents_by_term("document", document.id)
-            for number, chunk in enumerate(cut(document.title, document.text)):
-                passage = Passage(f"{document.id}#{number}", document.id, chunk.title, chunk.text, 0.0)
-                entry = IndexDocument()
-                entry.add_text("document", document.id)
-                entry.add_text("title", prepare(chunk.title))
-                entry.add_text("text", prepare(chunk.text))
-                entry.add_text("parts", " ".join(parts(self._terms(f"{chunk.title}\n{chunk.text}"))))
-                entry.add_bytes("passage", orjson.dumps(passage))
-                writer.add_document(entry)
+            self.put_prepared(document.id, prepared(document.title, document.text))
+
+    def put_prepared(self, document_id: str, passages: Iterable[Prepared]) -> None:
+        """The same for one document that was made ready."""
+        writer = self._open_writer()
+        writer.delete_documents_by_term("document", document_id)
+        for number, each in enumerate(passages):
+            passage = Passage(f"{document_id}#{number}", document_id, each.title, each.text, 0.0)
+            entry = IndexDocument()
+            entry.add_text("document", document_id)
+            entry.add_text("title", each.title_terms)
+            entry.add_text("text", each.text_terms)
+            entry.add_text("parts", each.parts)
+            entry.add_bytes("passage", orjson.dumps(passage))
+            writer.add_document(entry)
 
     def remove(self, ids: Iterable[str]) -> None:
         """Drop documents; they are found no more after `commit`."""
@@ -79,17 +82,14 @@ class CollectionIndex:
 
     def search(self, question: str, most: int) -> list[Passage]:
         """At most so many passages, the best first."""
-        terms = list(dict.fromkeys(self._terms(question[:_MOST_QUERY_CHARS])))[:_MOST_TERMS]
-        if not terms:
+        asked = list(dict.fromkeys(terms(question[:_MOST_QUERY_CHARS])))[:_MOST_TERMS]
+        if not asked:
             return []
-        wanted = [self._wants(field, term) for term in terms for field in ("title", "text")]
-        wanted += [self._wants("parts", part) for part in list(dict.fromkeys(parts(terms)))[:_MOST_PARTS]]
+        wanted = [self._wants(field, term) for term in asked for field in ("title", "text")]
+        wanted += [self._wants("parts", part) for part in list(dict.fromkeys(parts(asked)))[:_MOST_PARTS]]
         searcher = self._index.searcher()
         hits = searcher.search(Query.boolean_query(wanted), most, count=False).hits
         return [_read(searcher.doc(address)["passage"][0], score) for score, address in hits]
-
-    def _terms(self, text: str) -> list[str]:
-        return self._analyzer.analyze(prepare(text))
 
     def _wants(self, field: str, term: str) -> tuple[Occur, Query]:
         query = Query.term_query(self._schema, field, term, "freq")

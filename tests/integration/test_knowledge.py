@@ -11,9 +11,11 @@ from waiting import end, in_loop, until
 from common import keys
 from common.keys import CollectionRef
 from common.knowledge.documents import Document, Documents
+from common.knowledge.preparing import Prepared
 from common.settings import Settings
 from common.stores import STORE_ERRORS, Stores, open_stores
 from workers.indexes import Indexes
+from workers.preparer import Preparer
 
 TEA = CollectionRef("default", "tea")
 
@@ -189,3 +191,43 @@ async def test_putting_again_and_deleting_what_is_gone_leaves_nothing_behind(bac
         await documents.drop(TEA)
         assert not await documents.remove(TEA, "a")
         assert await changes(stores) == 0  # a deletion brings nothing back
+
+
+class _SlowPreparer(Preparer):
+    """As the worker's, with documents that are worse than any text can be."""
+
+    def __init__(self, timeout_s: float) -> None:
+        super().__init__(timeout_s, "tests.slow_preparing")
+        self.asked: list[str] = []
+
+    async def prepare(self, document: Document) -> list[Prepared]:
+        self.asked.append(document.id)
+        return await super().prepare(document)
+
+
+@in_loop
+async def test_a_document_that_cannot_be_read_is_marked_left_out_and_not_tried_again(
+    valkey: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    preparers: list[_SlowPreparer] = []
+
+    def preparer(timeout_s: float) -> _SlowPreparer:
+        preparers.append(_SlowPreparer(2.0))
+        return preparers[-1]
+
+    monkeypatch.setattr("workers.indexes.Preparer", preparer)
+    settings = valkey.settings()
+    bad = {"never": "document_too_slow", "crash": "document_crashed", "garbled": "document_unreadable"}
+    async with open_stores(settings) as stores:
+        documents = Documents(stores)
+        given = [about("a", "oolong"), *(about(name, f"{name} oolong") for name in bad), about("z", "oolong")]
+        async with following(settings) as indexes:
+            await documents.put(TEA, given)
+            await until(lambda: finds(indexes, "oolong", "a", "z"), within_s=60)
+        assert await documents.failures(TEA, given) == bad
+        async with following(settings) as again:  # as after a restart
+            await until(lambda: finds(again, "oolong", "a", "z"), within_s=60)
+            assert preparers[-1].asked and not set(preparers[-1].asked) & set(bad)
+            await documents.put(TEA, [about("never", "sencha")])
+            await until(lambda: finds(again, "sencha", "never"), within_s=60)
+        assert "never" not in await documents.failures(TEA, given)

@@ -1,6 +1,7 @@
 """Documents cut into passages: nothing is lost, nothing is too large, headings stay with their text."""
 
 from itertools import pairwise
+from time import thread_time
 
 import pytest
 
@@ -85,3 +86,44 @@ def test_what_has_no_spaces_either_is_cut_at_the_size(letter: str) -> None:
     passages = texts(letter * 3_000)
     assert all(columns(passage) <= TARGET for passage in passages)
     assert "".join(passages) == letter * 3_000
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "# a" + " " * 3_000 + "b",
+            "# a" + " #" * 50_000,
+            "#" * 100_000,
+            "# " + "a" * 100_000,
+            " " * 100_000 + "x",
+        ),
+        *(
+            "a" * 100_000,
+            "我" * 100_000,
+            "a\n" * 50_000,
+            "# a\n" * 25_000,
+            "|a|b|\n" * 15_000,
+            "\n \n" * 30_000,
+        ),
+        *(
+            "\0" * 100_000,
+            "\u0301\u0323" * 50_000,
+            "\ufdfa" * 100_000,
+            "👩\u200d👧 " * 20_000,
+            "שלום " * 20_000,
+        ),
+        *("".join(" " * (at % 40) + "- x\n" for at in range(9_000)), "x." * 50_000),
+    ],
+    ids=lambda text: ascii(text[:8]),
+)
+def test_any_text_is_cut_in_time_that_goes_with_its_length(text: str) -> None:
+    for part in (text, text[: len(text) // 4]):  # the longer first: what is warmed up helps the shorter
+        begin = thread_time()
+        chunks = cut("A title", part)
+        took = thread_time() - begin
+        assert all(columns(chunk.text) <= TARGET + OVERLAP for chunk in chunks)
+        assert all(len(chunk.title) <= 8 + 6 * 203 for chunk in chunks)
+        if part is text:
+            longer = took
+    assert longer < 12 * took + 0.2  # by the square it would be sixteen times as long

@@ -1,0 +1,18 @@
+"""Reads documents as no code of ours does: one never ends, one ends the process, one says nothing."""
+
+import os
+import sys
+import time
+
+import orjson
+
+from common.knowledge.preparing import LENGTH_BYTES, pack, prepared
+
+while head := sys.stdin.buffer.read(LENGTH_BYTES):
+    title, text = orjson.loads(sys.stdin.buffer.read(int.from_bytes(head, "big")))
+    if "never" in text:
+        time.sleep(3_600)
+    if "crash" in text:
+        os._exit(9)
+    sys.stdout.buffer.write(pack(None if "garbled" in text else list(map(list, prepared(title, text)))))
+    sys.stdout.buffer.flush()
