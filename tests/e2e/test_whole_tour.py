@@ -94,6 +94,7 @@ def test_no_secret_is_found_anywhere(toured: Toured) -> None:
 
 
 def test_a_key_is_told_once_and_kept_nowhere(toured: Toured) -> None:
+    assert toured.tour.keys
     for key in toured.tour.keys:
         found = [where for where, text in toured.everywhere() if key.encode() in text]
         assert len(found) == 1 and found[0].startswith("answer "), found

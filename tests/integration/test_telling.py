@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 import pytest
+from failing import fail_first
 from kept import add_turn, begun, put
 from parts import open_worker
 from pydantic import SecretStr
@@ -303,19 +304,12 @@ async def test_a_teller_goes_on_while_the_stores_are_away(
     async with receiving() as receiver:
         settings = settings_for(real, receiver)
         async with open_stores(settings) as eyes, open_teller(settings) as teller:
-            failures = iter((True, True))
-            tell = teller.tell
-
-            async def fail_first() -> int:
-                if next(failures, False):
-                    raise ConnectionError("away")
-                return await tell()
-
-            monkeypatch.setattr(teller, "tell", fail_first)
+            away = fail_first(monkeypatch, teller, "_begin")
             running = asyncio.create_task(teller.run())
             await end_one(eyes, session)
             await until(lambda: receiver.got)
             await end(running)
+            assert not away.left
 
 
 # Whoever ends a turn has it told of.

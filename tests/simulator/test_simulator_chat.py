@@ -214,5 +214,6 @@ def test_no_token_comes_early(
     client = serve(SimulatorConfig(models={"slow": Behaviour(ttft_ms=20, tpot_ms=5, text="one two three")}))
     chunks(client, ask(model="slow"))
     (stream,) = client.get("/simulator/streams").json()["streams"]
+    assert len(stream["token_s"]) == len(["one", " two", " three"])
     for index, token_s in enumerate(stream["token_s"]):
         assert token_s - stream["started_s"] >= 0.020 + 0.005 * index - 1e-9

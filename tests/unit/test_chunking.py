@@ -63,6 +63,7 @@ def test_long_paragraphs_are_cut_between_sentences(sentence: str) -> None:
 @pytest.mark.parametrize("sentence", LANGUAGES)
 def test_a_passage_begins_with_the_end_of_the_one_before(sentence: str) -> None:
     passages = texts(numbered(sentence, 60))
+    assert len(passages) > 2
     for before, after in pairwise(passages):
         shared = max(size for size in range(len(after)) if before.endswith(after[:size].strip()))
         assert 0 < columns(after[:shared].strip()) <= OVERLAP

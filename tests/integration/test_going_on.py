@@ -1,0 +1,71 @@
+"""What works in the background goes on when the store was away for a moment, and says that it was."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from failing import fail_first
+from kept import open_keeper
+from redacting import redacting
+from settled import open_settler
+from store_servers import Backend
+from waiting import end, in_loop, until
+
+from api.pressure import Pressure
+from common.settings import Settings
+from common.stores import open_stores
+from common.tenants.directory import Directory
+
+Opened = Callable[[Settings], AbstractAsyncContextManager[Any]]
+
+
+@asynccontextmanager
+async def _settler(settings: Settings) -> AsyncIterator[Any]:
+    async with open_settler(settings) as (_, settler):
+        yield settler
+
+
+@asynccontextmanager
+async def _redactor(settings: Settings) -> AsyncIterator[Any]:
+    async with redacting(settings) as (_, redactor):
+        yield redactor
+
+
+@asynccontextmanager
+async def _pressure(settings: Settings) -> AsyncIterator[Any]:
+    async with open_stores(settings) as stores:
+        await stores.sync_clocks()
+        yield Pressure(settings, stores, Directory(settings, stores))
+
+
+PARTS: dict[str, tuple[Opened, str, str]] = {
+    "settler": (_settler, "settle", "could not settle turns"),
+    "redactor": (_redactor, "redact", "could not redact"),
+    "keeper": (open_keeper, "keep", "could not keep to the end"),
+    "pressure": (_pressure, "look", "could not look at the backlog"),
+}
+
+
+@pytest.mark.parametrize("name", PARTS)
+@in_loop
+async def test_it_goes_on_after_the_store_was_away(
+    valkey: Backend,
+    name: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    tmp_path: Path,
+) -> None:
+    for pause in ("workers.settling._POLL_S", "workers.redactor._POLL_S", "api.pressure._LOOK_S"):
+        monkeypatch.setattr(pause, 0.01)
+    opened, step, warning = PARTS[name]
+    async with opened(valkey.settings(archive_url=str(tmp_path), keep_s=0.01)) as part:
+        away = fail_first(monkeypatch, part, step)
+        running = asyncio.create_task(part.run())
+        await until(lambda: away.done > 1 or running.done())
+        assert not running.done() and not away.left
+        await end(running)
+    said = [record for record in caplog.records if record.message == warning]
+    assert [record.__dict__["error"] for record in said] == ["ConnectionError"] * 2
