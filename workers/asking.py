@@ -14,6 +14,7 @@ from common.seam import join
 from common.settings import Settings
 from common.token_counts import sound_usage
 from common.watchdog import Watchdog
+from workers.annotations import Annotations
 from workers.failures import Failures, RefusedDrafts
 from workers.prompts import body_for
 from workers.providers.base import Finish, Other, Piece, Provider, ToolPiece, UpstreamError, Usage
@@ -66,6 +67,7 @@ class Asker:
         self._ended_alone = True  # the word for the end came by itself, as it does where it means so
         self._spoke_on = False  # behind the word for its end
         self._may_be_empty = False
+        self._annotations = Annotations()
         self._relearned = relearned or Relearned()
         self._refused = refused or RefusedDrafts()
 
@@ -117,6 +119,8 @@ class Asker:
                 wait_s = give_up_s - now_s() if patient else 0
                 async with self._upstreams.admit(upstream, self._writer.job, wait_s):
                     await self._listen(upstream, self._relearned.adapt(upstream, body), give_up_s - now_s())
+                    for choice in self._annotations.rest():
+                        self._writer.add(choice)
                     if answer.error is None and self._is_empty():
                         answer.error = UpstreamError("upstream_empty", "the model's answer was empty")
                     if answer.error:
@@ -178,7 +182,8 @@ class Asker:
         elif isinstance(piece, ToolPiece):
             writer.call(piece.index, piece.id, piece.name, piece.arguments, piece.rest)
         elif isinstance(piece, Other):
-            writer.add(piece.choice)
+            if choice := self._annotations.take(piece.choice):
+                writer.add(choice)
         elif isinstance(piece, Finish):
             answer.reason = piece.reason if piece.reason in _FINISH_REASONS else "stop"
         elif isinstance(piece, Usage):
