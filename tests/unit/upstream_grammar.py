@@ -253,6 +253,15 @@ _LOOSE = [
 ]
 
 
+_DONE = {"message": {"role": "assistant", "text": "Hello there. Bye."}, "status": "ALTERNATIVE_STATUS_FINAL"}
+_LAST: dict[str, list[Any]] = {  # what ends an answer as it should be
+    "openai": [{"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}],
+    "anthropic": [{"type": "message_delta", "delta": {"stop_reason": "end_turn"}}, {"type": "message_stop"}],
+    "ernie": [{"result": "", "is_end": True}],
+    "yandex": [{"result": {"alternatives": [_DONE]}}],
+}
+
+
 @dataclass(frozen=True)
 class Answer:
     """One answer of a server: what goes over the network, and where it breaks."""
@@ -276,6 +285,11 @@ def answers(draw: st.DrawFn, dialect: str, pool: list[Any]) -> Answer:
     parts = [
         _framed(event, ascii_only, head if framed else b"", end if framed else b"\n") for event in chosen
     ]
+    if draw(st.integers(0, 3)):
+        parts += [
+            _framed(event, ascii_only, head if framed else b"", end if framed else b"\n")
+            for event in _LAST[dialect]
+        ]
     if draw(st.integers(0, 9)) == 0:
         parts.insert(draw(st.integers(0, len(parts))), draw(st.sampled_from(_LOOSE)))
     if draw(st.integers(0, 15)) == 0 and parts:
@@ -291,7 +305,7 @@ def answers(draw: st.DrawFn, dialect: str, pool: list[Any]) -> Answer:
     packed = {"gzip": gzip.compress, "deflate": zlib.compress}.get(packing, bytes)(body)
     kind = draw(st.sampled_from(["text/event-stream", "application/json", ""]))
     headers = {"content-type": kind, **({"content-encoding": packing} if packing else {})}
-    status = draw(st.sampled_from([200] * 20 + [400, 401, 429, 500, 503]))
+    status = draw(st.sampled_from([200] * 60 + [400, 401, 429, 500, 503]))
     return Answer(status, headers, _cut(draw, packed), draw(st.integers(0, 15)) == 0)
 
 
