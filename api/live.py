@@ -50,6 +50,7 @@ class LiveTurn:
         self._timer: asyncio.TimerHandle | None = None
         self._due: Due | None = None
         self._ending_written = False
+        self._told_of_bug = False
 
     def begin(self, entry: Entry, *later: Entry) -> None:
         """The turn's first entry is in the log, and what came after it until now."""
@@ -69,6 +70,10 @@ class LiveTurn:
             if isinstance(entry.event, TimerFired):
                 self._due = None  # should it have come a moment too early, it is set again
             self._let_out(self.fold.feed(entry.event, entry.ms - self._start_ms))
+            if self.fold.broken_by and not self._told_of_bug:
+                self._told_of_bug = True
+                about = {"turn": self.turn.turn, "error": type(self.fold.broken_by).__name__}
+                logger.error("a fold broke: its turn is ended", extra=about)
             if isinstance(entry.event, TurnEnded) and entry.event.turn == self.turn.turn:
                 self._close()
         if len(self.releases) > count:

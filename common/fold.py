@@ -32,7 +32,19 @@ class Fold(FoldState):
     """One turn. Feed it the events after `turn.started`; it says what each lets out."""
 
     def feed(self, event: Event, at_ms: int) -> list[Release]:
-        """What this event lets out, in order. `at_ms`: the entry's time since the turn's start."""
+        """What this event lets out, in order. `at_ms`: the entry's time since the turn's start.
+
+        What breaks the fold ends the turn, the same wherever it is folded: no turn may hang.
+        """
+        try:
+            return self._feed(event, at_ms)
+        except Exception as bug:
+            self.broken_by = bug
+            self._out = [each for each in self._out if each is self.ending]
+            self._end("error", turn_error("internal_error", "the turn could not go on", "server_error"))
+            return self._out
+
+    def _feed(self, event: Event, at_ms: int) -> list[Release]:
         if self.ending:
             self._record(event)
             return []

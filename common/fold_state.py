@@ -40,6 +40,7 @@ class FoldState:
         self.costs = Costs(started)
         self.degraded = False
         self.ending: Ending | None = None
+        self.broken_by: Exception | None = None  # a bug that this turn's events have met
         self.fillers = 0
         self.overtaken_ms: int | None = None
         self.handed_over_ms: int | None = None

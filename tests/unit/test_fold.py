@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 from turns import TURN, begin, call, end, endings, extra, fold_all, heard, say, spoken, started
 
-from common.events import TimerFired, TurnInterrupted
+from common.events import Delta, TimerFired, TurnInterrupted
 from common.fold import Fold
 from common.fold_version import UnknownFold
 from common.handoff import FINISH_MS
-from common.releases import Called, Due, Passed
+from common.releases import Called, Due, Ending, Passed
 
 NOW = {"cut": "now"}
 ANSWER = {"style": "answer"}
@@ -307,3 +307,13 @@ def test_an_unknown_version_is_refused() -> None:
     values = {name: getattr(first, name) for name in first.__slots__}
     with pytest.raises(UnknownFold):
         Fold(type(first)(**{**values, "fold": 999}))
+
+
+def test_what_breaks_a_fold_ends_its_turn_wherever_it_is_folded() -> None:
+    bad = Delta(TURN, "full", 1, 0, 7, 0)  # type: ignore[arg-type]
+    for _ in range(2):
+        fold = Fold(started())
+        out = [release for event in (begin("full"), bad, bad) for release in fold.feed(event, 1)]
+        assert [release.reason for release in out if isinstance(release, Ending)] == ["error"]
+        assert fold.ending and fold.ending.error and fold.ending.error["code"] == "internal_error"
+        assert fold.broken_by and fold.next_due is None
