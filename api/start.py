@@ -222,8 +222,8 @@ def _filler(policy: Policy, request: TurnRequest, *, drafted: bool) -> FillerPol
     """What may be said in silence: none where prose breaks the answer, soon where something is looked up."""
     if prose_breaks(request.body):
         return policy.filler.model_copy(update={"phrases": {}})
-    looks_up_alone = request.knowledge and not drafted and not form_forbids(request.body)
-    return waiting(policy.filler) if looks_up_alone else policy.filler
+    looks_up = request.knowledge and not form_forbids(request.body)
+    return waiting(policy.filler, drafted=drafted) if looks_up else policy.filler
 
 
 def _apology(policy: Policy, request: TurnRequest, turn: TurnRef) -> ApologyPolicy:

@@ -23,9 +23,10 @@ _WAITING = {
 }
 
 
-def waiting(policy: FillerPolicy) -> FillerPolicy:
-    """The policy where something is looked up and no draft speaks: a phrase is said at once."""
-    return policy.model_copy(update={"phrases": policy.phrases or _WAITING, "delay_ms": 0})
+def waiting(policy: FillerPolicy, *, drafted: bool = False) -> FillerPolicy:
+    """The policy where something is looked up: a phrase is said at once, or once a draft turns out silent."""
+    update: dict[str, Any] = {"phrases": policy.phrases or _WAITING}
+    return policy.model_copy(update=update if drafted else {**update, "delay_ms": 0})
 
 
 def phrases_for(policy: FillerPolicy, messages: list[dict[str, Any]]) -> tuple[str, ...]:

@@ -15,6 +15,8 @@ from common.released import Released
 from common.releases import CUT, DEADLINE, DRAFT, FILLER, REST, TOLD, Due, Ending, Release
 from common.turn_cost import Costs
 
+_SILENT_DRAFT_MS = 1_000  # a draft that has said nothing by then is not waited for
+
 
 class FoldState:
     """One turn as far as it was folded. Raises UnknownFold where this code isn't its version."""
@@ -38,6 +40,7 @@ class FoldState:
         judged = drafted and join != "append" and not self.continues
         self.full_voice = FullVoice(self.full, self.draft, self.aloud.of(self.full), judged=judged)
         self.costs = Costs(started)
+        self._looks_up = "knowledge" in started.lanes.get("full", {})
         self.degraded = False
         self.ending: Ending | None = None
         self.broken_by: Exception | None = None  # a bug that this turn's events have met
@@ -84,7 +87,7 @@ class FoldState:
             dues.append(Due(REST.number, REST.due, rest_ms))
         filler = self.policy.filler
         if self._may_fill and filler.phrases and self.fillers < filler.maximum:
-            pause_ms = filler.interval_ms if self.fillers else filler.delay_ms
+            pause_ms = filler.interval_ms if self.fillers else self._first_filler_ms
             dues.append(Due(FILLER.number + self.fillers, FILLER.due, self._released.heard_ms + pause_ms))
         return dues
 
@@ -108,6 +111,14 @@ class FoldState:
     def hash(self) -> str:
         """A digest of the released text, to tell a replay that drifted."""
         return self._released.hash()
+
+    @property
+    def _first_filler_ms(self) -> int:
+        """The silence before the first filler: short where something is looked up and no draft speaks."""
+        delay_ms = self.policy.filler.delay_ms
+        if not self._looks_up or self._released.chars:
+            return delay_ms
+        return 0 if "draft" not in self.lanes or self.voice.silent else min(delay_ms, _SILENT_DRAFT_MS)
 
     @property
     def _may_fill(self) -> bool:

@@ -228,3 +228,21 @@ def test_a_long_address_is_not_cut_in_two() -> None:
     link = "See [our page](https://example.com/" + "a/long-path-" * 20 + ") for more of it. Bye"
     assert unit_end(link, 0, None) is None
     assert unit_end(link, 0, link.index(" Bye")) == link.index(" Bye")
+
+
+@pytest.mark.parametrize(
+    ("draft", "due_ms"),
+    [
+        ([(300, end("draft", "error"))], 300),  # it fails
+        ([(200, end("draft"))], 200),  # it has nothing to say
+        ([], 1_000),  # it says nothing
+        ([(200, say("draft", 0, "Let me look.")), (210, end("draft"))], 2_200),  # it bridges
+    ],
+)
+def test_while_something_is_looked_up_there_is_always_a_word(draft: list[Any], due_ms: int) -> None:
+    first = started(filler={"phrases": {"*": ["One moment."]}, "maximum": 1})
+    first.lanes["full"]["knowledge"] = {"collection": "default"}
+    full = [(9_000, say("full", 0, ANSWER)), (9_001, end("full"))]
+    out = run(first, (0, begin("draft")), (0, begin("full")), *draft, *full)
+    (filler,) = [release for release in out if isinstance(release, Said) and release.lane == "filler"]
+    assert filler.at_ms == due_ms

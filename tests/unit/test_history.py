@@ -190,13 +190,12 @@ def test_calls_are_remembered_where_all_of_them_are_answered() -> None:
 
 
 def test_calls_that_nothing_answers_are_left_out() -> None:
-    calls = called("c1", "c2")
-    own = [user("never mind")]
+    calls, own = called("c1", "c2"), [user("never mind")]
     assert after([user("a")], own, calls=calls) == [user("a"), *own]
+    assert after([user("a")], own, calls=calls, said="Hm.") == [user("a"), spoken("Hm."), *own]
     for own in (answer("c1"), [user("b"), *answer("c1")]):
-        kept = after([user("a")], own, calls=calls)
+        kept = after([user("a")], own, calls=calls, said="Hm.")
         assert [call["id"] for call in kept[1]["tool_calls"]] == ["c1"] and kept[2:] == own
-        assert after([user("a")], own, calls=calls, said="Hm.") == [user("a"), spoken("Hm."), *own]
 
 
 def test_an_exchange_that_tools_work_on_is_never_cut() -> None:
