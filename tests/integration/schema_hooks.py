@@ -19,7 +19,8 @@ BEYOND_A_SCHEMA = re.compile(
     "|heard_chars"  # no more than were said
     r"|.*policy\.draft\.guard_rules.*"  # regular expressions, and safe ones
     "|expires_at|expires_in_s"  # to come, and only one
-    r"|default_profile|request_secrets\..*|.*\.secret|.*\.(base_)?url"  # there, and allowed
+    r"|(.*\.)?(token_)?overrides\.policy.*|profile|unbound|origins"  # a policy's fields; what the tenant has
+    r"|default_profile|(request_secrets|secret_origins)\..*|.*\.secret|.*\.(base_)?url"  # there, and allowed
 )
 """Parameters that are refused for what they mean: by these names valid data may be refused."""
 
