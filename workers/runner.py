@@ -131,7 +131,8 @@ class JobRunner(Worker):
         self._call = ""
         self._took_all = len(taken) < free
         for job_id, score in taken:
-            self._start(job_id, score)
+            if job_id not in self.tasks:  # else the server has lost that it was taken
+                self._start(job_id, score)
 
     async def _wait_for_hints(self, free: int) -> int:
         """Wait until jobs are put, or for a while; how many hints at them were popped."""

@@ -2,10 +2,11 @@
 
 import asyncio
 
+from arq.constants import in_progress_key_prefix
 from proxy import queue_behind_proxy
 from store_servers import Backend, ValkeyServer
 from waiting import in_loop, until
-from works import Works, clean, jobs, names, put, running
+from works import Works, clean, hint, jobs, names, put, running
 
 from common.stores import open_stores
 
@@ -89,3 +90,19 @@ async def test_what_was_taken_when_the_reply_was_lost_is_run_all_the_same(two_se
         await until(lambda: len(works.begun) == 5)
         assert sorted(works.begun) == names([lost, *others])
         await until(lambda: clean(stores))
+
+
+@in_loop
+async def test_a_job_that_the_server_gives_twice_runs_once(valkey: Backend) -> None:
+    """A server that was killed may have lost the last that it acknowledged."""
+    works, settings = Works(holding=True), valkey.settings()
+    async with open_stores(settings) as stores, running(settings, works.run):
+        await put(stores, *jobs(1))
+        await until(lambda: works.running)
+        await stores.queue.delete(in_progress_key_prefix + names(jobs(1))[0])
+        await hint(stores, *jobs(1))
+        await put(stores, *jobs(1, first=1))
+        await until(lambda: len(works.running) == 2)
+        works.free.set()
+        await until(lambda: clean(stores))
+        assert sorted(works.begun) == names(jobs(2))
