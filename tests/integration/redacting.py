@@ -17,6 +17,7 @@ from common.settings import Settings
 from common.stores import Stores, open_stores
 from workers.redactor import Redactor
 
+USAGE = {"prompt_tokens": 4, "completion_tokens": 5, "total_tokens": 9}
 SAID = "Write down 555-123-4567, please. Goodbye."
 MASKED = "Write down xxx-xxx-xxxx, please. Goodbye."
 
@@ -28,7 +29,7 @@ def events_of(turn: str, record: str = "redacted", *, over: bool = True) -> list
     begun = TurnStarted(turn, "fast-reply", request, {}, lanes, "off", 1, FOLD_VERSION, record=record)
     lane: list[Event] = [LaneStarted(turn, "full", 1, "w:1")]
     lane += [Delta(turn, "full", 1, at, SAID[at : at + 4], 0) for at in range(0, len(SAID), 4)]
-    finish = LaneFinished(turn, "full", 1, len(SAID), "stop", {"total_tokens": 9}, None, 0)
+    finish = LaneFinished(turn, "full", 1, len(SAID), "stop", USAGE, None, 0)
     fold = Fold(begun)
     for event in [*lane, finish]:
         fold.feed(event, 1)

@@ -212,6 +212,13 @@ async def test_one_broken_turn_keeps_no_other_from_being_settled(
         assert list(await unsettled(stores)) == [str(call("turn0001"))]
 
 
+@in_loop
+async def test_what_another_settled_meanwhile_is_not_listed_again(real: Backend) -> None:
+    async with open_settler(real.settings()) as (stores, settler):
+        await settler._look_again(call("turn0001"), 1_000)
+        assert await unsettled(stores) == {}
+
+
 # With all parts at work.
 
 
