@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from common.profiles import Upstream
 from common.sse import ServerEvent
 from workers.providers import anthropic, ernie, yandex
-from workers.providers.base import Finish, Other, Piece, ToolPiece, Usage
+from workers.providers.base import Finish, Other, Piece, ToolPiece, UpstreamError, Usage
 from workers.providers.openai import chat_url, login
 from workers.providers.openai_answer import Answer
 from workers.providers.tidying import Tidy
@@ -395,7 +395,6 @@ def test_yandexs_line_may_be_an_event_and_stand_without_a_result() -> None:
 
 def test_a_provider_that_stumbles_is_the_upstreams_error(caplog: pytest.LogCaptureFixture) -> None:
     """A bug of ours over what a server says ends its lane with an error that its fallback sees."""
-    from workers.providers.base import UpstreamError
     from workers.providers.registry import Providers
 
     class Broken:
@@ -414,3 +413,18 @@ def test_a_provider_that_stumbles_is_the_upstreams_error(caplog: pytest.LogCaptu
         asyncio.run(run())
     assert caught.value.code == "upstream_error"
     assert "a provider broke" in caplog.text
+
+
+HUGE: list[Any] = [
+    {"choices": [{}] * 100_000},
+    {"choices": [{"index": 0, "delta": {"content": ["x"] * 100_000}}]},
+    {"choices": [{"index": 0, "delta": {"tool_calls": [{"function": {"name": "f"}}] * 100_000}}]},
+    [{"choices": []}] * 100_000,
+]
+
+
+@pytest.mark.parametrize("value", HUGE)
+def test_an_event_of_too_many_things_is_no_answer(value: Any) -> None:
+    with pytest.raises(UpstreamError) as caught:
+        list(Answer().read(ServerEvent(orjson.dumps(value))))
+    assert caught.value.code == "upstream_garbled"

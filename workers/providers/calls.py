@@ -14,6 +14,7 @@ from workers.providers.exchange import garbled, made_up_id
 from workers.providers.values import as_json, dict_in, text_in
 
 _MOST_NAME = 4_096
+_MOST_FOLLOWED = 65_536  # of longer arguments nobody looks whether they are whole
 _OWN = ("index", "id", "function", "custom", "type")  # of a call, what is read here
 _MOST_REST = 1_048_576
 
@@ -32,6 +33,7 @@ class _Call:
     untold: dict[str, Any] = field(default_factory=dict)
     rest: dict[str, Any] = field(default_factory=dict)
     _depth: int = 0
+    _followed: int = 0
     _quoted: bool = False
     _escaped: bool = False
 
@@ -53,6 +55,9 @@ class _Call:
 
     def follow(self, arguments: str) -> None:
         """Look whether the arguments are whole."""
+        self._followed += len(arguments)
+        if self._followed > _MOST_FOLLOWED:
+            return
         for char in arguments:
             if self._escaped:
                 self._escaped = False

@@ -16,6 +16,7 @@ from workers.providers.values import as_json, count_in, list_in, parsed
 _DONE = (b"[DONE]", b'"[DONE]"', b"DONE", b"[done]")
 _SOURCES = ("citations", "search_results", "web_search", "references", "related_questions")
 _READ = ("delta", "finish_reason", "usage", "text")  # of a choice, what is read here
+_MOST_CHOICES, _MOST_PARTS, _MOST_CHUNKS = 128, 1_024, 10_000  # in one event
 _NO_SENSE = (ValueError, TypeError, KeyError, AttributeError, RecursionError)
 
 
@@ -68,7 +69,7 @@ class Answer:
         for key in _SOURCES:
             if chunk.get(key):
                 self._sources[key] = chunk[key]  # some repeat them with each chunk, the last is whole
-        for choice in list_in(chunk.get("choices")):
+        for choice in _few(chunk.get("choices"), _MOST_CHOICES):
             if choice is not None:
                 yield from self._read_choice(choice)
         if cost := cost_in(chunk):
@@ -117,13 +118,13 @@ class Answer:
         """The words and calls of a delta, which are taken out of it."""
         delta.pop("role", None)
         content, calls = delta.pop("content", None), delta.pop("tool_calls", None)
-        for kind, text in read_content(content):
+        for kind, text in read_content(_few(content, _MOST_PARTS) if isinstance(content, list) else content):
             self._spoke = self._spoke or kind != "thought"
             if kind == "text":
                 yield text
             else:
                 yield Other({"delta": {"reasoning_content" if kind == "thought" else "refusal": text}})
-        for piece in self._calls.read(list_in(calls)):
+        for piece in self._calls.read(_few(calls, _MOST_PARTS)):
             self._spoke = True
             yield piece
         self._spoke = self._spoke or len(self._calls) > 0
@@ -144,8 +145,16 @@ def _chunks(data: bytes) -> list[Any]:
         lines = [line for line in map(bytes.strip, data.split(b"\n")) if line and line not in _DONE]
         if len(lines) < 2:
             raise
-        return [parsed(line) for line in lines]
-    return value if isinstance(value, list) and value else [value]
+        return [parsed(line) for line in _few(lines, _MOST_CHUNKS)]
+    return _few(value, _MOST_CHUNKS) if isinstance(value, list) and value else [value]
+
+
+def _few(value: Any, most: int) -> list[Any]:
+    """A list that is read in one go. Raises ValueError on one that would keep the loop from others."""
+    items = list_in(value)
+    if len(items) > most:
+        raise ValueError("too many to be an answer")
+    return items
 
 
 def _usage(cost: dict[str, Any]) -> Usage:

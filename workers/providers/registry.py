@@ -1,7 +1,8 @@
 """All dialects behind one provider: the base URL's scheme says which is spoken."""
 
+import asyncio
 import logging
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
@@ -24,6 +25,8 @@ from workers.providers.tidying import Tidy
 from workers.providers.yandex import YandexProvider
 
 logger = logging.getLogger(__name__)
+
+_SLICE_CHARS = 4_096
 
 
 class Providers:
@@ -55,8 +58,11 @@ class Providers:
             async with aclosing(provider.stream(replace(upstream, base_url=address), body)) as pieces:
                 async for piece in pieces:
                     has_end = has_end or isinstance(piece, Finish)
-                    for tidied in tidy.take(piece):
-                        yield tidied
+                    for part in _slices(piece):
+                        for tidied in tidy.take(part):
+                            yield tidied
+                        if part is not piece:
+                            await asyncio.sleep(0)
         except UpstreamError:
             raise
         except Exception:  # over something that no server should say: another model may do better
@@ -67,6 +73,13 @@ class Providers:
         if not has_end:
             raise cut()
         self._thinkers.heard(upstream, tidy)
+
+
+def _slices(piece: Piece) -> Iterable[Piece]:
+    """A text that is long in parts, between which others have their turn."""
+    if not isinstance(piece, str) or len(piece) <= _SLICE_CHARS:
+        return (piece,)
+    return (piece[at : at + _SLICE_CHARS] for at in range(0, len(piece), _SLICE_CHARS))
 
 
 def _over(client: httpx.AsyncClient, stores: Stores, seal: Seal | None) -> dict[str, Provider]:
