@@ -337,7 +337,7 @@ class UsageList(_Shape):
 
     object: Literal["list"]
     data: list[UsageRow]
-    total: dict[str, Any]
+    total: dict[str, int]
 
 
 class LimitsUsed(_Shape):

@@ -276,7 +276,7 @@ _COUNTS: dict[str, Any] = {
 USAGE: dict[str, Any] = {
     "object": "list",
     "data": [{"object": "usage", "day": "2026-11-21", **_COUNTS}],
-    "total": _COUNTS,
+    "total": {name: number for name, number in _COUNTS.items() if name != "failures"},
 }
 _CELLS = [*map(str, list(_COUNTS.values())[:-1]), '"{""upstream_refused"":1,""upstream_stalled"":2}"']
 USAGE_CSV = f"day,{','.join(_COUNTS)}\r\n2026-11-21,{','.join(_CELLS)}\r\n"

@@ -87,7 +87,8 @@ class Table:
     def as_json(self) -> dict[str, Any]:
         """The rows in order, and their sum."""
         rows = [{"object": "usage", **row} for row in self._in_order()]
-        return {"object": "list", "data": rows, "total": _shown(self._total)}
+        total = {name: number for name, number in _shown(self._total).items() if name != "failures"}
+        return {"object": "list", "data": rows, "total": total}
 
     def as_csv(self) -> str:
         """The rows in order, below a row of names, as RFC 4180 has it."""
