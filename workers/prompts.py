@@ -7,7 +7,9 @@ from common.events import TurnStarted
 from common.keys import Lane
 from common.language import language_of_messages
 from common.settings import Prefix
-from workers.system_messages import with_system
+from workers.passages import NOTES as PASSAGES_NOTES
+from workers.passages import are_passages, passages_text, put_before_question
+from workers.system_messages import with_note, with_system
 
 Message = dict[str, Any]
 
@@ -27,22 +29,6 @@ _NOTES = {
     "hi": "आप पहले ही कह चुके हैं: “{said}” ठीक वहीं से आगे कहिए, कुछ भी मत दोहराइए।",
 }
 
-_PASSAGES = {
-    "en": "Answer from these passages of our knowledge. Where they don't hold the answer, say so.",
-    "zh": "请根据下面这些资料回答。如果其中没有答案，请如实说明。",
-    "ru": "Отвечайте по этим выдержкам из нашей базы знаний. Если ответа в них нет, скажите об этом.",
-    "de": "Antworten Sie anhand dieser Auszüge aus unserem Wissen. Steht die Antwort nicht darin, sagen Sie es.",
-    "es": "Responde a partir de estos pasajes de nuestra documentación. Si no contienen la respuesta, dilo.",
-    "fr": "Répondez à partir de ces extraits de notre documentation. S'ils ne contiennent pas la réponse, dites-le.",
-    "pt": "Responda com base nestes trechos da nossa documentação. Se não contiverem a resposta, diga-o.",
-    "it": "Rispondi in base a questi estratti della nostra documentazione. Se non contengono la risposta, dillo.",
-    "ja": "次の資料にもとづいて答えてください。答えが書かれていない場合は、そう伝えてください。",
-    "ko": "다음 자료를 바탕으로 답하세요. 자료에 답이 없으면 그렇다고 말하세요.",
-    "ar": "أجب بالاعتماد على هذه المقاطع من قاعدة معرفتنا. وإن لم تتضمن الإجابة فقل ذلك.",
-    "hi": "हमारी जानकारी के इन अंशों के आधार पर उत्तर दीजिए। यदि उत्तर इनमें न हो, तो ऐसा ही कहिए।",
-}
-
-
 _MEDIA = ("image", "audio", "video", "file")
 
 
@@ -55,24 +41,14 @@ def body_for(started: TurnStarted, lane: Lane, model: str, said: str, prefix: Pr
 
 
 def with_passages(started: TurnStarted, passages: list[dict[str, Any]]) -> TurnStarted:
-    """The turn as the full is asked when something was found: the passages stand in its system message."""
+    """The turn as the full is asked when something was found: see `workers/passages.py`."""
     messages = _full_body(started, started.lanes["full"])["messages"]
-    numbered = [
-        f"[{number}] " + "\n".join(filter(None, (passage["title"], passage["text"])))
-        for number, passage in enumerate(passages, 1)
-    ]
-    note = "\n\n".join([_PASSAGES[_language(messages)], *numbered])
-    first = messages[0]
-    if first["role"] in ("system", "developer") and isinstance(first["content"], str):
-        # Not a second one: some servers take no system message but the first.
-        first, messages = {**first, "content": f"{first['content']}\n\n{note}"}, messages[1:]
-    else:
-        first = {"role": "system", "content": note}
-    lanes = {
-        **started.lanes,
-        "full": {**started.lanes["full"], "prompt": "", "system": "instead"},
-    }  # it is in
-    return replace(started, request={**started.request, "messages": [first, *messages]}, lanes=lanes)
+    language = _language(messages)
+    messages = put_before_question(messages, passages_text(started.turn, passages), language)
+    messages = with_note(messages, PASSAGES_NOTES[language])
+    full = {**started.lanes["full"], "prompt": "", "system": "instead"}  # it is in
+    request = {**started.request, "messages": messages}
+    return replace(started, request=request, lanes={**started.lanes, "full": full})
 
 
 def _full_body(started: TurnStarted, asked: dict[str, Any]) -> dict[str, Any]:
@@ -131,5 +107,5 @@ def note_of(said: str, messages: list[Message]) -> str:
 
 
 def _language(messages: list[Message]) -> str:
-    language = language_of_messages(messages)
+    language = language_of_messages([message for message in messages if not are_passages(message)])
     return language if language in _NOTES else "en"

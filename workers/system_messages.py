@@ -24,6 +24,16 @@ def with_system(messages: list[Message], prompt: str, mode: str) -> list[Message
     return [{**first, "content": _behind(prompt, first["content"])}, *messages[1:]]
 
 
+def with_note(messages: list[Message], note: str) -> list[Message]:
+    """The messages with a note of ours at the end of the first system message."""
+    if not messages or messages[0]["role"] not in ROLES:
+        return [{"role": "system", "content": note}, *messages]
+    first, content = messages[0], messages[0].get("content")
+    if isinstance(content, list):  # parts are joined without a break
+        return [{**first, "content": [*content, {"type": "text", "text": f"\n\n{note}"}]}, *messages[1:]]
+    return [{**first, "content": _behind(content, note) if content else note}, *messages[1:]]
+
+
 def _behind(prompt: str, content: Any) -> Any:
     if isinstance(content, list):
         return [{"type": "text", "text": prompt}, *content]

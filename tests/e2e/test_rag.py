@@ -4,6 +4,7 @@ import signal
 from collections.abc import Iterator
 from typing import Any
 
+import orjson
 import pytest
 from running import until
 from stack import Stack, user
@@ -69,10 +70,12 @@ def test_the_draft_speaks_at_once_and_the_full_from_the_passages(
     heard.assert_well_ended()
     assert heard.lanes[:2] == ["draft", "full"]
     (body,) = stack.simulator.requests(model)
-    system, asked = body["messages"]
-    assert asked == question
-    assert "[1] Workshop › Opening\nOn weekdays the workshop is open from nine to six." in system["content"]
-    assert "thirty euros" not in system["content"]
+    system, shown, _, asked = body["messages"]
+    assert (system["role"], shown["role"], asked) == ("system", "user", question)
+    (line,) = shown["content"].split("\n")[1:-1]
+    text = "On weekdays the workshop is open from nine to six."
+    assert orjson.loads(line) == {"passage": 1, "title": "Workshop › Opening", "text": text}
+    assert "thirty euros" not in str(body["messages"])
     (passages,) = [delta["citations"] for delta in deltas(heard.chunks) if "citations" in delta]
     assert [(p["index"], p["id"], p["document"]) for p in passages] == [(1, "shop#0", "shop")]
     (noted,) = retrieved(stack, heard.session)

@@ -69,9 +69,11 @@ async def test_passages_are_noted_shown_to_the_model_and_cited(real: Backend) ->
         turn = await start(eyes, settings, collection="shop", top_k=3, citations=True)
         await until(lambda: over(eyes, turn))
         assert search.asked == [(CollectionRef("default", "shop"), "When do you open?", 3)]
-        system, user = model.calls[0].body["messages"]
+        system, shown, _, user = model.calls[0].body["messages"]
         assert (system["role"], user["content"]) == ("system", "When do you open?")
-        assert "[1] Hours\nThe shop opens at nine." in system["content"]
+        assert '{"passage":1,"title":"Hours","text":"The shop opens at nine."}' in shown["content"].split(
+            "\n"
+        )
         assert "knowledge" not in model.calls[0].body
         kinds = [type(event) for event in await events(eyes, turn)]
         assert kinds.index(LaneStarted) < kinds.index(Retrieved) < kinds.index(Delta) < kinds.index(Extra)
