@@ -1,5 +1,6 @@
 """An export takes its name once it is whole, and leaves nothing behind where it fails."""
 
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -43,3 +44,19 @@ def test_a_failed_one_leaves_what_was_there(
     with pytest.raises((NoRecording, OSError)):
         fetch(Settings(), "call-1", tmp_path / "old.jsonl")
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("old.jsonl", "older")]
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022])
+def test_an_export_is_its_owners_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, umask: int) -> None:
+    _session_of(monkeypatch, b"1\n")
+    (older := tmp_path / "older.jsonl").touch(mode=0o644)
+    before = os.umask(umask)
+    try:
+        for out in (tmp_path / "new.jsonl", older):
+            assert fetch(Settings(), "call-1", out) == 1
+    finally:
+        os.umask(before)
+    assert {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {
+        "new.jsonl": 0o600,
+        "older.jsonl": 0o600,
+    }

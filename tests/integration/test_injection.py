@@ -220,9 +220,21 @@ async def test_tools_are_named_within_their_event(valkey: Backend) -> None:
         assert [(call["id"], call["function"]) for call in calls] == [
             (EVIL, {"name": EVIL, "arguments": EVIL})
         ]
-        told = await line.ask(SENTENCES, eventName="call")
-        assert [event.name for event in told] == ["call", "end"]
-        for name in ("x\ndata: 1", "x\r", "x\x00", "end", "sentence", "error", "é", ""):
+        for name in ("call", "é", "呼叫"):
+            told = await line.ask(SENTENCES, eventName=name)
+            assert [event.name for event in told] == [name, "end"]
+        for name in (
+            "x\ndata: 1",
+            "x\r",
+            "x\x00",
+            "x\x85y",
+            "x\u2028y",
+            "x y",
+            "end",
+            "sentence",
+            "error",
+            "",
+        ):
             refused = await line.client.post(SENTENCES, json={**ASKED, "eventName": name})
             assert (refused.status_code, refused.json()["error"]["param"]) == (400, "eventName")
 

@@ -185,7 +185,8 @@ def test_commands_read_a_session_from_log_and_archive_alike(real: Backend, tmp_p
     assert [len(one.events) for one in load_turns(settings, ODD.session)] == [len(lines) - 2]
     with pytest.raises(NoRecording):
         fetch(settings, "nobody", out)
-    assert not out.exists()
+    assert out.read_bytes() == b"".join(lines)  # what stood there is left alone
+    assert list(tmp_path.glob("*out.jsonl*")) == [out]
 
 
 @in_loop

@@ -89,11 +89,11 @@ async def test_different_kinds_keep_their_order(backend: Backend, monkeypatch: p
         assert [(type(e), _gist(e)) for e in said] == [
             (Delta, (0, "0")),
             (Delta, (1, "ab")),
-            (ToolPart, (0, 0, "c1", "find", '{"q":')),
+            (ToolPart, (0, 0, "c1", "find", '{"q":', {})),
             (Extra, (0, {"logprobs": 1})),
             (Delta, (3, "c")),
-            (ToolPart, (0, 5, "", "", '"x"}')),
-            (ToolPart, (1, 0, "c2", "ring", "{}")),
+            (ToolPart, (0, 5, "", "", '"x"}', {})),
+            (ToolPart, (1, 0, "c2", "ring", "{}", {})),
             (Extra, (1, {"logprobs": 2})),
             (LaneFinished, (4, "tool_calls", {"total_tokens": 3}, None)),
         ]
