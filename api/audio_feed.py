@@ -40,7 +40,7 @@ class AudioFeed:
                 page = await self._read(turn, after)
                 if page:
                     after = f"({page[-1][0].decode()}"
-                    yield [counts for _, fields in page if (counts := state.take(speech.decode(fields)))]
+                    yield [counts for entry in speech.decode_all(page) if (counts := state.take(entry))]
                 else:
                     await _wait(bell, self._reread_s)  # a lost wake-up costs a moment
         finally:

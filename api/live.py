@@ -9,12 +9,14 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any
 
 from common import driver, log
+from common.bugs import about
 from common.errors import turn_error
 from common.events import Entry, TimerFired, TurnEnded, TurnStarted, place
 from common.fold import Fold
 from common.keys import TurnRef
 from common.releases import DEADLINE, Due, Release, Said
 from common.stores import STORE_ERRORS, Stores
+from common.turn_cost import no_usage
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +53,7 @@ class LiveTurn:
         self._due: Due | None = None
         self._ending_written = False
         self._told_of_bug = False
+        self._broken = False  # by a bug: it ends as it stands
 
     def begin(self, entry: Entry, *later: Entry) -> None:
         """The turn's first entry is in the log, and what came after it until now."""
@@ -59,8 +62,14 @@ class LiveTurn:
 
     def take(self, entries: list[Entry]) -> None:
         """Fold what came after the turn's start; earlier and repeated entries are passed over."""
-        if not self._start_ms:
-            return  # the log is yet to be read, from the turn's start on
+        if not self._start_ms or self._broken:
+            return  # the log is yet to be read, from the turn's start on; or nothing more counts
+        try:
+            self._take(entries)
+        except Exception as bug:
+            self._break(bug)
+
+    def _take(self, entries: list[Entry]) -> None:
         count = len(self.releases)
         for entry in entries:
             here = place(entry.id)
@@ -70,10 +79,9 @@ class LiveTurn:
             if isinstance(entry.event, TimerFired):
                 self._due = None  # should it have come a moment too early, it is set again
             self._let_out(self.fold.feed(entry.event, entry.ms - self._start_ms))
-            if self.fold.broken_by and not self._told_of_bug:
+            if (bug := self.fold.broken_by) and not self._told_of_bug:
                 self._told_of_bug = True
-                about = {"turn": self.turn.turn, "error": type(self.fold.broken_by).__name__}
-                logger.error("a fold broke: its turn is ended", extra=about)
+                logger.error("a fold broke: its turn is ended", extra={**about(bug), "turn": self.turn.turn})
             if isinstance(entry.event, TurnEnded) and entry.event.turn == self.turn.turn:
                 self._close()
         if len(self.releases) > count:
@@ -82,10 +90,15 @@ class LiveTurn:
 
     def lose_log(self) -> None:
         """The session was deleted: nothing more can come, so the turn ends here."""
-        if self.fold.ending is None:
-            self._let_out(self.fold.break_off(turn_error("session_deleted", "the session was deleted")))
-            self._ring()
-        self._drive()
+        if self._broken:
+            return
+        try:
+            if self.fold.ending is None:
+                self._let_out(self.fold.break_off(turn_error("session_deleted", "the session was deleted")))
+                self._ring()
+            self._drive()
+        except Exception as bug:
+            self._break(bug)
 
     async def follow(self) -> AsyncGenerator[list[Release], None]:
         """What has been released, from the first, in batches as large as the reader is slow."""
@@ -190,7 +203,7 @@ class LiveTurn:
         task.add_done_callback(self._acts.discard)
 
     async def _until_done(self, act: Callable[[], Awaitable[None]]) -> None:
-        """Acts are idempotent, so a store that is away only delays them."""
+        """Acts are idempotent, so a store that is away only delays them. A bug ends the turn."""
         while True:
             try:
                 return await act()
@@ -199,6 +212,31 @@ class LiveTurn:
                     "could not drive a turn", extra={"turn": self.turn.turn, "error": type(error).__name__}
                 )
                 await asyncio.sleep(_RETRY_S)
+            except Exception as bug:
+                if not self._broken:
+                    self._break(bug)
+                else:  # not even its ending can be written: the sweep finds it when its lease lapses
+                    logger.error("a turn can't be ended", extra={**about(bug), "turn": self.turn.turn})
+                    self._close()
+                return None
+
+    def _break(self, bug: Exception) -> None:
+        """This turn has met a bug: it ends with an error, for its clients and in the log."""
+        logger.error("a turn broke: it is ended", extra={**about(bug), "turn": self.turn.turn})
+        self._broken = True
+        if self._timer:
+            self._timer.cancel()
+        error = turn_error("internal_error", "the turn could not go on", "server_error")
+        if self.fold.ending is None:
+            self.releases += self.fold.break_off(error)
+        self.usage = self.usage or no_usage()["sum"]
+        self._ring()
+        if not self.closed.is_set():
+            self._act(lambda: self._end_broken(error))
+
+    async def _end_broken(self, error: dict[str, Any]) -> None:
+        await driver.end_by_force(self._stores, self.turn, self.started.tell, error, self.fold)
+        self._close()
 
     def _watch_clock(self) -> None:
         waits = {due: self._wait_ms(due) for due in self.fold.dues()}
@@ -223,7 +261,7 @@ class LiveTurn:
     def look_at_clock(self) -> None:
         """The log's clock was stepped: set the timer anew."""
         self._due = None
-        if not self.closed.is_set():
+        if not self.closed.is_set() and not self._broken:
             self._watch_clock()
 
     def _fire(self, due: Due) -> None:

@@ -5,8 +5,10 @@ that is ready into one write.
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, suppress
+from typing import Any
 
 import orjson
 from starlette.responses import Response
@@ -16,10 +18,15 @@ from api.chunks import ChunkWriter
 from api.crowd import half_closed, next_probe
 from api.doorkeeper import not_valid, watching
 from api.live import LiveTurn
+from common.bugs import about
+from common.errors import FastReplyError
 from common.watchdog import Watchdog
+
+logger = logging.getLogger(__name__)
 
 # One line end only: OpenAI's own client takes a blank line after a comment for an event without data.
 HEARTBEAT = b": still here\n"
+_BROKEN = FastReplyError("the answer could not be sent on", code="internal_error").body()
 _LAST_WORD_S = 0.25  # for a client that must leave
 _HEADERS = {
     "Content-Type": "text/event-stream; charset=utf-8",
@@ -57,6 +64,8 @@ class EventStream(Response):
         sending = asyncio.create_task(self._send_all(send))
         beating = self._send_heartbeats(send, half_closed(scope))
         others = (asyncio.create_task(_left(receive)), asyncio.create_task(beating))
+        had_all = must_leave = False
+        broken: Exception | None = None
         with watching(scope) as over:
             try:
                 await asyncio.wait((sending, *others, over), return_when=asyncio.FIRST_COMPLETED)
@@ -64,21 +73,32 @@ class EventStream(Response):
                 must_leave = over.done() and not any(task.done() for task in (sending, *others))
             except asyncio.CancelledError:
                 return  # the process stops: the client sees its connection end, and goes on elsewhere
+            except Exception as bug:
+                broken = bug
             finally:
                 for task in (sending, *others):
                     task.cancel()
                 await asyncio.gather(sending, *others, return_exceptions=True)
-                await self._batches.aclose()
+                await self._close_batches()
         if not had_all:
             self._on_left(must_leave)  # who asks now who else follows doesn't find this one
         if must_leave:
-            await self._send_away(send)
+            await self._send_last(send, not_valid().body())
+        elif broken:
+            logger.error("a stream broke", extra=about(broken))
+            await self._send_last(send, _BROKEN)
 
-    async def _send_away(self, send: Send) -> None:
+    async def _close_batches(self) -> None:
+        try:
+            await self._batches.aclose()
+        except Exception as bug:  # the turn must not stay unfollowed for it
+            logger.error("a stream could not be closed", extra=about(bug))
+
+    async def _send_last(self, send: Send, error: dict[str, Any]) -> None:
         """Tell the client why nothing more comes. Lines just break off, so that they don't look whole."""
         if self._heartbeat_s is None or not self._begun:
             return
-        body = b"data: %b\n\n" % orjson.dumps(not_valid().body())
+        body = b"data: %b\n\n" % orjson.dumps(error)
         with suppress(TimeoutError, OSError):
             async with asyncio.timeout(_LAST_WORD_S):
                 await send({"type": "http.response.body", "body": body, "more_body": False})

@@ -7,6 +7,7 @@ from typing import Any
 
 from redis.asyncio.client import PubSub
 
+from common.bugs import about
 from common.stores import STORE_ERRORS, Stores
 
 logger = logging.getLogger(__name__)
@@ -67,10 +68,13 @@ class Channels:
             if message is None:
                 continue
             channel = message["channel"].decode()
-            if message["type"] == "message":
-                self._on_message(channel, message["data"])
-            elif message["type"] == "subscribe" and channel in self._wanted:
-                self._on_ready(channel)
+            try:
+                if message["type"] == "message":
+                    self._on_message(channel, message["data"])
+                elif message["type"] == "subscribe" and channel in self._wanted:
+                    self._on_ready(channel)
+            except Exception as bug:  # one listener's trouble must not make all others deaf
+                logger.error("who listens broke", extra=about(bug))
 
     async def _apply_changes(self, pubsub: PubSub) -> None:
         while True:

@@ -2,6 +2,9 @@
 
 import random
 from contextlib import suppress
+from typing import Any
+
+import orjson
 
 from common import keys, queue
 from common.events import Entry, TimerFired, TurnEnded, TurnInterrupted, TurnStarted
@@ -10,9 +13,11 @@ from common.fold import Fold
 from common.fold_version import UnknownFold, policy_of
 from common.keys import JobRef, SessionRef, TurnRef
 from common.lane_state import LaneState
-from common.log import append, decode_entries, read_turn
+from common.log import append, append_now, decode_entries, read_turn
+from common.released import Released
 from common.releases import FILLER, Due, Said
 from common.stores import STORE_ERRORS, Pipe, Stores, insist
+from common.turn_cost import no_usage
 
 _PAGE = 500
 _LOOK_BACK = 20  # pages of a session's log in which the last filler is looked for
@@ -138,6 +143,36 @@ async def end_turn(stores: Stores, turn: TurnRef, started: TurnStarted, fold: Fo
     await stores.on_log.run(write)
     if not stores.shared:  # once it stands in the log it is not written again, however long the queue is away
         await insist(lambda: stores.on_queue.run(release))
+
+
+async def end_by_force(
+    stores: Stores, turn: TurnRef, tell: bool, error: dict[str, Any] | None, fold: Fold | None = None
+) -> None:
+    """End a turn that can't go on, whatever its fold says of it; its jobs go too. Raises STORE_ERRORS.
+
+    Readers take such an ending as it stands, see `was_forced`.
+    """
+    nothing = Released(0)
+    released, text_hash, usage = nothing.chars, nothing.hash(), no_usage()
+    reason, lanes = "error", list[LaneState]()
+    if fold:
+        lanes = list(fold.lanes.values())
+        if fold.ending:  # clients were told so
+            reason, error = fold.ending.reason, fold.ending.error
+        with suppress(Exception):  # that may be what is broken
+            orjson.dumps(told := fold.usage())
+            released, text_hash, usage = fold.released, fold.hash(), told
+    ended = TurnEnded(turn.turn, reason, released, usage, text_hash, degraded=False, error=error)
+
+    def release(pipe: Pipe) -> None:
+        for lane in lanes:
+            queue.stop(pipe, job_of(turn, lane), lane.worker)
+        let_go(pipe, turn, tell, stores.queue_clock.now_ms())
+
+    await append_now(stores, turn.session, ended)
+    await insist(lambda: stores.on_queue.run(release))
+    with suppress(*STORE_ERRORS):  # readers look again by themselves
+        await stores.on_queue.run(lambda pipe: pipe.publish(keys.wake(turn.session), b""))
 
 
 def let_go(pipe: Pipe, turn: TurnRef, tell: bool, now_ms: int) -> None:

@@ -1,7 +1,8 @@
 """The events of a session's log and their bytes. `docs/wire-format.md` is the source of truth."""
 
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal
+from types import NoneType, UnionType
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import orjson
 
@@ -188,6 +189,15 @@ Event = (
     | TurnEnded
 )
 
+FORCED = frozenset({"turn_parked", "turn_deadline", "internal_error"})
+"""Codes of endings that may not follow from what the log says before them."""
+
+
+def was_forced(ended: TurnEnded) -> bool:
+    """Whether it ends its turn whatever the fold says."""
+    return ended.error is not None and ended.error.get("code") in FORCED
+
+
 KINDS: dict[str, type[Event]] = {
     "turn.started": TurnStarted,
     "lane.started": LaneStarted,
@@ -201,7 +211,24 @@ KINDS: dict[str, type[Event]] = {
     "turn.ended": TurnEnded,
 }
 _NAMES = {kind: name for name, kind in KINDS.items()}
-_FIELDS = {name: frozenset(f.name for f in fields(kind)) for name, kind in KINDS.items()}
+
+
+def _plain(hint: Any) -> tuple[type, ...]:
+    """The types that a field may have, as far as JSON tells them apart."""
+    origin = get_origin(hint)
+    if origin is UnionType:
+        return tuple(kind for part in get_args(hint) for kind in _plain(part))
+    if origin is Literal:
+        return (str,)
+    return (NoneType,) if hint is None else (origin or hint,)
+
+
+def _fields_of(kind: type[Event]) -> dict[str, tuple[type, ...]]:
+    hints = get_type_hints(kind)
+    return {each.name: _plain(hints[each.name]) for each in fields(kind)}
+
+
+_FIELDS = {name: _fields_of(kind) for name, kind in KINDS.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,6 +270,9 @@ def decode(entry_id: bytes, fields_: dict[bytes, bytes]) -> Entry | None:
     try:
         if len(values) > len(known):  # a later version may add fields
             values = {key: value for key, value in values.items() if key in known}
+        for key, value in values.items():
+            if not isinstance(value, known[key]):
+                raise TypeError(f"{key} is a {type(value).__name__}")
         return Entry(entry_id.decode(), KINDS[kind](**values))
-    except (TypeError, AttributeError) as error:
+    except (TypeError, AttributeError, KeyError) as error:
         raise ValueError(f"a broken {kind}: {error}") from None

@@ -19,8 +19,10 @@ from common.events import (
     TurnEnded,
     TurnInterrupted,
     TurnStarted,
+    was_forced,
 )
 from common.fold_state import FoldState
+from common.fold_version import UnknownFold
 from common.keys import Lane
 from common.lane_state import LaneState, gives
 from common.releases import CUT, DEADLINE, DRAFT, FILLER, REST, TOLD, Called, Ending, Passed, Release
@@ -30,6 +32,15 @@ _SEAM = 16  # characters at most that go between two texts
 
 class Fold(FoldState):
     """One turn. Feed it the events after `turn.started`; it says what each lets out."""
+
+    def __init__(self, started: TurnStarted) -> None:
+        """Raises UnknownFold, also where the start holds what can't be folded."""
+        try:
+            super().__init__(started)
+        except UnknownFold:
+            raise
+        except Exception as bug:
+            raise UnknownFold("the turn's start can't be folded") from bug
 
     def feed(self, event: Event, at_ms: int) -> list[Release]:
         """What this event lets out, in order. `at_ms`: the entry's time since the turn's start.
@@ -62,8 +73,9 @@ class Fold(FoldState):
             self._reach(event)
         elif isinstance(event, TurnInterrupted):
             self._end("superseded" if event.by == "next_turn" else "interrupted")
-        elif isinstance(event, TurnEnded) and event.record != "full":
-            self._end(event.reason, event.error)  # the words that it ended by may be gone
+        elif isinstance(event, TurnEnded) and (event.record != "full" or was_forced(event)):
+            # The words that it ended by may be gone; or who ended it could not fold it.
+            self._end(event.reason, event.error)
         return self._out
 
     def break_off(self, error: dict[str, Any]) -> list[Release]:

@@ -9,7 +9,10 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from redis.exceptions import ResponseError
+
 from common import keys
+from common.bugs import about
 from common.channels import Channels
 from common.events import Entry, place
 from common.keys import SessionRef
@@ -35,7 +38,10 @@ class _Followed:
 
 
 class LogReader:
-    """Calls listeners with the new entries of their sessions, in log order. Listeners must not block."""
+    """Calls listeners with the new entries of their sessions, in log order. Listeners must not block.
+
+    What one of them raises ends nobody's reading: who may raise ends its own turn.
+    """
 
     def __init__(self, stores: Stores, reread_s: float) -> None:
         self._stores = stores
@@ -84,7 +90,7 @@ class LogReader:
 
     def _hear(self, channel: str, said: bytes) -> None:
         if said == keys.DELETED and (followed := self._sessions.get(channel)):
-            _tell_deleted(channel, followed)
+            _tell_deleted(followed)
         else:
             self._wake(channel)
 
@@ -120,6 +126,9 @@ class LogReader:
                 self._woken.update(woken)
                 await asyncio.sleep(_RETRY_S)
                 self._bell.set()
+            except Exception as bug:  # the sessions are looked at again in a while
+                logger.error("could not read the log", extra=about(bug))
+                await asyncio.sleep(_RETRY_S)
 
     async def _read(self, woken: dict[str, _Followed]) -> None:
         pipe = self._stores.log.pipeline(transaction=False)
@@ -128,35 +137,46 @@ class LogReader:
             pipe.xrange(keys.log(followed.session), min=f"({after}", count=_PAGE)
             if at_rest:
                 pipe.exists(keys.log(followed.session))
-        replies = iter(await pipe.execute())
+        replies = iter(await pipe.execute(raise_on_error=False))
         now = asyncio.get_running_loop().time()
         for channel, followed, after, at_rest in reads:
-            raw, is_there = next(replies), bool(next(replies)) if at_rest else True
+            raw, is_there = next(replies), next(replies) if at_rest else True
             followed.read_s, followed.at_rest = now, False
+            if _is_no_log(raw):
+                logger.error("what stands where a session's log should is none")
+                continue
+            for reply in (raw, is_there):
+                if isinstance(reply, Exception):
+                    raise reply
             if followed.after != after:
                 self._wake(channel)  # it is to be read from further back: who wants that must miss nothing
                 continue
             if not is_there and place(after)[0]:  # only before the first entry there may be no log yet
-                _tell_deleted(channel, followed)
+                _tell_deleted(followed)
             if raw:
                 followed.after = raw[-1][0].decode()
-                _tell(channel, followed, decode_entries(raw))
+                _tell(followed, decode_entries(raw))
             if len(raw) == _PAGE:
                 self._wake(channel)
 
 
-def _tell(channel: str, followed: _Followed, entries: list[Entry]) -> None:
+def _is_no_log(reply: object) -> bool:
+    """Whether one session's key holds something else: that must not stop the readers of all."""
+    return isinstance(reply, ResponseError) and str(reply).startswith("WRONGTYPE")
+
+
+def _tell(followed: _Followed, entries: list[Entry]) -> None:
     for listener, _ in tuple(followed.listeners):
         try:
             listener(entries)
-        except Exception:  # a bug that one turn meets must not end the others
-            logger.exception("a listener broke", extra={"channel": channel})
+        except Exception as bug:  # it must not end the others
+            logger.error("a listener broke", extra=about(bug))
 
 
-def _tell_deleted(channel: str, followed: _Followed) -> None:
+def _tell_deleted(followed: _Followed) -> None:
     for _, on_deleted in tuple(followed.listeners):
         try:
             if on_deleted:
                 on_deleted()
-        except Exception:  # likewise
-            logger.exception("a listener broke", extra={"channel": channel})
+        except Exception as bug:  # likewise
+            logger.error("a listener broke", extra=about(bug))

@@ -4,6 +4,8 @@ A sentence is a part of the released text, from character `start` to `end`; it i
 from 0, each but the last as long as the format's frame. So a frame that is made again is the same frame.
 """
 
+import logging
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -13,6 +15,8 @@ from common import keys
 from common.events import place
 from common.keys import JobRef, TurnRef
 from common.stores import Pipe, Stores
+
+logger = logging.getLogger(__name__)
 
 TTL_MS = 60_000
 """Audio is kept so long after the last of it, for a client that reconnects."""
@@ -69,18 +73,36 @@ def append(pipe: Pipe, turn: TurnRef, *entries: Spoken) -> None:
 async def last_ms(stores: Stores, job: JobRef) -> int | None:
     """When the turn's stream heard of this attempt last, if that was its last entry. Raises STORE_ERRORS."""
     latest: list[Any] = await stores.queue.xrevrange(keys.audio(job.turn), count=1)
-    if not latest or decode(latest[0][1]).attempt != job.attempt:
+    if not any(entry.attempt == job.attempt for entry in decode_all(latest)):
         return None
     return place(latest[0][0].decode())[0]
 
 
 def decode(fields: dict[bytes, bytes]) -> Spoken:
-    """The entry that these fields of the stream hold."""
+    """The entry that these fields of the stream hold. Raises ValueError on a broken one."""
     (name,) = fields.keys() - {b"data"}
-    facts: dict[str, Any] = orjson.loads(fields[name])
-    if name == b"frame":
-        facts["data"] = fields[b"data"]
-    return _KINDS[name](**facts)
+    try:
+        facts: dict[str, Any] = orjson.loads(fields[name])
+        if name == b"frame":
+            facts["data"] = fields[b"data"]
+        entry = _KINDS[name](**facts)
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"a broken entry of speech: {type(error).__name__}") from None
+    numbers = [value for key, value in facts.items() if key not in ("data", "reason")]
+    if not all(isinstance(value, int) for value in numbers):
+        raise ValueError("a broken entry of speech: no number")
+    return entry
+
+
+def decode_all(raw: Iterable[tuple[bytes, dict[bytes, bytes]]]) -> list[Spoken]:
+    """The entries of an XRANGE reply, without broken ones: the sentence of a lost frame ends there."""
+    entries = []
+    for entry_id, fields in raw:
+        try:
+            entries.append(decode(fields))
+        except ValueError:
+            logger.error("passed over a broken entry of speech", extra={"entry": entry_id.decode()})
+    return entries
 
 
 class Speech:

@@ -88,6 +88,11 @@ Lanes = dict[str, dict[int, Attempt]]
 """The attempts at each lane that began, by their numbers."""
 
 
+def no_usage() -> dict[str, Any]:
+    """The usage of a turn of which nobody knows what it has cost."""
+    return {"sum": dict.fromkeys(NAMES, 0)}
+
+
 class Costs:
     """What a turn has cost until now. Feed it the turn's events in log order."""
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from common import driver, keys, log, pace, queue
+from common.bugs import about
 from common.events import Entry, LaneFinished, LaneStarted, Retrieved, TurnStarted
 from common.fold import Fold
 from common.fold_version import UnknownFold
@@ -158,7 +159,7 @@ class LaneRunner:
                 await asyncio.gather(held.work, gone, return_exceptions=True)
             if not held.work.cancelled() and (bug := held.work.exception()):
                 facts = {"turn": held.job.turn.turn, "lane": held.job.lane}
-                logger.error("a lane broke", exc_info=bug, extra=facts)
+                logger.error("a lane broke", extra={**about(bug), **facts})
                 answer.error = UpstreamError("internal_error", "the lane broke")
         await self._write_end(held, writer, answer)
 

@@ -1,6 +1,7 @@
 """The audio door: Chat Completions whose answer is spoken while its text still comes."""
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import replace
@@ -31,9 +32,11 @@ from api.transcription import holds_audio
 from api.turns import store_is_away
 from api.waiting import while_waiting
 from common.audio import AGORAS, FORMATS, RATES
+from common.bugs import about
 from common.errors import BadRequest, TurnFailed
 from common.stores import STORE_ERRORS
 
+logger = logging.getLogger(__name__)
 router = APIRouter()
 
 T = TypeVar("T")
@@ -188,8 +191,8 @@ async def speak(
     """The answer's events, as text and sound come; after the text's end sound is waited for `wait_s`."""
     steps: asyncio.Queue[Callable[[], bytes]] = asyncio.Queue(_AHEAD)
     pumps = (
-        asyncio.create_task(_pump(live.follow(), answer.release, steps)),
-        asyncio.create_task(_pump(audio.follow(live.turn), answer.hear, steps)),
+        asyncio.create_task(_pump(live.follow(), answer.release, steps, _raise)),
+        asyncio.create_task(_pump(audio.follow(live.turn), answer.hear, steps, lambda _: answer.give_up())),
     )
     try:
         while not answer.over:
@@ -207,11 +210,23 @@ async def speak(
 
 
 async def _pump(
-    batches: Any, take: Callable[[T], bytes], steps: "asyncio.Queue[Callable[[], bytes]]"
+    batches: Any,
+    take: Callable[[T], bytes],
+    steps: "asyncio.Queue[Callable[[], bytes]]",
+    on_bug: Callable[[Exception], bytes],
 ) -> None:
-    async with aclosing(batches) as each:
-        async for batch in each:
-            await steps.put(lambda batch=batch: take(batch))  # type: ignore[misc]
+    """Hand on what comes; what breaks it is a step of its own, so that nobody waits for what can't come."""
+    try:
+        async with aclosing(batches) as each:
+            async for batch in each:
+                await steps.put(lambda batch=batch: take(batch))  # type: ignore[misc]
+    except Exception as bug:
+        logger.error("a spoken answer broke", extra=about(bug))
+        await steps.put(lambda bug=bug: on_bug(bug))  # type: ignore[misc]
+
+
+def _raise(bug: Exception) -> bytes:
+    raise bug
 
 
 async def _whole(

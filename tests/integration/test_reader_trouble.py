@@ -55,7 +55,22 @@ async def test_a_killed_server_is_waited_for(
         assert heard.numbers == list(range(11))
 
 
-@pytest.mark.parametrize("body", [b'{"turn":', b"\xff", b"[]", b'{"turn": "x"}'])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"turn":',
+        b"\xff",
+        b"[]",
+        b"7",
+        b"null",
+        b'"delta"',
+        b'{"turn": "x"}',
+        b'{"turn":["x"],"lane":"full","attempt":1,"at":0,"text":"a","ms":0}',
+        b'{"turn":"x","lane":"full","attempt":"1","at":0,"text":"a","ms":0}',
+        b'{"turn":"x","lane":"full","attempt":1,"at":null,"text":"a","ms":0}',
+        b'{"turn":"x","lane":"full","attempt":1,"at":0,"text":{},"ms":0}',
+    ],
+)
 @in_loop
 async def test_an_unreadable_entry_of_one_session_does_not_stop_the_others(
     valkey: Backend, session: SessionRef, body: bytes
@@ -104,5 +119,41 @@ async def test_a_listener_that_breaks_silences_nobody_else(valkey: Backend, sess
         heard = await listen(reader, stores, session)
         for number in range(3):
             await write(stores, session, range(number, number + 1))
+            await until(lambda number=number: len(heard.numbers) > number)
+        assert heard.numbers == [0, 1, 2]
+
+
+@in_loop
+async def test_what_is_no_log_does_not_stop_the_readers_of_others(
+    valkey: Backend, session: SessionRef
+) -> None:
+    async with reading(valkey, reread_s=0.2) as (reader, stores):
+        await listen(reader, stores, session)
+        heard = await listen(reader, stores, SessionRef("default", "another"))
+        await stores.log.set(keys.log(session), b"no log")
+        await stores.queue.publish(keys.wake(session), b"")
+        for number in range(3):
+            await write(stores, SessionRef("default", "another"), range(number, number + 1))
+            await until(lambda number=number: len(heard.numbers) > number)
+        assert heard.numbers == [0, 1, 2]
+
+
+@in_loop
+async def test_a_listener_that_raises_leaves_the_others_their_ears(
+    valkey: Backend, session: SessionRef
+) -> None:
+    def raise_it(*_: object) -> None:
+        raise RuntimeError("a bug")
+
+    async with reading(valkey) as (reader, stores):
+        other = SessionRef("default", "another")
+        reader.follow(session, raise_it, raise_it)
+        reader.read_from(session, "0-1")
+        heard = await listen(reader, stores, other)
+        await until(lambda: subscribers(stores, session))
+        for number in range(3):
+            await write(stores, session, range(number, number + 1))
+            await stores.queue.publish(keys.wake(session), keys.DELETED)
+            await write(stores, other, range(number, number + 1))
             await until(lambda number=number: len(heard.numbers) > number)
         assert heard.numbers == [0, 1, 2]

@@ -1,15 +1,16 @@
 """The fold's policy, case by case."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from turns import TURN, begin, call, end, endings, extra, fold_all, heard, say, spoken, started
 
-from common.events import Delta, TimerFired, TurnInterrupted
+from common.events import Delta, TimerFired, TurnEnded, TurnInterrupted
 from common.fold import Fold
 from common.fold_version import UnknownFold
 from common.handoff import FINISH_MS
-from common.releases import Called, Due, Ending, Passed
+from common.releases import Called, Due, Ending, Passed, Said
 
 NOW = {"cut": "now"}
 ANSWER = {"style": "answer"}
@@ -317,3 +318,23 @@ def test_what_breaks_a_fold_ends_its_turn_wherever_it_is_folded() -> None:
         assert [release.reason for release in out if isinstance(release, Ending)] == ["error"]
         assert fold.ending and fold.ending.error and fold.ending.error["code"] == "internal_error"
         assert fold.broken_by and fold.next_due is None
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [{"lanes": {"full": 7}}, {"lanes": {"draft": None, "full": {}}}, {"request": {"messages": [7, None]}}],
+)
+def test_a_start_that_can_not_be_folded_is_of_another_version(broken: dict[str, Any]) -> None:
+    with pytest.raises(UnknownFold):
+        Fold(replace(started(), **broken))
+
+
+@pytest.mark.parametrize("code", ["turn_parked", "turn_deadline", "internal_error"])
+def test_an_ending_by_force_ends_the_turn_where_it_stands(code: str) -> None:
+    error = {"code": code, "message": "it can't go on", "type": "server_error", "param": None}
+    forced = TurnEnded(TURN, "error", 0, {}, "", degraded=False, error=error)
+    fold, out = fold_all(started(), [begin("full"), forced, say("full", 0, "Hello.")])
+    assert fold.ending and (fold.ending.reason, fold.ending.error) == ("error", error)
+    assert not any(isinstance(each, Said) for each in out)
+    usual = replace(forced, reason="stop", error=None)
+    assert fold_all(started(), [begin("full"), usual])[0].ending is None

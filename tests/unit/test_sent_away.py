@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from virtual_time import run
 
 from api.relay import EventStream
@@ -83,3 +84,45 @@ def test_a_client_that_takes_nothing_is_not_waited_for() -> None:
     run(client.follow(15))
     assert client.left_at_s == 60
     assert 60 < client.over_at_s < 61
+
+
+class Left(Client):
+    """A client that the stream fails; it notes how often it counted as gone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.left = 0
+
+    def leave(self, sent_away: bool) -> None:
+        assert not sent_away
+        self.left += 1
+
+    async def follow_broken(self, heartbeat_s: float | None, bug: Exception) -> None:
+        stream = EventStream(
+            breaking(bug), headers={}, heartbeat_s=heartbeat_s, send_timeout_s=300, on_left=self.leave
+        )
+        await stream({"type": "http", "state": {}}, self.receive, self.send)
+
+
+async def breaking(bug: Exception) -> AsyncGenerator[bytes, None]:
+    yield b"data: 1\n\n"
+    raise bug
+
+
+BUGS = [TypeError("words of a caller"), KeyError("x"), AssertionError(), RecursionError()]
+
+
+@pytest.mark.parametrize("bug", BUGS)
+def test_a_bug_ends_the_stream_with_an_error_and_lets_go_of_the_turn(bug: Exception) -> None:
+    client = Left()
+    run(client.follow_broken(15, bug))
+    last = client.took[-1]
+    assert b'"code":"internal_error"' in last["body"] and not last["more_body"]
+    assert b"words of a caller" not in last["body"]
+    assert client.left == 1
+
+
+def test_a_bug_breaks_lines_off() -> None:
+    client = Left()
+    run(client.follow_broken(None, TypeError()))
+    assert client.took[-1]["more_body"] and client.left == 1

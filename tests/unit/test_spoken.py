@@ -1,7 +1,8 @@
 """A spoken turn's stream: what of it counts; and a client's answer: text and sound in one order."""
 
+import asyncio
 import base64
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import replace
 from itertools import permutations
 from typing import Any, cast
@@ -11,7 +12,9 @@ import pytest
 from turns import started
 
 from api.audio_chunks import SpokenAnswer
+from api.audio_feed import AudioFeed
 from api.chunks import ChunkWriter
+from api.doors.audio import speak
 from api.live import LiveTurn
 from common import speech
 from common.errors import turn_error
@@ -153,3 +156,64 @@ def test_the_models_failure_is_told_rather_than_the_voices() -> None:
         "upstream_cut",
         "error",
     ]
+
+
+class _Live:
+    """A turn whose releases stand ready, and may break."""
+
+    def __init__(self, *releases: Release, bug: Exception | None = None) -> None:
+        self.turn, self.started, self.created_s, self.usage = _REF, started(), 0, {}
+        self.started.speech["format"] = "pcm16"
+        self._releases, self._bug = releases, bug
+
+    async def follow(self) -> AsyncGenerator[list[Release], None]:
+        yield list(self._releases)
+        if self._bug:
+            raise self._bug
+
+
+class _Feed:
+    """Sound that breaks."""
+
+    async def follow(self, turn: TurnRef) -> AsyncGenerator[list[Frame | Over], None]:
+        yield [frame(0, end=5, last=True)]
+        raise TypeError("a bug")
+
+
+_REF = TurnRef(SessionRef("default", "s"), "aaaaaaaaaaaa")
+
+
+async def _spoken(live: Any) -> bytes:
+    answer = SpokenAnswer(live, ChunkWriter(live))
+    async with asyncio.timeout(10):
+        return b"".join([each async for each in speak(cast(AudioFeed, _Feed()), live, answer, 5.0)])
+
+
+def test_sound_that_breaks_leaves_the_text_and_an_error() -> None:
+    live = _Live(Said("full", "Hello. More.", 0), Ending("stop", False, None, 0))
+    events = asyncio.run(_spoken(live))
+    assert b'"transcript":"Hello"' in events and b'"transcript":". More."' in events
+    assert b'"code":"speech_failed"' in events and events.endswith(b"data: [DONE]\n\n")
+
+
+def test_a_text_that_breaks_is_told_to_who_streams_it() -> None:
+    with pytest.raises(TypeError):
+        asyncio.run(_spoken(_Live(bug=TypeError("a bug"))))
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {b"frame": b"7"},
+        {b"frame": b"{"},
+        {b"frame": b"[]"},
+        {b"frame": b'{"attempt":1}', b"data": b""},
+        {b"frame": b'{"attempt":1,"start":0,"end":"9","number":0,"last":true}', b"data": b""},
+        {b"over": b'{"attempt":null,"reason":"done"}'},
+        {b"other": b"{}"},
+    ],
+)
+def test_a_broken_entry_of_speech_is_passed_over(fields: dict[bytes, bytes]) -> None:
+    good = {b"began": b'{"attempt":2}', b"data": b""}
+    assert speech.decode_all([(b"1-0", fields), (b"2-0", good)]) == [Began(2)]

@@ -10,6 +10,7 @@ from contextlib import aclosing, suppress
 from typing import Any
 
 from common import keys, queue, speech
+from common.bugs import about
 from common.fold_version import UnknownFold
 from common.keys import JobRef, SessionRef, TurnRef
 from common.language import language_of
@@ -73,7 +74,7 @@ class SpeechRunner:
             pipe.xrange(keys.audio(turn))
 
         lease, *_, spoken = await self._stores.on_queue.run(build)
-        speaking = Speaking(job, entries, [speech.decode(fields) for _, fields in spoken], held)
+        speaking = Speaking(job, entries, speech.decode_all(spoken), held)
         return speaking if lease is not None and not speaking.is_over else None
 
     async def _run(self, speaking: Speaking, held: Held) -> None:
@@ -133,6 +134,6 @@ def _reason(held: Held) -> Reason:
     if held.stop:
         return "stopped"
     if held.work and (bug := held.work.exception()):
-        logger.error("speech broke", exc_info=bug, extra={"turn": held.job.turn.turn})
+        logger.error("speech broke", extra={**about(bug), "turn": held.job.turn.turn})
         return "failed"
     return "done"

@@ -34,6 +34,7 @@ class Speaking:
         self._start_ms = entries[0].ms
         self._held = held
         self._bell = asyncio.Event()
+        self._bug: Exception | None = None
         self._speech = Speech()
         for entry in spoken:
             self._speech.take(entry)
@@ -56,7 +57,14 @@ class Speaking:
         return self._speech.number if self._speech.sentence == (start, end) else 0
 
     def take(self, entries: Sequence[Entry]) -> None:
-        """Fold what is new of the session's log."""
+        """Fold what is new of the session's log. What breaks it is raised to who waits for sentences."""
+        try:
+            self._take(entries)
+        except Exception as bug:
+            self._bug = self._bug or bug
+            self._bell.set()
+
+    def _take(self, entries: Sequence[Entry]) -> None:
         for entry in entries:
             if place(entry.id) <= place(self.last_id):
                 continue
@@ -94,6 +102,8 @@ class Speaking:
 
     async def _more(self) -> None:
         """Wait for what comes next; where the text may stop here, only for a moment."""
+        if self._bug:
+            raise self._bug
         self._bell.clear()
         rests = self._cutter.rests
         try:
