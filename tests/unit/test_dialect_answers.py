@@ -181,7 +181,9 @@ class _StatusError(Exception):
         self.status_code = status_code
 
 
-def ask_litellm(monkeypatch: pytest.MonkeyPatch, *steps: Any) -> tuple[list[Piece], dict[str, Any]]:
+def ask_litellm(
+    monkeypatch: pytest.MonkeyPatch, *steps: Any, at: str = "", more: dict[str, Any] | None = None
+) -> tuple[list[Piece], dict[str, Any]]:
     """What a fake of the package says, and what it was asked."""
     asked: dict[str, Any] = {}
     module = ModuleType("litellm")
@@ -200,8 +202,8 @@ def ask_litellm(monkeypatch: pytest.MonkeyPatch, *steps: Any) -> tuple[list[Piec
     monkeypatch.setitem(sys.modules, "litellm", module)
 
     async def run() -> list[Piece]:
-        upstream = Upstream("", SecretStr("k"), "mistral/large")
-        body = {"model": upstream.model, "messages": [], "max_tokens": 3}
+        upstream = Upstream(at, SecretStr("k"), "mistral/large")
+        body = {"model": upstream.model, "messages": [], "max_tokens": 3, **(more or {})}
         return [piece async for piece in LiteLLMProvider().stream(upstream, body)]
 
     return asyncio.run(run()), asked
@@ -215,6 +217,66 @@ def test_litellm(monkeypatch: pytest.MonkeyPatch) -> None:
     assert asked["model"] == "mistral/large"
     assert (asked["api_key"], asked["max_tokens"], asked["stream"]) == ("k", 3, True)
     assert "base_url" not in asked
+
+
+LITELLMS_OWN = {
+    "api_base": "http://elsewhere",
+    "base_url": "http://elsewhere",
+    "api_key": "another",
+    "api_version": "1",
+    "api_type": "azure",
+    "azure_ad_token": "x",
+    "aws_access_key_id": "x",
+    "aws_bedrock_runtime_endpoint": "http://elsewhere",
+    "vertex_credentials": "{}",
+    "organization": "x",
+    "num_retries": 9,
+    "max_retries": 9,
+    "timeout": 0.001,
+    "request_timeout": 0.001,
+    "stream_timeout": 0.001,
+    "custom_llm_provider": "openai",
+    "extra_headers": {"Host": "elsewhere"},
+    "headers": {"Authorization": "x"},
+    "extra_body": {"api_key": "x"},
+    "mock_response": "No model was asked.",
+    "mock_tool_calls": [],
+    "mock_timeout": True,
+    "fallbacks": ["x/y"],
+    "context_window_fallback_dict": {},
+    "model_list": [],
+    "metadata": {"user_api_key": "x"},
+    "litellm_params": {"api_base": "http://elsewhere"},
+    "litellm_call_id": "x",
+    "logger_fn": "print",
+    "success_callback": ["x"],
+    "input_cost_per_token": 0,
+    "caching": True,
+    "cache": {"no-cache": True},
+    "client": "x",
+    "ssl_verify": False,
+    "proxy": "http://elsewhere",
+    "deployment_id": "x",
+    "drop_params": False,
+    "stream": False,
+    "stream_options": {"include_usage": False},
+    "shared_session": "x",
+    "hf_model_name": "x",
+    "prompt_id": "x",
+    "no-log": True,
+}
+
+
+@pytest.mark.parametrize("base_url", ["", "http://operators"])
+def test_nothing_of_litellms_own_goes_on_from_a_request(
+    base_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another address would be given the operator's key; retries would open the breaker for all."""
+    last = _Chunk(choices=[{"index": 0, "delta": {"content": "Hi"}, "finish_reason": "stop"}])
+    _, plain = ask_litellm(monkeypatch, last, at=base_url)
+    _, asked = ask_litellm(monkeypatch, last, at=base_url, more=LITELLMS_OWN | {"temperature": 0.5})
+    assert asked == {**plain, "temperature": 0.5}
+    assert (asked["api_key"], asked.get("base_url", ""), asked["num_retries"]) == ("k", base_url, 0)
 
 
 @pytest.mark.parametrize(

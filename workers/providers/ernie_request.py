@@ -9,6 +9,7 @@ from typing import Any
 from workers.providers.messages import (
     SILENCE,
     Message,
+    arguments_of,
     forced_function,
     function_of,
     functions_of,
@@ -19,7 +20,6 @@ from workers.providers.messages import (
     text_of,
     without_prefill,
 )
-from workers.providers.values import as_json
 
 _LEAST_TEMPERATURE = 0.01  # it must be over 0
 _LEAST_TOKENS = 2
@@ -53,8 +53,8 @@ def to_ernie(body: dict[str, Any]) -> dict[str, Any]:
         asked["stop"] = stops[:_MOST_STOPS]
     if may_call(body) and (functions := functions_of(body)):
         asked["functions"] = [_function(function) for function in functions]
-    if name := forced_function(body):
-        asked["tool_choice"] = {"type": "function", "function": {"name": name}}
+        if name := forced_function(body):
+            asked["tool_choice"] = {"type": "function", "function": {"name": name}}
     if (body.get("response_format") or {}).get("type") == "json_object":
         asked["response_format"] = "json_object"
     if body.get("user"):
@@ -71,9 +71,7 @@ def _said(messages: list[Message]) -> Iterator[Message]:
             yield {"role": message["role"], "content": text or SILENCE}
         for call in message.get("tool_calls") or ():
             given = function_of(call)
-            arguments = given.get("arguments") or "{}"
-            arguments = arguments if isinstance(arguments, str) else as_json(arguments)
-            function = {"name": given["name"], "arguments": arguments}
+            function = {"name": given["name"], "arguments": arguments_of(given.get("arguments"))}
             yield {"role": "assistant", "content": "", "function_call": function}
             result = results.get(call["id"]) or SILENCE
             yield {"role": "function", "name": function["name"], "content": result}

@@ -3,10 +3,14 @@
 from collections.abc import Iterable
 from typing import Any
 
+import orjson
+
 from workers.prompts import note_of
 from workers.providers.values import as_json, parsed
 
 Message = dict[str, Any]
+
+_MODES = ("auto", "none", "required", "any")
 
 SILENCE = "…"
 """What stands where a dialect wants words and there are none."""
@@ -66,9 +70,28 @@ def input_of(arguments: Any) -> dict[str, Any]:
     return {"input": given} if given not in (None, "") else {}
 
 
+def _is_object(text: str) -> bool:
+    try:
+        return isinstance(orjson.loads(text), dict)
+    except orjson.JSONDecodeError:
+        return False
+
+
+def arguments_of(arguments: Any) -> str:
+    """A call's arguments as the text of an object, as it was written where it is one."""
+    given = input_of(arguments)
+    return arguments if isinstance(arguments, str) and _is_object(arguments) else as_json(given)
+
+
 def may_call(body: dict[str, Any]) -> bool:
     """Whether the model may call anything."""
-    return body.get("tool_choice") != "none"
+    return bool(_mode(body) != "none")
+
+
+def _mode(body: dict[str, Any]) -> Any:
+    """The choice of tools as a word: some clients wrap it into an object, as other dialects do."""
+    choice = body.get("tool_choice")
+    return choice.get("type") if isinstance(choice, dict) else choice
 
 
 def functions_of(body: dict[str, Any]) -> list[dict[str, Any]]:
@@ -79,7 +102,15 @@ def functions_of(body: dict[str, Any]) -> list[dict[str, Any]]:
 def forced_function(body: dict[str, Any]) -> str:
     """The name of the function that the model must call, if one is named."""
     choice = body.get("tool_choice")
-    return str(choice["function"]["name"]) if isinstance(choice, dict) else ""
+    if not may_call(body) or not isinstance(choice, dict) or choice.get("type") in _MODES:
+        return ""
+    named = choice.get("function") or choice.get("custom") or choice  # newer clients write the name flat
+    return str(named["name"])
+
+
+def must_call(body: dict[str, Any]) -> bool:
+    """Whether the model must call something, whichever it likes."""
+    return _mode(body) in ("required", "any")
 
 
 def most_tokens(body: dict[str, Any]) -> int | None:

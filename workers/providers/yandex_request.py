@@ -7,6 +7,7 @@ https://yandex.cloud/en/docs/foundation-models/operations/yandexgpt/function-cal
 from typing import Any
 
 from workers.providers.messages import (
+    SILENCE,
     Message,
     forced_function,
     function_of,
@@ -14,6 +15,7 @@ from workers.providers.messages import (
     input_of,
     may_call,
     most_tokens,
+    must_call,
     names_of_calls,
     split_system,
     text_of,
@@ -58,11 +60,14 @@ def _messages(messages: list[Message]) -> list[Message]:
             result = {"name": names[message["tool_call_id"]], "content": text_of(message.get("content"))}
             _add_result(said, {"functionResult": result})
             continue
-        if text := text_of(message.get("content")):
+        text = text_of(message.get("content"))
+        if not text.strip() and message["role"] == "user" and message is others[-1]:
+            text = SILENCE  # an empty text is refused, and the user's must be there
+        if text.strip():
             said.append({"role": message["role"], "text": text})
         if calls := message.get("tool_calls"):
             said.append({"role": "assistant", "toolCallList": {"toolCalls": [_call(call) for call in calls]}})
-    return said
+    return said if others else [*said, {"role": "user", "text": SILENCE}]
 
 
 def _add_result(said: list[Message], result: dict[str, Any]) -> None:
@@ -86,7 +91,7 @@ def _choice(body: dict[str, Any]) -> dict[str, Any]:
     chosen: dict[str, Any] = {}
     if name := forced_function(body):
         chosen["toolChoice"] = {"functionName": name}
-    elif body.get("tool_choice") == "required":
+    elif must_call(body):
         chosen["toolChoice"] = {"mode": "REQUIRED"}
     if body.get("parallel_tool_calls") is False:
         chosen["parallelToolCalls"] = False
