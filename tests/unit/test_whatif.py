@@ -123,7 +123,7 @@ def test_a_draft_that_never_ran_is_unknown_where_the_policy_forbade_it() -> None
 
 
 def test_the_policys_own_reason_is_the_doors() -> None:
-    profile: Any = type("", (), {"draft": object()})
+    profile: Any = type("", (), {"draft": object(), "drafts": True})
     request: Any = type("", (), {"body": {}, "drafting": None})
     assert why_no_draft(profile, policy({"draft": {"when": "never"}}), request) == BY_POLICY
 
