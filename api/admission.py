@@ -26,6 +26,7 @@ from common.token_counts import most as most_tokens
 logger = logging.getLogger(__name__)
 
 _MOST_TOKENS = 10**12  # whatever a request names
+_TEXT_PART = {"type", "text"}
 _NOT_TEXT = ("image_url", "input_audio", "file")
 
 
@@ -142,6 +143,9 @@ def _texts(value: Any) -> Iterator[str]:
         elif isinstance(part, list):
             waiting += part
         elif isinstance(part, dict):
+            if part.keys() == _TEXT_PART and part["type"] == "text" and isinstance(part["text"], str):
+                yield part["text"]  # by far the most
+                continue
             kind = part.get("type")
             no_text = kind if kind in _NOT_TEXT else ""  # stands in the field of that name
             waiting += [each for name, each in part.items() if name not in ("type", no_text)]
@@ -163,7 +167,7 @@ def _most_tokens(started: TurnStarted, limits: Limits) -> int:
 
 
 def _bytes_of(value: Any) -> int:
-    return sum(len(text.encode()) for text in _texts(value))
+    return sum(len(text) if text.isascii() else len(text.encode()) for text in _texts(value))
 
 
 def _longest_answer(params: dict[str, Any], limits: Limits) -> int:

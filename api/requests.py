@@ -16,7 +16,7 @@ from pydantic import (
 )
 from pydantic.config import JsonDict
 
-from api.measure import check_measure
+from api.measure import check_fields, check_measure
 from api.once import Once, name_once
 from api.platforms import caller_in, kept_here, tidy
 from common.credentials import Credentials
@@ -245,6 +245,7 @@ def read_chat(
 
 def read_object(raw: bytes) -> dict[str, Any]:
     """The JSON object that a body is. Raises BadRequest."""
+    check_fields(raw)
     try:
         body = orjson.loads(raw)
     except orjson.JSONDecodeError as error:

@@ -12,7 +12,7 @@ def apology_for(policy: ApologyPolicy, messages: list[dict[str, Any]], turn: str
 
     Which of several hangs on the turn's name. Of a turn whose words are not kept nothing is said again.
     """
-    if not messages:
+    if not (messages and policy.phrases):
         return ""
     phrases = policy.phrases.get(language_of_messages(messages)) or policy.phrases.get("*", ())
     return phrases[crc32(turn.encode()) % len(phrases)] if phrases else ""

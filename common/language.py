@@ -51,9 +51,23 @@ def language_of_messages(messages: list[dict[str, object]], default: str = "en")
     for roles in _BY_ROLE:
         told = [message for message in messages if message.get("role") in roles]
         for message in reversed(told[-_MOST_MESSAGES:]):
-            if language := language_of(text_of(message.get("content"))[:_MOST_TOLD], ""):
+            if language := language_of(_beginning_of(message.get("content")), ""):
                 return language
     return default
+
+
+def _beginning_of(content: object) -> str:
+    """As much of a content's text as is looked at, however many parts it has."""
+    if not isinstance(content, list):
+        return text_of(content)[:_MOST_TOLD]
+    taken, length = [], -1  # before the first part goes no blank
+    for part in content:
+        if isinstance(part, dict):
+            taken.append(str(part.get("text") or ""))
+            length += 1 + len(taken[-1])
+        if length >= _MOST_TOLD:
+            break
+    return " ".join(taken)[:_MOST_TOLD]
 
 
 def text_of(content: object) -> str:

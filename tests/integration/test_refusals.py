@@ -50,6 +50,27 @@ def test_a_body_of_too_much_is_refused_before_it_is_validated(
     assert refused.value.param == param
 
 
+@pytest.mark.parametrize(
+    "messages",
+    [[{"role": 7}] * 60_000, [{"role": "user", "content": [{"type": "text", "text": "\\"}] * 25_000}]],
+    ids=["messages", "parts"],
+)
+def test_too_many_fields_are_refused_before_they_are_made_into_anything(
+    monkeypatch: pytest.MonkeyPatch, messages: list[Any]
+) -> None:
+    raw = json.dumps({"messages": messages}).encode()
+    monkeypatch.setattr(requests, "orjson", None)
+    with pytest.raises(BadRequest, match="values"):
+        read_chat(raw, session=None, stream=False, lanes=False)
+
+
+@pytest.mark.parametrize("text", ['"a": 1, ' * 60_000, '\\": ' * 60_000, '\\\\":' * 50_000])
+def test_json_in_a_text_is_no_field(text: str) -> None:
+    for content in (text, [{"type": "text", "text": text}]):
+        raw = json.dumps({"messages": [{"role": "user", "content": content}]}).encode()
+        read_chat(raw, session=None, stream=False, lanes=False)
+
+
 def test_what_a_call_may_really_hold_is_taken() -> None:
     deep: Any = {"type": "string"}
     for _ in range(20):
@@ -68,9 +89,9 @@ def test_what_a_call_may_really_hold_is_taken() -> None:
     "wrong",
     [
         {"messages": [{"role": 7}] * 4_000},
-        {"messages": [{"role": "user", "content": [7] * 50_000}]},
+        {"messages": [{"role": "user", "content": [7] * 30_000}]},
         {"messages": [HELLO], "tools": [7] * 1_000},
-        {"messages": [HELLO], "stop": [7] * 50_000},
+        {"messages": [HELLO], "stop": [7] * 30_000},
     ],
     ids=lambda body: str(body)[:40],
 )

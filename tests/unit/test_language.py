@@ -51,3 +51,20 @@ def test_the_last_thing_the_user_said_counts() -> None:
     assert language_of_messages(talk[:1]) == "ru"  # the prompt, where nobody has said a thing
     assert language_of_messages([]) == "en"
     assert language_of_messages([]) == "en"
+
+
+@pytest.mark.parametrize("size", [0, 1, 7, 1_999, 2_000, 2_001, 5_000])
+def test_of_many_parts_the_beginning_is_looked_at(size: int) -> None:
+    """As far as of one text with blanks between."""
+    reads: list[int] = []
+
+    class Part(dict[str, str]):
+        def get(self, name: str, default: object = None) -> object:  # type: ignore[override]
+            reads.append(1)
+            return super().get(name, default)
+
+    parts = [Part(text="x" * max(size - 1, 0)), *(Part(text="это") for _ in range(3_000))]
+    text = " ".join(part["text"] for part in parts)
+    by_text = language_of_messages([{"role": "user", "content": text}])
+    assert language_of_messages([{"role": "user", "content": parts}]) == by_text
+    assert len(reads) <= 2_001
