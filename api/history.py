@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from api.unanswered import carried_on
 from common.events import Entry, TurnInterrupted, TurnStarted
 from common.fold import Fold
 from common.releases import Called, Release, Said
@@ -19,11 +20,15 @@ _SYSTEM = ("system", "developer")
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """One turn as the next one remembers it. `asked`: its messages, with what it remembered itself."""
+    """One turn as the next one remembers it. `asked`: its messages, with what it remembered itself.
+
+    `known`: whether it is known what was said; else it is not known either that nobody answered.
+    """
 
     asked: list[Message]
     said: str = ""
     calls: tuple[Message, ...] = ()
+    known: bool = True
 
     def before(self, own: list[Message], most: int, most_bytes: int = 0) -> tuple[list[Message], int]:
         """The session's messages with a client's `own` at their end, and how many were remembered.
@@ -41,7 +46,8 @@ class History:
             most = min(most, _fitting(talk, most_bytes - _size(system)))
         talk = _latest(talk, most, whole_exchange=bool(answered))
         lead = next((place for place, m in enumerate(own) if not _is_system(m)), len(own))
-        return [*system, *own[:lead], *talk, *own[lead:]], len(system) + len(talk)
+        talk, newest = carried_on(talk, own[lead:]) if self.known else (talk, own[lead:])
+        return [*system, *own[:lead], *talk, *newest], len(system) + len(talk)
 
     def _answer(self, calls: list[Message]) -> list[Message]:
         """The assistant's message, with these calls. Model servers refuse calls that nothing answers."""

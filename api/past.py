@@ -207,7 +207,7 @@ def _with_history(started: TurnStarted, last: list[Entry], memory: Memory) -> Tu
         history = read_history(last)
     except UnknownFold:
         logger.warning("what was said is not known to this version", extra={"turn": before.turn})
-        history = History(before.request["messages"])
+        history = History(before.request["messages"], known=False)
     messages, remembered = history.before(started.request["messages"], memory.max_messages, memory.max_bytes)
     record = before.record if remembered and started.record == "full" else started.record
     request = {**started.request, "messages": messages}

@@ -71,7 +71,7 @@ def test_of_a_turn_that_goes_on_what_was_released_counts() -> None:
 
 def test_nothing_said_leaves_nothing() -> None:
     history = read_history(entries(started(), begin("draft"), stopped()))
-    assert history.before([user("And?")], 10) == ([user("Hi"), user("And?")], 1)
+    assert history.before([user("And?")], 10) == ([user("Hi\nAnd?")], 0)
 
 
 @pytest.mark.parametrize("chars, text", [(0, ""), (5, "Let m"), (12, DRAFT), (14, f"{DRAFT} We"), (99, None)])
@@ -169,8 +169,9 @@ def test_a_system_message_takes_the_remembered_ones_place() -> None:
     past, own = [system("old"), user("a")], [system("new"), user("b")]
     assert after(past, own, said="A") == [system("new"), user("a"), spoken("A"), user("b")]
     developer = {"role": "developer", "content": "new"}
-    assert after(past, [developer, user("b")]) == [developer, user("a"), user("b")]
-    assert after(past, [user("b"), system("late")]) == [user("a"), user("b"), system("late")]
+    assert after(past, [developer, user("b")], said="A") == [developer, user("a"), spoken("A"), user("b")]
+    late = [user("a"), spoken("A"), user("b"), system("late")]
+    assert after(past, [user("b"), system("late")], said="A") == late
     assert after(past, [system("only")]) == [system("only"), user("a")]
 
 
@@ -191,7 +192,7 @@ def test_calls_are_remembered_where_all_of_them_are_answered() -> None:
 
 def test_calls_that_nothing_answers_are_left_out() -> None:
     calls, own = called("c1", "c2"), [user("never mind")]
-    assert after([user("a")], own, calls=calls) == [user("a"), *own]
+    assert after([user("a")], own, calls=calls) == [user("a\nnever mind")]
     assert after([user("a")], own, calls=calls, said="Hm.") == [user("a"), spoken("Hm."), *own]
     for own in (answer("c1"), [user("b"), *answer("c1")]):
         kept = after([user("a")], own, calls=calls, said="Hm.")
