@@ -4,6 +4,8 @@ import re
 import unicodedata
 from enum import Enum, IntEnum
 
+from common import abbreviations
+
 
 class Kind(IntEnum):
     """The part a character can play. Up to QUIET a character cannot open, close or end anything."""
@@ -40,6 +42,7 @@ class Rule(Enum):
     SPACE = "nothing more"
     LETTER = "anything but a small letter"
     CAPITAL = "a capital, or a letter without case"
+    THING = "a capital of a word that is no month or the like, or a letter without case"
     STARTER = "a word that often starts a sentence and is no name"
     NEVER = "only a new line"
     MARKER = "only a new line: the stop belongs to a list marker"
@@ -164,6 +167,18 @@ _LABELS = _words(
     """
 )
 
+_LISTED = (
+    (Rule.NEVER, _NEVER),
+    (Rule.CAPITAL, _CAPITAL),
+    (Rule.STARTER, _STARTER),
+    (Rule.NEVER, abbreviations.NEVER),
+    (Rule.CAPITAL, abbreviations.CAPITAL),
+    (Rule.STARTER, abbreviations.STARTER),
+)
+_SPACED = _NEVER | _CAPITAL | abbreviations.NEVER | abbreviations.CAPITAL
+_ELIDED = re.compile(r"[^\W\d_]{1,5}['’](?=[^\W\d_]{3})")  # l'avv.
+_THAI_SHORT = 4  # letters
+
 _BEFORE_SPACED = re.compile(r"(?<![^\W_])([^\W\d_])\.[ \xa0\u202f]\Z")
 _AFTER_NUMBER = re.compile(r"(?:\d|(?<!\w)[IVXLCDM]+)(?:[-‑–](?:[хйяе]|го|м))?[ \xa0\u202f]?\Z")
 _ACRONYM = re.compile(r"[^\W\d_]{1,2}(?:\.[-‑]?[^\W\d_]{1,2})+")
@@ -181,22 +196,37 @@ def rule_of(back: str, lead: int) -> Rule:
         return Rule.MARKER
     before = back[:start]
     if word[-1].isdigit():
-        return Rule.NEVER if _is_label(before, lead, word) else Rule.CAPITAL
+        return Rule.NEVER if _is_label(before, lead, word) else _rule_of_number(word, before)
     spaced = _BEFORE_SPACED.search(before)
-    if spaced and len(word) <= 2 and f"{spaced[1]}.{word}".lower() in _NEVER | _CAPITAL:
+    if spaced and len(word) <= 4 and f"{spaced[1]}.{word}".lower() in _SPACED:
         word = f"{spaced[1]}.{word}"
     return _rule_of_word(word, before)
 
 
+def _rule_of_number(number: str, before: str) -> Rule:
+    if abbreviations.is_ordinal(before, number):
+        return Rule.STARTER
+    return Rule.THING if abbreviations.may_be_day(number) else Rule.CAPITAL
+
+
 def _last_word(text: str) -> str:
-    """The word a text ends with, its own full stops included; a change of script begins a new one."""
-    start = len(text)
-    wide = text != "" and KINDS[text[-1]] is Kind.WIDE
-    while start and (text[start - 1].isalnum() or text[start - 1] in ".'’-‑"):
-        if (KINDS[text[start - 1]] is Kind.WIDE) != wide:
-            break
+    """The word a text ends with, its own full stops included; a change of script begins a new one.
+
+    Vowels and accents that are signs of their own are part of it.
+    """
+    start, wide = len(text), None
+    while start and (text[start - 1].isalnum() or text[start - 1] in ".'’-‑" or _is_accent(text[start - 1])):
+        if not _is_accent(text[start - 1]):
+            wide = KINDS[text[start - 1]] is Kind.WIDE if wide is None else wide
+            if (KINDS[text[start - 1]] is Kind.WIDE) != wide:
+                break
         start -= 1
-    return text[start:].lstrip(".'’-‑")
+    word = text[start:].lstrip(".'’-‑")
+    return word if any(map(str.isalnum, word)) else ""
+
+
+def _is_accent(char: str) -> bool:
+    return KINDS[char] is Kind.MARK and unicodedata.category(char)[0] == "M"
 
 
 def _is_label(before: str, lead: int, number: str) -> bool:
@@ -214,16 +244,22 @@ def _rule_of_word(word: str, before: str) -> Rule:
         return Rule.LETTER  # a degree's C, no initial
     if len(word) == 1 and word.isupper():
         return Rule.STARTER
+    if elided := _ELIDED.match(word):
+        word = word[elided.end() :]
     small = word.lower()
+    last = next(char for char in reversed(word) if not _is_accent(char))
     if small in _UNITS:
         return Rule.CAPITAL if _AFTER_NUMBER.search(before) else Rule.NEVER
-    if small in _NEVER:
-        return Rule.NEVER
-    if small in _CAPITAL:
-        return Rule.CAPITAL
-    if small in _STARTER or (word.capitalize() in _STARTER_CAPITALISED and word[0].isupper()):
+    for rule, listed in _LISTED:
+        if small in listed:
+            return rule
+    if (word.capitalize() in _STARTER_CAPITALISED and word[0].isupper()) or _is_otherwise_short(word, before):
         return Rule.STARTER
-    if small in ("я", "и") or KINDS[word[-1]] is Kind.WIDE:
+    if word in abbreviations.NEVER_AS_WRITTEN or _is_thai_short(word):
+        return Rule.NEVER
+    if abbreviations.is_ordinal(before, word):
+        return Rule.STARTER
+    if small in ("я", "и") or KINDS[last] is Kind.WIDE:
         return Rule.LETTER
     if len(word) == 1 or _ACRONYM.fullmatch(word):
         return Rule.STARTER
@@ -231,9 +267,30 @@ def _rule_of_word(word: str, before: str) -> Rule:
     return Rule.SPACE if len(word) >= 5 and "." not in word else Rule.LETTER
 
 
+def _is_otherwise_short(word: str, before: str) -> bool:
+    """Whether a word is short for another as it is written, as it ends, or where it stands."""
+    small = word.lower()
+    return (
+        word in abbreviations.STARTER_CAPITALISED
+        or (small.endswith("str") and len(word) > 4)  # a street's name
+        or (small in abbreviations.COUNTED and _AFTER_NUMBER.search(before) is not None)
+    )
+
+
+def _is_thai_short(word: str) -> bool:
+    """Whether a word is an abbreviation of a script that has full stops for nothing else."""
+    letters = [char for char in word if not _is_accent(char) and char not in ".-‑'’"]
+    return len(letters) <= _THAI_SHORT and all("\u0e00" <= char <= "\u0eff" for char in letters)
+
+
 def starts_sentence(word: str, after: str) -> bool:
     """Whether a word after an abbreviation, followed by `after`, starts a new sentence."""
-    return word in _STARTERS and not (after == "." and len(word) == 1)
+    return (word in _STARTERS or word in abbreviations.STARTERS) and not (after == "." and len(word) == 1)
+
+
+def goes_on_counting(word: str, *, whole: bool) -> bool:
+    """Whether a word after a number is what that counts; where it isn't whole, may become so."""
+    return abbreviations.is_counted(word) if whole else abbreviations.may_be_counted(word)
 
 
 def is_list_marker(text: str) -> bool:

@@ -3,7 +3,17 @@
 from dataclasses import dataclass
 from enum import Enum
 
-from common.sentence_data import CLOSERS, KINDS, PAIRS, Kind, Rule, is_list_marker, rule_of, starts_sentence
+from common.sentence_data import (
+    CLOSERS,
+    KINDS,
+    PAIRS,
+    Kind,
+    Rule,
+    goes_on_counting,
+    is_list_marker,
+    rule_of,
+    starts_sentence,
+)
 
 # What is looked back at is a fixed number of characters: a piece's length must not change the answer.
 _BACK = 48
@@ -119,7 +129,7 @@ class Sentences:
             return
         self._closed = True
         stop = self._stop
-        if stop is not None and starts_sentence(stop.word, ""):
+        if stop is not None and stop.word and _begins(stop, ""):
             self._end(stop.end)
         if self._solid > (self.ends[-1] if self.ends else 0):
             self._end(self._solid)
@@ -301,9 +311,12 @@ def _judge_touching(stop: _Stop, char: str, kind: Kind, back: str) -> _Verdict:
 
 def _judge_apart(stop: _Stop, char: str, kind: Kind, at: int) -> _Verdict:
     """A character after a terminator and whitespace or the like: the first letter settles it."""
-    if stop.rule is Rule.STARTER and kind in _LETTERS:
+    if stop.rule in (Rule.STARTER, Rule.THING) and kind in _LETTERS:
         if kind is not Kind.UPPER:
-            return _Verdict.WENT_ON
+            goes_on = stop.rule is Rule.STARTER or kind is Kind.LOWER
+            return _Verdict.WENT_ON if goes_on else _Verdict.ENDED
+        if stop.rule is Rule.THING and not goes_on_counting(char, whole=False):
+            return _Verdict.ENDED
         stop.word, stop.word_at = char, at
         return _Verdict.WAIT
     if kind in (Kind.SPACE, Kind.OPEN, Kind.APOSTROPHE, Kind.DASH, *_STRAIGHT):
@@ -319,8 +332,16 @@ def _judge_word(stop: _Stop, char: str, kind: Kind) -> _Verdict:
     """A character after the start of the word that follows an abbreviation."""
     if kind in (Kind.LOWER, Kind.UPPER):
         stop.word = (stop.word + char)[:16]
-        return _Verdict.WAIT
-    return _Verdict.ENDED if starts_sentence(stop.word, char) else _Verdict.WENT_ON
+        other = stop.rule is Rule.THING and not goes_on_counting(stop.word, whole=False)
+        return _Verdict.ENDED if other else _Verdict.WAIT
+    return _Verdict.ENDED if _begins(stop, char) else _Verdict.WENT_ON
+
+
+def _begins(stop: _Stop, after: str) -> bool:
+    """Whether the word that follows a stop, with `after` behind it, begins a sentence."""
+    if stop.rule is Rule.THING:
+        return not goes_on_counting(stop.word, whole=True)
+    return starts_sentence(stop.word, after)
 
 
 def rests_at_end(text: str) -> bool:
