@@ -28,6 +28,7 @@ from serving import Events, serving
 from store_servers import Backend
 from waiting import PATIENCE_S, until
 
+from api.unanswered import carried_on
 from common import keys
 from common.events import Delta, LaneFinished, LaneStarted, TurnStarted
 from common.keys import DEFAULT_TENANT, SessionRef
@@ -151,13 +152,16 @@ class Calls(RuleBasedStateMachine):
     def start(self, name: str, at: int, words: str) -> None:
         call = self._call(name)
         remembered = call.remembered
-        turn = self.world.run(self._start(call, at, words, remembered))
+        talk, newest = carried_on(remembered, [{"role": "user", "content": words}])
+        turn = self.world.run(self._start(call, at, words, talk, newest[0]))
         for other in call.turns:
             other.live = False
         call.turns.append(turn)
-        call.before = remembered
+        call.before = talk
 
-    async def _start(self, call: Call, at: int, words: str, remembered: list[dict[str, Any]]) -> Turn:
+    async def _start(
+        self, call: Call, at: int, words: str, talk: list[dict[str, Any]], newest: dict[str, Any]
+    ) -> Turn:
         message = {"role": "user", "content": words}
         body = {"messages": [message], "stream": True, "session_id": call.name}
         async with self.world.replicas[at].stream("POST", "/v1/chat/completions", json=body) as response:
@@ -167,9 +171,9 @@ class Calls(RuleBasedStateMachine):
         raw = await self.world.stores.log.xrevrange(keys.log(self._ref(call)), count=20)
         begun = [entry.event for entry in decode_entries(raw) if isinstance(entry.event, TurnStarted)]
         (event,) = [event for event in begun if event.turn == turn]
-        assert event.request["messages"] == [*remembered, message]
-        assert event.remembered == len(remembered)
-        return Turn(turn, words)
+        assert event.request["messages"] == [*talk, newest]
+        assert event.remembered == len(talk)
+        return Turn(turn, newest["content"])
 
     @has(live=True)
     @rule(data=st.data(), texts=st.lists(TEXT, min_size=1, max_size=4))
