@@ -2,6 +2,8 @@
 
 import re
 import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 from common.language import language_of
 
@@ -45,6 +47,54 @@ def chars_in_ms(released: str, ms: float, chars_per_s: float = 0.0) -> int:
     """
     rate = chars_per_s or CHARS_PER_S.get(language_of(released), _DEFAULT_CHARS_PER_S)
     return _whole_words(released, min(len(released), int(ms * rate / 1000)))
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A part of the released text that was put into sound, and how long that is.
+
+    `whole`: all of its sound is there.
+    """
+
+    start: int
+    end: int
+    ms: float
+    whole: bool = True
+
+
+def chars_in_sound(released: str, pieces: Iterable[Piece], ms: float, chars_per_s: float = 0.0) -> int:
+    """How many characters of the released text are heard in so much of its sound, cut back to whole words.
+
+    Within a piece its letters share its sound; of one whose sound still comes it is told by the rate.
+    """
+    upto = 0
+    for piece in pieces:
+        if piece.end > len(released) or ms <= 0:
+            break
+        text = released[piece.start : piece.end]
+        if not piece.whole or ms < piece.ms:
+            if piece.whole:
+                heard = _whole_words(text, _share(text, ms / piece.ms))
+            else:
+                heard = chars_in_ms(text, min(ms, piece.ms), chars_per_s)
+            return piece.start + heard if heard else upto
+        ms -= piece.ms
+        upto = piece.end
+    return upto
+
+
+_OF_DIGIT = 4  # letters: a digit is spoken as a word
+
+
+def _share(text: str, share: float) -> int:
+    """How far that share of the text's sound goes. Spaces and marks have none of their own."""
+    sounds = [_OF_DIGIT if char.isdigit() else int(char.isalnum()) for char in text]
+    left = share * sum(sounds)
+    for place, sound in enumerate(sounds):
+        left -= sound
+        if left < 0:
+            return place
+    return len(text)
 
 
 def _letters(text: str) -> tuple[str, list[int]]:

@@ -16,6 +16,7 @@ from api.cors import note_profile
 from api.cursor import START, Place, past_the_end, read_cursor
 from api.doors.audio import go_on_speaking
 from api.doors.chat import open_writer, stream_answer, turn_headers
+from api.heard_sound import chars_spoken_in
 from api.identity import Chat, Identity
 from api.known import find_session
 from api.live import LiveTurn
@@ -25,7 +26,7 @@ from api.requests import first_error
 from api.services import Services
 from api.turns import store_is_away
 from common.errors import BadRequest, Gone, NotFound
-from common.heard import chars_heard, chars_in_ms
+from common.heard import chars_heard
 from common.keys import TurnRef, valid_turn
 from common.stores import STORE_ERRORS
 
@@ -61,12 +62,10 @@ class Heard(BaseModel):
             raise ValueError("at most one of heard, heard_chars and heard_ms may be given")
         return self
 
-    def chars_of(self, text: str, chars_per_s: float) -> int:
-        """How many characters of the released text that is; -1 where nothing is told. Raises BadRequest."""
+    def chars_of(self, text: str) -> int:
+        """How many characters of the released text that is; -1 where no words are told. Raises BadRequest."""
         if self.heard is not None:
             return chars_heard(text, self.heard)
-        if self.heard_ms is not None:
-            return chars_in_ms(text, self.heard_ms, chars_per_s)
         if self.heard_chars is not None and self.heard_chars > len(text):
             raise BadRequest(
                 f"heard_chars: only {len(text)} characters were said",
@@ -169,7 +168,14 @@ async def _interrupt(request: Request, who: Identity, session: str, turn: str | 
     heard = _read_heard(await read_body(request, services.settings.max_body_bytes))
     live = await services.turns.find(await _name(services, who, session, turn))
     await _catch_up(live)
-    chars = heard.chars_of(live.text, services.settings.speech_chars_per_s)
+    if heard.heard_ms is None:
+        chars = heard.chars_of(live.text)
+    else:
+        rate = services.settings.speech_chars_per_s
+        try:
+            chars = await chars_spoken_in(services.stores, live, heard.heard_ms, rate)
+        except STORE_ERRORS:
+            raise store_is_away() from None
     return await _stop(live, chars, _told_to(who, turn))
 
 
