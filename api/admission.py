@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
+
 from api.requests import TurnRequest
-from common import admission
+from common import admission, kept_bytes
 from common.admission import Ask, Standing
 from common.errors import BadRequest, RateLimited
 from common.events import TurnStarted
@@ -81,8 +83,18 @@ class Admissions:
         self.refuse_flood(tenant)
         limits, at_s = tenant.limits, time.monotonic()
         supersedes = bool(started.policy.get("barge_in", True))
-        ask = Ask(turn, limits, _most_tokens(started, limits), supersedes, only_looks)
-        standing = await admission.admit(self._stores, ask, self._settings.turn_lease_ms)
+        stores, now_ms = self._stores, self._stores.queue_clock.now_ms()
+        ask = Ask(
+            turn,
+            limits,
+            _most_tokens(started, limits),
+            supersedes,
+            only_looks,
+            _size_of(started) if limits.kept_bytes else 0,
+            kept_bytes.until_ms(self._settings, now_ms),
+            kept_bytes.lasts_s(self._settings),
+        )
+        standing = await admission.admit(stores, ask, self._settings.turn_lease_ms)
         if standing.refused_by == "turns":
             self._full[tenant.id] = _Full(limits, standing, at_s)
         if standing.refused_by:
@@ -166,6 +178,13 @@ def _most_tokens(started: TurnStarted, limits: Limits) -> int:
     return min(tokens, _MOST_TOKENS)
 
 
+def _size_of(started: TurnStarted) -> int:
+    try:
+        return kept_bytes.size_of([started])
+    except orjson.JSONEncodeError:
+        return 0  # whoever is to write it down refuses it
+
+
 def _bytes_of(value: Any) -> int:
     return sum(len(text) if text.isascii() else len(text.encode()) for text in _texts(value))
 
@@ -194,6 +213,11 @@ _WHY: dict[str, tuple[str, str, str]] = {
         "requests",
         "too_many_sessions",
         "over the limit of {0.sessions_kept} sessions, all of which are live",
+    ),
+    "bytes": (
+        "requests",
+        "storage_limit",
+        "over the limit of {0.kept_bytes} bytes of sessions: delete some, or wait until they expire",
     ),
 }
 

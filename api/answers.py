@@ -348,6 +348,7 @@ class LimitsUsed(_Shape):
     tokens_spent_today: int
     tokens_reserved_today: int
     sessions_kept: int
+    kept_bytes: int
 
 
 class LimitsNow(_Shape):

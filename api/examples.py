@@ -290,6 +290,7 @@ LIMITS: dict[str, Any] = {
         "max_body_bytes": 0,
         "max_message_chars": 0,
         "sessions_kept": 0,
+        "kept_bytes": 1_000_000_000,
     },
     "used": {
         "turns_last_minute": 14,
@@ -297,5 +298,6 @@ LIMITS: dict[str, Any] = {
         "tokens_spent_today": 244_730,
         "tokens_reserved_today": 3_300,
         "sessions_kept": 1_204,
+        "kept_bytes": 48_120_377,
     },
 }

@@ -143,6 +143,7 @@ def limits(
     max_body_bytes: Limit = None,
     max_message_chars: Limit = None,
     sessions_kept: Limit = None,
+    kept_bytes: Limit = None,
     url: Url = LOCAL,
     key: Token = "",
 ) -> None:
@@ -157,6 +158,7 @@ def limits(
         "max_body_bytes": max_body_bytes,
         "max_message_chars": max_message_chars,
         "sessions_kept": sessions_kept,
+        "kept_bytes": kept_bytes,
     }
     changed = {name: value for name, value in given.items() if value is not None}
     raise typer.Exit(put_limits(url, key, tenant, changed))

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import orjson
 
-from common import keys, queue
+from common import kept_bytes, keys, queue
 from common.keys import TurnRef
 from common.scripts import script
 from common.stores import Pipe, Stores
@@ -18,16 +18,17 @@ from common.usage import day_of
 
 MINUTE_MS = 60_000
 _DAY_MS = 86_400_000
-Limit = Literal["", "turns", "live", "tokens", "sessions"]
+Limit = Literal["", "turns", "live", "tokens", "sessions", "bytes"]
 
-_ADMIT, _TAKE_BACK = script("admit"), script("take_back")
+_ADMIT, _TAKE_BACK = script("kept", "admit"), script("kept", "take_back")
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
     """What a turn needs. `tokens`: so many at most; `supersedes`: it ends its session's last turn.
 
-    `only_looks`: whether there is room, without taking it.
+    `only_looks`: whether there is room, without taking it. `bytes`: what its start takes in the log;
+    `until_ms`: when that is gone, should no turn follow; `bytes_last_s`: how long the counts are kept.
     """
 
     turn: TurnRef
@@ -35,6 +36,9 @@ class Ask:
     tokens: int
     supersedes: bool
     only_looks: bool = False
+    bytes: int = 0
+    until_ms: int = 0
+    bytes_last_s: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +68,8 @@ class Standing:
 
 def is_limited(limits: Limits) -> bool:
     """Whether turns of this tenant must be let in."""
-    return any((limits.turns_per_minute, limits.live_turns, limits.tokens_per_day, limits.sessions_kept))
+    counts = (limits.turns_per_minute, limits.live_turns, limits.tokens_per_day)
+    return any((*counts, limits.sessions_kept, limits.kept_bytes))
 
 
 async def admit(stores: Stores, ask: Ask, lease_ms: int) -> Standing:
@@ -83,7 +88,11 @@ async def admit(stores: Stores, ask: Ask, lease_ms: int) -> Standing:
             "live": limits.live_turns,
             "tokens": limits.tokens_per_day,
             "sessions": limits.sessions_kept,
+            "bytes": limits.kept_bytes,
         },
+        "bytes": ask.bytes,
+        "until_ms": ask.until_ms,
+        "bytes_last_s": ask.bytes_last_s,
         "day_left_ms": _DAY_MS - now_ms % _DAY_MS,
         "void_ms": void_ms,
         "list": _listing(stores, turn, lease_ms),
@@ -95,6 +104,7 @@ async def admit(stores: Stores, ask: Ask, lease_ms: int) -> Standing:
         keys.sessions(tenant),
         keys.deleted(tenant),
         keys.tokens(tenant, day_of(now_ms)),
+        *kept_bytes.names(tenant),
     )
     (reply,) = await stores.on_queue.run(
         lambda pipe: pipe.eval(_ADMIT, len(names), *names, orjson.dumps(asked).decode())
@@ -124,10 +134,10 @@ def _listing(stores: Stores, turn: TurnRef, lease_ms: int) -> list[list[str]]:
 async def take_back(stores: Stores, turn: TurnRef) -> None:
     """Give back what a turn was let in with that is not to be, if nobody has. Raises STORE_ERRORS."""
     tenant = turn.session.tenant
-    names = (keys.UNSETTLED, keys.turn_starts(tenant), keys.reserved(tenant))
+    names = (keys.UNSETTLED, keys.turn_starts(tenant), keys.reserved(tenant), *kept_bytes.names(tenant))
 
     def build(pipe: Pipe) -> None:
-        pipe.eval(_TAKE_BACK, len(names), *names, str(turn), keys.tokens(tenant, ""))
+        pipe.eval(_TAKE_BACK, len(names), *names, str(turn), keys.tokens(tenant, ""), turn.session.quoted)
         queue.drop_turn(pipe, turn)
 
     await stores.on_queue.run(build)

@@ -5,7 +5,7 @@ Each step may be done again, by whoever asks again after a crash; from the tombs
 
 from redis.exceptions import WatchError
 
-from common import driver, keys
+from common import driver, kept_bytes, keys
 from common.archive import Archive
 from common.events import TurnStarted
 from common.keys import SessionRef, TurnRef
@@ -30,6 +30,7 @@ async def delete_session(stores: Stores, archive: Archive | None, session: Sessi
         def hide(pipe: Pipe) -> None:
             pipe.zrem(index, session.quoted)
             pipe.zadd(tombstones, {session.quoted: void_ms})
+            kept_bytes.drop(pipe, session)
 
         await stores.on_queue.run(hide)
     # Without an entry in the index it was hidden by somebody who then died, perhaps.

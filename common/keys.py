@@ -359,6 +359,24 @@ def tokens(tenant: str, day: str) -> str:
     return f"fr:tokens:{tenant}:{day}"
 
 
+def kept_bytes(tenant: str) -> str:
+    """Hash: about how many bytes each session's log has, by session, quoted; their sum under an empty name.
+
+    Expires a day after all of them have, 30 where they go to an archive.
+    """
+    return f"fr:bytes:{tenant}"
+
+
+def kept_until(tenant: str) -> str:
+    """Sorted set: the same sessions by when their logs are gone, ms. Expires as the hash."""
+    return f"fr:bytes:{tenant}:until"
+
+
+def held_bytes(tenant: str) -> str:
+    """Hash: the bytes that an unsettled turn was let in with, by turn. A turn's goes when it is settled."""
+    return f"fr:bytes:{tenant}:held"
+
+
 def usage(tenant: str, day: str) -> str:
     """Hash: `<profile>|<counter>` to a number, of the turns that started on a day, `YYYYMMDD` in UTC.
 

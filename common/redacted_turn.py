@@ -49,7 +49,7 @@ def rewrite_turn(entries: list[Entry], now_ms: int) -> Rewritten:
     own = [entry for entry in entries if entry.event.turn == started.turn]
     drifted = False
     if started.record == "none":
-        kept: dict[str, Event | None] = {entry.id: _without_words(entry.event) for entry in own}
+        kept: dict[str, Event | None] = {entry.id: without_words(entry.event) for entry in own}
     else:
         kept, drifted = _masked(entries, own)
     changes = {entry.id: kept[entry.id] for entry in own if kept[entry.id] != entry.event}
@@ -71,7 +71,8 @@ def _is_whole(started: TurnStarted, own: list[Entry], now_ms: int) -> bool:
     return begun <= over
 
 
-def _without_words(event: Event) -> Event | None:
+def without_words(event: Event) -> Event | None:
+    """An event as it is kept of a turn whose words aren't; None of one that goes."""
     match event:
         case TurnStarted():
             lanes = {

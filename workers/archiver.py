@@ -10,7 +10,7 @@ from typing import Any
 
 from redis.exceptions import WatchError
 
-from common import keys
+from common import kept_bytes, keys
 from common.archive import Archive, id_of
 from common.events import TurnEnded, TurnStarted, place
 from common.keys import SessionRef, TurnRef
@@ -98,6 +98,8 @@ class Archiver:
         moved = {at: line for at, line in log.lines.items() if at < begin}
         if self._archive is None or await self._save(session, moved):
             await self._cut(session, begin)
+            size = kept_bytes.size_of_lines(moved.values())
+            await self._stores.on_queue.run(lambda pipe: kept_bytes.shrink(pipe, session, size))
 
     async def drop_log(self, session: SessionRef, last: str) -> bool:
         """Delete a log if nothing has come after this entry; whether it is gone."""
@@ -114,6 +116,7 @@ class Archiver:
                     await pipe.execute()
                 except WatchError:
                     return False  # something has just been appended: the next round will see
+        await self._stores.on_queue.run(lambda pipe: kept_bytes.drop(pipe, session))
         return True
 
     async def _drop_archived(self, session: SessionRef) -> None:

@@ -10,7 +10,7 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TypeVar
 
-from common import keys, queue
+from common import kept_bytes, keys, queue
 from common.archive import Archive
 from common.deletion import delete_session, drop_void
 from common.events import TurnEnded, place
@@ -216,9 +216,10 @@ class Keeper:
         """Forget that there ever was this tenant, but for its usage: its name may be given anew."""
         pace = [key async for key in self._stores.queue.scan_iter(f"{keys.pace(tenant, '')}*", count=_PAGE)]
         names = (keys.full_only, keys.turn_starts, keys.deleted, keys.archived_until)
+        counts = kept_bytes.names(tenant)
 
         def build(pipe: Pipe) -> None:
-            pipe.delete(*(name(tenant) for name in names), *pace)
+            pipe.delete(*(name(tenant) for name in names), *counts, *pace)
             pipe.srem(keys.KEPT, tenant)
             pipe.srem(keys.TENANTS_GONE, tenant)
 

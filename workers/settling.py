@@ -10,9 +10,10 @@ import random
 
 import orjson
 
-from common import keys
+from common import kept_bytes, keys
 from common.keys import TurnRef, parse_turn
 from common.recording import RecordedTurn
+from common.redacted_turn import without_words
 from common.scripts import script
 from common.sessions import Sessions
 from common.settings import Settings
@@ -34,7 +35,7 @@ _DEADLINE_MS = 120_000
 _DAY_S = 86_400
 _BUDGET_S = 2 * _DAY_S
 
-_TAKE, _SETTLE = script("take_due"), script("settle")
+_TAKE, _SETTLE = script("take_due"), script("kept", "settle")
 
 
 class Settler:
@@ -93,7 +94,9 @@ class Settler:
                 await self._look_again(turn, _LANE_AGAIN_MS)
             else:
                 day = day_of(recorded.start_ms)
-                await self._settle(turn, account.counts(), started.profile, day, record=started.record)
+                kept = _kept(recorded)
+                counts, record = account.counts(), started.record
+                await self._settle(turn, counts, started.profile, day, record=record, kept=kept)
 
     def _patient_until_ms(self, turn: RecordedTurn, ended_ms: int) -> int:
         """How long lanes are waited for: they end soon after their turn, unless their workers died."""
@@ -121,13 +124,24 @@ class Settler:
             await self._settle(turn, {}, "", day)
 
     async def _settle(
-        self, turn: TurnRef, counts: Counts, profile: str, day: str, *, record: str = "full"
+        self,
+        turn: TurnRef,
+        counts: Counts,
+        profile: str,
+        day: str,
+        *,
+        record: str = "full",
+        kept: int = 0,
     ) -> None:
         """Write all that a turn counts for, unless somebody has."""
         tenant, now_ms = turn.session.tenant, self._stores.queue_clock.now_ms()
         asked = {
             "turn": str(turn),
             "tenant": tenant,
+            "session": turn.session.quoted,
+            "bytes": kept,
+            "until_ms": kept_bytes.until_ms(self._settings, now_ms),
+            "bytes_last_s": kept_bytes.lasts_s(self._settings),
             "tokens": tokens(counts),
             "tokens_of": keys.tokens(tenant, ""),
             "tokens_last_s": _BUDGET_S,
@@ -141,6 +155,7 @@ class Settler:
             keys.usage(tenant, day),
             keys.USED,
             keys.REDACTING,
+            *kept_bytes.names(tenant),
         )
         await self._stores.on_queue.run(
             lambda pipe: pipe.eval(_SETTLE, len(names), *names, orjson.dumps(asked).decode())
@@ -149,3 +164,11 @@ class Settler:
     async def _look_again(self, turn: TurnRef, in_ms: int) -> None:
         at_ms = self._stores.queue_clock.now_ms() + in_ms
         await self._stores.queue.zadd(keys.UNSETTLED, {str(turn): at_ms}, xx=True)
+
+
+def _kept(turn: RecordedTurn) -> int:
+    """What a turn takes in its session's log once its words are gone that nobody is to keep."""
+    events = [turn.started, *(event for _, event in turn.events), *filter(None, [turn.ended])]
+    if turn.started.record == "none" and not turn.dropped:
+        return kept_bytes.size_of(kept for event in events if (kept := without_words(event)))
+    return kept_bytes.size_of(events)

@@ -75,9 +75,10 @@ async def limits(request: Request, who: Reader) -> dict[str, Any]:
         pipe.zcard(keys.live_turns(tenant.id))
         pipe.zcard(keys.sessions(tenant.id))
         pipe.hmget(keys.tokens(tenant.id, day_of(now_ms)), ["spent", "reserved"])
+        pipe.hget(keys.kept_bytes(tenant.id), "")
 
     try:
-        starts, live, sessions, tokens = await services.stores.on_queue.run(build)
+        starts, live, sessions, tokens, kept = await services.stores.on_queue.run(build)
     except STORE_ERRORS:
         raise store_is_away() from None
     spent, reserved = (int(number or 0) for number in tokens)
@@ -87,6 +88,7 @@ async def limits(request: Request, who: Reader) -> dict[str, Any]:
         "tokens_spent_today": spent,
         "tokens_reserved_today": reserved,
         "sessions_kept": sessions,
+        "kept_bytes": int(kept or 0),
     }
     return {"object": "limits", "limits": tenant.limits.model_dump(), "used": used}
 

@@ -2,8 +2,9 @@
 -- Where it only looks, it tells what would be refused.
 local asked = cjson.decode(ARGV[1])
 local most = asked.most
-local starts_key, live_key, reserved_key, sessions_key, deleted_key, tokens_key = unpack(KEYS)
-local MINUTE, TWO_DAYS = 60000, 172800000
+local starts_key, live_key, reserved_key, sessions_key, deleted_key, tokens_key, bytes_key, until_key, held_key =
+  unpack(KEYS)
+local MINUTE, HOUR, TWO_DAYS = 60000, 3600000, 172800000
 local MOST_REPLACED = 100  -- so that a limit that was lowered never holds up the server
 
 local time = redis.call('TIME')
@@ -78,6 +79,14 @@ if most.sessions > 0 and not redis.call('ZSCORE', sessions_key, asked.session) t
   end
 end
 
+if most.bytes > 0 then
+  leave_out_lapsed(bytes_key, until_key)
+  if (redis.call('HGET', bytes_key, '') or 0) + asked.bytes > most.bytes then
+    local first = redis.call('ZRANGE', until_key, 0, 0, 'WITHSCORES')[2] or now_ms
+    refuse('bytes', math.min(math.max(first - now_ms, 1000), HOUR))
+  end
+end
+
 if refused_by ~= '' or asked.only_looks then
   replaced = {}
 else
@@ -93,8 +102,13 @@ else
     redis.call('PEXPIRE', tokens_key, asked.day_left_ms + TWO_DAYS)
     used = used + asked.tokens
   end
+  if most.bytes > 0 then
+    redis.call('HSET', held_key, asked.turn, string.format('%.0f', asked.bytes))
+    keep(bytes_key, until_key, asked.session, asked.bytes, asked.until_ms, asked.bytes_last_s)
+  end
   for _, session in ipairs(replaced) do
     redis.call('ZREM', sessions_key, session)
+    keep(bytes_key, until_key, session, -math.huge)
     redis.call('ZADD', deleted_key, asked.void_ms, session)
   end
 end

@@ -168,6 +168,7 @@ class Limits(_Part):
     max_body_bytes: Count = 0
     max_message_chars: Count = 0
     sessions_kept: Count = 0
+    kept_bytes: Count = 0
 
 
 class TenantConfig(_Part):

@@ -204,6 +204,7 @@ async def test_limits_are_shown_with_what_is_used_of_them(real: Backend) -> None
         await stores.queue.zadd(ours, {"long ago": now_ms - 60_001, "a": now_ms - 1_000, "b": now_ms})
         await stores.queue.zadd(keys.live_turns("acme"), {"s1:turn0001": now_ms})
         await stores.queue.hset(keys.tokens("acme", day_of(now_ms)), mapping={"spent": 70, "reserved": 30})
+        await stores.queue.hset(keys.kept_bytes("acme"), mapping={"s1": 5_000, "": 5_000})
     async with serving(settings) as client:
         told = (await client.get("/v1/limits", headers=bearer(key))).json()
         assert told["limits"]["tokens_per_day"] == 10_000 and told["limits"]["live_turns"] == 0
@@ -213,6 +214,7 @@ async def test_limits_are_shown_with_what_is_used_of_them(real: Backend) -> None
             "tokens_spent_today": 70,
             "tokens_reserved_today": 30,
             "sessions_kept": 0,
+            "kept_bytes": 5_000,
         }
 
 
