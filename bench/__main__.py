@@ -1,12 +1,25 @@
 """Runs all benches, one after the other, each with its own stack: `python -m bench`."""
 
-from bench import arrivals, cancel, fairness, first_token, pickup, recovery, replay, report, retrieval, speech
+from bench import (
+    arrivals,
+    cancel,
+    fairness,
+    first_token,
+    hostile,
+    pickup,
+    recovery,
+    replay,
+    report,
+    retrieval,
+    speech,
+)
 
 _ALL = {
     "pickup": pickup.measure,
     "first_token": first_token.measure,
     "cancel": cancel.measure,
     "fairness": fairness.measure,
+    "hostile": hostile.measure,
     "recovery": recovery.measure,
     "replay": replay.measure,
     "retrieval": retrieval.measure,

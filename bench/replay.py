@@ -41,8 +41,10 @@ async def measure(options: argparse.Namespace) -> Result:
     timed, long = SessionRef(DEFAULT_TENANT, "timed"), SessionRef(DEFAULT_TENANT, "long")
     with Stack() as stack:
         async with redis.asyncio.Redis.from_url(stack.redis_url) as store:
-            await _write(store, timed, [_turn(n, 6) for n in range(3)])
-            count = await _write(store, long, [_turn(n, 20) for n in range(report.scaled(options, _LONG))])
+            await write_session(store, timed, [made_turn(n, 6) for n in range(3)])
+            count = await write_session(
+                store, long, [made_turn(n, 20) for n in range(report.scaled(options, _LONG))]
+            )
         url = f"http://127.0.0.1:{stack.port}/v1/sessions"
         async with httpx.AsyncClient(trust_env=False, timeout=60) as client:
             off_s = [off_s async for off_s in _distances_s(client, f"{url}/timed/replay?speed=1")]
@@ -53,14 +55,17 @@ async def measure(options: argparse.Namespace) -> Result:
     }
 
 
-def _turn(number: int, sentences: int) -> RecordedTurn:
+def made_turn(number: int, sentences: int) -> RecordedTurn:
+    """A turn whose full says so many sentences."""
     text = _WORDS * sentences
     return record(Answered(f"replay-{number}", "When does it open?", text[:300], text), Pace(), Policy())
 
 
-async def _write(store: redis.asyncio.Redis, session: SessionRef, turns: list[RecordedTurn]) -> int:
+async def write_session(
+    store: redis.asyncio.Redis, session: SessionRef, turns: list[RecordedTurn], start_ms: int = _START_MS
+) -> int:
     """Put a session into log and index; how many events."""
-    start_ms, count = _START_MS, 0
+    count = 0
     for turn in turns:
         assert turn.ended
         events: list[tuple[int, Event]] = [(0, turn.started), *turn.events]
