@@ -5,7 +5,7 @@ Format: https://html.spec.whatwg.org/multipage/server-sent-events.html
 
 from dataclasses import dataclass
 
-MAX_EVENT_BYTES = 4 * 1_048_576  # a peer that never ends its line must not fill our memory
+MAX_EVENT_BYTES = 2 * 1_048_576  # a peer that never ends its line must not fill our memory
 
 _MARK = b"\xef\xbb\xbf"  # a byte order mark may stand before the stream, and is no part of it
 
@@ -20,7 +20,7 @@ class ServerEvent:
 
 
 class SSEParser:
-    """Turns chunks of bytes into events. Raises ValueError on an event over 4 MiB.
+    """Turns chunks of bytes into events. Raises ValueError on an event over 2 MiB.
 
     Its work is linear in the bytes, however they are cut.
     """
@@ -60,7 +60,7 @@ class SSEParser:
             self._line.append(rest)
             self._size += len(rest)
         if self._size > MAX_EVENT_BYTES:
-            raise ValueError("a server-sent event is larger than 4 MiB")
+            raise ValueError("a server-sent event is larger than 2 MiB")
         return events
 
     def end(self) -> list[ServerEvent]:

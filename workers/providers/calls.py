@@ -32,6 +32,7 @@ class _Call:
     whole: bool = False  # they are a whole object
     untold: dict[str, Any] = field(default_factory=dict)
     rest: dict[str, Any] = field(default_factory=dict)
+    rest_size: int = 0
     _depth: int = 0
     _followed: int = 0
     _quoted: bool = False
@@ -112,7 +113,8 @@ class Calls:
         new = {key: value for key, value in rest.items() if call.rest.get(key) != value}
         if new:
             call.rest, call.untold = with_more(call.rest, new), with_more(call.untold, new)
-            if len(as_json(call.untold)) > _MOST_REST:
+            call.rest_size += len(as_json(new))
+            if call.rest_size > _MOST_REST:
                 raise garbled()
         if given is None or given == "":
             if new and call.told:

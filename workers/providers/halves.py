@@ -9,6 +9,7 @@ from workers.providers.values import has_halves, mended
 _FIRST_HALF = ("\ud800", "\udbff")
 _LOST = "\ufffd"
 _MOST_HELD = 1_000
+_MOST_DEEP = 12  # no words of an answer stand deeper
 
 Place = tuple[Any, ...]
 
@@ -62,14 +63,16 @@ class Halves:
 
     def _walk(self, place: Place, value: Any, *, holds: bool) -> Any:
         """A value with its texts joined; an item of a list stands where its `index` says."""
+        if holds and len(place) > _MOST_DEEP:
+            place, holds = (), False
         if isinstance(value, str):
             return self._join(place, value) if holds else mended(value)
         if isinstance(value, dict):
             named = ((mended(key), item) for key, item in value.items())
-            return {key: self._walk((*place, key), item, holds=holds) for key, item in named}
+            return {key: self._walk((*place, key) if holds else (), item, holds=holds) for key, item in named}
         if isinstance(value, list):
             return [
-                self._walk((*place, _index(item, number)), item, holds=holds)
+                self._walk((*place, _index(item, number)) if holds else (), item, holds=holds)
                 for number, item in enumerate(value)
             ]
         return value

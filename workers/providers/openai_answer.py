@@ -137,7 +137,7 @@ class Answer:
             yield _other({"delta": sources})
 
 
-def _chunks(data: bytes) -> list[Any]:
+def _chunks(data: bytes) -> Iterator[Any]:
     """The chunks in an event's data: one, a list of them, or one a line. Raises ValueError."""
     try:
         value = parsed(data) if data else {}
@@ -145,8 +145,9 @@ def _chunks(data: bytes) -> list[Any]:
         lines = [line for line in map(bytes.strip, data.split(b"\n")) if line and line not in _DONE]
         if len(lines) < 2:
             raise
-        return [parsed(line) for line in _few(lines, _MOST_CHUNKS)]
-    return _few(value, _MOST_CHUNKS) if isinstance(value, list) and value else [value]
+        yield from map(parsed, _few(lines, _MOST_CHUNKS))
+        return
+    yield from _few(value, _MOST_CHUNKS) if isinstance(value, list) and value else [value]
 
 
 def _few(value: Any, most: int) -> list[Any]:

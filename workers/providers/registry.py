@@ -27,6 +27,7 @@ from workers.providers.yandex import YandexProvider
 logger = logging.getLogger(__name__)
 
 _SLICE_CHARS = 4_096
+_SLICE_PIECES = 16  # so many of one event are told in one go
 
 
 class Providers:
@@ -53,7 +54,7 @@ class Providers:
             raise UpstreamError(
                 "unknown_provider", "no provider speaks this upstream's dialect", faulty=False
             )
-        tidy, has_end = Tidy(begins_in_thought=self._thinkers.begins(upstream)), False
+        tidy, has_end, told = Tidy(begins_in_thought=self._thinkers.begins(upstream)), False, 0
         try:
             async with aclosing(provider.stream(replace(upstream, base_url=address), body)) as pieces:
                 async for piece in pieces:
@@ -61,7 +62,8 @@ class Providers:
                     for part in _slices(piece):
                         for tidied in tidy.take(part):
                             yield tidied
-                        if part is not piece:
+                        told += 1
+                        if part is not piece or told % _SLICE_PIECES == 0:
                             await asyncio.sleep(0)
         except UpstreamError:
             raise
