@@ -89,3 +89,29 @@ def test_offsets_count_from_where_it_begins() -> None:
 def test_no_text_can_end_an_events_line() -> None:
     said = [data["released"] for _, data in played(math.inf)[:-1]]
     assert {"turn": TURN, "lane": "full", "text": "Yes.\n\ndata: no"} in said[2]
+
+
+def test_others_have_their_turn_while_a_page_is_folded() -> None:
+    page = [Entry("1000-0", started(draft=False)), Entry("1000-1", begin("full"))]
+    page += [Entry(f"1000-{n + 2}", say("full", n, "a")) for n in range(248)]
+
+    class OnePage:
+        async def entries(self, session: SessionRef) -> AsyncGenerator[list[Entry], None]:
+            yield page
+
+    async def others() -> int:
+        kept: Any = OnePage()
+        replay = Replay(kept, SESSION, speed=math.inf, begin=Begin(), after=None)
+        turns, over = 0, asyncio.create_task(_read(replay))
+        while not over.done():
+            turns += 1
+            await asyncio.sleep(0)
+        return turns
+
+    assert run(others()) >= len(page) // 20
+
+
+async def _read(replay: Replay) -> None:
+    assert await replay.open()
+    async for _ in replay.batches():
+        pass
