@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import espeakng_loader
 
+from workers.speech.scripts import readable
 from workers.speech.voice import Sound, Utterance, VoiceError
 
 _SYNCHRONOUS = 2
@@ -17,7 +18,6 @@ _DONT_EXIT = 0x8000
 _BUFFER_MS = 200
 _UTF8 = 1
 _CHARACTERS = 1
-_OTHER_NAMES = {"en": "en-us", "zh": "cmn", "pt": "pt-br"}
 _FIRST_S, _NEXT_S = 0.2, 1.0  # the first sound goes out before the rest is worked on
 
 _OnSound = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)
@@ -39,19 +39,22 @@ class EmbeddedVoice:
         self._espeak.espeak_SetSynthCallback(self._on_sound)
 
     async def speak(self, utterance: Utterance) -> AsyncGenerator[Sound, None]:
-        """A sentence takes a millisecond for each two seconds of its sound, so it is made as a whole."""
+        """A sentence takes a millisecond for each two seconds of its sound, so it is made as a whole.
+
+        Raises VoiceError for one in a script that no voice of espeak-ng reads.
+        """
+        name, text = readable(utterance.text, utterance.language)
         loop = asyncio.get_running_loop()
-        pcm = await loop.run_in_executor(self._thread, self._speak, utterance)
+        pcm = await loop.run_in_executor(self._thread, self._speak, name, text)
         start, size = 0, int(self._rate * _FIRST_S) * 2
         while start < len(pcm):
             yield Sound(self._rate, pcm[start : start + size])
             start, size = start + size, int(self._rate * _NEXT_S) * 2
 
-    def _speak(self, utterance: Utterance) -> bytes:
-        name = _OTHER_NAMES.get(utterance.language, utterance.language)
+    def _speak(self, name: str, words: str) -> bytes:
         if self._espeak.espeak_SetVoiceByName(name.encode()):
             self._espeak.espeak_SetVoiceByName(b"en-us")  # a language that it doesn't have
-        text = utterance.text.encode("utf-8", "replace") + b"\0"
+        text = words.encode("utf-8", "replace") + b"\0"
         self._pcm.clear()
         failed = self._espeak.espeak_Synth(
             text, ctypes.c_size_t(len(text)), 0, _CHARACTERS, 0, _UTF8, None, None

@@ -22,6 +22,7 @@ from common.speech import Began, Over, Reason, Spoken
 from common.stores import STORE_ERRORS, Pipe, Stores, insist
 from workers.running import Held, RunningLanes
 from workers.speech.framing import Framing
+from workers.speech.speakable import in_usual_forms
 from workers.speech.speaking import Speaking
 from workers.speech.voice import Utterance, Voice, VoiceError
 
@@ -102,8 +103,8 @@ class SpeechRunner:
     async def _say(self, speaking: Speaking, start: int, end: int) -> None:
         """Put one sentence into sound; of one that was begun before, what is there already is left out."""
         text = speaking.text[start:end]
-        spoken = spoken_part(speaking.text, start, end)
-        words = Utterance(spoken, language_of(text, speaking.language), speaking.voice)
+        spoken = in_usual_forms(spoken_part(speaking.text, start, end))
+        words = Utterance(spoken, _language(text, speaking.language), speaking.voice)
         made = speaking.frames_of(start, end)
         framing = Framing(speaking.format, speaking.job.attempt, start, end, made, speaking.form)
         try:
@@ -127,6 +128,12 @@ class SpeechRunner:
 
     async def _let_go(self, job: JobRef) -> None:
         await insist(lambda: self._stores.on_queue.run(lambda pipe: queue.let_go(pipe, job)))
+
+
+def _language(text: str, conversation: str) -> str:
+    """The sentence's language: Chinese characters alone are Japanese in a Japanese conversation."""
+    language = language_of(text, conversation)
+    return conversation if (language, conversation) == ("zh", "ja") else language
 
 
 def _reason(held: Held) -> Reason:

@@ -1,14 +1,22 @@
 """Which voice a worker speaks with."""
 
+import logging
+
 import httpx
 
 from common.settings import Settings
 from workers.speech.espeak import EmbeddedVoice
+from workers.speech.scripts import LIMIT
 from workers.speech.served import ServedVoice
 from workers.speech.voice import StandIn, Voice
+
+logger = logging.getLogger(__name__)
 
 
 def open_voice(settings: Settings, client: httpx.AsyncClient) -> Voice:
     """The server's voice, with the embedded one to stand in for it; without a server that one alone."""
     embedded = EmbeddedVoice()
-    return StandIn(ServedVoice(settings, client), embedded) if settings.speech_url else embedded
+    if settings.speech_url:
+        return StandIn(ServedVoice(settings, client), embedded)
+    logger.warning("%s: FAST_REPLY_SPEECH_URL names a server that does", LIMIT)
+    return embedded
