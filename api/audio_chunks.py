@@ -11,6 +11,7 @@ from typing import Any
 
 from api.chunks import ChunkWriter
 from api.live import LiveTurn
+from api.spoken_past import audio_id
 from common.audio import format_of, wav_header
 from common.errors import turn_error
 from common.releases import Ending, Release, Said
@@ -48,7 +49,7 @@ class SpokenAnswer:
 
     @property
     def id(self) -> str:
-        return f"audio_{self._live.turn.turn}"
+        return audio_id(self._live.turn.turn)
 
     @property
     def expires_at(self) -> int:

@@ -9,6 +9,7 @@ import orjson
 from api.history import History, read_history
 from api.once import Claim, Held, Once
 from api.requests import TurnRequest
+from api.spoken_past import in_words, named_turns, words_of
 from common import driver, keys
 from common.errors import BadRequest
 from common.events import Entry, TurnEnded, TurnInterrupted, TurnStarted
@@ -58,7 +59,7 @@ class Past:
         memory = profile.memory if profile else Memory("off")  # deleted, since the turn was planned
         remembers = _remembers(memory, request)
         if not remembers and request.once is None:
-            return Recalled(_with_messages(started))
+            return Recalled(_with_messages(await self._in_words(turn.session, started)))
         known, (held, tail) = await asyncio.gather(
             self._sessions.find(turn.session), self._look(turn.session, request, remembers)
         )
@@ -74,10 +75,24 @@ class Past:
                     return Recalled(started, earlier=earlier)
                 return Recalled(_as_before(started, unheard), self._claim(turn, request.once, held))
             claim = self._claim(turn, request.once, held)
+        started = await self._in_words(turn.session, started)
         if remembers and known:
             last = await self._last_turn(turn.session, known, tail, memory)
             started = _with_history(started, last, memory)
         return Recalled(_with_messages(started), claim)
+
+    async def _in_words(self, session: SessionRef, started: TurnStarted) -> TurnStarted:
+        """The turn with words for earlier answers that are named by their audio's ids.
+
+        Raises BadRequest, STORE_ERRORS.
+        """
+        messages = started.request["messages"]
+        if not any(message.get("role") == "assistant" and "audio" in message for message in messages):
+            return started
+        turns, said = named_turns(messages), dict[str, str]()
+        if turns and (known := await self._sessions.find(session)):
+            said = await words_of(self._sessions.entries(session), turns, known.void_ms)
+        return replace(started, request={**started.request, "messages": in_words(messages, said)})
 
     async def _unheard(self, turn: TurnRef) -> TurnStarted | None:
         """The start of a turn that was stopped before its first word, as nobody was there; None of another.
