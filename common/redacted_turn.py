@@ -42,13 +42,16 @@ class Rewritten:
     whole: bool
 
 
-def rewrite_turn(entries: list[Entry], now_ms: int) -> Rewritten:
-    """How an ended turn's events are kept; `entries` from its start to the log's end, as of `now_ms`."""
+def rewrite_turn(entries: list[Entry], now_ms: int, *, drop: bool = False) -> Rewritten:
+    """How an ended turn's events are kept; `entries` from its start to the log's end, as of `now_ms`.
+
+    `drop`: without its words, whatever its `record` says.
+    """
     started = entries[0].event
     assert isinstance(started, TurnStarted)
     own = [entry for entry in entries if entry.event.turn == started.turn]
     drifted = False
-    if started.record == "none":
+    if drop or started.record == "none":
         kept: dict[str, Event | None] = {entry.id: without_words(entry.event) for entry in own}
     else:
         kept, drifted = _masked(entries, own)
@@ -79,7 +82,7 @@ def without_words(event: Event) -> Event | None:
                 name: {k: v for k, v in asked.items() if k in ("model", "late")}
                 for name, asked in event.lanes.items()
             }
-            return replace(event, request={"messages": []}, lanes=lanes, caller={})
+            return replace(event, request={"messages": []}, lanes=lanes, caller={}, record="none")
         case Delta() | ToolPart() | Extra() | Retrieved():
             return None
         case LaneFinished():

@@ -6,10 +6,11 @@ import time
 
 import orjson
 
-from common.knowledge.preparing import LENGTH_BYTES, pack, prepared
+from common.framing import pack, read
+from common.knowledge.preparing import prepared
 
-while head := sys.stdin.buffer.read(LENGTH_BYTES):
-    title, text = orjson.loads(sys.stdin.buffer.read(int.from_bytes(head, "big")))
+while (question := read(sys.stdin.buffer)) is not None:
+    title, text = orjson.loads(question)
     if "never" in text:
         time.sleep(3_600)
     if "crash" in text:

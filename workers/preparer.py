@@ -1,20 +1,16 @@
 """The process that reads documents for this worker's indexes; it is ended where one takes too long."""
 
 import asyncio
-import os
-import sys
-from contextlib import suppress
-from pathlib import Path
 
 import orjson
 
+from common.framing import pack
 from common.knowledge import preparing
 from common.knowledge.documents import Document
-from common.knowledge.preparing import LENGTH_BYTES, Prepared, pack
+from common.knowledge.preparing import Prepared
+from workers.child import Child
 
 _TRIES = 2  # a process may be ended for a reason that is not the document's
-_ROOT = Path(preparing.__file__).parents[2]
-_ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "SYSTEMROOT", "LANG")  # no key goes where documents are read
 
 
 class DocumentFailed(Exception):
@@ -30,8 +26,7 @@ class Preparer:
 
     def __init__(self, timeout_s: float, module: str = preparing.__name__) -> None:
         self._timeout_s = timeout_s
-        self._module = module
-        self._process: asyncio.subprocess.Process | None = None
+        self._child = Child(module)
         self._turn = asyncio.Lock()
 
     async def prepare(self, document: Document) -> list[Prepared]:
@@ -58,28 +53,9 @@ class Preparer:
 
     async def close(self) -> None:
         """End the process."""
-        process, self._process = self._process, None
-        if process:
-            with suppress(ProcessLookupError):  # it has just ended
-                process.kill()
-            await process.communicate()
+        await self._child.close()
 
     async def _ask(self, question: bytes) -> list[list[str]] | None:
-        process = self._process or await self._begin()
-        assert process.stdin and process.stdout
-        process.stdin.write(question)
-        await process.stdin.drain()
-        head = await process.stdout.readexactly(LENGTH_BYTES)
-        answer: list[list[str]] | None = orjson.loads(
-            await process.stdout.readexactly(int.from_bytes(head, "big"))
-        )
+        await self._child.ask(question)
+        answer: list[list[str]] | None = orjson.loads(await self._child.answer())
         return answer
-
-    async def _begin(self) -> asyncio.subprocess.Process:
-        pipe, environ = asyncio.subprocess.PIPE, {"PYTHONPATH": str(_ROOT)}
-        environ |= {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
-        command = (sys.executable, "-P", "-m", self._module)
-        self._process = await asyncio.create_subprocess_exec(
-            *command, stdin=pipe, stdout=pipe, stderr=asyncio.subprocess.DEVNULL, env=environ
-        )
-        return self._process

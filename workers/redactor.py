@@ -11,6 +11,7 @@ import random
 from common import keys
 from common.keys import SessionRef, TurnRef, parse_turn
 from common.stores import STORE_ERRORS, Pipe, Stores
+from workers.planner import Planner
 from workers.rewriting import rewrite_log
 
 logger = logging.getLogger(__name__)
@@ -30,17 +31,25 @@ class Redactor:
     def __init__(self, stores: Stores, worker: str) -> None:
         self._stores = stores
         self._worker = worker
+        self._planner = Planner()
 
     async def run(self) -> None:
         """Redact until cancelled."""
-        while True:
-            redacted = 0
-            try:
-                redacted = await self.redact()
-            except STORE_ERRORS as error:
-                logger.warning("could not redact", extra={"error": type(error).__name__})
-            if redacted < _BATCH:
-                await asyncio.sleep(_POLL_S * random.uniform(0.75, 1.25))
+        try:
+            while True:
+                redacted = 0
+                try:
+                    redacted = await self.redact()
+                except STORE_ERRORS as error:
+                    logger.warning("could not redact", extra={"error": type(error).__name__})
+                if redacted < _BATCH:
+                    await asyncio.sleep(_POLL_S * random.uniform(0.75, 1.25))
+        finally:
+            await self.close()
+
+    async def close(self) -> None:
+        """End the process that masks."""
+        await self._planner.close()
 
     async def redact(self) -> int:
         """Look at the turns that are due, as far as nobody else does; how many those were.
@@ -81,7 +90,7 @@ class Redactor:
         """One look at a session; trouble with it must not keep the others from being redacted."""
         done, again_ms = set[str](), _BROKEN_MS
         try:
-            plan = await rewrite_log(self._stores, session, turns)
+            plan = await rewrite_log(self._stores, self._planner, session, turns)
         except STORE_ERRORS as error:
             logger.warning("could not redact a session", extra={"error": type(error).__name__})
             again_ms = _AGAIN_MS

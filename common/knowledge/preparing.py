@@ -1,7 +1,7 @@
 """A document made ready for an index: all that hangs on what stands in it. Run as a module, for whoever asks.
 
 What a stranger wrote is read in a process of its own, so that none can hold up who serves calls: over a pipe
-it is given documents and answers what is to be found of them. A message is four bytes of length, then JSON.
+it is given documents and answers what is to be found of them.
 """
 
 import sys
@@ -11,10 +11,9 @@ from typing import BinaryIO, NamedTuple
 import orjson
 from tantivy import TextAnalyzer
 
+from common.framing import pack, read
 from common.knowledge.analysis import build_analyzer, parts, prepare
 from common.knowledge.chunking import cut
-
-LENGTH_BYTES = 4
 
 
 class Prepared(NamedTuple):
@@ -51,16 +50,10 @@ def _analyzer() -> TextAnalyzer:
     return build_analyzer()
 
 
-def pack(value: object) -> bytes:
-    """A message."""
-    body = orjson.dumps(value)
-    return len(body).to_bytes(LENGTH_BYTES, "big") + body
-
-
 def serve(asked: BinaryIO, told: BinaryIO) -> None:
     """Answer until nobody asks any more; null for a document that can't be read."""
-    while head := asked.read(LENGTH_BYTES):
-        title, text = orjson.loads(asked.read(int.from_bytes(head, "big")))
+    while (question := read(asked)) is not None:
+        title, text = orjson.loads(question)
         try:
             answer = pack(list(map(list, prepared(title, text))))
         except Exception:

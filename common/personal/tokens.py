@@ -1,6 +1,7 @@
 """A folded text cut into words, numbers and the signs that addresses need. Pure, in one pass."""
 
 import re
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from common.personal.number_words import DIGITS, UNITS
@@ -29,3 +30,26 @@ def cut(folded: str) -> list[Token]:
         Token(found.lastgroup or "", found.start(), found.end(), found[0])
         for found in _TOKEN.finditer(folded)
     ]
+
+
+_DIGITS = re.compile(r"\d+")
+
+
+def near_digits(pattern: re.Pattern[str], folded: str, before: int, longest: int) -> Iterator[re.Match[str]]:
+    """All matches of a pattern that needs a digit, at most `before` characters from its begin.
+
+    No match is longer than `longest`: only what stands close to a digit is looked at.
+    """
+    done = first = last = 0
+    for digits in [*_DIGITS.finditer(folded), None]:
+        if digits and last and digits.start() - before <= last:
+            last = digits.end()
+            continue
+        at = max(done, first)
+        while last and at < last and (found := pattern.search(folded, at, last + longest + 1)):
+            if found.start() >= last:
+                break
+            yield found
+            at = done = max(found.end(), found.start() + 1)
+        if digits:
+            first, last = max(0, digits.start() - before), digits.end()

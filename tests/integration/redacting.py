@@ -77,4 +77,6 @@ async def redacting(settings: Settings) -> AsyncIterator[tuple[Stores, Redactor]
     async with open_stores(settings) as eyes, open_stores(settings) as stores:
         await eyes.sync_clocks()
         await stores.sync_clocks()
-        yield eyes, Redactor(stores, "w:1")
+        redactor = Redactor(stores, "w:1")
+        yield eyes, redactor
+        await redactor.close()

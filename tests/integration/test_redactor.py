@@ -18,10 +18,11 @@ from common import keys, log
 from common.archive import Archive
 from common.events import Delta, LaneFinished, TurnEnded
 from common.keys import SessionRef
+from common.redacted_log import Plan
 from common.sessions import Sessions
 from common.stores import Stores, TimedPipeline, TimedRedis
 from common.turn_report import report_turn
-from workers.rewriting import Plan
+from workers.planner import Planner
 
 SESSION = SessionRef("default", "call 7:{a}")
 CLEAR = '"23-4"'  # as it stands in the log before
@@ -293,10 +294,10 @@ async def test_it_redacts_by_itself_and_outlives_a_bug(
     broken = SessionRef("default", "broken")
     rewrite = workers.rewriting.rewrite_log
 
-    async def break_one(stores: Stores, session: SessionRef, turns: set[str]) -> Plan:
+    async def break_one(stores: Stores, planner: Planner, session: SessionRef, turns: set[str]) -> Plan:
         if session == broken:
             raise RuntimeError("a bug")
-        return await rewrite(stores, session, turns)
+        return await rewrite(stores, planner, session, turns)
 
     async def is_done() -> bool:
         return not await is_listed(eyes, turn)

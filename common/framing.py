@@ -1,0 +1,23 @@
+"""Messages over a pipe between a process and its child: four bytes of length, then the body."""
+
+from typing import BinaryIO
+
+import orjson
+
+LENGTH_BYTES = 4
+
+
+def pack(value: object) -> bytes:
+    """A message of JSON."""
+    return frame(orjson.dumps(value))
+
+
+def frame(body: bytes) -> bytes:
+    """A message of bytes."""
+    return len(body).to_bytes(LENGTH_BYTES, "big") + body
+
+
+def read(asked: BinaryIO) -> bytes | None:
+    """The next message's body; None where nobody asks any more."""
+    head = asked.read(LENGTH_BYTES)
+    return asked.read(int.from_bytes(head, "big")) if len(head) == LENGTH_BYTES else None

@@ -1,0 +1,58 @@
+"""A process that reads what strangers wrote in this one's place; it is ended where that takes too long."""
+
+import asyncio
+import os
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+from common import framing
+from common.framing import LENGTH_BYTES
+
+_ROOT = Path(framing.__file__).parents[1]
+_ENVIRONMENT = (
+    "PATH",
+    "LD_LIBRARY_PATH",
+    "SYSTEMROOT",
+    "LANG",
+)  # no key goes where strangers' texts are read
+
+
+class Child:
+    """Runs a module that answers messages; begun when it is first asked."""
+
+    def __init__(self, module: str) -> None:
+        self._module = module
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def ask(self, question: bytes) -> None:
+        """Send a message, or several. Raises OSError."""
+        process = self._process or await self._begin()
+        assert process.stdin
+        process.stdin.write(question)
+        await process.stdin.drain()
+
+    async def answer(self) -> bytes:
+        """The next message's body. Raises OSError, EOFError where the process has ended."""
+        assert self._process and self._process.stdout
+        head = await self._process.stdout.readexactly(LENGTH_BYTES)
+        return await self._process.stdout.readexactly(int.from_bytes(head, "big"))
+
+    async def close(self) -> int | None:
+        """End the process; how it ended, which may have been before."""
+        process, self._process = self._process, None
+        if not process:
+            return None
+        with suppress(ProcessLookupError):  # it has just ended
+            process.kill()
+        await process.communicate()
+        return process.returncode
+
+    async def _begin(self) -> asyncio.subprocess.Process:
+        pipe, environ = asyncio.subprocess.PIPE, {"PYTHONPATH": str(_ROOT)}
+        environ |= {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
+        command = (sys.executable, "-P", "-m", self._module)
+        self._process = await asyncio.create_subprocess_exec(
+            *command, stdin=pipe, stdout=pipe, stderr=asyncio.subprocess.DEVNULL, env=environ
+        )
+        return self._process
