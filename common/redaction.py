@@ -24,8 +24,9 @@ _CHARACTERS = re.compile(rf"{MANY.pattern}|[^\W_]", MANY.flags | re.S)
 
 def mask(text: str, digit: str = MASK) -> str:
     """The text with `x` for each letter and digit of what is personal in it; `digit`: another for digits."""
+    known: dict[str, list[tuple[int, int]]] = {}
     for _ in range(_MOST_LOOKS):  # a mask is a word of its own, and may show what stands beside it
-        masked = _mask_once(text, digit)
+        masked = _mask_once(text, digit, known)
         if masked == text:
             break
         text = masked
@@ -66,14 +67,16 @@ def blank(text: str, digit: str = MASK) -> str:
     return _CHARACTERS.sub(masked, text)
 
 
-def _mask_once(text: str, digit: str) -> str:
-    """One look, block by block, so that no search takes long."""
+def _mask_once(text: str, digit: str, known: dict[str, list[tuple[int, int]]]) -> str:
+    """One look, block by block, so that no search takes long. `known`: what blocks hold that were looked at."""
     folded = fold(text)
     spans = []
     for begin in range(0, len(folded.text), _BLOCK):
         first = max(0, begin - _OVERLAP)
         block = folded.text[first : begin + _BLOCK + _OVERLAP]
-        spans += [folded.place(first + found, first + end) for found, end in _found(block)]
+        if block not in known:
+            known[block] = list(_found(block))
+        spans += [folded.place(first + found, first + end) for found, end in known[block]]
     parts, done = [], 0
     for begin, end in sorted(spans):
         if end > done:

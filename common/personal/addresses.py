@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 
 from common.personal.number_words import NOUNS, REPEATED, WORDS
-from common.personal.tokens import HAN, Token
+from common.personal.tokens import HAN, Token, near_digits
 
 # Chinese is written without spaces: a name in it is no longer than its own script.
 _HANS = f"[{HAN}]"
@@ -19,6 +19,7 @@ _EMAIL = re.compile(
 _V4 = re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w]|\.\d)")
 _V6 = re.compile(r"(?<![\w:.])(?=[0-9a-f:.]*\d)[0-9a-f]{0,4}(?::[0-9a-f]{0,4}){2,8}(?![\w:])")
 _MAC = re.compile(r"(?<![\w:-])[0-9a-f]{2}(?:([:-])[0-9a-f]{2})(?:\1[0-9a-f]{2}){4}(?![\w:-])")
+_PAIRS = re.compile(r":[0-9a-f]{0,4}:|[:-][0-9a-f]{2}[:-]")  # both have such a one within
 _VERSION = re.compile(
     r"(?:\bv|version|versions|версия|版本|release|build|firmware|section|chapter|clause|paragraph|раздел|пункт|глава|kapitel"
     r"|abschnitt|seccion|capitulo|chapitre|§|第|п\.|no\.?)[\s:]{0,3}\Z"
@@ -153,12 +154,15 @@ _FURTHEST = 16  # tokens of an address at either side
 
 def written(folded: str) -> Iterator[tuple[int, int]]:
     """Addresses with their signs."""
-    yield from (found.span() for found in _EMAIL.finditer(folded))
-    for found in _V4.finditer(folded):
+    if "@" in folded:
+        yield from (found.span() for found in _EMAIL.finditer(folded))
+    for found in near_digits(_V4, folded, 0, 16):
         octets = found[0].split(".")
         before = folded[max(0, found.start() - 12) : found.start()]
         if all(int(octet) < 256 for octet in octets) and not _VERSION.search(before):
             yield found.span()
+    if not _PAIRS.search(folded):
+        return
     for found in _V6.finditer(folded):
         if len(found[0]) > 6 and _is_v6(found[0]):
             yield found.span()

@@ -3,6 +3,8 @@
 import re
 from collections.abc import Iterator
 
+from common.personal.tokens import near_digits
+
 _COUNTRIES = (
     "ad|ae|al|at|az|ba|be|bg|bh|br|by|ch|cr|cy|cz|de|dk|do|ee|eg|es|fi|fo|fr|gb|ge|gi|gl|gr|gt|hr|hu|ie|il|iq|is|it|jo|kw|kz|lb|"
     "lc|li|lt|lu|lv|ly|mc|md|me|mk|mr|mt|mu|nl|no|pk|pl|ps|pt|qa|ro|rs|ru|sa|sc|se|si|sk|sm|st|sv|tl|tn|tr|ua|va|vg|xk"
@@ -28,10 +30,10 @@ _FEWEST = 9
 
 def by_form(folded: str) -> Iterator[tuple[int, int]]:
     """Where they stand."""
-    for found in _IBAN.finditer(folded):
+    for found in near_digits(_IBAN, folded, 4, 130):
         if end := _iban_end(folded, *found.span()):
             yield found.start(), end
-    for found in _FORMS.finditer(folded):
+    for found in near_digits(_FORMS, folded, 6, 20):
         if sum(char.isdigit() for char in found[0]) > 3:
             yield found.span()
 

@@ -46,7 +46,7 @@ def near_digits(pattern: re.Pattern[str], folded: str, before: int, longest: int
             last = digits.end()
             continue
         at = max(done, first)
-        while last and at < last and (found := pattern.search(folded, at, last + longest + 1)):
+        while last and at < last and (found := pattern.search(folded, at, last + longest + 2)):
             if found.start() >= last:
                 break
             yield found
