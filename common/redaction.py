@@ -68,7 +68,7 @@ def blank(text: str, digit: str = MASK) -> str:
 
 
 def _mask_once(text: str, digit: str, known: dict[str, list[tuple[int, int]]]) -> str:
-    """One look, block by block, so that no search takes long. `known`: what blocks hold that were looked at."""
+    """One look, block by block, so that no search takes long. `known`: what is in blocks once looked at."""
     folded = fold(text)
     spans = []
     for begin in range(0, len(folded.text), _BLOCK):
