@@ -10,6 +10,7 @@ from common.language import text_of
 
 NAMES = ("prompt_tokens", "completion_tokens", "total_tokens")
 DETAILS = ("prompt_tokens_details", "completion_tokens_details")
+_SYSTEM = ("system", "developer")
 _BYTES_A_TOKEN = 4  # of UTF-8, about, in English, Russian and Chinese alike
 _BYTES_A_TOKEN_AT_MOST = 3  # no text that is asked has more tokens than by this
 _MOST = 1_000_000_000  # whatever a model's server says
@@ -52,16 +53,24 @@ def most(text_bytes: int) -> int:
 
 
 def asked_bytes(started: TurnStarted, lane: str) -> int:
-    """How many bytes of text a lane's model is asked with: messages, prompt and tools."""
-    request, prompt = started.request, started.lanes[lane].get("prompt") or ""
+    """How many bytes of text a lane's model is asked with: messages, calls in them, prompt and tools.
+
+    It follows what `workers/prompts.py` sends, but for what is small: notes, and what was said already.
+    """
+    request, asked = started.request, started.lanes[lane]
+    prompt, mode = asked.get("prompt") or "", asked.get("system", "instead")
     messages = [message for message in request.get("messages") or () if isinstance(message, dict)]
     if lane == "draft":
         messages = [message for message in messages if message.get("role") in ("user", "assistant")]
-    elif any(message.get("role") in ("system", "developer") for message in messages):
+    elif mode not in ("instead", "after"):
+        messages = [message for message in messages if message.get("role") not in _SYSTEM]
+    elif mode == "instead" and any(message.get("role") in _SYSTEM for message in messages):
         prompt = ""  # the client's own stands in its place
-    texts = [text_of(message.get("content")) for message in messages]
-    tools = orjson.dumps(request["tools"]) if lane == "full" and request.get("tools") else b""
-    return sum(len(_utf8(text)) for text in [prompt, *texts]) + len(tools)
+    size = len(_utf8(prompt)) + sum(len(_utf8(text_of(message.get("content")))) for message in messages)
+    if lane == "full":
+        calls = [message["tool_calls"] for message in messages if message.get("tool_calls")]
+        size += sum(len(orjson.dumps(part)) for part in (*calls, request.get("tools")) if part)
+    return size
 
 
 def bytes_of(text: str) -> int:

@@ -70,11 +70,19 @@ class Attempt:
     def cost(self, asked: int) -> tuple[int, int, int]:
         """Its tokens of prompt and completion, and how many of both are estimated.
 
+        A total told alone is believed: only how it is shared between both is ours.
+
         A 0 where there was something is no count; and a server that was left before it said anything may
         never have been asked.
         """
         usage, wrote = self.usage or {}, estimate(self.wrote_bytes)
         prompt, completion, estimated = usage.get("prompt_tokens", 0), usage.get("completion_tokens", 0), 0
+        if total := usage.get("total_tokens", 0):
+            if not prompt and not completion:
+                completion = min(wrote, total)
+            # What is told of both, though it be more, goes before a total.
+            prompt = prompt or max(total - completion, 0)
+            completion = completion or max(total - prompt, 0)
         if not completion:
             completion = wrote
             estimated += wrote

@@ -27,6 +27,8 @@ from workers.upstreams import Upstreams
 _USAGE_WAIT_S = 3.0  # after an answer's end; a server that doesn't close ends a turn so much later
 _MOST_BYTES = 32 * 1_048_576  # of a lane's answer, all that is not spoken too
 _MOST_CALLS = 10_000
+_LEAST_PAUSE_S = 0.2  # before a busy server is asked again, though it says that it need not be long
+_MOST_TRIES = 10  # of one model that is busy
 _FINISH_REASONS = ("stop", "length", "tool_calls", "function_call", "content_filter")
 
 
@@ -112,9 +114,10 @@ class Asker:
         `own`: parameters that are ours: one that the server refuses is renamed or left out.
         """
         now_s, answer = asyncio.get_running_loop().time, self._answer
-        give_up_s = now_s() + self._settings.first_token_timeout_s
+        give_up_s, tries = now_s() + self._settings.first_token_timeout_s, 0
         while True:
             answer.error = None
+            tries += 1
             try:
                 wait_s = give_up_s - now_s() if patient else 0
                 async with self._upstreams.admit(upstream, self._writer.job, wait_s):
@@ -131,8 +134,14 @@ class Asker:
             if answer.error and own and self._relearned.learn(upstream, answer.error, own):
                 continue
             again_s = answer.error.retry_after_s if answer.error and patient and not self._heard else None
-            if again_s is None or now_s() + again_s > give_up_s:
+            if again_s is None or tries >= _MOST_TRIES:
                 return
+            pause_s = max(
+                _LEAST_PAUSE_S * tries - again_s, 0.0
+            )  # what it says is waited for where it is asked
+            if now_s() + again_s + pause_s > give_up_s:
+                return
+            await asyncio.sleep(pause_s)
 
     async def _listen(self, upstream: Upstream, body: dict[str, Any], first_s: float) -> None:
         """Write down what the model says; its first word is expected within so many seconds."""

@@ -20,7 +20,7 @@ from common.keys import SessionRef, TurnRef
 from common.profiles import Upstream
 from common.settings import FallbackModel, Settings
 from common.stores import Stores, open_stores
-from workers.providers.base import UpstreamError
+from workers.providers.base import Finish, Other, UpstreamError
 from workers.upstreams import Upstreams, name_of
 
 WHOLE = "We open at nine. Every day."
@@ -403,3 +403,47 @@ async def test_a_broken_model_is_asked_no_more_and_its_fallback_is(real: Backend
             assert (await finish(eyes, await start(eyes, settings, f"t{number}"))).reason == "stop"
         assert len(model.of("full")) == 2
         assert len(model.of("second")) == 6
+
+
+@in_loop
+async def test_a_server_that_says_it_is_busy_for_no_time_is_not_asked_without_end(
+    real: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between two tries there is a pause, and of them there are few."""
+    pauses: list[float] = []
+    sleep = asyncio.sleep
+
+    class Clock:
+        """The asker's module sees this in place of asyncio: it counts what would be waited."""
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(asyncio, name)
+
+        async def sleep(self, seconds: float) -> None:
+            pauses.append(seconds)
+            await sleep(0)
+
+    monkeypatch.setattr("workers.asking.asyncio", Clock())
+    settings = real.settings(breaker_failures=0)
+    model = Scripted(full=[[UpstreamError("upstream_busy", "busy", retry_after_s=0.0)]])
+    async with open_stores(settings) as eyes, open_worker(settings, "full", model):
+        finished = await finish(eyes, await start(eyes, settings))
+        assert finished.error and finished.error["code"] == "upstream_busy"
+        assert len(model.calls) == 10
+        assert len(pauses) == 9
+        assert min(pauses) > 0.1
+        assert pauses == sorted(pauses)
+
+
+@pytest.mark.parametrize("nothing", [[], [" ", "\n"], [Other({"delta": {"reasoning_content": "Hm."}})]])
+@in_loop
+async def test_after_an_empty_answer_the_next_model_is_asked(real: Backend, nothing: list[Any]) -> None:
+    fallback = FallbackModel(model="spare", base_url="http://spare/v1")
+    settings = real.settings(fallbacks=(fallback,), breaker_failures=0)
+    model = Scripted(full=[[*nothing, Finish("stop")]], spare=[answer(WHOLE)])
+    async with open_stores(settings) as eyes, open_worker(settings, "full", model):
+        turn = await start(eyes, settings)
+        finished = await finish(eyes, turn)
+        assert (finished.reason, finished.error) == ("stop", None)
+        assert [call.model for call in model.calls] == ["full", "spare"]
+        assert model.of("spare")[0].said == ""

@@ -10,7 +10,9 @@ from turns import TURN, begin, call, end, endings, extra, fold_all, say, started
 
 from common.events import Delta, Event, LaneFinished, TurnEnded, TurnInterrupted, TurnStarted
 from common.recording import RecordedTurn
+from common.token_counts import asked_bytes
 from common.usage import Account, Counts, day_of, field, tokens
+from workers.prompts import body_for
 
 ERROR = {"message": "", "type": "upstream_error", "param": None, "code": "upstream_refused"}
 
@@ -300,6 +302,67 @@ def test_whole_fractions_and_details_are_believed() -> None:
         "prompt_tokens_details": {"cached_tokens": 5},
         "completion_tokens_details": {"reasoning_tokens": 2},
     }
+
+
+@pytest.mark.parametrize(
+    ("usage", "prompt", "completion"),
+    [
+        ({"total_tokens": 9}, 8, 1),
+        ({"total_tokens": 1}, 1, 1),  # "Yes." is one; something was asked
+        ({"total_tokens": 9, "prompt_tokens": 4}, 4, 5),
+        ({"total_tokens": 9, "completion_tokens": 4}, 5, 4),
+        ({"total_tokens": 99, "prompt_tokens": 4, "completion_tokens": 3}, 4, 3),
+        ({"total_tokens": 2, "prompt_tokens": 4}, 4, 1),
+        ({"total_tokens": 0}, 1, 1),
+    ],
+)
+def test_a_total_is_believed_alike_for_the_lane_and_the_turn(
+    usage: dict[str, int], prompt: int, completion: int
+) -> None:
+    events = [begin("full"), say("full", 0, "Yes."), end("full", at=4, usage=usage)]
+    fold, _ = fold_all(started(draft=False), events)
+    assert fold.usage()["sum"] == summed(prompt, completion)
+    assert fold.usage()["full"]["total_tokens"] == prompt + completion
+    counts = counted(told(started(draft=False), *events))
+    assert (counts["full_prompt_tokens"], counts["full_completion_tokens"]) == (prompt, completion)
+
+
+def test_details_of_both_lanes_are_told_in_the_sum() -> None:
+    def usage(cached: int, thought: int) -> dict[str, Any]:
+        details = {"prompt_tokens_details": {"cached_tokens": cached}}
+        return cost(100, 8, **details, completion_tokens_details={"reasoning_tokens": thought})
+
+    events = [
+        begin("draft"),
+        begin("full"),
+        say("draft", 0, "Well. "),
+        end("draft", usage=usage(64, 0), at=6),
+        say("full", 0, "Yes."),
+        end("full", usage=usage(32, 5), at=4),
+    ]
+    total = fold_all(started(), events)[0].usage()["sum"]
+    assert total["prompt_tokens_details"] == {"cached_tokens": 96}
+    assert total["completion_tokens_details"] == {"reasoning_tokens": 5}
+
+
+@pytest.mark.parametrize("mode", ["instead", "after", "drop", "keep"])
+@pytest.mark.parametrize("own", [True, False])
+def test_what_was_asked_is_what_the_full_is_sent(mode: str, own: bool) -> None:
+    first = started(draft=False)
+    first.lanes["full"] |= {"prompt": "Be brief and kind. " * 20, "system": mode}
+    messages = [{"role": "system", "content": "You are a clerk. " * 30}] if own else []
+    first.request["messages"] = [*messages, {"role": "user", "content": "Hi there."}]
+    sent = body_for(first, "full", "m", "", "message")["messages"]
+    size = sum(len(message["content"]) for message in sent)
+    assert 0 <= size - asked_bytes(first, "full") <= 2  # a break between two prompts
+
+
+def test_calls_of_the_past_are_asked_with_too() -> None:
+    first = started(draft=False)
+    before = asked_bytes(first, "full")
+    call_ = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "x" * 4_000}}
+    first.request["messages"].append({"role": "assistant", "content": None, "tool_calls": [call_]})
+    assert asked_bytes(first, "full") > before + 4_000
 
 
 # What is told and what is counted.
