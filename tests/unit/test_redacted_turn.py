@@ -379,6 +379,14 @@ def test_a_turn_is_looked_at_until_each_attempt_is_over_or_its_time_is() -> None
     assert rewrite_turn(over, 2_000).whole
 
 
+def test_a_shadow_that_has_not_begun_yet_is_waited_for() -> None:
+    lanes = {"full": {"model": "full", "prompt": ""}, "draft": {"model": "draft", "prompt": ""}}
+    first = asked("redacted", policy={"handoff": {"shadow": True}}, lanes=lanes)
+    said = [begin("full"), end("full")]
+    assert not rewrite_turn(entries_of(first, said), 2_000).whole
+    assert rewrite_turn(entries_of(first, [*said, begin("draft"), end("draft")]), 2_000).whole
+
+
 def test_late_words_are_masked_with_what_was_there() -> None:
     first = asked("redacted")
     said = entries_of(

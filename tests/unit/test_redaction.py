@@ -156,3 +156,11 @@ def test_a_hostile_text_takes_time_in_proportion_to_its_length(piece: str) -> No
     small, large = 8_000, 64_000
     took = min(seconds(large) for _ in range(2))
     assert took < 40 * max(min(seconds(small) for _ in range(3)), 0.002), "dozens of times, not eight"
+
+
+@pytest.mark.parametrize("apart", [" x ", " + "])
+def test_only_a_card_by_its_check_digit_is_put_together_over_letters_and_operators(apart: str) -> None:
+    groups = ["4111", "1111", "1111", "1111"]
+    assert "1" not in mask(apart.join(groups))
+    other = apart.join([*groups[:3], "1112"])
+    assert mask(other) == other
