@@ -213,6 +213,18 @@ async def test_a_request_that_is_wrong_is_refused_as_it_is() -> None:
         assert ["stream_options" in asked.body for asked in line.server.asked][2:] == [True, True]
 
 
+@pytest.mark.parametrize(("key", "header"), [("k", "api-key"), ("Bearer token", "authorization")])
+@in_loop
+async def test_a_versioned_address_keeps_its_query_behind_the_path(key: str, header: str) -> None:
+    async with answering([whole(YES)]) as line:
+        place = "/openai/deployments/d"
+        assert await line.ask(f"{place}?api-version=2024-10-21", key=key) == SAID
+        (asked,) = line.server.asked
+        assert asked.path == f"{place}/chat/completions?api-version=2024-10-21"
+        assert asked.headers[header] == key
+        assert len({"api-key", "authorization"} & asked.headers.keys()) == 1
+
+
 # How it is framed.
 
 WHOLE = {
