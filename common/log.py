@@ -11,6 +11,8 @@ from common.stores import Pipe, Stores
 logger = logging.getLogger(__name__)
 
 _PAGE = 256
+_FIRST_PAGE = 32
+_PAGE_BYTES = 262_144
 
 
 def append(pipe: Pipe, session: SessionRef, event: Event, *, create: bool = False) -> None:
@@ -80,15 +82,21 @@ async def read_turn(stores: Stores, turn: TurnRef) -> list[Entry]:
 
     Read backwards by pages: a live turn is at the tail, however long its session has grown.
     """
-    key, before = log(turn.session), "+"
+    key, before, count = log(turn.session), "+", _FIRST_PAGE
     pages: list[list[Entry]] = []
     while True:
-        raw: list[Any] = await stores.log.xrevrange(key, max=before, min="-", count=_PAGE)
+        raw: list[Any] = await stores.log.xrevrange(key, max=before, min="-", count=count)
         entries = decode_entries(raw[::-1])
         for place, entry in enumerate(entries):
             if isinstance(entry.event, TurnStarted) and entry.event.turn == turn.turn:
                 return [*entries[place:], *(e for page in reversed(pages) for e in page)]
-        if len(raw) < _PAGE:
+        if len(raw) < count:
             return []
         pages.append(entries)
-        before = f"({raw[-1][0].decode()}"
+        before, count = f"({raw[-1][0].decode()}", next_count(raw, _PAGE)
+
+
+def next_count(raw: list[Any], most: int) -> int:
+    """How many entries the next page is to have, going by the bytes of this one: an entry may be a body."""
+    size = sum(len(name) + len(value) for _, fields in raw for name, value in fields.items())
+    return max(1, min(most, 2 * len(raw), len(raw) * _PAGE_BYTES // max(1, size)))

@@ -13,14 +13,13 @@ from common.deletion import delete_session, drop_void
 from common.events import Entry, TurnEnded, TurnStarted, place
 from common.index import Index
 from common.keys import SessionRef, TurnRef
-from common.log import decode_entries, last_turn, read_turn
+from common.log import decode_entries, last_turn, next_count, read_turn
 from common.recording import RecordedTurn, SessionTurns, read_line, write_line
 from common.stores import Pipe, Stores
 
 logger = logging.getLogger(__name__)
 
 _PAGE = 250  # decoded without a break: who waits meanwhile is a live turn's token
-_PAGE_BYTES = 262_144  # about: a page grows and shrinks towards it, an entry may be as large as a body
 _FIRST_PAGE = 8
 
 Gate = Callable[[str], AbstractAsyncContextManager[None]]
@@ -77,7 +76,7 @@ class Sessions:
                     yield entries
                 if len(raw) < count:
                     return
-                last, count = place(raw[-1][0].decode()), _next_count(raw)
+                last, count = place(raw[-1][0].decode()), next_count(raw, _PAGE)
 
     async def lines(self, session: SessionRef, after: str = "0-0") -> AsyncGenerator[bytes, None]:
         """The same as the lines of an exported file, in pieces of many."""
@@ -150,12 +149,6 @@ class Sessions:
             read = map(_read_line, lines[begin : begin + _PAGE])
             if entries := [entry for entry in read if entry and place(entry.id) > last]:
                 yield entries
-
-
-def _next_count(raw: list[Any]) -> int:
-    """How many entries the next page is to have, going by the bytes of this one."""
-    size = sum(len(name) + len(value) for _, fields in raw for name, value in fields.items())
-    return max(1, min(_PAGE, 2 * len(raw), len(raw) * _PAGE_BYTES // max(1, size)))
 
 
 def _read_line(line: bytes) -> Entry | None:

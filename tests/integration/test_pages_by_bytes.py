@@ -9,7 +9,8 @@ from store_servers import Backend
 from waiting import in_loop
 
 from common.events import Delta
-from common.keys import SessionRef
+from common.keys import SessionRef, TurnRef
+from common.log import read_turn
 from common.sessions import Sessions
 from common.stores import open_stores
 
@@ -33,3 +34,33 @@ async def test_a_page_is_about_so_many_bytes_and_nothing_is_missed(valkey: Backe
         assert max(map(len, pages)) <= 250
         if chars == 10:
             assert len(pages) < 10, "small entries are read many at once"
+
+
+@in_loop
+@pytest.mark.parametrize("chars", [10, 3_000, 200_000])
+async def test_a_turn_is_read_back_by_such_pages_too(
+    valkey: Backend, monkeypatch: pytest.MonkeyPatch, chars: int
+) -> None:
+    session = SessionRef("acme", "call")
+    first, *_ = turn()
+    name, count = first[1].turn, 600 if chars < 100_000 else 40  # type: ignore[attr-defined]
+    events: list[Any] = [
+        first,
+        *((n + 1, Delta(name, "full", 1, n * chars, "x" * chars, 0)) for n in range(count)),
+    ]
+    async with open_stores(valkey.settings()) as stores:
+        ids = await write_session(stores, session, events)
+        pages: list[int] = []
+        really = stores.log.xrevrange
+
+        async def read(*args: Any, **how: Any) -> Any:
+            raw = await really(*args, **how)
+            pages.append(len(raw))
+            return raw
+
+        monkeypatch.setattr(stores.log, "xrevrange", read)
+        assert [entry.id for entry in await read_turn(stores, TurnRef(session, name))] == ids
+        assert pages[0] == 32 and max(pages[1:]) * chars <= max(2 * 262_144, chars)
+        if chars == 10:
+            assert max(pages) == 256 and len(pages) < 8
+        assert await read_turn(stores, TurnRef(session, "another0")) == []
