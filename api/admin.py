@@ -257,13 +257,17 @@ def key_view(key_id: str, key: KeyConfig) -> dict[str, Any]:
     return {"id": key_id, "object": "api_key", **key.model_dump(mode="json", exclude={"digest"})}
 
 
+def shown_time(ms: int) -> str:
+    """A moment as views show it."""
+    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 def act_view(entry: str, act: Act) -> dict[str, Any]:
     """An act with its time."""
-    at = datetime.fromtimestamp(int(entry.partition("-")[0]) / 1000, UTC)
     return {
         "id": entry,
         "object": "act",
-        "at": at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "at": shown_time(int(entry.partition("-")[0])),
         "who": act.who,
         "address": act.address,
         "what": act.what,

@@ -79,3 +79,9 @@ _ACT = {
     "count": 1,
 }
 ACTS: dict[str, Any] = {"object": "list", "data": [_ACT], "has_more": False, "last_id": ENTRY}
+PARKED: dict[str, Any] = {
+    "object": "list",
+    "data": [
+        {"at": "2026-05-04T09:30:00.000Z", "tenant": "acme", "turn": "5f0c1b7a9d3e", "reason": "folding"},
+    ],
+}

@@ -145,3 +145,18 @@ class ActPage(_List):
 
     data: list[ActView]
     has_more: bool
+
+
+class ParkedView(BaseModel):
+    """A turn that was given up: when, whose, and what it has cost."""
+
+    at: str
+    tenant: str
+    turn: str
+    reason: str
+
+
+class ParkedList(_List):
+    """The turns that were given up, the latest first."""
+
+    data: list[ParkedView]

@@ -13,9 +13,10 @@ from api.identity import Actor, Identity, no_tenant
 from api.nearby import address_of
 from api.services import Services
 from api.turns import store_is_away
-from common import audit
+from common import audit, parked
 from common.audit import Act, Page
 from common.errors import BadRequest, Conflict
+from common.parked import Parked
 from common.seal import Seal, seal_of
 from common.stores import STORE_ERRORS, Build
 from common.tenants.config import SCOPES, KeyConfig, Scope, TenantConfig, stored_tenant
@@ -87,6 +88,11 @@ class Administration:
         """A page of the audit log, see `common.audit.look`."""
         async with _told_if_away():
             return await audit.look(self._stores, tenant, after, limit, kind)
+
+    async def parked(self) -> list[Parked]:
+        """The turns that were given up, the latest first."""
+        async with _told_if_away():
+            return await parked.look(self._stores)
 
     async def _texts(self) -> Texts:
         if self._settings.tenants:

@@ -19,6 +19,7 @@ from api.crowd import raise_file_limit
 from api.doors import (
     admin_audit,
     admin_keys,
+    admin_parked,
     admin_secrets,
     admin_tenants,
     audio,
@@ -84,6 +85,7 @@ def create_app(settings: Settings) -> FastAPI:
         admin_keys,
         admin_secrets,
         admin_audit,
+        admin_parked,
     )
     for door in doors:
         app.include_router(door.router)

@@ -158,7 +158,7 @@ class TurnStarter:
         stores, before_log = self._stores, 0
 
         def lease(pipe: Pipe) -> None:
-            self._lease(pipe, turn)
+            self._lease(pipe, turn, started)
             beside(pipe)
 
         def write_all(pipe: Pipe) -> None:
@@ -186,10 +186,10 @@ class TurnStarter:
     async def _on_log(self, build: Build, claim: Claim | None) -> list[Any]:
         return await (claim.run(self._stores.log, build) if claim else self._stores.on_log.run(build))
 
-    def _lease(self, pipe: Pipe, turn: TurnRef) -> None:
+    def _lease(self, pipe: Pipe, turn: TurnRef, started: TurnStarted) -> None:
         now_ms = self._stores.queue_clock.now_ms()
         queue.hold_turns(pipe, [turn], now_ms + self._settings.turn_lease_ms)
-        queue.list_turn(pipe, turn, now_ms)
+        queue.list_turn(pipe, turn, now_ms, started.policy["deadline_ms"])
 
     def _log(self, pipe: Pipe, turn: TurnRef, started: TurnStarted) -> None:
         log.append(pipe, turn.session, started, create=True)

@@ -12,7 +12,7 @@ from api.once import AlreadyStarted, MayHaveStarted
 from api.past import Past, Recalled
 from api.requests import TurnRequest
 from api.start import TurnStarter
-from common import driver, log, queue
+from common import driver, keys, log, queue
 from common.errors import FastReplyError, Gone, NotFound, Unavailable
 from common.events import Entry, TurnEnded, TurnStarted
 from common.fold_version import UnknownFold
@@ -25,6 +25,8 @@ from common.stores import STORE_ERRORS, Pipe, Stores
 logger = logging.getLogger(__name__)
 
 _RETRY_S = 0.1
+_LOOKS = 5
+_MOST_COST = 2  # processes that a turn may cost
 
 Prepare = Callable[[TurnRequest], Awaitable[TurnRequest]]
 
@@ -168,7 +170,7 @@ class Turns:
         live = LiveTurn(self._stores, turn, first.event, self._settings.lane_lease_ms, queued=False)
         ended = any(isinstance(e.event, TurnEnded) and e.event.turn == turn.turn for e in later)
         if not ended:
-            await self._stores.on_queue.run(lambda pipe: self._hold(pipe, [turn]))
+            await self._take_over(turn)
             self._reader.follow(turn.session, live.take, live.lose_log)
         live.begin(first, *later)
         if not ended:
@@ -178,6 +180,21 @@ class Turns:
             message = "the log has lost a part of the turn"  # and who wrote it could not put it back
             raise Gone(message, code="turn_incomplete", param="turn")
         return live
+
+    async def _take_over(self, turn: TurnRef) -> None:
+        """Drive the turn from now on, unless it has just cost two who folded it. Raises Unavailable."""
+
+        def build(pipe: Pipe) -> None:
+            pipe.hdel(keys.FOLDING, f"{turn}|sweep")
+            self._hold(pipe, [turn])
+
+        for _ in range(_LOOKS):
+            (mark,) = await self._stores.on_queue.run(lambda pipe: pipe.hget(keys.FOLDING, str(turn)))
+            if mark is None or int(mark.partition(b":")[0]) < _MOST_COST:
+                await self._stores.on_queue.run(build)
+                return
+            await asyncio.sleep(_RETRY_S)  # mostly the sweep is at it, and about to be done
+        raise Unavailable("the turn can't be gone on with now; try again", code="turn_unavailable")
 
     async def _why_missing(self, turn: TurnRef) -> FastReplyError:
         """What to say of a turn that isn't in its session's log."""
@@ -271,7 +288,7 @@ class Turns:
 
         def put(pipe: Pipe) -> None:
             for live in held:
-                queue.list_turn(pipe, live.turn, live.start_ms)
+                queue.list_turn(pipe, live.turn, live.start_ms, live.fold.policy.deadline_ms)
                 driver.watch_lanes(self._stores, pipe, live.turn, live.started, live.fold, lease_ms)
 
         await self._stores.on_queue.run(put)

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from cli.environment import given, read_serving_settings, read_settings, read_store_settings
-from cli.tenant_commands import tenants
+from cli.tenant_commands import Token, tenants
 
 
 class Switch(StrEnum):
@@ -331,6 +331,14 @@ def full_only(
     from cli.switch import switch_full_only
 
     print(switch_full_only(read_store_settings(), state.value, tenant))
+
+
+@app.command()
+def parked(url: Gateway = LOCAL, key: Token = "") -> None:
+    """List the turns that were given up because they have cost too many processes."""
+    from cli.tenants import show_parked
+
+    raise typer.Exit(show_parked(url, key))
 
 
 if __name__ == "__main__":

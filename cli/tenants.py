@@ -164,6 +164,16 @@ def show_audit(url: str, key: str, tenant: str, count: int) -> int:
     return run(url, key, work)
 
 
+def show_parked(url: str, key: str) -> int:
+    """Print the turns that were given up, a line each, the latest first; the exit code."""
+
+    async def work(client: httpx.AsyncClient) -> None:
+        for row in (await send(client, "GET", "/admin/parked"))["data"]:
+            _tell(row["at"], row["tenant"], row["turn"], row["reason"])
+
+    return run(url, key, work)
+
+
 def _path(tenant: str, *parts: str) -> str:
     return "/".join((_TENANTS, *(quote(part, safe="") for part in (tenant, *parts))))
 

@@ -210,6 +210,17 @@ REDACTING = "fr:redacting"
 LEASES = "fr:leases"
 """Sorted set: live turns and jobs by the deadline of their lease, ms. Members go when they end."""
 
+DEADLINES = "fr:deadlines"
+"""Sorted set: live turns by when the sweep ends them, whatever their drivers do, ms. Members go then."""
+
+FOLDING = "fr:folding"
+"""Hash: `<count>:<ms>` by turn, so many have died folding it or fold it now; `<turn>|sweep`, the sweep drives
+it; `<turn>|lost`, how many replicas it has cost. Fields go with the fold's end, or the turn's.
+"""
+
+PARKED = "fr:parked"
+"""Sorted set: `<tenant>|<turn>|<reason>`, turns that were given up, by when, ms. Kept at 1,000."""
+
 SWEEPING = "fr:sweeping"
 """String: held by the worker that sweeps now. Expires after one sweep's period."""
 

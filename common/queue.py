@@ -22,6 +22,9 @@ _JOB_TTL_MS = 86_400_000  # far longer than a turn: the server's clock may be se
 _MARK_TTL_MS = 30_000
 _LONGEST_TURN_MS = 3_720_000  # the policy's longest deadline, and two minutes
 
+PAST_DEADLINE_MS = 5_000
+"""So long after its deadline a turn's own driver may take to end it."""
+
 _IF_LAPSED = script("if_lapsed")
 
 
@@ -125,8 +128,13 @@ def hold_turns(pipe: Pipe, turns: Iterable[TurnRef], deadline_ms: int) -> None:
     pipe.zadd(keys.LEASES, {str(turn): deadline_ms for turn in turns})
 
 
-def list_turn(pipe: Pipe, turn: TurnRef, now_ms: int) -> None:
-    """Put a turn that starts now among the live and the unsettled ones, and its session into the index."""
+def list_turn(pipe: Pipe, turn: TurnRef, now_ms: int, deadline_ms: int = 0) -> None:
+    """Put a turn that starts now among the live and the unsettled ones, and its session into the index.
+
+    `deadline_ms`: it is over so long after its start, else the sweep ends it.
+    """
+    if deadline_ms:
+        pipe.zadd(keys.DEADLINES, {str(turn): now_ms + deadline_ms + PAST_DEADLINE_MS})
     tenant = turn.session.tenant
     pipe.sadd(keys.KEPT, tenant)
     pipe.zadd(keys.UNSETTLED, {str(turn): now_ms + _LONGEST_TURN_MS}, nx=True)
@@ -138,6 +146,8 @@ def drop_turn(pipe: Pipe, turn: TurnRef) -> None:
     """Let go of a turn that has ended, or never was: it can be settled now."""
     pipe.zadd(keys.UNSETTLED, {str(turn): 0}, xx=True)
     pipe.zrem(keys.LEASES, str(turn))
+    pipe.zrem(keys.DEADLINES, str(turn))
+    pipe.hdel(keys.FOLDING, str(turn), f"{turn}|sweep", f"{turn}|lost")
     pipe.zrem(keys.live_turns(turn.session.tenant), f"{turn.session.quoted}:{turn.turn}")
     pipe.delete(keys.auth(turn))
 

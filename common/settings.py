@@ -173,7 +173,7 @@ class Settings(BaseSettings):
     breaker_window_s: float = Field(10.0, gt=0)
     breaker_open_s: float = Field(5.0, gt=0)
     worker_slots: int = 250
-    max_attempts: int = 3
+    max_attempts: int = 2
     lane_lease_s: float = 2.0
     renew_s: float = 0.5
     sweep_s: float = 0.25

@@ -9,8 +9,10 @@ ourselves: who was alive then could not say so, or we could not hear it.
 
 import asyncio
 import logging
+from dataclasses import dataclass
 
-from common import driver, keys, queue, speech
+from common import driver, keys, parked, queue, speech
+from common.bugs import about
 from common.clocks import Contact, ServerClock
 from common.errors import turn_error
 from common.events import (
@@ -25,12 +27,15 @@ from common.events import (
 )
 from common.fold import Fold
 from common.fold_version import UnknownFold
-from common.keys import JobRef, TurnRef, parse_lease
+from common.keys import JobRef, TurnRef, parse_lease, parse_turn
 from common.log import append_now, read_turn
+from common.releases import DEADLINE, Due
 from common.scripts import script
 from common.settings import Settings
 from common.speech import Over
 from common.stores import STORE_ERRORS, Pipe, Stores
+from workers.guarded import Guard, drive
+from workers.parking import park
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +49,19 @@ _PARTS_OF_A_TURN = 3
 _LOOK = script("sweep")
 
 
+@dataclass(slots=True)
+class _Lapsed:
+    """A turn with leases that have lapsed, or past its deadline; its log, and that folded."""
+
+    turn: TurnRef
+    leases: list[TurnRef | JobRef]
+    is_late: bool
+    entries: list[Entry]
+    worker_lost: bool
+    fold: Fold | None = None
+    is_known: bool = True  # to this version
+
+
 class Sweep:
     """Looks for lapsed leases now and then; one worker at a time."""
 
@@ -52,6 +70,7 @@ class Sweep:
         self._stores = stores
         self._worker = worker
         self._hold_ms = max(1, int(settings.sweep_s * 800))
+        self._guard = Guard(stores, settings.turn_lease_ms)
         self.contact = Contact(gap_s=max(_GAP_S, 4 * settings.sweep_s))
         self.patience = 1.0  # times a lease, and what a command may take: 0 where nobody is to be waited for
 
@@ -66,30 +85,103 @@ class Sweep:
 
     async def sweep(self) -> int:
         """Mend what has lapsed by now; how many leases that were. Raises STORE_ERRORS."""
-        lapsed = [member for member in await self._look() if self._is_condemned(member)]
-        if not lapsed or not await self._stores.queue.set(
+        lapsed, overdue = await self._look()
+        lapsed = [member for member in lapsed if self._is_condemned(member)]
+        overdue = [member for member in overdue if self._is_condemned(member)]
+        if not (lapsed or overdue) or not await self._stores.queue.set(
             keys.SWEEPING, self._worker, nx=True, px=self._hold_ms
         ):
             return 0
-        await asyncio.gather(*(self._mend_one(member) for member in lapsed))
-        return len(lapsed)
+        await self._mend_all(lapsed, overdue)
+        return len(lapsed) + len(overdue)
 
-    async def _look(self) -> list[bytes]:
-        """The leases that have lapsed by the server's clock. Raises STORE_ERRORS."""
+    async def _mend_all(self, lapsed: list[bytes], overdue: list[bytes]) -> None:
+        groups = await self._group(lapsed, overdue)
+        found = await asyncio.gather(*(self._gather(*each) for each in groups))
+        try:
+            # One after the other, so that one whose fold kills us takes no other's good name along.
+            folded = [await self._fold(each) for each in found]
+        finally:
+            await self._guard.settle()
+        await asyncio.gather(*(self._mend_one(each) for each in folded if each))
+
+    async def _group(
+        self, lapsed: list[bytes], overdue: list[bytes]
+    ) -> "list[tuple[TurnRef, list[TurnRef | JobRef], bool]]":
+        """The leases by turn, and whether it is past its deadline. What names no lease goes."""
+        held: dict[TurnRef, list[TurnRef | JobRef]] = {}
+        for member in lapsed:
+            try:
+                lease = parse_lease(member.decode())
+            except (ValueError, IndexError):
+                await self._stores.queue.zrem(keys.LEASES, member)
+            else:
+                held.setdefault(lease if isinstance(lease, TurnRef) else lease.turn, []).append(lease)
+        late = set[TurnRef]()
+        for member in overdue:
+            try:
+                late.add(turn := parse_turn(member.decode()))
+                held.setdefault(turn, [])
+            except ValueError:
+                await self._stores.queue.zrem(keys.DEADLINES, member)
+        return [(turn, leases, turn in late) for turn, leases in held.items()]
+
+    async def _gather(self, turn: TurnRef, leases: list[TurnRef | JobRef], is_late: bool) -> "_Lapsed":
+        """The turn's log, and whether it has cost a worker. Raises STORE_ERRORS."""
+        jobs = [lease for lease in leases if isinstance(lease, JobRef)]
+        taken = await asyncio.gather(*(queue.taken(self._stores, job) for job in jobs))
+        entries = await read_turn(self._stores, turn)
+        return _Lapsed(turn, leases, is_late, entries, worker_lost=any(taken))
+
+    async def _fold(self, lapsed: "_Lapsed") -> "_Lapsed | None":
+        """The same with its fold; None where it is not for us, or is parked now. Raises STORE_ERRORS."""
+        turn, driver_lapsed = lapsed.turn, lapsed.turn in lapsed.leases
+        verdict = await self._guard.begin(turn, worker_lost=lapsed.worker_lost, driver_lapsed=driver_lapsed)
+        if verdict == "busy":
+            return None
+        if verdict == "park":
+            await self._park(lapsed, "folding")
+            return None
+        try:
+            lapsed.fold = _fold(lapsed.entries)
+        except UnknownFold:
+            lapsed.is_known = False
+        except Exception as bug:
+            logger.error("could not fold a turn", extra={**about(bug), "turn": turn.turn})
+            lapsed.is_known = False
+        self._guard.came_back(turn)
+        return lapsed
+
+    async def _fold_on(self, turn: TurnRef, fold: Fold) -> Fold:
+        """The turn folded again, with what was just written. Raises STORE_ERRORS."""
+        entries = await read_turn(self._stores, turn)
+        if await self._guard.begin(turn, worker_lost=False, driver_lapsed=False) != "fold":
+            return fold
+        fold = _fold(entries) or fold
+        self._guard.came_back(turn)
+        await self._guard.settle()
+        return fold
+
+    async def _park(self, lapsed: "_Lapsed", reason: str) -> None:
+        jobs = [lease for lease in lapsed.leases if isinstance(lease, JobRef)]
+        await park(self._stores, lapsed.turn, lapsed.entries, jobs, reason)
+
+    async def _look(self) -> tuple[list[bytes], list[bytes]]:
+        """The leases that have lapsed by the server's clock, and late turns. Raises STORE_ERRORS."""
         clock, args = self._stores.queue_clock, (_BATCH, _LONGEST_LEASE_MS, self._hold_ms)
-        names, asked = (keys.LEASES, keys.SWEEPING), clock.ask()
+        names, asked = (keys.LEASES, keys.SWEEPING, keys.DEADLINES), clock.ask()
         try:
             (found,) = await self._stores.on_queue.run(
-                lambda pipe: pipe.eval(_LOOK, 2, *names, *map(str, args))
+                lambda pipe: pipe.eval(_LOOK, len(names), *names, *map(str, args))
             )
         except STORE_ERRORS:
             self.contact.lost()
             raise
-        (seconds, micros), lapsed = found
+        (seconds, micros), lapsed, overdue = found
         if clock.take((int(seconds), int(micros)), asked):
             self.contact.lost()  # leases by the old time and by the new one can't be told apart
         self.contact.made()
-        return list(lapsed)
+        return list(lapsed), list(overdue)
 
     def _is_condemned(self, member: bytes) -> bool:
         """Whether who has let this lease lapse has had the time to renew it, with the server and us there."""
@@ -97,33 +189,27 @@ class Sweep:
         lease_s = settings.turn_lease_s if kind == _PARTS_OF_A_TURN - 1 else settings.lane_lease_s
         return self.contact.for_s >= self.patience * (lease_s + settings.redis_timeout_s)
 
-    async def _mend_one(self, member: bytes) -> None:
-        try:
-            await self._mend(member)
-        except STORE_ERRORS:
-            raise
-        except Exception:  # a bug that one turn meets must not keep the others from being mended
-            logger.exception("could not mend", extra={"lease": member.decode()})
-            await self._look_again(member.decode(), _BROKEN_AGAIN_MS)
+    async def _mend_one(self, lapsed: "_Lapsed") -> None:
+        for lease in lapsed.leases:
+            try:
+                await self._mend(lease, lapsed)
+            except STORE_ERRORS:
+                raise
+            except Exception as bug:  # one that one turn meets must not keep the others from being mended
+                logger.error("could not mend", extra={**about(bug), "turn": lapsed.turn.turn})
+                await self._look_again(str(lease), _BROKEN_AGAIN_MS)
+        if lapsed.is_late:
+            await self._end_overdue(lapsed)
 
-    async def _mend(self, member: bytes) -> None:
-        try:
-            held = parse_lease(member.decode())
-        except (ValueError, IndexError):
-            await self._stores.queue.zrem(keys.LEASES, member)
-            return
-        entries = await read_turn(self._stores, held if isinstance(held, TurnRef) else held.turn)
-        try:
-            fold = _fold(entries)
-        except UnknownFold:
-            await self._look_again(member.decode(), _LOOK_AGAIN_MS)  # a worker of that version will know
-            return
-        if isinstance(held, TurnRef):
-            await self._mend_turn(held, entries, fold)
+    async def _mend(self, held: TurnRef | JobRef, lapsed: "_Lapsed") -> None:
+        if not lapsed.is_known:
+            await self._look_again(str(held), _LOOK_AGAIN_MS)  # a worker of that version will know
+        elif isinstance(held, TurnRef):
+            await self._mend_turn(held, lapsed.entries, lapsed.fold)
         elif held.lane == "speech":
-            await self._mend_speech(held, entries)
+            await self._mend_speech(held, lapsed.entries)
         else:
-            await self._mend_lane(held, entries, fold)
+            await self._mend_lane(held, lapsed.entries, lapsed.fold)
 
     async def _claim(self, held: TurnRef | JobRef) -> bool:
         """Hold the lease while what it stood for is ended, unless somebody has just renewed it."""
@@ -146,12 +232,15 @@ class Sweep:
         if not await self._claim(turn):
             return
         logger.info("a turn lost its driver", extra={"turn": turn.turn})
+        if await self._guard.cost_too_many(turn):
+            await park(self._stores, turn, entries, [], "driving")
+            return
         due, elapsed_ms = fold.next_due, self._stores.log_clock.since(entries[0].ms)
         if due and elapsed_ms >= due.at_ms:
             await driver.fire_timer(self._stores, turn, started, due)
         elif fold.ending is None and fold.policy.on_disconnect != "continue":
             await driver.interrupt(self._stores, turn, "sweep")
-        fold = _fold(await read_turn(self._stores, turn)) or fold
+        fold = await self._fold_on(turn, fold)
         if unwanted := fold.unwanted():
             await driver.stop_lanes(self._stores, turn, unwanted)
         if fold.ending:
@@ -161,9 +250,44 @@ class Sweep:
 
     async def _go_on(self, turn: TurnRef, fold: Fold) -> None:
         """The turn is to end without a client: see that its lanes have jobs, and look again soon."""
+        await self._stores.on_queue.run(lambda pipe: drive(pipe, turn))
         if lanes := fold.unstarted():
             await driver.start_lanes(self._stores, turn, lanes, self._settings.lane_lease_ms)
         await self._look_again(str(turn), _LOOK_AGAIN_MS)
+
+    # A turn that should be over, whatever its driver does.
+
+    async def _end_overdue(self, lapsed: "_Lapsed") -> None:
+        """Fire its deadline for it; where even that ends nothing, it is ended by force."""
+        turn, entries = lapsed.turn, lapsed.entries
+        started = entries[0].event if entries else None
+        if not isinstance(started, TurnStarted):
+            await self._stores.queue.zrem(keys.DEADLINES, str(turn))
+            return
+        now_ms = self._stores.queue_clock.now_ms()
+        if any(isinstance(e.event, TurnEnded) and e.event.turn == turn.turn for e in entries):
+            tell = started.tell and not self._stores.shared
+            await self._stores.on_queue.run(lambda pipe: driver.let_go(pipe, turn, tell, now_ms))
+            return
+        deadline_ms = lapsed.fold.policy.deadline_ms if lapsed.fold else started.policy.get("deadline_ms", 0)
+        left_ms = deadline_ms + queue.PAST_DEADLINE_MS - self._stores.log_clock.since(entries[0].ms)
+        if left_ms > 0:  # the server's clock was set
+            await self._stores.queue.zadd(keys.DEADLINES, {str(turn): now_ms + left_ms}, xx=True)
+            return
+        logger.error("a turn is past its deadline: it is ended", extra={"turn": turn.turn})
+        fold = lapsed.fold
+        if fold and fold.ending is None:
+            due = Due(DEADLINE.number, DEADLINE.due, deadline_ms)
+            await driver.fire_timer(self._stores, turn, started, due)
+            fold = await self._fold_on(turn, fold)
+        if fold and fold.ending:
+            if unwanted := fold.unwanted():
+                await driver.stop_lanes(self._stores, turn, unwanted)
+            await driver.end_turn(self._stores, turn, started, fold)
+        else:
+            error = turn_error("turn_deadline", "the turn took longer than it may")
+            await driver.end_by_force(self._stores, turn, started.tell, error, fold)
+        await self._stores.on_queue.run(lambda pipe: pipe.publish(keys.wake(turn.session), b""))
 
     # A lane whose worker is gone, or that nobody has picked up.
 
@@ -206,10 +330,13 @@ class Sweep:
             LaneStarted(turn, job.lane, attempt, self._worker),
             LaneFinished(turn, job.lane, attempt, 0, "error", None, error, 0),
         )
-        pipe = self._stores.queue.pipeline(transaction=True)
+        pipe, now_ms = self._stores.queue.pipeline(transaction=True), self._stores.queue_clock.now_ms()
         queue.forget(pipe, job)
+        parked.note(pipe, job.turn, f"{job.lane} workers", now_ms)
         pipe.publish(keys.wake(job.turn.session), b"")
         await pipe.execute()
+        about_it = {"turn": turn, "tenant": job.turn.session.tenant, "reason": f"{job.lane} workers"}
+        logger.error("a lane is given up: it has cost too many workers", extra=about_it)
 
     # A turn whose speaker is gone, or that nobody has begun to speak.
 

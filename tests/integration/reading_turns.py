@@ -110,6 +110,7 @@ async def left_behind(stores: Stores) -> Counter[str]:
         keys.REPLICAS,
         keys.KEPT,
         keys.INDEXED,
+        keys.PARKED,
         keys.UNSETTLED,  # who settles looks in their own time
     )
     async for raw in stores.queue.scan_iter(count=1000):
@@ -117,7 +118,7 @@ async def left_behind(stores: Stores) -> Counter[str]:
         ends = (":log", ":failures", ":hints", ":waiting")  # those say only that somebody may look
         if key == keys.SWEEPING or key.endswith(ends) or ":once:" in key or key.startswith(lasting):
             continue
-        if key.startswith("fr:live:") and await _all_leased(stores, key):
+        if (key.startswith("fr:live:") or key == keys.DEADLINES) and await _all_leased(stores, key):
             continue
         found[key] += 1
     return found
@@ -125,8 +126,8 @@ async def left_behind(stores: Stores) -> Counter[str]:
 
 async def _all_leased(stores: Stores, key: str) -> bool:
     """Whether each of the live turns of this tenant is watched over."""
-    tenant = key.rpartition(":")[2]
-    turns = [f"{tenant}:{member.decode()}" for member in await stores.queue.zrange(key, 0, -1)]
+    prefix = "" if key == keys.DEADLINES else key.rpartition(":")[2] + ":"
+    turns = [f"{prefix}{member.decode()}" for member in await stores.queue.zrange(key, 0, -1)]
     return None not in await stores.queue.zmscore(keys.LEASES, turns)
 
 

@@ -66,11 +66,11 @@ async def test_two_sweepers_at_once_decide_nothing_else(
             await age(eyes, turn)
         member = str(turn).encode()
         await lapse(eyes, turn)
-        await asyncio.gather(*(each.sweep._mend_one(member) for each in (one, two)))
+        await asyncio.gather(*(each.sweep._mend_all([member], []) for each in (one, two)))
         decided, heard = await _decisive(eyes, turn), await replay(eyes, turn)
         for sweeper in (two, one):
             await eyes.queue.zadd(keys.LEASES, {member: 1})
-            await sweeper.sweep._mend_one(member)
+            await sweeper.sweep._mend_all([member], [])
         assert await _decisive(eyes, turn) == decided
         assert await replay(eyes, turn) == heard
         wanted = (

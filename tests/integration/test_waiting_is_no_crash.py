@@ -56,7 +56,7 @@ async def _a_sweep_later(sweeper: Worker) -> None:
     done = asyncio.Event()
     look = sweeper.sweep._look
 
-    async def looked() -> list[bytes]:
+    async def looked() -> tuple[list[bytes], list[bytes]]:
         done.set()
         return await look()
 
@@ -92,10 +92,10 @@ async def test_a_job_taken_after_the_sweep_has_read_its_lapsed_lease_is_left_to_
     async with open_stores(settings) as eyes, open_worker(settings, "draft", model, name="w:a") as sweeper:
         turn = await start(eyes, settings)
         await lapse(eyes, job(turn))
-        (stale,) = await sweeper.sweep._look()
+        (stale,), _ = await sweeper.sweep._look()
         async with open_worker(settings, "full", model) as worker:
             await until(lambda: model.calls)
-            await sweeper.sweep._mend_one(stale)
+            await sweeper.sweep._mend_all([stale], [])
             assert await lease_of(eyes, job(turn)) is not None
             more.set()
             await until(lambda: count(eyes, turn, LaneFinished, reason="stop"))
@@ -118,7 +118,7 @@ async def test_an_attempt_that_still_writes_is_alive_whatever_its_lease_says(rea
         await until(lambda: count(eyes, turn, LaneStarted))
         sweeper.sweep.patience = 1.0  # as one who judges, but was there all the while
         await lapse(eyes, job(turn))
-        await sweeper.sweep._mend_one(str(job(turn)).encode())
+        await sweeper.sweep._mend_all([str(job(turn)).encode()], [])
         assert (await lease_of(eyes, job(turn)) or 0) > 1
         more.set()
         await until(lambda: count(eyes, turn, LaneFinished, reason="stop"))

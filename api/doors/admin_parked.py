@@ -1,0 +1,31 @@
+"""The turns that were given up because they have cost too many processes, for the operator."""
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+
+from api import admin_examples as examples
+from api.admin import shown_time
+from api.admin_shapes import ParkedList
+from api.administration import Administration
+from api.identity import Operator
+from api.openapi import as_json, told
+
+router = APIRouter(prefix="/admin")
+
+
+@router.get(
+    "/parked",
+    **told(
+        "administration",
+        "List parked turns",
+        gives={200: as_json(ParkedList, list=examples.PARKED)},
+    ),
+)
+async def list_parked(request: Request, who: Operator) -> dict[str, Any]:
+    """The turns that were given up, at most 1,000, the latest first."""
+    rows = [
+        {"at": shown_time(each.at_ms), "tenant": each.tenant, "turn": each.turn, "reason": each.reason}
+        for each in await Administration(request, who).parked()
+    ]
+    return {"object": "list", "data": rows}
