@@ -127,15 +127,21 @@ async def test_a_listener_that_breaks_silences_nobody_else(valkey: Backend, sess
 async def test_what_is_no_log_does_not_stop_the_readers_of_others(
     valkey: Backend, session: SessionRef
 ) -> None:
+    others = [SessionRef("default", f"another {number}") for number in range(8)]  # on both sides of it
     async with reading(valkey, reread_s=0.2) as (reader, stores):
         await listen(reader, stores, session)
-        heard = await listen(reader, stores, SessionRef("default", "another"))
+        heard = [await listen(reader, stores, other) for other in others]
         await stores.log.set(keys.log(session), b"no log")
-        await stores.queue.publish(keys.wake(session), b"")
         for number in range(3):
-            await write(stores, SessionRef("default", "another"), range(number, number + 1))
-            await until(lambda number=number: len(heard.numbers) > number)
-        assert heard.numbers == [0, 1, 2]
+            for each in (session, *others):
+                reader._wake(keys.wake(each))  # all in one look, with the one that is none
+            for other in others:
+                await write(stores, other, range(number, number + 1))
+            await until(lambda number=number: all(len(each.numbers) > number for each in heard))
+        assert [each.numbers for each in heard] == [[0, 1, 2]] * len(others)
+        broken = reader._sessions[keys.wake(session)]
+        await until(lambda: broken.read_s > 0)
+        await reader._read({keys.wake(session): broken})  # raising would keep all waiting
 
 
 @in_loop
