@@ -5,19 +5,23 @@ Pages come over connections of their own, so that no turn's commands wait behind
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager
 
 from common.errors import RateLimited
 
 _PAGES = 2  # of a tenant, in a process
+_EVENT_S = 0.000_05  # about what reading, folding and writing an event takes of the loop's time
+_SHARE = 0.15  # of that time, for all readers together while turns are live
 
 
 class Readers:
-    """Counts a process's readers by tenant."""
+    """Counts a process's readers by tenant, and slows all of them down while turns are live (`busy`)."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, busy: Callable[[], bool] = lambda: False) -> None:
         self._most = most
+        self._busy = busy
+        self._free_s = 0.0
         self._open: Counter[str] = Counter()
         self._pages: dict[str, tuple[asyncio.Semaphore, int]] = {}
 
@@ -46,6 +50,15 @@ class Readers:
             async with aclosing(batches):
                 async for batch in batches:
                     yield batch
+
+    async def pace(self, events: int) -> None:
+        """Wait after so many events: live turns' tokens go first, the readers share what is theirs."""
+        wait_s = 0.0
+        if self._busy():
+            now_s = asyncio.get_running_loop().time()
+            wait_s = max(self._free_s - now_s, 0.0)
+            self._free_s = now_s + wait_s + events * _EVENT_S / _SHARE
+        await asyncio.sleep(wait_s)
 
     @asynccontextmanager
     async def page(self, tenant: str) -> AsyncIterator[None]:

@@ -71,13 +71,14 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         trail = Trail(stores)
         pace = Pace(stores)
         reader = LogReader(stores, settings.reread_s)
-        archive, readers = open_archive(settings.archive_url), Readers(settings.tenant_readers)
+        archive = open_archive(settings.archive_url)
         sessions = Sessions(stores, archive)
         pressure = Pressure(settings, stores, directory)
         starter = TurnStarter(settings, stores, directory, pace, pressure)
         past = Past(settings, stores, sessions, directory)
         admissions = Admissions(settings, stores, sessions, directory)
         turns = Turns(settings, stores, reader, sessions, starter, past, admissions)
+        readers = Readers(settings.tenant_readers, busy=lambda: turns.count > 0)
         with suppress(*STORE_ERRORS):
             await stores.sync_clocks()
         with suppress(*STORE_ERRORS):
@@ -110,7 +111,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
                     turns=turns,
                     sessions=sessions,
                     hidden_names=HiddenNames(settings),
-                    recordings=Sessions(apart, archive, readers.page),
+                    recordings=Sessions(apart, archive, readers.page, readers.pace),
                     readers=readers,
                     reader=reader,
                     audio=audio,

@@ -58,6 +58,11 @@ class Turns:
         self._opening: dict[str, asyncio.Task[LiveTurn]] = {}
         self._minded: set[asyncio.Task[None]] = set()
 
+    @property
+    def count(self) -> int:
+        """How many turns live on this replica."""
+        return len(self._live)
+
     async def start(self, request: TurnRequest, prepare: Prepare | None = None) -> LiveTurn:
         """Start a turn and follow it; a retry joins the turn that it has started before.
 

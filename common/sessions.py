@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -19,11 +19,14 @@ from common.stores import Pipe, Stores
 
 logger = logging.getLogger(__name__)
 
-_PAGE = 250  # decoded without a break: who waits meanwhile is a live turn's token
+_PAGE = 250
 _FIRST_PAGE = 8
 
 Gate = Callable[[str], AbstractAsyncContextManager[None]]
 """What a page of a tenant's waits for before it is read."""
+Pace = Callable[[int], Awaitable[None]]
+"""What a reader waits for after so many events, so that whoever is in a hurry goes first."""
+_SLICE = 32  # events decoded without a break
 _LAST = 2**64 - 1  # the last entry of a millisecond
 
 
@@ -38,10 +41,13 @@ class Known:
 class Sessions:
     """Reads sessions. One exists where the index has it; its events are the archive's, then the log's."""
 
-    def __init__(self, stores: Stores, archive: Archive | None, gate: Gate | None = None) -> None:
+    def __init__(
+        self, stores: Stores, archive: Archive | None, gate: Gate | None = None, pace: Pace | None = None
+    ) -> None:
         self._stores = stores
         self._archive = archive
         self._gate: Gate = gate or (lambda tenant: nullcontext())
+        self._pace: Pace = pace or _no_pace
         self._index = Index(stores, archive)
 
     async def find(self, session: SessionRef) -> Known | None:
@@ -72,8 +78,10 @@ class Sessions:
                 head_now, raw = await self._read_log(session, last, count)
                 if head_now != head:
                     break  # its first entries were moved while we read: they are in the archive now
-                if entries := decode_entries(raw):
-                    yield entries
+                for begin in range(0, len(raw), _SLICE):
+                    if entries := decode_entries(raw[begin : begin + _SLICE]):
+                        yield entries
+                    await self._pace(min(_SLICE, len(raw) - begin))
                 if len(raw) < count:
                     return
                 last, count = place(raw[-1][0].decode()), next_count(raw, _PAGE)
@@ -145,10 +153,15 @@ class Sessions:
         self, session: SessionRef, last: tuple[int, int]
     ) -> AsyncGenerator[list[Entry], None]:
         lines = await self._archive.read(session) if self._archive else []
-        for begin in range(0, len(lines), _PAGE):
-            read = map(_read_line, lines[begin : begin + _PAGE])
+        for begin in range(0, len(lines), _SLICE):
+            read = map(_read_line, lines[begin : begin + _SLICE])
             if entries := [entry for entry in read if entry and place(entry.id) > last]:
                 yield entries
+            await self._pace(min(_SLICE, len(lines) - begin))
+
+
+async def _no_pace(events: int) -> None:
+    await asyncio.sleep(0)
 
 
 def _read_line(line: bytes) -> Entry | None:

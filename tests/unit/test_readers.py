@@ -54,3 +54,23 @@ def test_a_tenants_pages_wait_for_each_other_alone() -> None:
         assert there == ["acme", "acme", "zeta", "acme"] and not readers._pages
 
     run(main())
+
+
+def test_while_turns_are_live_all_readers_share_a_part_of_the_loop() -> None:
+    async def main() -> None:
+        live = [True]
+        readers, loop = Readers(9, busy=lambda: bool(live)), asyncio.get_running_loop()
+
+        async def read() -> None:
+            for _ in range(100):
+                await readers.pace(32)
+
+        begun_s = loop.time()
+        await asyncio.gather(read(), read())
+        assert 1.0 < loop.time() - begun_s < 3.0  # 6,400 events
+        live.clear()
+        begun_s = loop.time()
+        await read()
+        assert loop.time() - begun_s < 0.01
+
+    run(main())
