@@ -322,7 +322,7 @@ def test_what_breaks_a_fold_ends_its_turn_wherever_it_is_folded() -> None:
 
 @pytest.mark.parametrize(
     "broken",
-    [{"lanes": {"full": 7}}, {"lanes": {"draft": None, "full": {}}}, {"request": {"messages": [7, None]}}],
+    [{"lanes": {"full": 7}}, {"lanes": {"draft": None, "full": {}}}],
 )
 def test_a_start_that_can_not_be_folded_is_of_another_version(broken: dict[str, Any]) -> None:
     with pytest.raises(UnknownFold):
