@@ -105,7 +105,7 @@ async def lose_tail(eyes: Stores, pen: Pen, entries: int) -> None:
 async def say(pen: Pen, *words: str) -> None:
     """Say words, each an entry of its own."""
     for word in words:
-        whole = await pen.text() + word
+        whole = str(await pen.text()) + word
         pen.writer.say(word)
         await until(lambda whole=whole: _says(pen, whole))
 

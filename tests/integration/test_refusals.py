@@ -127,7 +127,7 @@ async def test_too_many_refused_bodies_are_refused_unread(valkey: Backend) -> No
             return all([await code(tenant, b"[]") != "invalid_api_key" for tenant in keys])
 
         await until(known)
-        told = [await code("acme") for _ in range(6)]
+        told = [await code("acme") for _ in range(10)]  # it empties meanwhile
         assert told[0] == "missing_required_parameter" and told[-1] == "too_many_refused"
         assert await code("acme", path="/v1/llm-request") == "too_many_refused"
         refused = await client.post(CHAT, headers=keys["acme"], json={"messages": [HELLO]})
