@@ -8,12 +8,12 @@ from pathlib import Path
 
 USER = "fastreply"
 RULES = """\
-resetkeys resetchannels nocommands ~fr:* ~arq:* &fr:* +blmpop +client|setinfo +del +eval +exec +exists +expire
-+get +hdel +hexists +hget +hgetall +hincrby +hlen +hmget +hscan +hset +incrby +info +llen +lpop +lpos +lpush
-+lrange +lrem +ltrim +mget +multi +persist +pexpire +pexpireat +pexpiretime +ping +pttl +publish +rpush +sadd
-+scan +set +sismember +smembers +srem +subscribe +time +unsubscribe +unwatch +watch +xadd +xdel +xinfo|stream +xlen
-+xrange +xrevrange +xsetid +xtrim +zadd +zcard +zcount +zmscore +zrange +zrangebylex +zrangebyscore +zrem
-+zremrangebyrank +zremrangebyscore +zrevrange +zrevrangebyscore +zscore"""
+resetkeys resetchannels nocommands ~fr:* ~arq:* &fr:* +blmpop +client|setinfo +del +eval +exec +exists
++expire +get +hdel +hexists +hget +hgetall +hincrby +hlen +hmget +hscan +hset +incrby +info +llen +lpop
++lpos +lpush +lrange +lrem +ltrim +mget +multi +persist +pexpire +pexpireat +pexpiretime +ping +pttl
++publish +rpush +sadd +scan +set +sismember +smembers +srem +subscribe +time +unsubscribe +unwatch +watch
++xadd +xdel +xinfo|stream +xlen +xrange +xrevrange +xsetid +xtrim +zadd +zcard +zcount +zmscore +zrange
++zrangebylex +zrangebyscore +zrem +zremrangebyrank +zremrangebyscore +zrevrange +zrevrangebyscore +zscore"""
 """As docs/deployment.md explains them; a test holds the two equal."""
 
 ACL_FILE, URL_FILE = "users.acl", "redis-url"
