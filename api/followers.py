@@ -45,9 +45,9 @@ class Followers:
             lambda pipe: pipe.zadd(keys.FOLLOWED, {_member(turn, self._replica): until_ms})
         )
 
-    async def forget(self, turn: TurnRef) -> None:
-        """The turn is over."""
-        await self._stores.on_queue.run(lambda pipe: pipe.zrem(keys.FOLLOWED, _member(turn, self._replica)))
+    def forget(self, pipe: Pipe, turn: TurnRef) -> None:
+        """Queue the word that the turn is over."""
+        pipe.zrem(keys.FOLLOWED, _member(turn, self._replica))
 
     def keep_touch(self) -> None:
         """The store has taken our beat, and so it could the others'."""

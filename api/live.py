@@ -38,6 +38,7 @@ class LiveTurn:
         self.fold = Fold(started)
         self.usage: dict[str, Any] = {}  # all lanes' together, as it was known at the ending
         self.closed = asyncio.Event()  # the ending stands in the log: nothing is left to do
+        self.ended_elsewhere = False  # another wrote it
         self.followers = 0
         self.resumes = False  # a client of it has said, or shown, that it comes back
         self.limit_headers: dict[str, str] = {}  # where its tenant stood when it was let in
@@ -83,6 +84,7 @@ class LiveTurn:
                 self._told_of_bug = True
                 logger.error("a fold broke: its turn is ended", extra={**about(bug), "turn": self.turn.turn})
             if isinstance(entry.event, TurnEnded) and entry.event.turn == self.turn.turn:
+                self.ended_elsewhere = not self.closed.is_set()
                 self._close()
         if len(self.releases) > count:
             self._ring()

@@ -306,8 +306,14 @@ class Turns:
         await live.closed.wait()
         self._reader.leave(live.turn.session, live.take)
         del self._live[str(live.turn)]
+
+        def forget(pipe: Pipe) -> None:
+            self._followers.forget(pipe, live.turn)
+            if live.ended_elsewhere:  # our word that we drive it may have come after that
+                pipe.zrem(keys.LEASES, str(live.turn))
+
         with suppress(*STORE_ERRORS):  # else it goes by its time
-            await self._followers.forget(live.turn)
+            await self._stores.on_queue.run(forget)
 
     def _mind(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)

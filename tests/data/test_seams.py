@@ -28,7 +28,7 @@ pytestmark = [
 
 TURN = "aaaaaaaaaaaa"
 PAIRS = 20  # of a language
-EVERY = {"sentence": 1, "now": 5}  # so many tokens lie between two cuts that are tried
+EVERY = {"sentence": 5, "now": 5}  # so many tokens lie between two cuts that are tried
 OVERRUN = Policy().handoff.overrun_chars
 OPENING = 250  # characters of the full that are there when it overtakes
 

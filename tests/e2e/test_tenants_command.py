@@ -96,11 +96,13 @@ def test_a_tenant_is_set_up_looked_at_and_deleted(run: Run, url: str, tmp_path: 
     assert run("rotate").stdout == "0 secrets resealed\n"
 
     log = [line.split("\t") for line in run("audit", "acme").stdout.splitlines()]
-    assert [row[3:] for row in log[:2]] == [
+    changes = [row for row in log if row[1] == "operator" and not row[3].startswith("read.")]
+    assert [row[3:] for row in changes[:2]] == [
         ["key.revoked", f"acme {key_id}"],
         ["key.created", f"acme {key_id}", "chat,admin"],
     ]
-    assert {tuple(row[1:3]) for row in log} == {("operator", "127.0.0.1")}
+    assert {tuple(row[1:3]) for row in log} == {("operator", "127.0.0.1"), (f"key:{key_id}", "127.0.0.1")}
+    assert ["login.refused", "acme"] in [row[3:] for row in log], "the key asked for all tenants"
     assert log[-1][3] == "tenant.created"
     assert run("audit", "--count", 3).stdout.splitlines() == run("audit").stdout.splitlines()[:3]
     assert run("delete", "acme").stdout == "acme is deleted\n"

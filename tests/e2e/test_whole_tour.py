@@ -60,6 +60,7 @@ def toured(simulator: Simulator, tmp_path_factory: pytest.TempPathFactory) -> It
     stack = Stack(simulator, folder, settings, speech_workers=1)
     store_port = int(stack.redis_url.rpartition(":")[2].partition("/")[0])
     simulator.change("tour-slow", tpot_ms=80, text=_SLOW)
+    simulator.change("tour-endless", tpot_ms=80, text=_SLOW * 40)
     with leaky_server() as leaky, tls_front(certificates, port, store_port):
         try:
             stack.store.heal()
@@ -107,5 +108,6 @@ def test_the_search_would_find_them(toured: Toured) -> None:
 
 
 def test_the_tour_met_no_bug(toured: Toured) -> None:
-    handshake = "SSL protocol"  # uvloop's word for a connection that was given up while it was made
-    assert [line for line in toured.stack.bugs() if handshake not in line] == []
+    # uvloop's word for a connection that was given up while it was made, and what the tour did on purpose.
+    meant = ("SSL protocol", "a turn is parked")
+    assert [line for line in toured.stack.bugs() if not any(words in line for words in meant)] == []

@@ -42,6 +42,7 @@ SETTINGS = {
     "FAST_REPLY_REDACT_AFTER_S": "0",
     "FAST_REPLY_RESUME_GRACE_S": "0.2",
     "FAST_REPLY_LANE_LEASE_S": "1.2",
+    "FAST_REPLY_TURN_LEASE_S": "1.2",
     "FAST_REPLY_RENEW_S": "0.2",
     "FAST_REPLY_FIRST_TOKEN_TIMEOUT_S": "1.5",
     "FAST_REPLY_NEXT_TOKEN_TIMEOUT_S": "1.5",
@@ -100,6 +101,7 @@ class Tour:
         self._fail()
         self._wait_for_a_worker()
         self._hurt()
+        self._cost_two_replicas()
         self._keep()
         self._tear_down()
 
@@ -281,6 +283,27 @@ class Tour:
         stack.heal()
         until(lambda: self._ended("call-7", 1), what="the end of a turn whose replica died")
 
+    def _cost_two_replicas(self) -> None:
+        """A turn loses one replica, and the next that goes on with it: it is parked, and listed."""
+        stack, headers = self._stack, {"Authorization": f"Bearer {self._key}"}
+        policy = {"on_disconnect": "continue"}
+        asked = {"model": "endless", "stream": True, "session_id": "call-10", "fast_reply": policy}
+        asked["messages"] = [user("Hello")]
+        with stack.client.stream("POST", PATH, json=asked, headers=headers) as stream:
+            turn = stream.headers["x-turn-id"]
+            next(stream.iter_raw())
+            stack.api.kill()
+        stack.heal()
+        until(lambda: self._lost_its_driver(turn), what="the word that a turn lost its driver")
+        headers["Accept"] = "text/event-stream"
+        path = f"/v1/sessions/call-10/turns/{turn}"
+        with stack.client.stream("GET", path, headers=headers) as stream:
+            next(stream.iter_raw())
+            stack.api.kill()
+        stack.heal()
+        until(lambda: self.operate("GET", "/parked").json()["data"], what="the parking of a turn")
+        assert b"turn_parked" in self.ask("GET", path).content
+
     def _keep(self) -> None:
         """Wait until what comes after a turn is done: settled, told of, masked, archived."""
         until(self._all_settled, what="the accounting of all turns")
@@ -300,6 +323,10 @@ class Tour:
     def _ended(self, session: str, turns: int) -> bool:
         told = self.ask("GET", f"/v1/sessions/{session}").json().get("turns", [])
         return len(told) >= turns and all(turn["reason"] for turn in told)
+
+    def _lost_its_driver(self, turn: str) -> bool:
+        lines = [line for each in self._stack.processes.values() for line in each.words().splitlines()]
+        return any("a turn lost its driver" in line and turn in line for line in lines)
 
     def _made_anew(self) -> bool:
         return self.ask("POST", "/admin/tenants", key=OPERATOR, json={"id": TENANT}).is_success
@@ -329,6 +356,7 @@ def _profiles(server: str, leaky: str) -> dict[str, dict[str, Any]]:
         "nothing": {**support, "record": "none"},
         "paced": {**support, "policy": {"draft": {"when": "adaptive"}}},
         "slow": {"full": {**full, "model": "tour-slow"}, "draft": draft, "fallbacks": [full]},
+        "endless": {"full": {**full, "model": "tour-endless"}, "draft": draft},
         "ernie": {
             "full": {"base_url": f"ernie+{server.removesuffix('/v1')}", "model": "full", "secret": "ACCOUNT"}
         },

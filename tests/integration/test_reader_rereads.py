@@ -21,8 +21,8 @@ async def test_whoever_joins_further_back_misses_nothing_while_a_reply_is_on_its
     execute = TimedPipeline.execute
     asked, go_on = asyncio.Event(), asyncio.Event()
 
-    async def slow(self: TimedPipeline, *args: Any) -> Any:
-        replies = await execute(self, *args)
+    async def slow(self: TimedPipeline, *args: Any, **how: Any) -> Any:
+        replies = await execute(self, *args, **how)
         if any(isinstance(reply, list) and reply for reply in replies):
             asked.set()
             await go_on.wait()

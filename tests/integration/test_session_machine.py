@@ -163,7 +163,8 @@ class Calls(RuleBasedStateMachine):
         self, call: Call, at: int, words: str, talk: list[dict[str, Any]], newest: dict[str, Any]
     ) -> Turn:
         message = {"role": "user", "content": words}
-        body = {"messages": [message], "stream": True, "session_id": call.name}
+        policy = {"on_disconnect": "resume"}  # its client leaves at once, and comes back or not
+        body = {"messages": [message], "stream": True, "session_id": call.name, "fast_reply": policy}
         async with self.world.replicas[at].stream("POST", "/v1/chat/completions", json=body) as response:
             assert response.status_code == 200, await response.aread()
             turn = response.headers["x-turn-id"]

@@ -126,7 +126,7 @@ class Answer:
         for kind, text in read_content(event.get("result")):
             yield text if kind == "text" else Other({"delta": {"reasoning_content": text}})
         if call := event.get("function_call"):
-            yield from self._calls.read([{"index": 0, "function": call}])
+            yield from self._read_call(call)
         if found := event.get("search_info") or event.get("search_results"):
             as_json(found)  # raises ValueError on what can't be written down
             yield Other({"delta": {"search_results": found}})
@@ -141,6 +141,12 @@ class Answer:
             yield Finish("tool_calls" if len(self._calls) else reason)
             if cost := cost_in(event):
                 yield Usage(cost)
+
+    def _read_call(self, call: dict[str, Any]) -> Iterator[Piece]:
+        """A call, and what the model thought of it, which stands within it here."""
+        if thought := text_in(call.pop("thoughts", None)):
+            yield Other({"delta": {"reasoning_content": thought}})
+        yield from self._calls.read([{"index": 0, "function": call}])
 
 
 def _error(code: int) -> UpstreamError:
