@@ -22,8 +22,10 @@ up: $(RUN) ## run everything on this machine, on PORT (8000)
 test: $(DEV) ## run all tests; ARGS goes to pytest
 	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile $(ARGS)
 
-soak: $(DEV) ## run the long tests that `make test` leaves out
+soak: $(DEV) ## run the long tests, and with all data and many examples those of which `make test` tries a part
 	$(BIN)/python -m pytest -m soak $(ARGS)
+	FAST_REPLY_TEST_ALL=1 $(BIN)/python -m pytest --hypothesis-profile thorough --timeout 1200 \
+		tests/data tests/unit/test_fold_properties.py tests/unit/test_thoughts.py
 
 fuzz: $(DEV) ## try the doors against their OpenAPI document, for minutes
 	$(BIN)/python -m pytest -m fuzz -s $(ARGS)

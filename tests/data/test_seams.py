@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 import pytest
+from sample import ALL
 
 from bench import data
 from common.events import Delta, Event, LaneFinished, LaneStarted, TurnStarted
@@ -28,7 +29,7 @@ pytestmark = [
 
 TURN = "aaaaaaaaaaaa"
 PAIRS = 20  # of a language
-EVERY = {"sentence": 5, "now": 5}  # so many tokens lie between two cuts that are tried
+EVERY = {"sentence": 1, "now": 5} if ALL else {"sentence": 15, "now": 25}  # tokens between two cuts tried
 OVERRUN = Policy().handoff.overrun_chars
 OPENING = 250  # characters of the full that are there when it overtakes
 

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from turns import TURN, begin, call, end, endings, extra, fire, heard, say, spoken, started
 
@@ -167,7 +167,6 @@ def follows(text: str, parts: list[str], *, first: bool) -> bool:
     return bool(rests)
 
 
-@settings(max_examples=400)
 @given(interleaved(), policies)
 def test_what_is_heard_is_a_beginning_of_the_draft_then_a_beginning_of_the_full(
     steps: list[Step], policy: Any
@@ -184,7 +183,6 @@ def test_what_is_heard_is_a_beginning_of_the_draft_then_a_beginning_of_the_full(
     assert sum(isinstance(r, Said) and r.lane == "filler" for r in out) <= fold.fillers
 
 
-@settings(max_examples=300)
 @given(interleaved(), policies)
 def test_a_whole_full_that_was_heard_is_heard_whole(steps: list[Step], policy: Any) -> None:
     fold, out, _ = play(steps, {**policy, "max_chars": 64_000})
@@ -192,7 +190,6 @@ def test_a_whole_full_that_was_heard_is_heard_whole(steps: list[Step], policy: A
         assert heard(out).endswith(full_said(fold).strip() and full_said(fold).lstrip())
 
 
-@settings(max_examples=300)
 @given(interleaved(), policies, st.data())
 def test_what_was_released_never_changes(steps: list[Step], policy: Any, data: st.DataObject) -> None:
     _, whole, _ = play(steps, policy)
@@ -201,7 +198,6 @@ def test_what_was_released_never_changes(steps: list[Step], policy: Any, data: s
     assert whole[: len(before)] == before
 
 
-@settings(max_examples=300)
 @given(interleaved(), policies, st.data())
 def test_repeats_change_nothing(steps: list[Step], policy: Any, data: st.DataObject) -> None:
     """An event again, later than its own place: as after an append whose reply was lost.
@@ -217,14 +213,12 @@ def test_repeats_change_nothing(steps: list[Step], policy: Any, data: st.DataObj
     assert outcome(again, policy) == outcome(steps, policy)
 
 
-@settings(max_examples=200)
 @given(interleaved(), policies)
 def test_a_time_told_twice_at_once_has_come_once(steps: list[Step], policy: Any) -> None:
     again = [copy for step in steps for copy in ([step, step] if isinstance(step, TimerFired) else [step])]
     assert outcome(again, policy) == outcome(steps, policy)
 
 
-@settings(max_examples=300)
 @given(interleaved(), policies, st.data())
 def test_text_said_again_in_other_pieces_changes_nothing(
     steps: list[Step], policy: Any, data: st.DataObject
@@ -241,7 +235,6 @@ def test_text_said_again_in_other_pieces_changes_nothing(
     assert outcome(again, policy) == outcome(steps, policy)
 
 
-@settings(max_examples=300)
 @given(interleaved(), policies, st.data())
 def test_a_void_attempt_changes_nothing(steps: list[Step], policy: Any, data: st.DataObject) -> None:
     """A zombie writes on, starts again, even ends, after a later attempt has begun."""
@@ -264,7 +257,6 @@ def test_a_void_attempt_changes_nothing(steps: list[Step], policy: Any, data: st
     assert outcome(again, policy) == outcome(steps, policy)
 
 
-@settings(max_examples=300)
 @given(interleaved(), policies, st.data())
 def test_strays_of_other_turns_and_after_the_ending_change_nothing(
     steps: list[Step], policy: Any, data: st.DataObject
@@ -289,7 +281,6 @@ def test_strays_of_other_turns_and_after_the_ending_change_nothing(
         assert endings(out) == [out[-1]]
 
 
-@settings(max_examples=400)
 @given(interleaved(), policies)
 def test_a_turn_whose_lanes_are_over_ends_once_without_its_deadline(steps: list[Step], policy: Any) -> None:
     fold, out, now_ms = play(steps, policy)
@@ -305,7 +296,6 @@ def test_a_turn_whose_lanes_are_over_ends_once_without_its_deadline(steps: list[
     assert [lane for lane in fold.unstarted() if lane is not fold.draft] == []
 
 
-@settings(max_examples=300)
 @given(interleaved(), policies)
 def test_a_lane_is_never_wanted_and_unwanted_and_a_waiting_draft_is_neither_begun_nor_stopped(
     steps: list[Step], policy: Any
@@ -325,7 +315,6 @@ def test_a_lane_is_never_wanted_and_unwanted_and_a_waiting_draft_is_neither_begu
             assert fold.draft not in unwanted
 
 
-@settings(max_examples=200)
 @given(interleaved(), policies, st.data())
 def test_however_the_text_is_cut_it_is_whole(steps: list[Step], policy: Any, data: st.DataObject) -> None:
     """Group commits merge and split text at will: seams may move, but no character is lost or doubled."""

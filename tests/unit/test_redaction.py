@@ -153,9 +153,9 @@ def test_a_hostile_text_takes_time_in_proportion_to_its_length(piece: str) -> No
         mask(piece * (length // len(piece)))
         return time.process_time() - begin
 
-    small, large = 8_000, 64_000
-    took = min(seconds(large) for _ in range(2))
-    assert took < 40 * max(min(seconds(small) for _ in range(3)), 0.002), "dozens of times, not eight"
+    small, large = 4_000, 32_000
+    usual = max(min(seconds(small) for _ in range(3)), 0.002)
+    assert any(seconds(large) < 40 * usual for _ in range(2)), "dozens of times, not eight"
 
 
 @pytest.mark.parametrize("apart", [" x ", " + "])

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
@@ -164,7 +164,6 @@ def test_what_is_held_back_is_bounded() -> None:
             list(tidy.take("x" * 100_000))
 
 
-@settings(max_examples=300, deadline=None)
 @given(
     st.lists(
         st.sampled_from([*"<>/|[]◁▷` \n", "think", "x", "<think>", "</think>", "<|channel|>", "<|end|>"])
