@@ -1,4 +1,4 @@
-"""What model servers call things: contents, reasons, costs, sources, halves of characters, addresses."""
+"""What model servers call things: contents, reasons, costs, sources; and what breaks on none of it."""
 
 import asyncio
 from typing import Any
@@ -9,11 +9,8 @@ from pydantic import SecretStr
 
 from common.profiles import Upstream
 from common.sse import ServerEvent
-from workers.providers import anthropic, ernie, yandex
-from workers.providers.base import Finish, Other, Piece, ToolPiece, UpstreamError, Usage
-from workers.providers.openai import chat_url, login
+from workers.providers.base import Finish, Other, Piece, UpstreamError, Usage
 from workers.providers.openai_answer import Answer
-from workers.providers.tidying import Tidy
 
 
 def read(*choices: dict[str, Any], **more: Any) -> list[Piece]:
@@ -186,213 +183,6 @@ def test_another_choice_of_no_number_is_the_first() -> None:
     assert isinstance(other, Other) and other.choice["index"] == 2
 
 
-# Halves of characters.
-
-
-def tidied(*events: bytes) -> list[Piece]:
-    answer, tidy = Answer(), Tidy()
-    pieces = [piece for data in events for piece in answer.read(ServerEvent(data))]
-    return [out for piece in pieces for out in tidy.take(piece)] + list(tidy.end())
-
-
-def event(delta: str, index: int = 0) -> bytes:
-    return b'{"choices":[{"index":%d,"delta":%b}]}' % (index, delta.encode())
-
-
-def in_words(*events: bytes) -> str:
-    return "".join(piece for piece in tidied(*events) if isinstance(piece, str))
-
-
-@pytest.mark.parametrize(
-    ("pieces", "text"),
-    [
-        ((r"a\ud83d", r"\ude00b"), "a😀b"),
-        ((r"\ud83d", "", r"\ude00"), "😀"),
-        ((r"\ud83d", r"\ud83d", r"\ude00"), "\ufffd😀"),
-        ((r"a\ud83d", "b"), "a\ufffdb"),
-        ((r"\ude00a", r"b\ude00\ud83d"), "\ufffdab\ufffd\ufffd"),
-        ((r"a\ud83d",), "a\ufffd"),
-        ((r"\ud83d\ude00",), "😀"),
-        (("😀", r"\ud83d\ude00\ud83d"), "😀😀\ufffd"),
-    ],
-)
-def test_halves_are_paired_or_replaced(pieces: tuple[str, ...], text: str) -> None:
-    assert in_words(*(event(f'{{"content":"{piece}"}}') for piece in pieces)) == text
-
-
-def test_halves_are_paired_wherever_text_is_taken() -> None:
-    calls = '{"tool_calls":[{"index":0,"id":"c%s","function":{"name":"f%s","arguments":"%s"}}]}'
-    told = tidied(
-        event(calls % (r"\ud83d", r"\udc00", r"\"\ud83d")),
-        event('{"tool_calls":[{"index":0,"function":{"arguments":"\\ude00\\""}}]}'),
-        event(r'{"reasoning_content":"a\ud83d"}'),
-        event(r'{"reasoning_content":"\ude00"}'),
-        event(r'{"content":"x\ud83d"}', index=1),
-        event(r'{"content":"\ude00y"}', index=1),
-        event(r'{"reasoning_details":[{"index":3,"text":"\ud83d"}]}'),
-        event(r'{"reasoning_details":[{"index":3,"text":"\ude00"}]}'),
-        event(r'{"\ud83dkey":"\ud83d"}'),
-    )
-    orjson.dumps(told)  # raises on halves
-    calls_told = [piece for piece in told if isinstance(piece, ToolPiece)]
-    assert "".join(piece.arguments for piece in calls_told) == '"😀"'
-    assert (calls_told[0].id, calls_told[0].name) == ("c", "f\ufffd")
-    others = [piece.choice for piece in told if isinstance(piece, Other)]
-    assert "".join(o["delta"].get("reasoning_content", "") for o in others) == "a😀"
-    assert "".join(o["delta"]["content"] for o in others if o.get("index") == 1) == "x😀y"
-    details = [
-        o["delta"]["reasoning_details"][0]["text"] for o in others if "reasoning_details" in o["delta"]
-    ]
-    assert "".join(details) == "😀"
-
-
-def test_broken_utf_8_and_numbers_that_are_none_break_nothing() -> None:
-    assert in_words(event('{"content":"a').replace(b"}]}", b"") + b"\xff\xe4" + b'b"}}]}') == "a\ufffd\ufffdb"
-    logprobs = b'{"choices":[{"index":0,"delta":{},"logprobs":{"content":[{"logprob":-Infinity,"x":NaN}]}}]}'
-    assert tidied(logprobs) == [Other({"logprobs": {"content": [{"logprob": None, "x": None}]}, "delta": {}})]
-
-
-# Azure.
-
-KEY = SecretStr("secret")
-AZURE = "https://r.openai.azure.com"
-
-
-@pytest.mark.parametrize(
-    ("base", "url"),
-    [
-        ("https://m/v1", "https://m/v1/chat/completions"),
-        ("https://m/v1/", "https://m/v1/chat/completions"),
-        ("https://m/v1?key=a%20b&x=1", "https://m/v1/chat/completions?key=a%20b&x=1"),
-        ("https://m/v1/chat/completions?x=1", "https://m/v1/chat/completions?x=1"),
-        (
-            f"{AZURE}/openai/deployments/d?api-version=2024-10-21",
-            f"{AZURE}/openai/deployments/d/chat/completions?api-version=2024-10-21",
-        ),
-        (
-            f"{AZURE}/openai/deployments/d/chat/completions?api-version=1",
-            f"{AZURE}/openai/deployments/d/chat/completions?api-version=1",
-        ),
-        (
-            f"{AZURE}/?api-version=2024-10-21",
-            f"{AZURE}/openai/deployments/gpt%2F4/chat/completions?api-version=2024-10-21",
-        ),
-        (f"{AZURE}/openai/v1", f"{AZURE}/openai/v1/chat/completions"),
-        (AZURE, f"{AZURE}/openai/v1/chat/completions"),
-        (
-            "https://r.services.ai.azure.com/models?api-version=1",
-            "https://r.services.ai.azure.com/models/chat/completions?api-version=1",
-        ),
-    ],
-)
-def test_a_query_stays_behind_the_path(base: str, url: str) -> None:
-    assert chat_url(Upstream(base, KEY, "gpt/4")) == url
-
-
-@pytest.mark.parametrize(
-    ("base", "key", "headers"),
-    [
-        (f"{AZURE}/openai/v1", "secret", {"api-key": "secret"}),
-        ("https://gateway/openai/deployments/d?api-version=1", "secret", {"api-key": "secret"}),
-        (AZURE, "Bearer entra", {"Authorization": "Bearer entra"}),
-        (AZURE, "", {}),
-        ("https://m/v1", "secret", {"Authorization": "Bearer secret"}),
-        ("https://m/v1?version=1", "secret", {"Authorization": "Bearer secret"}),
-        ("https://openai.azure.com.evil.example/v1", "secret", {"Authorization": "Bearer secret"}),
-    ],
-)
-def test_azures_keys_stand_in_a_header_of_their_own(base: str, key: str, headers: dict[str, str]) -> None:
-    assert login(Upstream(base, SecretStr(key), "m"), base) == headers
-
-
-# The other dialects.
-
-
-def anthropics(*events_: dict[str, Any]) -> list[Piece]:
-    answer = anthropic._Answer()
-    return [piece for value in events_ for piece in answer.read(ServerEvent(orjson.dumps(value)))]
-
-
-def test_anthropics_input_may_come_with_its_block() -> None:
-    tool = {"type": "tool_use", "id": "t", "name": "f", "input": {"a": 1}}
-    start = {"type": "content_block_start", "index": 0, "content_block": tool}
-    more = {
-        "type": "content_block_delta",
-        "index": 0,
-        "delta": {"type": "input_json_delta", "partial_json": "{}"},
-    }
-    stop = {"type": "content_block_stop", "index": 0}
-    assert anthropics(start, stop) == [ToolPiece(0, "t", "f", ""), ToolPiece(0, "", "", '{"a":1}')]
-    assert anthropics(start, more, stop) == [ToolPiece(0, "t", "f", ""), ToolPiece(0, "", "", "{}")]
-    end = {"type": "message_delta", "delta": {"stop_reason": "tool_use"}}
-    assert anthropics(start, end)[1:] == [ToolPiece(0, "", "", '{"a":1}'), Finish("tool_calls")]
-
-
-def test_anthropics_texts_may_come_with_their_blocks() -> None:
-    def start(**block: Any) -> dict[str, Any]:
-        return {"type": "content_block_start", "index": 0, "content_block": block}
-
-    assert anthropics(start(type="text", text="Hello"), start(type="thinking", thinking="Hm")) == [
-        "Hello",
-        thought("Hm"),
-    ]
-    unknown = {
-        "type": "content_block_delta",
-        "index": 5,
-        "delta": {"type": "input_json_delta", "partial_json": "{"},
-    }
-    assert anthropics(start(type="server_tool_use", id="s", name="web_search", input={}), unknown) == []
-
-
-def test_anthropics_message_may_come_whole() -> None:
-    message = {
-        "type": "message",
-        "content": [HELLO, {"type": "tool_use", "id": "t", "name": "f", "input": {}}],
-        "stop_reason": "tool_use",
-        "usage": {"input_tokens": 10, "output_tokens": "4", "cache_read_input_tokens": None},
-    }
-    *pieces, usage = anthropics(message)
-    assert pieces == ["Hello", ToolPiece(0, "t", "f", ""), ToolPiece(0, "", "", "{}"), Finish("tool_calls")]
-    assert isinstance(usage, Usage)
-    assert (usage.tokens["prompt_tokens"], usage.tokens["completion_tokens"]) == (10, 4)
-
-
-def test_ernies_answer_may_come_whole_and_think() -> None:
-    value = {
-        "result": "Hello",
-        "reasoning_content": "Hm",
-        "usage": TOKENS,
-        "search_info": {"search_results": [1]},
-    }
-    sources = Other({"delta": {"search_results": {"search_results": [1]}}})
-    assert list(ernie.Answer().read(ServerEvent(orjson.dumps(value)))) == [
-        thought("Hm"),
-        "Hello",
-        sources,
-        Finish("stop"),
-        Usage(TOKENS),
-    ]
-
-
-def test_ernies_arguments_are_json() -> None:
-    value = {"result": "", "function_call": {"name": "f", "arguments": {"a": None}}, "is_end": True}
-    call, finish = ernie.Answer().read(ServerEvent(orjson.dumps(value)))
-    assert isinstance(call, ToolPiece)
-    assert (call.name, call.arguments, finish) == ("f", '{"a":null}', Finish("tool_calls"))
-
-
-def test_yandexs_line_may_be_an_event_and_stand_without_a_result() -> None:
-    answer = yandex._Answer()
-    alternative = {"message": {"role": "assistant", "text": "Да"}, "status": "ALTERNATIVE_STATUS_FINAL"}
-    line = b"data: " + orjson.dumps({"alternatives": [alternative], "usage": {"inputTextTokens": "3"}})
-    assert list(answer.read(line)) == [
-        "Да",
-        Finish("stop"),
-        Usage({"inputTextTokens": "3", "prompt_tokens": 3}),
-    ]
-    assert list(yandex._Answer().read(b": hi")) == []
-
-
 def test_a_provider_that_stumbles_is_the_upstreams_error(caplog: pytest.LogCaptureFixture) -> None:
     """A bug of ours over what a server says ends its lane with an error that its fallback sees."""
     from workers.providers.registry import Providers
@@ -406,7 +196,7 @@ def test_a_provider_that_stumbles_is_the_upstreams_error(caplog: pytest.LogCaptu
         none: Any = None
         providers = Providers(none, none, none, None)
         providers._by_dialect["openai"] = Broken()
-        async for _ in providers.stream(Upstream("http://m/v1", KEY, "m"), {}):
+        async for _ in providers.stream(Upstream("http://m/v1", SecretStr("secret"), "m"), {}):
             pass
 
     with pytest.raises(UpstreamError) as caught:
