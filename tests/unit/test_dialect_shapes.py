@@ -8,7 +8,6 @@ from common.sse import ServerEvent
 from workers.providers import anthropic, ernie, yandex
 from workers.providers.base import Finish, Other, Piece, ToolPiece, Usage
 
-
 HELLO = {"type": "text", "text": "Hello"}
 THOUGHT = Other({"delta": {"reasoning_content": "Hm"}})
 TOKENS = {"prompt_tokens": 10, "completion_tokens": 4, "total_tokens": 14}
