@@ -19,7 +19,7 @@ from api.replay import read_entry_id
 from api.requests import read_object
 from common.audit import Act, Kind
 from common.errors import BadRequest
-from common.keys import valid_tenant
+from common.refs import valid_tenant
 from common.seal import set_at
 from common.tenants.checks import blocked_urls, blocked_urls_of
 from common.tenants.config import SCOPES, BoundTo, KeyConfig, Limits, Scope, TenantConfig, read_tenant

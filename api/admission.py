@@ -15,8 +15,8 @@ from common import admission, kept_bytes
 from common.admission import Ask, Standing
 from common.errors import BadRequest, RateLimited
 from common.events import TurnStarted
-from common.keys import SessionRef, TurnRef
 from common.knowledge.chunking import TARGET
+from common.refs import SessionRef, TurnRef
 from common.sessions import Sessions
 from common.settings import Settings
 from common.stores import STORE_ERRORS, Stores

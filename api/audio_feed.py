@@ -7,7 +7,7 @@ from typing import Any
 
 from common import keys, speech
 from common.channels import Channels
-from common.keys import TurnRef
+from common.refs import TurnRef
 from common.speech import Frame, Over, Speech
 from common.stores import STORE_ERRORS, Stores
 

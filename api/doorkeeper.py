@@ -12,7 +12,7 @@ from starlette.types import Scope as RequestScope
 
 from api.nearby import check_names, is_nearby
 from common.errors import Unauthorized, Unavailable
-from common.keys import DEFAULT_TENANT
+from common.refs import DEFAULT_TENANT
 from common.settings import Settings
 from common.tenants.api_keys import id_of, opens
 from common.tenants.config import SCOPES, Scope

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from common import keys
 from common.clocks import Contact
-from common.keys import TurnRef
+from common.refs import TurnRef
 from common.stores import Pipe, Stores
 
 

@@ -4,7 +4,7 @@ from api.live import LiveTurn
 from common import keys, speech
 from common.audio import Format, format_of
 from common.heard import Piece, chars_in_ms, chars_in_sound
-from common.keys import TurnRef
+from common.refs import TurnRef
 from common.speech import Frame, Speech
 from common.stores import Stores
 

@@ -19,7 +19,7 @@ from api.nearby import address_of
 from api.requests import TurnRequest
 from api.trail import REFUSED, note_access
 from common.errors import Forbidden, NotFound, Unauthorized
-from common.keys import SessionRef, valid_tenant
+from common.refs import SessionRef, valid_tenant
 from common.tenants.api_keys import id_of
 from common.tenants.tokens import PREFIX
 

@@ -7,7 +7,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from common.errors import NotFound, Unavailable
 from common.hidden_names import HiddenNames
-from common.keys import SessionRef, valid_session
+from common.refs import SessionRef, valid_session
 from common.sessions import Known, Sessions
 from common.stores import STORE_ERRORS
 

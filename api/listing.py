@@ -12,7 +12,7 @@ import orjson
 
 from common import keys
 from common.errors import BadRequest
-from common.keys import SessionRef
+from common.refs import SessionRef
 from common.stores import Pipe, Stores
 
 _PAGE = 500  # members of the index that are looked at in one go

@@ -13,7 +13,7 @@ from common.bugs import about
 from common.errors import turn_error
 from common.events import Entry, TimerFired, TurnEnded, TurnStarted, place
 from common.fold import Fold
-from common.keys import TurnRef
+from common.refs import TurnRef
 from common.releases import DEADLINE, Due, Release, Said
 from common.stores import STORE_ERRORS, Stores
 from common.turn_cost import no_usage

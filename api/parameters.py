@@ -6,8 +6,8 @@ from fastapi import Path
 
 from api.examples import ENTRY, SESSION, TURN
 from api.openapi import header, query
-from common.keys import MAX_SESSION_CHARS
 from common.knowledge.documents import MAX_ID_CHARS
+from common.refs import MAX_SESSION_CHARS
 
 _NAME = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 _A_SESSION = {"type": "string", "minLength": 1, "maxLength": MAX_SESSION_CHARS}

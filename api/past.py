@@ -15,9 +15,9 @@ from common.errors import BadRequest
 from common.events import Entry, TurnEnded, TurnInterrupted, TurnStarted
 from common.fold import Fold
 from common.fold_version import UnknownFold
-from common.keys import SessionRef, TurnRef
 from common.log import decode_entries, read_after
 from common.profiles import Memory
+from common.refs import SessionRef, TurnRef
 from common.sessions import Known, Sessions
 from common.settings import Settings
 from common.stores import Pipe, Stores

@@ -14,7 +14,7 @@ from time import monotonic
 from common import fair_queue
 from common.errors import Overloaded
 from common.fair_queue import Load, share_of
-from common.keys import Lane, TurnRef
+from common.refs import Lane, TurnRef
 from common.settings import Settings
 from common.stores import STORE_ERRORS, Pipe, Stores
 from common.tenants.directory import Directory

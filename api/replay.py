@@ -9,7 +9,7 @@ import orjson
 from api.streams import RETRY, event_frame
 from common.errors import BadRequest, NotFound
 from common.events import Entry, TurnStarted, place
-from common.keys import SessionRef, valid_turn
+from common.refs import SessionRef, valid_turn
 from common.releases import Release
 from common.session_fold import SessionFold, describe, parse_speed
 from common.sessions import Sessions

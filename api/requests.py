@@ -21,9 +21,9 @@ from api.once import Once, name_once
 from api.platforms import caller_in, kept_here, tidy
 from common.credentials import Credentials
 from common.errors import BadRequest
-from common.keys import COLLECTION, DEFAULT_TENANT
 from common.named_server import NamedServer
 from common.policy import AS_STORED, Policy
+from common.refs import COLLECTION, DEFAULT_TENANT
 from common.tenants.tokens import Token
 
 

@@ -22,10 +22,10 @@ from common.events import WIRE_VERSION, Entry, TurnStarted
 from common.fillers import waiting
 from common.fold_version import FOLD_VERSION
 from common.hidden_names import HiddenNames
-from common.keys import JobRef, Lane, SessionRef, TurnRef
 from common.pace import Pace
 from common.policy import ApologyPolicy, FillerPolicy, Policy
 from common.profiles import Profile
+from common.refs import MAX_SESSION_CHARS, JobRef, Lane, SessionRef, TurnRef, valid_collection, valid_session
 from common.seal import seal_of
 from common.settings import Settings
 from common.stores import Build, Pipe, Stores
@@ -211,9 +211,9 @@ class TurnStarter:
 def _session(request: TurnRequest) -> SessionRef:
     """The session as its client names it, else one that is made up. Raises BadRequest."""
     name = request.session or (request.once.session if request.once else "s" + secrets.token_hex(10))
-    if not keys.valid_session(name):
+    if not valid_session(name):
         raise BadRequest(
-            f"a session's id has 1 to {keys.MAX_SESSION_CHARS} printable characters", param="session_id"
+            f"a session's id has 1 to {MAX_SESSION_CHARS} printable characters", param="session_id"
         )
     return SessionRef(request.tenant, name)
 
@@ -236,7 +236,7 @@ def _apology(policy: Policy, request: TurnRequest, turn: TurnRef) -> ApologyPoli
 def _knowledge(settings: Settings, wanted: Knowledge) -> dict[str, Any]:
     """What the full is to look up. Raises BadRequest."""
     collection = wanted.collection or settings.knowledge_collection
-    if not keys.valid_collection(collection):
+    if not valid_collection(collection):
         raise BadRequest("no collection can have this name", param="fast_reply.knowledge.collection")
     citations = settings.knowledge_citations if wanted.citations is None else wanted.citations
     top_k = wanted.top_k or settings.knowledge_top_k

@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import AsyncGenerator
 
 from common.events import Entry, place
-from common.keys import SessionRef
 from common.reader import LogReader
+from common.refs import SessionRef
 from common.sessions import Sessions
 
 _MOST = 500  # entries kept for a client that is slow; what is more it reads from the log

@@ -16,8 +16,8 @@ from common import driver, keys, log, queue
 from common.errors import FastReplyError, Gone, NotFound, Unavailable
 from common.events import Entry, TurnEnded, TurnStarted
 from common.fold_version import UnknownFold
-from common.keys import TurnRef
 from common.reader import LogReader
+from common.refs import TurnRef
 from common.sessions import Sessions
 from common.settings import Settings
 from common.stores import STORE_ERRORS, Pipe, Stores

@@ -10,8 +10,8 @@ from bench.pace import Pace
 from cli import judge
 from cli.tally import heard_draft, informed_ms, left_out, repeats
 from common.events import Delta
-from common.keys import Lane
 from common.refold import Refolded
+from common.refs import Lane
 from common.releases import Said
 from common.sentences import Sentences, split_sentences
 from simulator.tokens import split_tokens

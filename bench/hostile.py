@@ -33,8 +33,8 @@ from bench.hostile_tenant import SESSION
 from bench.replay import made_turn, write_session
 from bench.report import Result, Table, Value, spread_ms
 from bench.stack import ROOT, Shape, Stack, free_port
-from common.keys import SessionRef
 from common.own_rules import MAX_WEIGHT
+from common.refs import SessionRef
 from common.settings import Settings
 from common.stores import open_stores
 from common.tenants.api_keys import new_key

@@ -17,10 +17,10 @@ from common.events import (
     TurnStarted,
 )
 from common.fold_version import FOLD_VERSION
-from common.keys import Lane
 from common.policy import DraftPolicy, HandoffPolicy, Policy
 from common.recording import RecordedTurn, write_line
 from common.refold import replay
+from common.refs import Lane
 from simulator.tokens import split_tokens
 
 SHADOW = Policy(handoff=HandoffPolicy(shadow=True), draft=DraftPolicy(style="answer"))

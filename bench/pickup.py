@@ -21,8 +21,8 @@ from bench.pickup_worker import HOLD, PLAIN_QUEUE, READY, RELEASED, RUNNING, STA
 from bench.report import Result, Table, Value, scaled, spread_ms
 from bench.stack import Processes
 from common import queue
-from common.keys import JobRef, SessionRef, TurnRef
 from common.queue import RUN_LANE
+from common.refs import JobRef, SessionRef, TurnRef
 from common.stores import connect
 
 _JOBS = 300

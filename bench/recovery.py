@@ -18,8 +18,8 @@ from bench.stack import Shape, Stack
 from bench.whole import NotWhole, judge
 from common import keys
 from common.events import LaneStarted
-from common.keys import DEFAULT_TENANT, SessionRef
 from common.log import decode_entries
+from common.refs import DEFAULT_TENANT, SessionRef
 from simulator.texts import own_answer
 
 _RUNS = 10

@@ -24,9 +24,9 @@ from bench.report import Result, spread_ms
 from bench.stack import Stack
 from common import keys
 from common.events import Event, encode
-from common.keys import DEFAULT_TENANT, SessionRef
 from common.policy import Policy
 from common.recording import RecordedTurn
+from common.refs import DEFAULT_TENANT, SessionRef
 from common.sse import ServerEvent, SSEParser
 
 _LONG = 28  # turns: a little over 10,000 events

@@ -13,8 +13,8 @@ from time import monotonic
 from bench import report
 from bench.report import Result, scaled, spread_ms
 from bench.stack import Processes
-from common.keys import CollectionRef
 from common.knowledge.documents import Document, Documents
+from common.refs import CollectionRef
 from common.settings import Settings
 from common.stores import open_stores
 from workers.indexes import Indexes

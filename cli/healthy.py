@@ -7,7 +7,8 @@ import httpx
 from redis import Redis
 from redis.exceptions import RedisError
 
-from common.keys import LANES_OF_WORKERS, Lane, workers
+from common.keys import workers
+from common.refs import LANES_OF_WORKERS, Lane
 from common.settings import Settings
 
 _RECENT_MS = 10_000

@@ -12,7 +12,7 @@ from typing import IO
 
 from common.archive import open_archive
 from common.hidden_names import HiddenNames
-from common.keys import DEFAULT_TENANT, SessionRef, valid_session
+from common.refs import DEFAULT_TENANT, SessionRef, valid_session
 from common.sessions import Sessions
 from common.settings import Settings
 from common.stores import STORE_ERRORS, open_stores

@@ -13,8 +13,8 @@ from cli.show import TurnView
 from cli.timeline import draw
 from common.fold import Fold
 from common.fold_version import UnknownFold
-from common.keys import DEFAULT_TENANT
 from common.recording import RecordedTurn, SessionTurns, read_line
+from common.refs import DEFAULT_TENANT
 from common.releases import Ending, Said
 from common.session_fold import parse_speed
 from common.settings import Settings

@@ -4,7 +4,7 @@ import asyncio
 
 from cli.show import printable
 from common import keys
-from common.keys import DEFAULT_TENANT
+from common.refs import DEFAULT_TENANT
 from common.settings import Settings
 from common.stores import STORE_ERRORS, open_stores
 from common.tenants.directory import Directory

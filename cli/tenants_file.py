@@ -14,7 +14,7 @@ import orjson
 
 from cli.gateway import Refused
 from cli.tenants import ask_secret, seconds_of
-from common.keys import valid_tenant
+from common.refs import valid_tenant
 from common.seal import BOUND, MARK, Seal, place_of, seal_of
 from common.settings import Settings
 from common.tenants.api_keys import NewKey, new_key

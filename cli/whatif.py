@@ -17,8 +17,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from cli.cases import Case, Report, WrongCase, empty, read_cases, try_part
 from cli.recordings import NoRecording, as_file
 from cli.whatif_show import as_json, print_report
-from common.keys import DEFAULT_TENANT
 from common.recording import Part, parts_of
+from common.refs import DEFAULT_TENANT
 from common.settings import Settings
 
 _PART_BYTES = 4_000_000  # that a process folds at a time

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import orjson
 
 from common import kept_bytes, keys, queue
-from common.keys import TurnRef
+from common.refs import TurnRef
 from common.scripts import script
 from common.stores import Pipe, Stores
 from common.tenants.config import Limits

@@ -22,7 +22,7 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from common.events import place
-from common.keys import SessionRef, valid_tenant
+from common.refs import SessionRef, valid_tenant
 
 _ENDING = ".jsonl.gz"
 _NAME = re.compile(r"\d+-\d+" + re.escape(_ENDING))

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 import orjson
 
 from common import keys
-from common.keys import TurnRef
+from common.refs import TurnRef
 from common.seal import Seal
 from common.stores import Pipe, Stores
 

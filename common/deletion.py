@@ -8,8 +8,8 @@ from redis.exceptions import WatchError
 from common import driver, kept_bytes, keys
 from common.archive import Archive
 from common.events import TurnStarted
-from common.keys import SessionRef, TurnRef
 from common.log import decode_entries
+from common.refs import SessionRef, TurnRef
 from common.stores import Pipe, Stores
 
 _PAGE = 1_000

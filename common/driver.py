@@ -11,9 +11,9 @@ from common.events import Entry, TimerFired, TurnEnded, TurnInterrupted, TurnSta
 from common.fillers import conversation, phrases_for
 from common.fold import Fold
 from common.fold_version import UnknownFold, policy_of
-from common.keys import JobRef, SessionRef, TurnRef
 from common.lane_state import LaneState
 from common.log import append, append_now, decode_entries, read_turn
+from common.refs import JobRef, SessionRef, TurnRef
 from common.released import Released
 from common.releases import FILLER, Due, Said
 from common.stores import STORE_ERRORS, Pipe, Stores, insist

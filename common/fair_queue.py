@@ -15,7 +15,7 @@ from arq.constants import in_progress_key_prefix
 from redis.asyncio import Redis
 
 from common import keys
-from common.keys import JobRef, Lane
+from common.refs import JobRef, Lane
 from common.scripts import script
 from common.settings import Settings
 from common.stores import Pipe

@@ -23,8 +23,8 @@ from common.events import (
 )
 from common.fold_state import FoldState
 from common.fold_version import UnknownFold
-from common.keys import Lane
 from common.lane_state import LaneState, gives
+from common.refs import Lane
 from common.releases import CUT, DEADLINE, DRAFT, FILLER, REST, TOLD, Called, Ending, Passed, Release
 
 _SEAM = 16  # characters at most that go between two texts

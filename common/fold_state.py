@@ -9,8 +9,8 @@ from common.draft_voice import DraftVoice
 from common.events import TurnStarted
 from common.fold_version import policy_of
 from common.full_voice import FullVoice
-from common.keys import Lane
 from common.lane_state import LaneState
+from common.refs import Lane
 from common.released import Released
 from common.releases import CUT, DEADLINE, DRAFT, FILLER, REST, TOLD, Due, Ending, Release
 from common.turn_cost import Costs

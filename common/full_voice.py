@@ -2,8 +2,8 @@
 
 from common import seam
 from common.aloud import Units
-from common.keys import Lane
 from common.lane_state import LaneState
+from common.refs import Lane
 from common.repeats import Opening
 
 

@@ -10,8 +10,8 @@ import logging
 import re
 from dataclasses import replace
 
-from common.keys import SessionRef
 from common.redaction import mask
+from common.refs import SessionRef
 from common.settings import Settings
 
 logger = logging.getLogger(__name__)

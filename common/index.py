@@ -9,8 +9,8 @@ import logging
 from common import keys
 from common.archive import Archive
 from common.events import Entry, TurnEnded, TurnStarted, place
-from common.keys import SessionRef, TurnRef
 from common.log import decode_entries
+from common.refs import SessionRef, TurnRef
 from common.stores import Pipe, Stores
 
 logger = logging.getLogger(__name__)

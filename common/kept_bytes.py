@@ -11,7 +11,7 @@ import orjson
 
 from common import keys
 from common.events import Event
-from common.keys import SessionRef
+from common.refs import SessionRef
 from common.scripts import script
 from common.settings import Settings
 from common.stores import Pipe

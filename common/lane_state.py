@@ -6,7 +6,7 @@ from typing import Any
 from common.errors import turn_error
 from common.events import Delta, Extra, LaneFinished, LaneStarted, ToolPart
 from common.growing_text import GrowingText
-from common.keys import Lane
+from common.refs import Lane
 from common.sentences import Sentences
 
 _IN_PLACE_OF_TEXT = ("refusal", "function_call", "images")

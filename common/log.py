@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from common.events import Entry, Event, TurnStarted, decode, encode
-from common.keys import SessionRef, TurnRef, log
+from common.keys import log
+from common.refs import SessionRef, TurnRef
 from common.stores import Pipe, Stores
 
 logger = logging.getLogger(__name__)

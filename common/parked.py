@@ -6,7 +6,7 @@ It has no session's name: that may be somebody's number, and goes with its sessi
 from dataclasses import dataclass
 
 from common import keys
-from common.keys import TurnRef
+from common.refs import TurnRef
 from common.stores import Pipe, Stores
 
 MOST = 1_000

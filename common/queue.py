@@ -8,7 +8,7 @@ from arq.constants import in_progress_key_prefix, job_key_prefix, retry_key_pref
 from arq.jobs import serialize_job
 
 from common import fair_queue, keys
-from common.keys import JobRef, Lane, TurnRef
+from common.refs import LANES_OF_WORKERS, JobRef, Lane, TurnRef
 from common.scripts import script
 from common.stores import Build, Pipe, Stores, encode_job
 
@@ -177,6 +177,6 @@ async def count_workers(stores: Stores, within_ms: int = fair_queue.BEATS_FOR_MS
     """How many workers of each lane have beaten lately. Raises STORE_ERRORS."""
     since = stores.queue_clock.now_ms() - within_ms
     pipe = stores.queue.pipeline(transaction=False)
-    for lane in keys.LANES_OF_WORKERS:
+    for lane in LANES_OF_WORKERS:
         pipe.zcount(keys.workers(lane), since, "+inf")
-    return dict(zip(keys.LANES_OF_WORKERS, await pipe.execute(), strict=True))
+    return dict(zip(LANES_OF_WORKERS, await pipe.execute(), strict=True))

@@ -15,8 +15,8 @@ from common import keys
 from common.bugs import about
 from common.channels import Channels
 from common.events import Entry, place
-from common.keys import SessionRef
 from common.log import decode_entries
+from common.refs import SessionRef
 from common.stores import STORE_ERRORS, Stores
 
 logger = logging.getLogger(__name__)

@@ -4,7 +4,7 @@ import hashlib
 
 from common import seam
 from common.aloud import speech_ms
-from common.keys import Lane
+from common.refs import Lane
 from common.releases import Said
 
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from common.keys import Lane
 from common.lane_state import ToolCall
+from common.refs import Lane
 
 
 @dataclass(frozen=True, slots=True)

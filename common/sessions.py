@@ -12,9 +12,9 @@ from common.archive import Archive
 from common.deletion import delete_session, drop_void
 from common.events import Entry, TurnEnded, TurnStarted, place
 from common.index import Index
-from common.keys import SessionRef, TurnRef
 from common.log import decode_entries, last_turn, next_count, read_turn
 from common.recording import RecordedTurn, SessionTurns, read_line, write_line
+from common.refs import SessionRef, TurnRef
 from common.stores import Pipe, Stores
 
 logger = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ import orjson
 
 from common import keys
 from common.events import place
-from common.keys import JobRef, TurnRef
+from common.refs import JobRef, TurnRef
 from common.stores import Pipe, Stores
 
 logger = logging.getLogger(__name__)

@@ -13,9 +13,9 @@ from redis.exceptions import WatchError
 from common import kept_bytes, keys
 from common.archive import Archive, id_of
 from common.events import TurnEnded, TurnStarted, place
-from common.keys import SessionRef, TurnRef
 from common.log import decode_entries
 from common.recording import raw_line
+from common.refs import SessionRef, TurnRef
 from common.sessions import Sessions
 from common.stores import Stores
 

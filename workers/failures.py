@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from common.keys import JobRef
 from common.profiles import Upstream
+from common.refs import JobRef
 from workers.providers.base import UpstreamError
 
 logger = logging.getLogger(__name__)

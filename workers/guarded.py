@@ -8,7 +8,7 @@ import logging
 from typing import Literal
 
 from common import keys
-from common.keys import TurnRef
+from common.refs import TurnRef
 from common.scripts import script
 from common.stores import Pipe, Stores
 

@@ -9,9 +9,9 @@ from functools import partial
 
 from common import keys
 from common.channels import Channels
-from common.keys import CollectionRef
 from common.knowledge.documents import Document, Documents
 from common.knowledge.index import CollectionIndex, Passage
+from common.refs import CollectionRef
 from common.stores import STORE_ERRORS, Stores
 from workers.preparer import DocumentFailed, Preparer
 

@@ -15,9 +15,9 @@ from common.archive import Archive
 from common.deletion import delete_session, drop_void
 from common.events import TurnEnded, place
 from common.index import Index
-from common.keys import SessionRef, parse_turn
 from common.knowledge.documents import Documents
 from common.log import read_turn
+from common.refs import SessionRef, parse_turn
 from common.settings import Settings
 from common.stores import STORE_ERRORS, Pipe, Stores
 from workers.archiver import Archiver

@@ -11,8 +11,8 @@ from common.bugs import about
 from common.events import Entry, LaneFinished, LaneStarted, Retrieved, TurnStarted
 from common.fold import Fold
 from common.fold_version import UnknownFold
-from common.keys import JobRef, SessionRef, TurnRef
 from common.log import decode_entries, read_turn
+from common.refs import JobRef, SessionRef, TurnRef
 from common.releases import CUT, TOLD
 from common.settings import Settings
 from common.stores import STORE_ERRORS, Pipe, Stores, insist

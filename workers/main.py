@@ -17,11 +17,11 @@ import uvloop
 from common.archive import open_archive
 from common.fair_queue import share_of
 from common.kept_connections import KeptTransport, no_cookies
-from common.keys import Lane
 from common.logs import set_up_logs
 from common.memory import freeze_start_up
 from common.profiles import profile_of
 from common.reader import LogReader
+from common.refs import Lane
 from common.seal import seal_of
 from common.sessions import Sessions
 from common.settings import Settings

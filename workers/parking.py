@@ -8,8 +8,8 @@ import logging
 from common import driver, keys, parked, queue
 from common.errors import turn_error
 from common.events import Entry, LaneStarted, TurnEnded, TurnStarted
-from common.keys import JobRef, TurnRef
 from common.log import append
+from common.refs import JobRef, TurnRef
 from common.released import Released
 from common.stores import Pipe, Stores
 from common.turn_cost import no_usage

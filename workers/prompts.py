@@ -4,8 +4,8 @@ from dataclasses import replace
 from typing import Any
 
 from common.events import TurnStarted
-from common.keys import Lane
 from common.language import language_of_messages
+from common.refs import Lane
 from common.settings import Prefix
 from workers.passages import NOTES as PASSAGES_NOTES
 from workers.passages import are_passages, passages_text, put_before_question

@@ -27,9 +27,9 @@ from common.events import (
     TurnStarted,
 )
 from common.growing_text import GrowingText
-from common.keys import JobRef
 from common.lane_state import LaneState, with_more
 from common.log import append, read_turn
+from common.refs import JobRef
 from common.stores import STORE_ERRORS, Stores
 
 logger = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ import logging
 import random
 
 from common import keys
-from common.keys import SessionRef, TurnRef, parse_turn
+from common.refs import SessionRef, TurnRef, parse_turn
 from common.stores import STORE_ERRORS, Pipe, Stores
 from workers.planner import Planner
 from workers.rewriting import rewrite_log

@@ -10,10 +10,10 @@ import orjson
 from pydantic import BaseModel, Field, ValidationError
 
 from common.events import Retrieved, TurnStarted
-from common.keys import CollectionRef, TurnRef
 from common.knowledge.index import Passage, as_json
 from common.language import text_of
 from common.log import append_now
+from common.refs import CollectionRef, TurnRef
 from common.settings import Settings
 from common.stores import STORE_ERRORS, Stores
 

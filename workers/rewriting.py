@@ -10,8 +10,8 @@ from typing import Any
 from redis.exceptions import WatchError
 
 from common import keys
-from common.keys import SessionRef
 from common.redacted_log import Plan, Raw
+from common.refs import SessionRef
 from common.stores import Stores, TimedPipeline
 from workers.planner import Planner
 

@@ -16,8 +16,8 @@ import orjson
 from arq.worker import Function, Worker, func
 
 from common import fair_queue, keys
-from common.keys import Lane
 from common.queue import RUN_LANE
+from common.refs import Lane
 from common.stores import STORE_ERRORS, Batcher, TimedRedis, encode_job, insist
 
 logger = logging.getLogger(__name__)

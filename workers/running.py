@@ -9,7 +9,7 @@ from typing import Literal
 
 from common import fair_queue, keys, queue
 from common.channels import Channels
-from common.keys import JobRef, Lane, parse_lease
+from common.refs import JobRef, Lane, parse_lease
 from common.settings import Settings
 from common.stores import STORE_ERRORS, Pipe, Stores
 from workers.upstreams import Upstreams

@@ -11,9 +11,9 @@ from pydantic import SecretStr
 
 from common import credentials
 from common.credentials import Credentials
-from common.keys import TurnRef
 from common.named_server import NamedServer, fill_in, shows
 from common.profiles import Profile, Upstream
+from common.refs import TurnRef
 from common.seal import seal_of
 from common.settings import Settings
 from common.stores import STORE_ERRORS, Stores

@@ -11,9 +11,9 @@ import random
 import orjson
 
 from common import kept_bytes, keys
-from common.keys import TurnRef, parse_turn
 from common.recording import RecordedTurn
 from common.redacted_turn import without_words
+from common.refs import TurnRef, parse_turn
 from common.scripts import script
 from common.sessions import Sessions
 from common.settings import Settings

@@ -27,8 +27,8 @@ from common.events import (
 )
 from common.fold import Fold
 from common.fold_version import UnknownFold
-from common.keys import JobRef, TurnRef, parse_lease, parse_turn
 from common.log import append_now, read_turn
+from common.refs import JobRef, TurnRef, parse_lease, parse_turn
 from common.releases import DEADLINE, Due
 from common.scripts import script
 from common.settings import Settings

@@ -20,8 +20,8 @@ import orjson
 from pydantic import SecretStr
 
 from common import keys
-from common.keys import TurnRef, parse_turn
 from common.profiles import Webhook
+from common.refs import TurnRef, parse_turn
 from common.sessions import Sessions
 from common.stores import STORE_ERRORS, Pipe, Stores
 from common.tenants.directory import Directory

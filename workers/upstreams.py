@@ -13,8 +13,8 @@ from typing import Any
 
 from common import keys
 from common.clocks import Contact
-from common.keys import JobRef
 from common.profiles import Upstream
+from common.refs import JobRef
 from common.settings import Settings
 from common.stores import STORE_ERRORS, Pipe, Stores
 from workers.providers.base import UpstreamError

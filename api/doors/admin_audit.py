@@ -11,7 +11,7 @@ from api.administration import Administration
 from api.identity import Operator, TenantAdmin, no_tenant
 from api.openapi import as_json, query, told
 from api.parameters import ENTRY_ID, TenantPath
-from common.keys import valid_tenant
+from common.refs import valid_tenant
 
 router = APIRouter(prefix="/admin")
 

@@ -16,10 +16,9 @@ from api.identity import Admin, Identity, Reader
 from api.openapi import as_json, as_text, query, told
 from api.parameters import CollectionPath, DocumentPath
 from api.services import Services
-from common import keys
 from common.errors import BadRequest, NotFound, Unavailable
-from common.keys import CollectionRef
 from common.knowledge.documents import Document, Documents
+from common.refs import CollectionRef, valid_collection
 from common.stores import STORE_ERRORS
 
 router = APIRouter(prefix="/v1/knowledge")
@@ -208,7 +207,7 @@ async def _body(request: Request) -> tuple[str, bytes]:
 
 
 def _ref(who: Identity, collection: str) -> CollectionRef:
-    if not keys.valid_collection(collection):
+    if not valid_collection(collection):
         raise BadRequest(
             "a collection's name has 1 to 64 letters, digits and, not first, '.', '_', '-'",
             param="collection",

@@ -21,8 +21,8 @@ from api.services import Services
 from api.streams import LINES, RETRY, event_frame, stream
 from api.tail import Tail
 from api.turns import store_is_away
-from common.keys import SessionRef
 from common.recording import write_line
+from common.refs import SessionRef
 from common.stores import STORE_ERRORS
 from common.turn_report import report_turn
 

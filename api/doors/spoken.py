@@ -13,8 +13,8 @@ from common import keys, queue
 from common.audio import format_of, wav_header
 from common.errors import NotFound, Unavailable
 from common.events import TurnStarted
-from common.keys import JobRef, TurnRef, valid_turn
 from common.log import read_turn
+from common.refs import JobRef, TurnRef, valid_turn
 from common.speech import AGAIN, Frame
 from common.stores import STORE_ERRORS, Stores
 from common.watchdog import Watchdog

@@ -17,8 +17,8 @@ from api.requests import first_error
 from api.services import Services
 from api.trail import note_access
 from common.errors import BadRequest, Forbidden
-from common.keys import valid_session
 from common.overrides import TokenOverrides
+from common.refs import valid_session
 from common.tenants.tokens import Token
 
 router = APIRouter()

@@ -27,7 +27,7 @@ from api.services import Services
 from api.turns import store_is_away
 from common.errors import BadRequest, Gone, NotFound
 from common.heard import chars_heard
-from common.keys import TurnRef, valid_turn
+from common.refs import TurnRef, valid_turn
 from common.stores import STORE_ERRORS
 
 router = APIRouter()

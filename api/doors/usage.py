@@ -16,6 +16,7 @@ from api.usage_report import GROUPINGS, Asked, Table, read_query
 from common import keys
 from common.admission import MINUTE_MS
 from common.errors import BadRequest
+from common.refs import valid_tenant
 from common.stores import STORE_ERRORS, Pipe
 from common.usage import day_of, read_usage
 
@@ -52,7 +53,7 @@ async def usage_of_all(request: Request, who: Operator) -> Response:
     """What all tenants' turns have cost, or one's; of deleted tenants too, for as long as usage is kept."""
     services: Services = request.app.state.services
     asked, tenant = _asked(request), request.query_params.get("tenant")
-    if tenant and not keys.valid_tenant(tenant):
+    if tenant and not valid_tenant(tenant):
         raise BadRequest("no tenant can have this id", param="tenant")
     try:
         used = await services.stores.queue.smembers(keys.USED) if not tenant else ()  # type: ignore[misc]

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from common import keys
-from common.keys import CollectionRef
+from common.refs import CollectionRef
 from common.stores import Pipe, Stores
 
 MAX_ID_CHARS = 200

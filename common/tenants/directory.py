@@ -10,8 +10,8 @@ from dataclasses import replace
 
 from pydantic import SecretStr, ValidationError
 
-from common.keys import DEFAULT_TENANT
 from common.own_rules import WrongRule, check_rules
+from common.refs import DEFAULT_TENANT
 from common.seal import seal_of
 from common.settings import Settings
 from common.stores import STORE_ERRORS, Stores

@@ -11,8 +11,8 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 
-from common.keys import valid_tenant
 from common.own_variables import is_own
+from common.refs import valid_tenant
 from common.seal import MARK, Seal, place_of, seal_of
 from common.settings import Settings
 from common.tenants.checks import blocked_urls_of

@@ -14,7 +14,7 @@ from redis.exceptions import WatchError
 
 from common import keys
 from common.errors import BadRequest, Conflict, NotFound
-from common.keys import valid_tenant
+from common.refs import valid_tenant
 from common.seal import MARK, Seal, place_of
 from common.stores import Build, Pipe, Stores
 from common.tenants.config import KeyConfig, TenantConfig, mistakes, read_tenant, stored_tenant

@@ -24,9 +24,9 @@ from api.main import create_app
 from bench import data
 from bench.data import Answered
 from common.events import TurnEnded
-from common.keys import SessionRef, TurnRef
 from common.language import text_of
 from common.profiles import Upstream
+from common.refs import SessionRef, TurnRef
 from common.settings import Settings
 from common.stores import open_stores
 from workers.providers.base import Finish, Other, Piece, ToolPiece, UpstreamError, Usage

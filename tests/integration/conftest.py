@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from store_servers import Backend, ValkeyServer, fake_on_a_socket, fresh_database, running
 
-from common.keys import SessionRef
+from common.refs import SessionRef
 
 
 @pytest.fixture(scope="session")

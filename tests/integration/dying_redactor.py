@@ -5,7 +5,7 @@ import os
 import sys
 
 from common import keys
-from common.keys import SessionRef
+from common.refs import SessionRef
 from common.settings import Settings
 from common.stores import open_stores
 from workers.redactor import Redactor

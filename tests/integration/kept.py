@@ -11,8 +11,8 @@ from common import keys, queue
 from common.archive import Archive, id_of, open_archive
 from common.events import Event, TurnEnded, TurnStarted, encode
 from common.fold_version import FOLD_VERSION
-from common.keys import SessionRef, TurnRef
 from common.recording import write_line
+from common.refs import SessionRef, TurnRef
 from common.sessions import Sessions
 from common.settings import Settings
 from common.stores import Stores, open_stores

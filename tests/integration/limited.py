@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from common.keys import DEFAULT_TENANT
+from common.refs import DEFAULT_TENANT
 from common.settings import Settings
 from common.stores import Stores
 from common.tenants.config import Limits

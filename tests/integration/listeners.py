@@ -10,9 +10,9 @@ from waiting import end, until
 
 from common import keys
 from common.events import Delta, Entry
-from common.keys import SessionRef
 from common.log import append
 from common.reader import LogReader
+from common.refs import SessionRef
 from common.settings import Settings
 from common.stores import Stores, open_stores
 

@@ -17,9 +17,9 @@ from api.start import TurnStarter
 from api.turns import Turns
 from common import keys
 from common.archive import open_archive
-from common.keys import Lane
 from common.pace import Pace
 from common.reader import LogReader
+from common.refs import Lane
 from common.sessions import Sessions
 from common.settings import Settings
 from common.stores import Stores, open_stores

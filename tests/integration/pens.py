@@ -13,10 +13,10 @@ from waiting import end, until
 from common import keys
 from common.events import LaneStarted, TurnStarted
 from common.fold_version import FOLD_VERSION
-from common.keys import SessionRef, TurnRef
 from common.lane_state import LaneState
 from common.log import append, append_now, read_turn
 from common.policy import Policy
+from common.refs import SessionRef, TurnRef
 from common.settings import Settings
 from common.stores import Stores, open_stores
 from workers.publisher import LaneWriter, Publisher

@@ -9,8 +9,8 @@ from parts import ask, open_starter
 from common import keys, queue
 from common.events import Entry, Event, TurnEnded, TurnStarted
 from common.fold import Fold
-from common.keys import JobRef, Lane, SessionRef, TurnRef
 from common.log import read_turn
+from common.refs import JobRef, Lane, SessionRef, TurnRef
 from common.releases import Ending, Release, Said
 from common.sessions import Sessions
 from common.settings import Settings

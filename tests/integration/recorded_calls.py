@@ -7,8 +7,8 @@ import httpx
 from bench.data import Answered
 from bench.pace import Pace, record
 from common.events import Event
-from common.keys import SessionRef
 from common.policy import Policy
+from common.refs import SessionRef
 
 ODD = SessionRef("default", "call 7/{a}:é")
 PATH = f"/v1/sessions/{ODD.quoted}"

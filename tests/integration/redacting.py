@@ -12,7 +12,7 @@ from common import keys
 from common.events import Delta, Event, LaneFinished, LaneStarted, TurnEnded, TurnStarted
 from common.fold import Fold
 from common.fold_version import FOLD_VERSION
-from common.keys import SessionRef, TurnRef
+from common.refs import SessionRef, TurnRef
 from common.settings import Settings
 from common.stores import Stores, open_stores
 from workers.redactor import Redactor

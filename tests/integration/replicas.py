@@ -10,7 +10,7 @@ from parts import open_workers
 from scripted import Scripted
 from serving import serving
 
-from common.keys import SessionRef, TurnRef
+from common.refs import SessionRef, TurnRef
 from common.settings import Settings
 from common.stores import Stores, open_stores
 

@@ -12,7 +12,7 @@ from waiting import end, until
 from api.main import server_config
 from common import keys
 from common.events import Event, TurnStarted, encode
-from common.keys import SessionRef
+from common.refs import SessionRef
 from common.settings import Settings
 from common.sse import ServerEvent, SSEParser
 from common.stores import Stores

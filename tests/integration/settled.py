@@ -10,7 +10,7 @@ from kept import begun, end_turn, put
 
 from common import keys, queue
 from common.events import Delta, LaneFinished, LaneStarted
-from common.keys import SessionRef, TurnRef
+from common.refs import SessionRef, TurnRef
 from common.sessions import Sessions
 from common.settings import Settings
 from common.stores import Stores, open_stores

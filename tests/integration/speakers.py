@@ -18,8 +18,8 @@ from api.chunks import ChunkWriter
 from api.doors.audio import speak
 from api.live import LiveTurn
 from common import keys, speech
-from common.keys import TurnRef
 from common.reader import LogReader
+from common.refs import TurnRef
 from common.settings import Settings
 from common.speech import Frame, Over, Speech
 from common.sse import SSEParser

@@ -10,7 +10,7 @@ import pytest
 from waiting import in_loop
 
 from common.archive import Archive, id_of, open_archive
-from common.keys import SessionRef
+from common.refs import SessionRef
 
 Open = Callable[[], Archive]
 

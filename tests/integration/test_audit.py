@@ -19,7 +19,7 @@ from waiting import end, in_loop, until
 from api.trail import REFUSED, Trail
 from common import audit, keys
 from common.audit import Act
-from common.keys import SessionRef
+from common.refs import SessionRef
 from common.settings import Settings
 from common.stores import Stores, open_stores
 from common.url_guard import open_guarded_client

@@ -14,6 +14,7 @@ from waiting import in_loop, until
 
 from common import keys
 from common.overrides import TokenOverrides
+from common.refs import SessionRef
 from common.stores import open_stores
 from common.tenants.tokens import Token, TokenSigner
 
@@ -136,10 +137,8 @@ async def test_a_token_of_one_session_opens_no_other(valkey: Backend) -> None:
     settings = valkey.settings(**SIGNED)
     async with open_stores(settings) as stores, serving(settings) as client:
         for name in ("mine", "other", "call 7/{a}:é"):
-            await stores.queue.zadd(
-                keys.sessions("default"), {keys.SessionRef("default", name).quoted: 1_000}
-            )
-        odd = keys.SessionRef("default", "call 7/{a}:é").quoted
+            await stores.queue.zadd(keys.sessions("default"), {SessionRef("default", name).quoted: 1_000})
+        odd = SessionRef("default", "call 7/{a}:é").quoted
         token = (await make(client, "", session="mine"))["token"]
         odd_token = (await make(client, "", session="call 7/{a}:é"))["token"]
         assert await code(client, token, path="/v1/sessions/mine") == ""
@@ -169,7 +168,7 @@ async def test_who_stops_a_turn_and_may_not_read_is_told_no_word_of_it(valkey: B
         await seen(client, reads)
         events = turn()
         words, name = "We open at nine.", events[0][1].turn
-        await write_session(stores, keys.SessionRef("acme", "call"), events)
+        await write_session(stores, SessionRef("acme", "call"), events)
         latest, by_name = f"/v1/sessions/call/{act}", f"/v1/sessions/call/turns/{name}/{act}"
         for path in (latest, by_name):
             told = await client.post(path, headers=bearer(reads))

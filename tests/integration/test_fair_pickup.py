@@ -7,7 +7,7 @@ from waiting import in_loop, until
 from works import Works, clean, names, put, running
 
 from common import fair_queue, keys
-from common.keys import JobRef, SessionRef, TurnRef
+from common.refs import JobRef, SessionRef, TurnRef
 from common.stores import Stores, open_stores
 
 _calls = itertools.count()

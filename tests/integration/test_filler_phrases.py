@@ -15,8 +15,8 @@ from waiting import in_loop, until
 from common import driver, keys
 from common.events import Delta, LaneStarted, TimerFired, TurnStarted
 from common.fold import Fold
-from common.keys import SessionRef, TurnRef
 from common.log import append_now, read_turn
+from common.refs import SessionRef, TurnRef
 from common.releases import FILLER, Due
 from common.settings import Settings
 from common.stores import Stores, open_stores

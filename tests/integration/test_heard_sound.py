@@ -12,7 +12,7 @@ from waiting import in_loop, until
 
 from api.heard_sound import chars_spoken_in
 from common import keys
-from common.keys import TurnRef
+from common.refs import TurnRef
 from common.stores import Stores
 
 WHOLE = "We open at nine. Every day."

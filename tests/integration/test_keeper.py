@@ -25,7 +25,7 @@ from waiting import in_loop, until
 from common import keys
 from common.archive import Archive
 from common.events import TurnInterrupted
-from common.keys import SessionRef
+from common.refs import SessionRef
 from common.sessions import Sessions
 
 OTHER = SessionRef("default", "other")

@@ -20,7 +20,7 @@ from waiting import in_loop
 from common import keys
 from common.archive import Archive
 from common.events import TurnInterrupted
-from common.keys import SessionRef, TurnRef
+from common.refs import SessionRef, TurnRef
 from common.stores import Stores
 
 DAY_MS = 86_400_000

@@ -15,7 +15,7 @@ from waiting import end, in_loop, until
 
 from common import keys
 from common.archive import Archive
-from common.keys import SessionRef, TurnRef
+from common.refs import SessionRef, TurnRef
 from common.sessions import Sessions
 from common.stores import Stores, open_stores
 

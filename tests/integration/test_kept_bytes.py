@@ -22,8 +22,8 @@ from common import kept_bytes, keys
 from common.deletion import delete_session
 from common.errors import FastReplyError, RateLimited
 from common.events import TurnStarted
-from common.keys import SessionRef
 from common.log import append, read_turn
+from common.refs import SessionRef
 from common.sessions import Sessions
 from common.settings import Settings
 from common.stores import Stores, open_stores

@@ -9,9 +9,9 @@ from store_servers import Backend, ValkeyServer
 from waiting import end, in_loop, until
 
 from common import keys
-from common.keys import CollectionRef
 from common.knowledge.documents import Document, Documents
 from common.knowledge.preparing import Prepared
+from common.refs import CollectionRef
 from common.settings import Settings
 from common.stores import STORE_ERRORS, Stores, open_stores
 from workers.indexes import Indexes

@@ -15,9 +15,9 @@ from waiting import in_loop, until
 
 from common import fair_queue, keys, queue
 from common.events import LaneFinished, LaneStarted
-from common.keys import JobRef, TurnRef
 from common.lane_state import ToolCall
 from common.log import read_turn
+from common.refs import JobRef, TurnRef
 from common.stores import Stores, open_stores
 from workers.providers.base import Finish, Other, ToolPiece, UpstreamError
 

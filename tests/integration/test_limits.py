@@ -18,7 +18,7 @@ from api.live import LiveTurn
 from api.requests import TurnRequest
 from common import keys
 from common.errors import FastReplyError, RateLimited, Unavailable
-from common.keys import SessionRef
+from common.refs import SessionRef
 from common.sessions import Sessions
 from common.settings import Settings
 from common.stores import Stores

@@ -27,7 +27,7 @@ from api.requests import TurnRequest
 from common import admission, keys
 from common.admission import Ask
 from common.errors import BadRequest, RateLimited
-from common.keys import SessionRef, TurnRef
+from common.refs import SessionRef, TurnRef
 from common.sessions import Sessions
 from common.settings import Settings
 from common.stores import Stores, open_stores

@@ -13,8 +13,8 @@ from waiting import in_loop, until
 
 from common import driver
 from common.events import LaneFinished, LaneStarted, TimerFired, TurnEnded, TurnInterrupted
-from common.keys import TurnRef
 from common.lane_state import LaneState
+from common.refs import TurnRef
 from common.releases import Ending, Release
 from common.stores import Stores
 

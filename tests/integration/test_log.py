@@ -9,9 +9,9 @@ from waiting import in_loop
 
 from common import keys
 from common.events import Delta, Event, LaneStarted, TurnInterrupted, TurnStarted, decode
-from common.keys import SessionRef, TurnRef
 from common.log import append, append_now, read_turn
 from common.policy import Policy
+from common.refs import SessionRef, TurnRef
 from common.stores import Stores, open_stores
 
 PAGE = 256

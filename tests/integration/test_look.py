@@ -16,8 +16,8 @@ from cli.replay import load_turns
 from common import keys
 from common.archive import Archive
 from common.events import Delta, TurnStarted, encode
-from common.keys import SessionRef
 from common.log import append
+from common.refs import SessionRef
 from common.stores import open_stores
 
 # The list.

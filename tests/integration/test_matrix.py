@@ -26,8 +26,8 @@ from api.routes import all_routes
 from common import keys, speech
 from common.audit import Act, note
 from common.events import TurnStarted
-from common.keys import CollectionRef, SessionRef, TurnRef
 from common.knowledge.documents import Document, Documents
+from common.refs import CollectionRef, SessionRef, TurnRef
 from common.seal import Seal
 from common.settings import Settings
 from common.speech import Frame, Over

@@ -24,7 +24,7 @@ from api.requests import TurnRequest
 from common import driver, keys
 from common.deletion import delete_session
 from common.errors import Conflict, Unavailable
-from common.keys import SessionRef, TurnRef
+from common.refs import SessionRef, TurnRef
 from common.sessions import Sessions
 from common.settings import Settings
 from common.stores import Stores, open_stores

@@ -18,9 +18,9 @@ from waiting import in_loop
 
 from common import keys
 from common.archive import Archive
-from common.keys import CollectionRef, SessionRef, TurnRef
 from common.knowledge.index import Passage
 from common.log import read_turn
+from common.refs import CollectionRef, SessionRef, TurnRef
 from common.sessions import Sessions
 from common.stores import Stores, open_stores
 
@@ -203,7 +203,7 @@ async def test_a_page_of_the_list_goes_on_among_ones_own(valkey: Backend) -> Non
     async with both(valkey) as they:
         for tenant, names in (("first", "ace"), ("second", "bdf")):
             for when, name in enumerate(names):
-                index = {keys.SessionRef(tenant, name).quoted: 1_000 + when}
+                index = {SessionRef(tenant, name).quoted: 1_000 + when}
                 await they.stores.queue.zadd(keys.sessions(tenant), index)
         page = (await they.first.get("/v1/sessions", params={"limit": 1})).json()
         assert [row["id"] for row in page["data"]] == ["e"]

@@ -24,8 +24,8 @@ from common import fair_queue, keys, queue
 from common.errors import Overloaded
 from common.events import TurnStarted
 from common.fair_queue import Load
-from common.keys import LANES_OF_WORKERS, JobRef, TurnRef, parse_lease
 from common.pace import Pace
+from common.refs import LANES_OF_WORKERS, JobRef, TurnRef, parse_lease
 from common.settings import Settings
 from common.stores import Stores, open_stores
 from common.tenants.config import Limits

@@ -14,9 +14,9 @@ from waiting import in_loop, until
 
 from common import keys, pace
 from common.events import LaneFinished, LaneStarted
-from common.keys import DEFAULT_TENANT
 from common.pace import KEPT, Pace
 from common.profiles import DEFAULT_PROFILE
+from common.refs import DEFAULT_TENANT
 from common.stores import Stores, open_stores
 from workers.providers.base import UpstreamError
 

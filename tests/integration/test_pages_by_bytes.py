@@ -9,8 +9,8 @@ from store_servers import Backend
 from waiting import in_loop
 
 from common.events import Delta
-from common.keys import SessionRef, TurnRef
 from common.log import read_turn
+from common.refs import SessionRef, TurnRef
 from common.sessions import Sessions
 from common.stores import open_stores
 

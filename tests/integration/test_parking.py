@@ -17,8 +17,8 @@ from waiting import in_loop, until
 from common import keys, parked
 from common.errors import Unavailable
 from common.events import Delta, LaneStarted, TurnEnded, TurnStarted
-from common.keys import TurnRef
 from common.log import append_now
+from common.refs import SessionRef, TurnRef
 from common.sessions import Sessions
 from common.stores import Stores, open_stores
 from workers.settling import Settler
@@ -153,7 +153,7 @@ async def test_a_turn_that_loses_a_second_replica_is_parked(valkey: Backend) -> 
 async def test_the_operator_is_shown_what_was_parked(valkey: Backend) -> None:
     settings = valkey.settings(operator_token="operators-token-0123456789")
     async with open_stores(settings) as eyes, serving(settings) as client:
-        turn = TurnRef(keys.SessionRef("acme", "a name"), "turn0001")
+        turn = TurnRef(SessionRef("acme", "a name"), "turn0001")
         await eyes.on_queue.run(lambda pipe: parked.note(pipe, turn, "folding", 1_000))
         assert (await client.get("/admin/parked")).status_code == 401
         operator = {"Authorization": "Bearer operators-token-0123456789"}

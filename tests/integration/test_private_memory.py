@@ -12,7 +12,7 @@ from store_servers import Backend
 from waiting import in_loop, until
 
 from common import keys
-from common.keys import TurnRef
+from common.refs import TurnRef
 
 SAID = "Ring 555-123-4567."
 

@@ -8,7 +8,7 @@ from store_servers import Backend
 from waiting import in_loop, until
 
 from common import keys, queue
-from common.keys import JobRef, Lane, SessionRef, TurnRef
+from common.refs import JobRef, Lane, SessionRef, TurnRef
 from common.stores import Stores, open_stores
 
 LEASE_MS = 5_000

@@ -14,8 +14,8 @@ from waiting import in_loop, until
 from common import keys
 from common.archive import open_archive
 from common.events import LaneFinished, LaneStarted, TurnEnded
-from common.keys import SessionRef
 from common.log import read_turn
+from common.refs import SessionRef
 from common.sessions import Known, Sessions
 from common.stores import Stores, open_stores
 from workers.keeper import Keeper

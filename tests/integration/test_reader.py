@@ -8,7 +8,7 @@ from store_servers import Backend
 from waiting import in_loop, until
 
 from common.events import Entry
-from common.keys import SessionRef
+from common.refs import SessionRef
 
 
 @in_loop

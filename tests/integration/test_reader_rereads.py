@@ -9,7 +9,7 @@ from store_servers import Backend
 from waiting import in_loop, until
 
 from common import keys
-from common.keys import SessionRef
+from common.refs import SessionRef
 from common.stores import TimedPipeline
 
 

@@ -8,7 +8,7 @@ from waiting import in_loop, until
 
 from common import keys
 from common.events import Entry
-from common.keys import SessionRef
+from common.refs import SessionRef
 from common.stores import STORE_ERRORS, open_stores
 
 

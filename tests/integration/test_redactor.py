@@ -17,8 +17,8 @@ import workers.rewriting
 from common import keys, log
 from common.archive import Archive
 from common.events import Delta, LaneFinished, TurnEnded
-from common.keys import SessionRef
 from common.redacted_log import Plan
+from common.refs import SessionRef
 from common.sessions import Sessions
 from common.stores import Stores, TimedPipeline, TimedRedis
 from common.turn_report import report_turn

@@ -12,7 +12,7 @@ from waiting import in_loop, until
 
 from common import keys
 from common.events import Delta, LaneFinished
-from common.keys import SessionRef, TurnRef
+from common.refs import SessionRef, TurnRef
 from common.stores import Stores
 
 SESSION = SessionRef("default", "call")

@@ -16,9 +16,9 @@ from common import keys
 from common.archive import Archive
 from common.deletion import delete_session
 from common.events import Delta, Entry, TurnEnded, TurnStarted
-from common.keys import SessionRef, TurnRef
 from common.log import append_now, read_turn
 from common.reader import LogReader
+from common.refs import SessionRef, TurnRef
 from common.sessions import Sessions
 from common.stores import Stores, open_stores
 

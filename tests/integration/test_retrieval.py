@@ -14,9 +14,9 @@ from waiting import in_loop, until
 from api.requests import Knowledge
 from common import queue
 from common.events import Delta, Extra, LaneFinished, LaneStarted, Retrieved
-from common.keys import CollectionRef, TurnRef
 from common.knowledge.index import Passage
 from common.log import append_now, read_turn
+from common.refs import CollectionRef, TurnRef
 from common.releases import Passed
 from common.settings import Settings
 from common.stores import Stores, open_stores

@@ -21,8 +21,8 @@ from waiting import in_loop, until
 from api.doorkeeper import not_valid
 from common import keys
 from common.events import TurnEnded
-from common.keys import SessionRef, TurnRef
 from common.log import read_turn
+from common.refs import SessionRef, TurnRef
 from common.stores import Stores, open_stores
 from common.tenants.stored import TenantStore
 

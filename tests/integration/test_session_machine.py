@@ -31,8 +31,8 @@ from waiting import PATIENCE_S, until
 from api.unanswered import carried_on
 from common import keys
 from common.events import Delta, LaneFinished, LaneStarted, TurnStarted
-from common.keys import DEFAULT_TENANT, SessionRef
 from common.log import append_now, decode_entries
+from common.refs import DEFAULT_TENANT, SessionRef
 from common.stores import Stores, open_stores
 
 T = TypeVar("T")

@@ -18,7 +18,7 @@ from api.doors.spoken import find, listen
 from common import keys, speech
 from common.audio import FORMATS
 from common.errors import NotFound
-from common.keys import TurnRef
+from common.refs import TurnRef
 from common.stores import Stores
 from workers.speech import speaking
 from workers.speech.espeak import EmbeddedVoice

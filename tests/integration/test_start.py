@@ -18,7 +18,7 @@ from waiting import in_loop, until
 
 from common import keys
 from common.events import LaneStarted, TurnEnded, TurnStarted
-from common.keys import Lane, SessionRef, TurnRef
+from common.refs import Lane, SessionRef, TurnRef
 from common.stores import Stores, open_stores
 
 LANES: tuple[Lane, ...] = ("draft", "full")

@@ -16,7 +16,7 @@ from api.followers import Followers
 from common import keys
 from common.deletion import delete_session
 from common.events import TurnEnded, TurnInterrupted
-from common.keys import TurnRef
+from common.refs import TurnRef
 from common.stores import Stores
 
 WHOLE = "We open at nine. Every day."

@@ -12,8 +12,8 @@ from waiting import in_loop, until
 
 from common import fair_queue, keys, queue
 from common.events import Delta, LaneFinished, LaneStarted, TurnEnded
-from common.keys import JobRef, TurnRef
 from common.log import append_now
+from common.refs import JobRef, TurnRef
 from common.stores import Stores, open_stores
 
 WHOLE = "We open at nine. Every day."

@@ -33,7 +33,7 @@ from common.events import (
     TurnStarted,
 )
 from common.fold_version import FOLD_VERSION
-from common.keys import SessionRef, TurnRef
+from common.refs import SessionRef, TurnRef
 from common.stores import Stores, open_stores
 
 WHOLE = "We open at nine. Every day."

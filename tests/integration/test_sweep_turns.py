@@ -30,7 +30,7 @@ from common.events import (
     TurnEnded,
     TurnInterrupted,
 )
-from common.keys import SessionRef, TurnRef
+from common.refs import SessionRef, TurnRef
 from common.stores import Stores, open_stores
 
 WHOLE = "We open at nine. Every day."

@@ -24,9 +24,9 @@ from waiting import end, in_loop, until
 
 from common import driver, keys, queue
 from common.events import TurnEnded
-from common.keys import SessionRef, TurnRef
 from common.log import append_now
 from common.profiles import DEFAULT_PROFILE
+from common.refs import SessionRef, TurnRef
 from common.seal import Seal, place_of
 from common.sessions import Sessions
 from common.settings import Settings

@@ -12,8 +12,8 @@ from waiting import end, in_loop
 from common import keys
 from common.archive import Archive
 from common.errors import Conflict
-from common.keys import CollectionRef, SessionRef
 from common.knowledge.documents import Document, Documents
+from common.refs import CollectionRef, SessionRef
 from common.stores import Stores, open_stores
 from common.tenants.config import TenantConfig
 from common.tenants.stored import TenantStore

@@ -17,9 +17,9 @@ from waiting import in_loop, until
 
 from common import keys
 from common.events import LaneFinished
-from common.keys import SessionRef, TurnRef
 from common.log import read_turn
 from common.profiles import Upstream
+from common.refs import SessionRef, TurnRef
 from common.seal import Seal
 from common.sessions import Sessions
 from common.stores import Stores, open_stores

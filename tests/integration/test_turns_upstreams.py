@@ -12,7 +12,7 @@ from waiting import in_loop, until
 
 from common import keys
 from common.events import LaneFinished
-from common.keys import TurnRef
+from common.refs import TurnRef
 from common.settings import FallbackModel
 from common.stores import Stores, open_stores
 from workers.providers.base import Finish, Other, UpstreamError

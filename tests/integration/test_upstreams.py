@@ -13,8 +13,8 @@ from store_servers import Backend
 from waiting import in_loop, until
 
 from common import keys
-from common.keys import SessionRef, TurnRef
 from common.profiles import Upstream
+from common.refs import SessionRef, TurnRef
 from common.settings import Settings
 from common.stores import Stores, open_stores
 from workers.providers.base import UpstreamError

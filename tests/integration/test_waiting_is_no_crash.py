@@ -10,8 +10,8 @@ from waiting import in_loop, until
 
 from common import keys
 from common.events import LaneFinished, LaneStarted
-from common.keys import TurnRef
 from common.log import read_turn
+from common.refs import TurnRef
 from common.stores import Stores, open_stores
 from workers.sweep import Sweep
 

@@ -9,7 +9,7 @@ from reading_turns import left_behind
 from waiting import end, until
 
 from common import fair_queue, keys, queue
-from common.keys import JobRef, SessionRef, TurnRef
+from common.refs import JobRef, SessionRef, TurnRef
 from common.settings import Settings
 from common.stores import Stores, open_stores
 from workers.runner import JobRunner

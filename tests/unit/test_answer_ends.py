@@ -12,8 +12,8 @@ from pydantic import SecretStr
 from turns import TURN, started
 
 from common.events import LaneStarted
-from common.keys import JobRef, SessionRef, TurnRef
 from common.profiles import Upstream
+from common.refs import JobRef, SessionRef, TurnRef
 from common.settings import Settings
 from workers.asking import Answer, Asker
 from workers.providers.base import Finish, Piece, UpstreamError, Usage

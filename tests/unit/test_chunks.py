@@ -12,7 +12,7 @@ from api.completion import turn_object, whole_answer
 from api.cursor import START, Place, read_cursor
 from api.live import LiveTurn
 from common.events import Entry, Event, TurnInterrupted
-from common.keys import SessionRef, TurnRef
+from common.refs import SessionRef, TurnRef
 from common.sse import SSEParser
 from common.stores import Stores
 

@@ -29,8 +29,8 @@ from api.chunks import ChunkWriter
 from api.completion import whole_answer
 from common.events import Entry, Event, LaneFinished, LaneStarted, decode, encode
 from common.fold import Fold
-from common.keys import JobRef, SessionRef, TurnRef
 from common.profiles import Upstream
+from common.refs import JobRef, SessionRef, TurnRef
 from common.settings import Settings
 from workers import asking
 from workers.asking import Asker

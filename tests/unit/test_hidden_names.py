@@ -3,8 +3,8 @@
 import pytest
 
 from common.hidden_names import HiddenNames, is_personal
-from common.keys import SessionRef, valid_session
 from common.redaction import mask
+from common.refs import SessionRef, valid_session
 from common.settings import Settings
 
 

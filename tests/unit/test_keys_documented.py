@@ -8,15 +8,16 @@ from typing import Any
 from urllib.parse import unquote
 
 from common import keys
+from common.refs import CollectionRef, JobRef, SessionRef, TurnRef
 
 DOCS = Path(__file__).parents[2] / "docs" / "wire-format.md"
-SESSION = keys.SessionRef("<tenant>", "<session>")
-TURN = keys.TurnRef(SESSION, "<turn>")
+SESSION = SessionRef("<tenant>", "<session>")
+TURN = TurnRef(SESSION, "<turn>")
 NAMED = {
-    keys.SessionRef: SESSION,
-    keys.TurnRef: TURN,
-    keys.CollectionRef: keys.CollectionRef("<tenant>", "<collection>"),
-    keys.JobRef: "<job>",
+    SessionRef: SESSION,
+    TurnRef: TURN,
+    CollectionRef: CollectionRef("<tenant>", "<collection>"),
+    JobRef: "<job>",
 }
 ROW = re.compile(r"^\| `(fr:[^`]*)` \| ([^|]+) \| (.+) \| ([^|]+) \|$")
 

@@ -5,7 +5,7 @@ from types import ModuleType
 
 import pytest
 
-from common.keys import Lane
+from common.refs import Lane
 from common.settings import FallbackModel, Settings
 from workers.main import _import_providers
 

@@ -7,7 +7,6 @@ import pytest
 from turns import TURN, begin, end, say, started
 
 from common.events import Entry, Event, LaneFinished, TurnEnded, TurnInterrupted, TurnStarted, encode
-from common.keys import SessionRef
 from common.recording import (
     Collector,
     RecordedTurn,
@@ -16,6 +15,7 @@ from common.recording import (
     read_turns,
     write_line,
 )
+from common.refs import SessionRef
 
 OTHER = "bbbbbbbbbbbb"
 SESSION = SessionRef("default", "a call")

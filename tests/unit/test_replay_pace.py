@@ -12,7 +12,7 @@ from virtual_time import run
 
 from api.replay import Begin, Replay
 from common.events import Entry, Event
-from common.keys import SessionRef
+from common.refs import SessionRef
 from common.sse import SSEParser
 
 SESSION = SessionRef("default", "a call")

@@ -8,8 +8,8 @@ import httpx
 import orjson
 import pytest
 
-from common.keys import CollectionRef
 from common.knowledge.index import Passage
+from common.refs import CollectionRef
 from common.settings import Settings
 from workers.retrieval import SearchFailed, SearchService
 

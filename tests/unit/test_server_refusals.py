@@ -14,8 +14,8 @@ from turns import TURN, started
 
 from common.errors import TurnFailed, shown, turn_error
 from common.events import LaneStarted
-from common.keys import JobRef, SessionRef, TurnRef
 from common.profiles import Upstream
+from common.refs import JobRef, SessionRef, TurnRef
 from common.settings import Settings
 from workers.asking import Answer, Asker
 from workers.failures import RefusedDrafts, host_of

@@ -12,7 +12,7 @@ from api.live import LiveTurn
 from api.speakable import SentenceWriter, spoken_answer
 from common.aloud import REST_MS
 from common.events import Entry, Event, TimerFired
-from common.keys import SessionRef, TurnRef
+from common.refs import SessionRef, TurnRef
 from common.releases import REST
 from common.sse import SSEParser
 from common.stores import Stores

@@ -18,8 +18,8 @@ from api.doors.audio import speak
 from api.live import LiveTurn
 from common import speech
 from common.errors import turn_error
-from common.keys import SessionRef, TurnRef
 from common.lane_state import ToolCall
+from common.refs import SessionRef, TurnRef
 from common.releases import Called, Ending, Release, Said
 from common.speech import Began, Frame, Over, Speech, Spoken, decode
 from common.sse import SSEParser

@@ -12,10 +12,10 @@ from typing import Any
 from common import keys, queue, speech
 from common.bugs import about
 from common.fold_version import UnknownFold
-from common.keys import JobRef, SessionRef, TurnRef
 from common.language import language_of
 from common.log import read_turn
 from common.reader import LogReader
+from common.refs import JobRef, SessionRef, TurnRef
 from common.settings import Settings
 from common.speakable import spoken_part
 from common.speech import Began, Over, Reason, Spoken

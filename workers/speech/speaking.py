@@ -8,8 +8,8 @@ from common.audio import format_of
 from common.cutter import Cutter
 from common.events import Entry, Event, TurnInterrupted, TurnStarted, place
 from common.fold import Fold
-from common.keys import JobRef
 from common.language import language_of_messages
+from common.refs import JobRef
 from common.releases import Said
 from common.speech import AGAIN, Speech, Spoken
 from workers.running import Held
