@@ -22,7 +22,7 @@ class ToolCall:
     ) -> None:
         self.id = id
         self.name = name
-        self.rest = rest or {}
+        self.rest = with_more({}, rest or {})
         self._arguments = GrowingText(arguments)
 
     @property
@@ -169,19 +169,29 @@ class LaneState:
         call.id = call.id or event.id
         call.name = call.name or event.name
         if event.rest:
-            call.rest = with_more(call.rest, event.rest)
+            join_more(call.rest, event.rest)
         known = call.size - event.at
         if 0 <= known < len(event.arguments):
             call.add(event.arguments[known:])
 
 
 def with_more(rest: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
-    """What a call has besides, with more of it: objects are joined, all else is replaced."""
-    joined = dict(rest)
-    for key, value in more.items():
-        old = joined.get(key)
-        joined[key] = {**old, **value} if isinstance(old, dict) and isinstance(value, dict) else value
+    """What a call has besides, with more of it, as an object of its own."""
+    joined: dict[str, Any] = {}
+    join_more(joined, rest)
+    join_more(joined, more)
     return joined
+
+
+def join_more(rest: dict[str, Any], more: dict[str, Any]) -> None:
+    """Add more to what a call has besides: objects are joined, however deep, all else is replaced."""
+    for key, value in more.items():
+        if isinstance(value, dict):
+            if not isinstance(rest.get(key), dict):
+                rest[key] = {}  # never the other's own: it may be an event's
+            join_more(rest[key], value)
+        else:
+            rest[key] = value
 
 
 def gives(choice: dict[str, Any]) -> bool:

@@ -7,6 +7,7 @@ import pytest
 from common.events import LaneStarted, ToolPart
 from common.lane_state import LaneState
 from workers.providers.base import ToolPiece
+from workers.providers.calls import Calls
 from workers.providers.halves import Halves
 from workers.providers.openai_answer import Answer
 
@@ -201,6 +202,19 @@ def test_what_is_unknown_in_a_call_goes_with_it() -> None:
         "function": {"name": "find", "arguments": ONE, "strict": True},
         "extra_content": {**signature, "other": 1},
     }
+
+
+def test_what_is_unknown_is_joined_however_deep_and_told_once() -> None:
+    signed = {"extra_content": {"google": {"thought_signature": "c2ln", "of": {"a": [1]}}}}
+    more = {"extra_content": {"google": {"thought": True, "of": {"b": None}}}}
+    again = [part(0, arguments=" ", **each) for each in (signed, more) * 3]
+    deltas = [part(0, **FIRST, arguments="{", **signed), part(0, arguments="", **more), *again]
+    (call,) = called(*deltas, part(0, arguments="}"))
+    assert call["extra_content"] == {
+        "google": {"thought_signature": "c2ln", "of": {"a": [1], "b": None}, "thought": True}
+    }
+    calls = Calls()
+    assert [piece.rest for delta in deltas for piece in calls.read([delta])] == [signed, more, *[{}] * 6]
 
 
 @pytest.mark.parametrize(

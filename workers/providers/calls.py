@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from common.lane_state import with_more
+from common.lane_state import join_more
 from workers.providers.base import ToolPiece
 from workers.providers.exchange import garbled, made_up_id
 from workers.providers.values import as_json, dict_in, text_in
@@ -110,9 +110,9 @@ class Calls:
             yield from self._tell(call, given, rest)
 
     def _tell(self, call: _Call, given: Any, rest: dict[str, Any]) -> Iterator[ToolPiece]:
-        new = {key: value for key, value in rest.items() if call.rest.get(key) != value}
-        if new:
-            call.rest, call.untold = with_more(call.rest, new), with_more(call.untold, new)
+        if new := _new_in(rest, call.rest):
+            join_more(call.rest, new)
+            join_more(call.untold, new)
             call.rest_size += len(as_json(new))
             if call.rest_size > _MOST_REST:
                 raise garbled()
@@ -183,6 +183,19 @@ def _rest(part: dict[str, Any], kind: str, body: dict[str, Any], flat: tuple[str
     if isinstance(type_, str) and type_ not in ("", "function"):
         rest["type"] = type_
     return rest
+
+
+def _new_in(rest: dict[str, Any], known: dict[str, Any]) -> dict[str, Any]:
+    """What of it is not known yet: some servers say it all again with each piece."""
+    new: dict[str, Any] = {}
+    for key, value in rest.items():
+        old = known.get(key)
+        if isinstance(value, dict) and isinstance(old, dict):
+            if deeper := _new_in(value, old):
+                new[key] = deeper
+        elif key not in known or old != value:
+            new[key] = value
+    return new
 
 
 def _place(index: Any) -> int | None:

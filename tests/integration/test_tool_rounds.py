@@ -1,0 +1,235 @@
+"""A second round of tools over HTTP: what a model's server said of its calls comes back to it as it was."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+import orjson
+import pytest
+from parts import open_workers
+from raw_server import YES, Asked, answering, chunk, events, whole
+from serving import serving
+from store_servers import Backend
+from waiting import in_loop
+
+from common.sse import SSEParser
+from common.stores import open_stores
+from workers.providers.registry import Providers
+
+Call = dict[str, Any]
+
+QUESTION = {"role": "user", "content": "Weather in Bonn and Oslo?"}
+SIGNED = {"google": {"thought_signature": "CiQB0e2Kb+/w==" * 40}}
+WEATHER: Call = {
+    "id": "a",
+    "type": "function",
+    "function": {"name": "weather", "arguments": '{"city":"Bonn"}'},
+}
+OTHER: Call = {"id": "b", "type": "function", "function": {"name": "weather", "arguments": '{"city":"Oslo"}'}}
+QUERY: Call = {"id": "q", "type": "custom", "custom": {"name": "sql", "input": 'select "}" -- {\n\tfrom t'}}
+
+CALLS: dict[str, list[Call]] = {
+    "plain": [WEATHER],
+    "Gemini's signature": [{**WEATHER, "extra_content": SIGNED}],
+    "Gemini's first of two alone is signed": [{**WEATHER, "extra_content": SIGNED}, OTHER],
+    "each is signed": [
+        {**WEATHER, "extra_content": SIGNED},
+        {**OTHER, "extra_content": {"google": {"x": 1}}},
+    ],
+    "LiteLLM's place for it": [{**WEATHER, "provider_specific_fields": {"thought_signature": "c2ln/+=="}}],
+    "a signature beside the name": [
+        {**WEATHER, "function": {**WEATHER["function"], "thought_signature": "c2ln", "strict": True}}
+    ],
+    "a custom tool": [QUERY],
+    "a custom tool that wants nothing": [{**QUERY, "custom": {"name": "ping", "input": ""}}],
+    "a custom tool with an object's text": [{**QUERY, "custom": {"name": "sql", "input": '{"a":1} {"b":2}'}}],
+    "a custom tool and a function, signed": [
+        {**QUERY, "extra_content": SIGNED},
+        {**OTHER, "caller": {"type": "direct"}},
+    ],
+    "odd values": [
+        {**WEATHER, "rank": 0, "sure": False, "tags": [], "of": {}, "x": [{"y": [None, 1.5, "é🙂"]}]}
+    ],
+    "one no one knows": [{**WEATHER, "type": "mcp_call", "server_label": "maps"}],
+}
+
+
+def streamed(calls: list[Call], reason: str = "tool_calls") -> bytes:
+    """The calls as a server streams them, texts in two pieces, what is unknown with the last."""
+    deltas = []
+    for index, call in enumerate(calls):
+        kind = "custom" if "custom" in call else "function"
+        given = "input" if kind == "custom" else "arguments"
+        body, text = call[kind], call[kind][given]
+        rest = {key: value for key, value in call.items() if key not in ("id", "type", kind)}
+        first = {
+            "index": index,
+            "id": call["id"],
+            "type": call["type"],
+            kind: {"name": body["name"], given: ""},
+        }
+        more = {key: value for key, value in body.items() if key not in ("name", given)}
+        deltas += [first, {"index": index, kind: {given: text[:5]}}]
+        deltas.append({"index": index, kind: {given: text[5:], **more}, **rest})
+    return events(*(chunk(tool_calls=[delta]) for delta in deltas), chunk(reason=reason))
+
+
+def in_one_piece(calls: list[Call]) -> bytes:
+    """The same from a server that doesn't stream, whatever it is asked."""
+    message = {"role": "assistant", "content": None, "tool_calls": calls}
+    choice = {"index": 0, "message": message, "finish_reason": "tool_calls"}
+    return orjson.dumps({"object": "chat.completion", "choices": [choice]})
+
+
+class Model:
+    """A server that calls, round by round, and keeps what it was asked; its small model speaks first."""
+
+    def __init__(self, *calling: bytes) -> None:
+        self.calling, self.asked = calling, list[dict[str, Any]]()
+
+    def __call__(self, asked: Asked) -> bytes:
+        if asked.body["model"] == "draft":
+            return whole(events(chunk("Let me look."), chunk(reason="stop")))
+        self.asked.append(asked.body)
+        rounds = sum(bool(message.get("tool_calls")) for message in asked.body["messages"])
+        return whole(self.calling[rounds] if rounds < len(self.calling) else YES)
+
+
+@asynccontextmanager
+async def gateway(backend: Backend, model: Model, **changes: Any) -> AsyncIterator[httpx.AsyncClient]:
+    """The gateway as its client sees it, in front of this server."""
+    async with answering(model) as line:
+        url = f"http://127.0.0.1:{line.server.port}/v1"
+        settings = backend.settings(llm_base_url=url, **{"small_model": "", **changes})
+        async with open_stores(settings) as stores:
+            provider = Providers(line.client, line.client, stores, None)
+            async with open_workers(settings, provider), serving(settings) as client:
+                yield client
+
+
+class Caller:
+    """A client that sends back what it got: all of it, or in a session its tools' results alone."""
+
+    def __init__(self, client: httpx.AsyncClient, *, stream: bool, memory: bool) -> None:
+        self._client, self._stream, self._memory = client, stream, memory
+        self.talk: list[dict[str, Any]] = []
+
+    async def say(self, *new: dict[str, Any]) -> dict[str, Any]:
+        """The assistant's message."""
+        self.talk += new
+        body = {"messages": [*new] if self._memory else self.talk, "stream": self._stream}
+        if self._memory:
+            body |= {"session_id": "s1", "fast_reply": {"memory": True}}
+        response = await self._client.post("/v1/chat/completions", json=body)
+        assert response.status_code == 200, response.text
+        message = _accumulated(response.content) if self._stream else response.json()["choices"][0]["message"]
+        self.talk.append(message)
+        return message
+
+
+def _accumulated(stream: bytes) -> dict[str, Any]:
+    """The message that a stream's chunks add up to, as SDKs add them up."""
+    message: dict[str, Any] = {}
+    for event in SSEParser().feed(stream):
+        if event.data == b"[DONE]":
+            break
+        told = orjson.loads(event.data)
+        assert "error" not in told
+        for choice in told["choices"]:
+            _grow(message, choice["delta"])
+    for call in message.get("tool_calls", ()):
+        del call["index"]
+    return {"content": None, **message}
+
+
+def _grow(whole: dict[str, Any], more: dict[str, Any]) -> None:
+    for key, value in more.items():
+        old = whole.get(key)
+        if isinstance(old, str) and isinstance(value, str) and key not in ("role", "type", "id"):
+            whole[key] = old + value
+        elif isinstance(old, dict) and isinstance(value, dict):
+            _grow(old, value)
+        elif isinstance(old, list) and isinstance(value, list):
+            whole[key] = [*old, *value]  # calls come whole
+        else:
+            whole[key] = value
+
+
+def result(call: Call) -> dict[str, Any]:
+    return {"role": "tool", "tool_call_id": call["id"], "content": f"of {call['id']}"}
+
+
+@pytest.mark.parametrize("memory", [False, True], ids=["whole story", "memory"])
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize("calls", CALLS.values(), ids=CALLS)
+@in_loop
+async def test_calls_come_back_with_all_that_was_said_of_them(
+    fake: Backend, calls: list[Call], stream: bool, memory: bool
+) -> None:
+    model = Model(streamed(calls))
+    async with gateway(fake, model) as client:
+        caller = Caller(client, stream=stream, memory=memory)
+        message = await caller.say(QUESTION)
+        assert message["tool_calls"] == calls
+        said = await caller.say(*map(result, calls))
+        assert said["content"] == "Yes."
+    first, second = model.asked
+    assert first["messages"] == [QUESTION]
+    assert second["messages"] == [
+        QUESTION,
+        {"role": "assistant", "content": None, "tool_calls": calls},
+        *map(result, calls),
+    ]
+
+
+def saying(*calls: Call, content: Any = None) -> dict[str, Any]:
+    return {"role": "assistant", "content": content, "tool_calls": list(calls)}
+
+
+@pytest.mark.parametrize("memory", [False, True], ids=["whole story", "memory"])
+@pytest.mark.parametrize("calls", CALLS.values(), ids=CALLS)
+@in_loop
+async def test_calls_of_a_server_that_doesnt_stream_come_back_too(
+    fake: Backend, calls: list[Call], memory: bool
+) -> None:
+    model = Model(in_one_piece(calls))
+    async with gateway(fake, model) as client:
+        caller = Caller(client, stream=True, memory=memory)
+        assert (await caller.say(QUESTION))["tool_calls"] == calls
+        await caller.say(*map(result, calls))
+    assert model.asked[1]["messages"] == [QUESTION, saying(*calls), *map(result, calls)]
+
+
+@pytest.mark.parametrize("memory", [False, True], ids=["whole story", "memory"])
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+@in_loop
+async def test_round_after_round_behind_a_draft(real: Backend, stream: bool, memory: bool) -> None:
+    """Each round's signatures are its own, and the first round's stay in the talk."""
+    one, two = {**WEATHER, "extra_content": SIGNED}, {**OTHER, "extra_content": {"google": {"x": "two"}}}
+    model = Model(streamed([one]), streamed([two, QUERY]))
+    async with gateway(real, model, small_model="draft") as client:
+        caller = Caller(client, stream=stream, memory=memory)
+        first = await caller.say(QUESTION)
+        assert first["tool_calls"] == [one]
+        assert (await caller.say(result(one)))["tool_calls"] == [two, QUERY]
+        assert (await caller.say(result(two), result(QUERY)))["content"] == "Yes."
+    assert model.asked[2]["messages"] == [
+        QUESTION,
+        saying(one, content=first["content"]),
+        result(one),
+        saying(two, QUERY),
+        result(two),
+        result(QUERY),
+    ]
+
+
+@in_loop
+async def test_of_two_calls_the_answered_one_keeps_what_was_said_of_it(real: Backend) -> None:
+    one, two = {**WEATHER, "extra_content": SIGNED}, {**QUERY, "extra_content": {"google": {"x": "two"}}}
+    model = Model(streamed([one, two]))
+    async with gateway(real, model) as client:
+        caller = Caller(client, stream=True, memory=True)
+        await caller.say(QUESTION)
+        await caller.say(result(two))
+    assert model.asked[1]["messages"] == [QUESTION, saying(two), result(two)]
