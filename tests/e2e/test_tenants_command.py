@@ -6,11 +6,13 @@ from pathlib import Path
 
 import httpx
 import pytest
+import redis
 from running import Process, free_port, gateway_process, until
 from typer.testing import CliRunner, Result
 
 from cli.main import app
 from cli.store import valkey_command
+from common import keys
 
 OPERATOR = "operators-token-0123456789"
 SECRET = "sk-planted-0123456789"
@@ -24,9 +26,14 @@ Run = Callable[..., Result]
 
 
 @pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def store_port() -> int:
+    return free_port()
+
+
+@pytest.fixture(scope="module")
+def url(store_port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A gateway of its own: a store and an API process."""
-    folder, port, store_port = tmp_path_factory.mktemp("tenants"), free_port(), free_port()
+    folder, port = tmp_path_factory.mktemp("tenants"), free_port()
     env = {
         "REDIS_URL": f"redis://127.0.0.1:{store_port}/0",
         "FAST_REPLY_PORT": str(port),
@@ -148,3 +155,31 @@ def test_what_goes_wrong_is_said_in_one_line(run: Run, tmp_path: Path) -> None:
     assert "401" in run("list", key="wrong").stderr
     nobody = CliRunner().invoke(app, ["tenants", "list", "--url", "http://127.0.0.1:9"])
     assert nobody.exit_code == 1 and "can't be reached" in nobody.stderr
+
+
+def test_the_operator_is_shown_the_turns_that_were_given_up(url: str, store_port: int) -> None:
+    def run(key: str = OPERATOR) -> Result:
+        return CliRunner().invoke(app, ["parked", "--url", url, "--key", key])
+
+    none = run()
+    assert (none.exit_code, none.stdout, none.stderr) == (0, "", "")
+    with redis.Redis(port=store_port) as store:
+        store.zadd(keys.PARKED, {"acme|turn00000001|folding": 1_700_000_000_000})
+        assert run().stdout == "2023-11-14T22:13:20.000Z\tacme\tturn00000001\tfolding\n"
+        store.zadd(keys.PARKED, {"zeta|turn00000002|full workers": 1_700_000_060_000})
+    assert [line.split("\t")[1:] for line in run().stdout.splitlines()] == [
+        ["zeta", "turn00000002", "full workers"],
+        ["acme", "turn00000001", "folding"],
+    ]
+    stranger = run("frk_of_somebody")
+    assert (stranger.exit_code, stranger.stdout) == (1, "") and "401" in stranger.stderr
+
+
+def test_the_list_of_what_was_given_up_is_the_operators(run: Run, url: str) -> None:
+    run("add", "gamma")
+    made = run("key", "gamma", "--scope", "admin", "--scope", "read").stdout.strip()
+    until(lambda: run("show", "gamma", key=made).exit_code == 0, what="the key's day")
+    refused = CliRunner().invoke(app, ["parked", "--url", url, "--key", made])
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    named = CliRunner(env={"FAST_REPLY_KEY": made, "FAST_REPLY_OPERATOR_TOKEN": OPERATOR})
+    assert named.invoke(app, ["parked", "--url", url]).exit_code == 0
