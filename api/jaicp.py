@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from api.once import name_once
 from api.platforms import tidy
 from api.requests import FIRST_ONLY, Message, Options, ShownAs, TurnRequest, first_error, read_object
+from api.wishes import WishedFiller
 from common.credentials import Credentials
 from common.errors import BadRequest
 from common.named_server import NamedServer, is_template, shows
@@ -34,14 +35,6 @@ _MAX_HEADER_CHARS = 8_000
 _OPENAIS = re.compile(r"(?:gpt-|chatgpt-|o[1-9](?:-|\Z))[\w.:-]*\Z")
 
 
-class FillersPhraseConfig(FillerPolicy):
-    """Fillers by JAICP's names, or ours. For the OpenAPI document: `FillerPolicy` reads both."""
-
-    fillerPhrase: str | None = None
-    fillerPhrasesList: list[str] | None = None
-    activationDelayMs: int = Field(default=2_000, ge=0, le=60_000)
-
-
 class LlmRequest(BaseModel):
     """The properties of the reply; whatever else the script's platform adds is passed over."""
 
@@ -54,7 +47,7 @@ class LlmRequest(BaseModel):
     model: str | None = None
     temperature: float | None = Field(None, ge=0, le=2)
     parameters: dict[str, Any] = {}
-    fillersPhraseConfig: Annotated[dict[str, Any], ShownAs(FillersPhraseConfig)] | None = None
+    fillersPhraseConfig: Annotated[dict[str, Any], ShownAs(WishedFiller)] | None = None
     messages: Annotated[list[Message], FIRST_ONLY] = Field(min_length=1)
     bargeInReply: dict[str, Any] | bool | None = None
     tools: Annotated[list[dict[str, Any]], FIRST_ONLY] | None = None

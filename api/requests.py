@@ -19,6 +19,7 @@ from pydantic.config import JsonDict
 from api.measure import check_fields, check_measure
 from api.once import Once, name_once
 from api.platforms import caller_in, kept_here, tidy
+from api.wishes import WishedPolicy
 from common.credentials import Credentials
 from common.errors import BadRequest
 from common.named_server import NamedServer
@@ -98,7 +99,7 @@ class Options(BaseModel):
 
     lanes: bool = False
     state: str = ""
-    policy: Annotated[dict[str, Any], ShownAs(Policy)] = {}
+    policy: Annotated[dict[str, Any], ShownAs(WishedPolicy)] = {}
     on_disconnect: Literal["cancel", "resume", "continue"] | None = None
     memory: bool | None = None
     knowledge: Knowledge | None = None

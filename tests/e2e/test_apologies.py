@@ -101,7 +101,7 @@ FORMS = _forms()
 
 
 def ask_all(stack: Stack, model: str, **policy: Any) -> dict[str, tuple[Answer, dict[str, Any]]]:
-    """The same question at every door, in both forms, at once: the answers, and the turns as they are kept."""
+    """The same question at every door, in both forms, at once: the answers, and the turns as kept."""
 
     def ask(name: str) -> tuple[Answer, dict[str, Any]]:
         path, fields, headers, read = FORMS[name]
@@ -114,9 +114,7 @@ def ask_all(stack: Stack, model: str, **policy: Any) -> dict[str, tuple[Answer, 
         return dict(zip(FORMS, pool.map(ask, FORMS), strict=True))
 
 
-def assert_told(
-    answers: dict[str, tuple[Answer, dict[str, Any]]], text: str, status: int, code: str
-) -> None:
+def assert_told(answers: dict[str, tuple[Answer, dict[str, Any]]], text: str, status: int, code: str) -> None:
     """Streams said this and then the error; who asked for one piece got the status; both are kept so."""
     for name, (answer, kept) in answers.items():
         streamed = Answer(200, code, text, "error")

@@ -8,6 +8,8 @@ import pytest
 import schemathesis
 
 from api.main import create_app
+from common.overrides import NEVER
+from common.policy import Policy
 from common.settings import Settings
 
 DOCUMENT = create_app(Settings()).openapi()
@@ -107,3 +109,39 @@ def test_its_errors_have_their_shape(name: str) -> None:
         assert not tokens or name.startswith("GET")
     if "requestBody" in operation:
         assert {400, 413} <= set(refused)
+
+
+POLICY = DOCUMENT["components"]["schemas"]["Options"]["properties"]["policy"]
+
+
+def fields_of(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each field of an object's shape by its path, those of its parts too."""
+    for name, field in schema["properties"].items():
+        yield f"{path}{name}", field
+        for reference in (field["$ref"],) if "$ref" in field else ():
+            part = DOCUMENT["components"]["schemas"][reference.rpartition("/")[2]]
+            yield from fields_of(part, f"{path}{name}.")
+
+
+def test_a_request_is_shown_what_it_may_set_of_a_policy_and_nothing_else() -> None:
+    shown = dict(fields_of(POLICY))
+    jaicps = {f"filler.{name}" for name in ("fillerPhrase", "fillerPhrasesList", "activationDelayMs")}
+    every = {
+        f"{name}.{part}" if isinstance(parts, dict) else name
+        for name, parts in Policy().model_dump().items()
+        for part in (parts if isinstance(parts, dict) else "-")
+    }
+    assert every >= NEVER
+    assert {path for path, field in shown.items() if "$ref" not in field} == (every | jaicps) - NEVER
+    assert not [path for path, field in shown.items() if "default" in field], "the profile's, not ours"
+
+
+@pytest.mark.parametrize("shape", ["ChatRequest", "SpokenChatRequest", "LlmRequest"])
+def test_rules_of_the_guard_are_no_requests_to_set(shape: str) -> None:
+    check = validator({"$ref": f"#/components/schemas/{shape}"})
+    body = {"messages": [{"role": "user", "content": "Hi"}], "fast_reply": {"policy": {"draft": {}}}}
+    check.validate(body)
+    body["fast_reply"] = {"policy": {"draft": {"guard_rules": ["acme"]}}}
+    assert not check.is_valid(body)
+    profiles = DOCUMENT["components"]["schemas"]["DraftPolicy"]["properties"]
+    assert "guard_rules" in profiles, "a profile sets them"
