@@ -1,4 +1,4 @@
-"""Reads documents as no code of ours does: one never ends, one ends the process, one says nothing."""
+"""Reads documents as no code of ours does: one never ends, one ends the process, others say nonsense."""
 
 import os
 import sys
@@ -15,5 +15,6 @@ while (question := read(sys.stdin.buffer)) is not None:
         time.sleep(3_600)
     if "crash" in text:
         os._exit(9)
-    sys.stdout.buffer.write(pack(None if "garbled" in text else list(map(list, prepared(title, text)))))
+    said = None if "garbled" in text else list(map(list, prepared(title, text)))
+    sys.stdout.buffer.write(pack([["one field alone"]] if "odd" in text else said))
     sys.stdout.buffer.flush()

@@ -25,10 +25,15 @@ class Child:
         self._module = module
         self._process: asyncio.subprocess.Process | None = None
 
+    async def begin(self) -> None:
+        """Have a process. Raises OSError where this machine has none to give."""
+        self._process = self._process or await self._start()
+
     async def ask(self, question: bytes) -> None:
         """Send a message, or several. Raises OSError."""
-        process = self._process or await self._begin()
-        assert process.stdin
+        await self.begin()
+        process = self._process
+        assert process and process.stdin
         process.stdin.write(question)
         await process.stdin.drain()
 
@@ -48,11 +53,11 @@ class Child:
         await process.communicate()
         return process.returncode
 
-    async def _begin(self) -> asyncio.subprocess.Process:
+    async def _start(self) -> asyncio.subprocess.Process:
         pipe, environ = asyncio.subprocess.PIPE, {"PYTHONPATH": str(_ROOT)}
         environ |= {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
         command = (sys.executable, "-P", "-m", self._module)
-        self._process = await asyncio.create_subprocess_exec(
+        # What it would say of an error may hold the texts: nobody hears it.
+        return await asyncio.create_subprocess_exec(
             *command, stdin=pipe, stdout=pipe, stderr=asyncio.subprocess.DEVNULL, env=environ
         )
-        return self._process

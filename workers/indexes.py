@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from common import keys
+from common.bugs import about
 from common.channels import Channels
 from common.knowledge.documents import Document, Documents
 from common.knowledge.index import CollectionIndex, Passage
@@ -144,21 +145,27 @@ class Indexes:
         """Take documents in; one that can't be is marked, and left out from then on."""
         failed = await self._documents.failures(collection, documents)
         for document in documents:
-            try:
-                if document.id in failed:
-                    raise DocumentFailed(failed[document.id])
-                passages = await self._preparer.prepare(document)
-                await self._write(partial(index.put_prepared, document.id, passages))
-            except DocumentFailed as failure:
-                await self._write(partial(index.remove, [document.id]))
-                if document.id not in failed:
-                    about = {"collection": str(collection), "code": failure.code}
-                    logger.error("left a document out", extra=about)
-                    await self._documents.note_failure(collection, document, failure.code)
-            except STORE_ERRORS:
-                raise
-            except Exception as bug:  # one tenant's document must not end the worker
-                logger.error("left a document out", extra={"error": type(bug).__name__})
+            code = failed.get(document.id) or await self._index(index, document)
+            if code is None:
+                continue
+            await self._write(partial(index.remove, [document.id]))
+            if document.id not in failed:
+                logger.error("left a document out", extra={"collection": str(collection), "code": code})
+                await self._documents.note_failure(collection, document, code)
+
+    async def _index(self, index: CollectionIndex, document: Document) -> str | None:
+        """Put one document into the index; the code of why it can't be."""
+        try:
+            passages = await self._preparer.prepare(document)
+            await self._write(partial(index.put_prepared, document.id, passages))
+        except DocumentFailed as failure:
+            return failure.code
+        except STORE_ERRORS:
+            raise
+        except Exception as bug:  # one tenant's document must not end the worker
+            logger.error("a document broke its reading", extra=about(bug))
+            return "document_unreadable"
+        return None
 
     async def _write(self, work: Callable[[], None]) -> None:
         await asyncio.get_running_loop().run_in_executor(self._thread, work)

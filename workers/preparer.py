@@ -30,10 +30,11 @@ class Preparer:
         self._turn = asyncio.Lock()
 
     async def prepare(self, document: Document) -> list[Prepared]:
-        """The document's passages. Raises DocumentFailed."""
+        """The document's passages. Raises DocumentFailed, OSError where there is no process to read it."""
         question = pack([document.title, document.text])
         async with self._turn:
             for _ in range(_TRIES):
+                await self._child.begin()  # that it can't is not the document's fault
                 try:
                     async with asyncio.timeout(self._timeout_s):
                         answer = await self._ask(question)
