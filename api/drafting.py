@@ -52,7 +52,7 @@ def _forces_tool(body: dict[str, Any]) -> bool:
 
 def _rule_forbids(policy: DraftPolicy, request: TurnRequest) -> str:
     """Where the tenant wants no draft: with some tools, in some states of a call, by metadata."""
-    offered = {str((tool.get("function") or {}).get("name")) for tool in request.body.get("tools") or ()}
+    offered = {_name_of(tool) for tool in request.body.get("tools") or ()}
     if offered and ("*" in policy.off_with_tools or offered & set(policy.off_with_tools)):
         return "a tool is offered that rules it out"
     if request.state and request.state in policy.off_in_states:
@@ -62,3 +62,9 @@ def _rule_forbids(policy: DraftPolicy, request: TurnRequest) -> str:
         if isinstance(metadata, dict) and str(metadata.get(name)) in values:
             return "the request's metadata rules it out"
     return ""
+
+
+def _name_of(tool: dict[str, Any]) -> str:
+    """A tool's name: a function's, a custom tool's, or as newer clients write it, flat."""
+    named = tool.get("function") or tool.get("custom") or tool
+    return str(named.get("name")) if isinstance(named, dict) else ""

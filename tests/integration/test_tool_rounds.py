@@ -8,11 +8,13 @@ import httpx
 import orjson
 import pytest
 from parts import open_workers
+from pydantic import SecretStr
 from raw_server import YES, Asked, answering, chunk, events, whole
 from serving import serving
 from store_servers import Backend
 from waiting import in_loop
 
+from common.settings import FallbackModel
 from common.sse import SSEParser
 from common.stores import open_stores
 from workers.providers.registry import Providers
@@ -111,14 +113,14 @@ async def gateway(backend: Backend, model: Model, **changes: Any) -> AsyncIterat
 class Caller:
     """A client that sends back what it got: all of it, or in a session its tools' results alone."""
 
-    def __init__(self, client: httpx.AsyncClient, *, stream: bool, memory: bool) -> None:
-        self._client, self._stream, self._memory = client, stream, memory
+    def __init__(self, client: httpx.AsyncClient, *, stream: bool, memory: bool, **fields: Any) -> None:
+        self._client, self._stream, self._memory, self._fields = client, stream, memory, fields
         self.talk: list[dict[str, Any]] = []
 
     async def say(self, *new: dict[str, Any]) -> dict[str, Any]:
         """The assistant's message."""
         self.talk += new
-        body = {"messages": [*new] if self._memory else self.talk, "stream": self._stream}
+        body = {"messages": [*new] if self._memory else self.talk, "stream": self._stream, **self._fields}
         if self._memory:
             body |= {"session_id": "s1", "fast_reply": {"memory": True}}
         response = await self._client.post("/v1/chat/completions", json=body)
@@ -233,3 +235,80 @@ async def test_of_two_calls_the_answered_one_keeps_what_was_said_of_it(real: Bac
         await caller.say(QUESTION)
         await caller.say(result(two))
     assert model.asked[1]["messages"] == [QUESTION, saying(two), result(two)]
+
+
+# Over a server of another dialect.
+
+
+def anthropics(*events: dict[str, Any]) -> bytes:
+    """A stream of Anthropic's events."""
+    return whole(b"".join(b"event: %b\ndata: %b\n\n" % (e["type"].encode(), orjson.dumps(e)) for e in events))
+
+
+def uses_tools(asked: Asked) -> bytes:
+    """A server of Anthropic's dialect that calls a custom tool, then says what it was told."""
+    last = asked.body["messages"][-1]["content"][-1]
+    ending = [{"type": "message_delta", "delta": {"stop_reason": "end_turn"}}, {"type": "message_stop"}]
+    if last["type"] == "tool_result":
+        text = {"type": "text", "text": "Yes."}
+        return anthropics({"type": "content_block_start", "index": 0, "content_block": text}, *ending)
+    use = {"type": "tool_use", "id": "q", "name": "sql", "input": {"input": QUERY["custom"]["input"]}}
+    return anthropics({"type": "content_block_start", "index": 0, "content_block": use}, *ending)
+
+
+@asynccontextmanager
+async def falling_back(backend: Backend) -> AsyncIterator[tuple[httpx.AsyncClient, list[Asked]]]:
+    """The gateway before a server that fails and one of Anthropic's dialect; what that was asked."""
+    asked = list[Asked]()
+
+    def answer(request: Asked) -> bytes:
+        if not request.path.endswith("/v1/messages"):
+            return whole(b"{}", status=b"500 Internal Server Error", kind=b"application/json")
+        asked.append(request)
+        return uses_tools(request)
+
+    async with answering(answer) as line:
+        url = f"http://127.0.0.1:{line.server.port}"
+        spare = FallbackModel(model="spare", base_url=f"anthropic+{url}", api_key=SecretStr("k"))
+        changes = {"small_model": "", "fallbacks": (spare,), "breaker_failures": 0}
+        settings = backend.settings(llm_base_url=f"{url}/v1", **changes)
+        async with open_stores(settings) as stores:
+            provider = Providers(line.client, line.client, stores, None)
+            async with open_workers(settings, provider), serving(settings) as client:
+                yield client, asked
+
+
+TOOLS = [{"type": "custom", "custom": {"name": "sql", "description": "Runs a query."}}]
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+@in_loop
+async def test_a_custom_tool_over_a_dialect_that_knows_none(real: Backend, stream: bool) -> None:
+    async with falling_back(real) as (client, asked):
+        caller = Caller(client, stream=stream, memory=True, tools=TOOLS)
+        assert (await caller.say(QUESTION))["tool_calls"] == [QUERY]
+        assert (await caller.say(result(QUERY)))["content"] == "Yes."
+    assert [tool["name"] for request in asked for tool in request.body["tools"]] == ["sql"] * 2
+    use = {"type": "tool_use", "id": "q", "name": "sql", "input": {"input": QUERY["custom"]["input"]}}
+    told = {"type": "tool_result", "tool_use_id": "q", "content": "of q"}
+    assert [message["content"] for message in asked[1].body["messages"]][1:] == [[use], [told]]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"messages": [{"role": "user", "content": [{"type": "input_audio", "input_audio": {"data": ""}}]}]},
+        {"tools": [{"type": "custom", "custom": {"description": "of no name"}}]},
+        {"tools": [{"type": "custom"}]},
+    ],
+)
+@in_loop
+async def test_what_has_no_form_in_a_dialect_is_the_requests_fault(
+    fake: Backend, wrong: dict[str, Any]
+) -> None:
+    async with falling_back(fake) as (client, asked):
+        response = await client.post("/v1/chat/completions", json={"messages": [QUESTION], **wrong})
+        error = response.json()["error"]
+        assert (response.status_code, error["type"]) == (400, "invalid_request_error")
+        assert "no form" in error["message"]
+        assert not asked

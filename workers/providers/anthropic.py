@@ -13,6 +13,7 @@ from common.profiles import Upstream
 from common.sse import ServerEvent
 from workers.providers.anthropic_request import to_anthropic
 from workers.providers.base import Finish, Other, Piece, ToolPiece, Usage
+from workers.providers.custom_tools import CustomCalls
 from workers.providers.exchange import (
     authorization,
     cut,
@@ -45,13 +46,13 @@ class AnthropicProvider:
         login = authorization(upstream) if " " in key else {"x-api-key": key}
         headers = {"anthropic-version": _VERSION, **login}
         asked = translated(to_anthropic, body)
-        answer = _Answer(spaced=_ends_in_space(body["messages"]))
+        answer, customs = _Answer(spaced=_ends_in_space(body["messages"])), CustomCalls(body)
         async with (
             exchange(self._client, url, asked, headers) as response,
             aclosing(sse_events(response)) as events,
         ):
             async for event in events:
-                for piece in answer.read(event):
+                for piece in customs.told(answer.read(event)):
                     yield piece
                 if answer.over:
                     return

@@ -15,6 +15,7 @@ from workers.providers.base import Finish, Other, Piece, UpstreamError, Usage
 from workers.providers.calls import Calls
 from workers.providers.contents import read_content
 from workers.providers.costs import cost_in
+from workers.providers.custom_tools import CustomCalls
 from workers.providers.ernie_request import to_ernie
 from workers.providers.ernie_tokens import ErnieTokens
 from workers.providers.exchange import (
@@ -61,7 +62,7 @@ class ErnieProvider:
         token = await self._tokens.get(server, upstream.api_key)
         begun = False
         try:
-            async with aclosing(self._ask(server, body["model"], asked, token)) as pieces:
+            async with aclosing(self._ask(server, body, asked, token)) as pieces:
                 async for piece in pieces:
                     begun = True
                     yield piece
@@ -70,23 +71,24 @@ class ErnieProvider:
             if begun:
                 raise
         token = await self._tokens.get(server, upstream.api_key, refused=token)
-        async with aclosing(self._ask(server, body["model"], asked, token)) as pieces:
+        async with aclosing(self._ask(server, body, asked, token)) as pieces:
             async for piece in pieces:
                 yield piece
 
     async def _ask(
-        self, server: str, model: str, asked: dict[str, Any], token: str
+        self, server: str, body: dict[str, Any], asked: dict[str, Any], token: str
     ) -> AsyncGenerator[Piece, None]:
-        endpoint = _ENDPOINTS.get(model.lower(), model.lower())
+        model = body["model"].lower()
+        endpoint = _ENDPOINTS.get(model, model)
         with network_errors():
             url = str(httpx.URL(server + _CHAT + endpoint, params={"access_token": token}))
-        answer = Answer()
+        answer, customs = Answer(), CustomCalls(body)
         async with (
             exchange(self._client, url, asked, {}) as response,
             aclosing(sse_events(response)) as events,
         ):
             async for event in events:
-                for piece in answer.read(event):
+                for piece in customs.told(answer.read(event)):
                     yield piece
                 if answer.over:
                     return

@@ -26,6 +26,7 @@ _TOLD_S = 1.0
 _MARK = b"\xef\xbb\xbf"  # a byte order mark
 _MOST_BLANK = 65_536  # before an answer
 _OVERLOADED = 529  # Anthropic's own status
+_WRONG = 400  # said by ourselves of a request that a server would refuse
 
 
 @asynccontextmanager
@@ -125,9 +126,8 @@ def translated(translate: Callable[[dict[str, Any]], dict[str, Any]], body: dict
     try:
         return translate(body)
     except (ValueError, TypeError, LookupError, AttributeError):
-        raise UpstreamError(
-            "upstream_refused", "the request has no form in this model's dialect", faulty=False
-        ) from None
+        message = "the request has no form in this model's dialect"
+        raise UpstreamError("upstream_refused", message, faulty=False, status=_WRONG) from None
 
 
 def made_up_id() -> str:

@@ -6,11 +6,12 @@ from typing import Any
 import orjson
 
 from workers.prompts import note_of
+from workers.providers.custom_tools import as_function, as_function_call, is_custom
 from workers.providers.values import as_json, parsed
 
 Message = dict[str, Any]
 
-_MODES = ("auto", "none", "required", "any")
+_MODES = ("auto", "none", "required", "any", "allowed_tools")
 
 SILENCE = "…"
 """What stands where a dialect wants words and there are none."""
@@ -53,10 +54,10 @@ def names_of_calls(messages: Iterable[Message]) -> dict[str, str]:
 
 def function_of(call: dict[str, Any]) -> dict[str, Any]:
     """The name and the arguments of a call; a custom tool's input is its argument."""
-    if "function" in call:
-        function: dict[str, Any] = call["function"]
-        return function
-    return {"name": call["custom"]["name"], "arguments": as_json({"input": call["custom"].get("input")})}
+    if is_custom(call):
+        return as_function_call(call)
+    function: dict[str, Any] = call["function"]
+    return function
 
 
 def input_of(arguments: Any) -> dict[str, Any]:
@@ -91,12 +92,36 @@ def may_call(body: dict[str, Any]) -> bool:
 def _mode(body: dict[str, Any]) -> Any:
     """The choice of tools as a word: some clients wrap it into an object, as other dialects do."""
     choice = body.get("tool_choice")
+    if allowed := _allowed(body):
+        return allowed.get("mode")
     return choice.get("type") if isinstance(choice, dict) else choice
 
 
 def functions_of(body: dict[str, Any]) -> list[dict[str, Any]]:
-    """The functions that the request names."""
-    return [tool["function"] for tool in body.get("tools") or () if tool.get("type") == "function"]
+    """The functions that the request offers, its custom tools among them; tools of other kinds are none."""
+    functions = [function for tool in body.get("tools") or () if (function := _function_in(tool))]
+    allowed = _allowed(body).get("tools")
+    if allowed is None:
+        return functions
+    names = {function["name"] for tool in allowed if (function := _function_in(tool))}
+    return [function for function in functions if function["name"] in names]
+
+
+def _function_in(tool: dict[str, Any]) -> dict[str, Any] | None:
+    if is_custom(tool):
+        return as_function(tool)
+    if tool.get("type") not in ("function", None):
+        return None
+    function: dict[str, Any] = tool.get("function") or tool  # newer clients write its parts flat
+    return function
+
+
+def _allowed(body: dict[str, Any]) -> dict[str, Any]:
+    """The tools of which the model may choose, and whether it must, where the request says so."""
+    choice = body.get("tool_choice")
+    if not isinstance(choice, dict) or choice.get("type") != "allowed_tools":
+        return {}
+    return choice.get("allowed_tools") or choice  # flat as well
 
 
 def forced_function(body: dict[str, Any]) -> str:

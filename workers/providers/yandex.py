@@ -15,6 +15,7 @@ from common.profiles import Upstream
 from workers.providers.base import Finish, Piece, ToolPiece, Usage
 from workers.providers.contents import read_content
 from workers.providers.costs import read_cost
+from workers.providers.custom_tools import CustomCalls
 from workers.providers.exchange import (
     authorization,
     busy,
@@ -54,13 +55,13 @@ class YandexProvider:
             server, folder = _split(upstream.base_url)
         url = f"{server}/foundationModels/v1/completion"
         asked = translated(partial(to_yandex, folder=folder), body)
-        answer = _Answer()
+        answer, customs = _Answer(), CustomCalls(body)
         async with (
             exchange(self._client, url, asked, authorization(upstream, "Api-Key")) as response,
             aclosing(json_lines(response)) as lines,
         ):
             async for line in lines:
-                for piece in answer.read(line):
+                for piece in customs.told(answer.read(line)):
                     yield piece
                 if answer.over:
                     return
