@@ -53,6 +53,7 @@ class LiveTurn:
         self._timer: asyncio.TimerHandle | None = None
         self._due: Due | None = None
         self._ending_written = False
+        self._writes_end = False
         self._told_of_bug = False
         self._broken = False  # by a bug: it ends as it stands
 
@@ -84,7 +85,7 @@ class LiveTurn:
                 self._told_of_bug = True
                 logger.error("a fold broke: its turn is ended", extra={**about(bug), "turn": self.turn.turn})
             if isinstance(entry.event, TurnEnded) and entry.event.turn == self.turn.turn:
-                self.ended_elsewhere = not self.closed.is_set()
+                self.ended_elsewhere = not self._writes_end
                 self._close()
         if len(self.releases) > count:
             self._ring()
@@ -191,6 +192,7 @@ class LiveTurn:
 
     async def _end(self) -> None:
         if not self.closed.is_set():  # else it stands in the log, though the reply to it was lost
+            self._writes_end = True
             await driver.end_turn(self._stores, self.turn, self.started, self.fold)
             self._close()
 

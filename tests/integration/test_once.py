@@ -86,6 +86,27 @@ async def test_a_running_turn_is_joined_and_a_finished_one_given_again(real: Bac
 
 
 @in_loop
+async def test_a_turn_that_ends_as_it_is_taken_over_leaves_no_lease(
+    real: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, spoke, read = real.settings(), asyncio.Event(), Sessions.turn
+    model = Scripted(full=[[*words("We open"), spoke, *answer(" at nine. Every day.")]])
+    async with open_worker(settings, "full", model), open_api(settings) as one, open_api(settings) as two:
+        first = await one.turns.start(once())
+
+        async def read_early(self: Sessions, turn: TurnRef) -> Any:
+            entries = await read(self, turn)
+            spoke.set()
+            await hear(first)
+            await over(one, first)
+            return entries
+
+        monkeypatch.setattr(Sessions, "turn", read_early)
+        assert (await hear(await two.turns.attach(first.turn)))[0] == WHOLE
+        await until(lambda: _only_what_expires(one.stores))
+
+
+@in_loop
 async def test_an_interrupted_turn_is_given_again_as_it_was(real: Backend) -> None:
     settings = real.settings()
     model = Scripted(full=[[*words("We open"), HELD()], answer("Yes.")])
