@@ -43,6 +43,8 @@ class Services:
     doorkeeper: Doorkeeper
     trail: Trail
     patience: Patience
+    pace: Pace
+    pressure: Pressure
     admissions: Admissions
     turns: Turns
     sessions: Sessions
@@ -58,6 +60,19 @@ class Services:
 @asynccontextmanager
 async def open_services(settings: Settings) -> AsyncIterator[Services]:
     """Everything the doors need, with its background work going. The stores need not be up yet."""
+    _warn_of_odd(settings)
+    async with open_stores(settings) as stores, open_stores(settings) as apart:
+        services = _assemble(settings, stores, apart)
+        await _first_look(services)
+        async with _in_background(_work_of(services)):
+            try:
+                yield services
+            finally:
+                await _close(services)
+
+
+def _warn_of_odd(settings: Settings) -> None:
+    """Say what is allowed and seldom meant."""
     if settings.policy.filler.is_early:
         logger.warning("fillers are due early", extra={"delay_ms": settings.policy.filler.delay_ms})
     if settings.use_progressive_response and not settings.small_model:
@@ -65,64 +80,73 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             "drafts are on without a SMALL_MODEL, so CloudBase's is asked: set one that the server has",
             extra={"model": settings.draft_model},
         )
-    async with open_stores(settings) as stores, open_stores(settings) as apart:
-        directory = Directory(settings, stores)
-        doorkeeper = Doorkeeper(settings, directory)
-        trail = Trail(stores)
-        pace = Pace(stores)
-        reader = LogReader(stores, settings.reread_s)
-        archive = open_archive(settings.archive_url)
-        sessions = Sessions(stores, archive)
-        pressure = Pressure(settings, stores, directory)
-        starter = TurnStarter(settings, stores, directory, pace, pressure)
-        past = Past(settings, stores, sessions, directory)
-        admissions = Admissions(settings, stores, sessions, directory)
-        turns = Turns(settings, stores, reader, sessions, starter, past, admissions)
-        readers = Readers(settings.tenant_readers, busy=lambda: turns.count > 0)
-        with suppress(*STORE_ERRORS):
-            await stores.sync_clocks()
-        with suppress(*STORE_ERRORS):
-            await directory.refresh()
-            await pressure.look()
-        audio = AudioFeed(stores, settings.reread_s)
-        transcriber = Transcriber(settings) if settings.transcription_url else None
-        work = (
-            audio.run(),
-            reader.run(),
-            turns.run(),
-            pace.run(),
-            pressure.run(),
-            stores.keep_clocks(),
-            directory.run(),
-            doorkeeper.run(),
-            trail.run(),
-            _say_whom_it_serves(settings, directory),
-        )
-        async with _in_background(work):
-            try:
-                yield Services(
-                    settings=settings,
-                    stores=stores,
-                    directory=directory,
-                    doorkeeper=doorkeeper,
-                    trail=trail,
-                    patience=Patience(settings.refusal_delay_s),
-                    admissions=admissions,
-                    turns=turns,
-                    sessions=sessions,
-                    hidden_names=HiddenNames(settings),
-                    recordings=Sessions(apart, archive, readers.page, readers.pace),
-                    readers=readers,
-                    reader=reader,
-                    audio=audio,
-                    transcriber=transcriber,
-                    refusals=Refusals(settings.refused_per_minute),
-                )
-            finally:
-                turns.close()
-                admissions.close()
-                if transcriber:
-                    await transcriber.close()
+
+
+def _assemble(settings: Settings, stores: Stores, apart: Stores) -> Services:
+    """The parts, each made of those before it. `apart`: connections for who reads recordings."""
+    directory = Directory(settings, stores)
+    archive = open_archive(settings.archive_url)
+    sessions = Sessions(stores, archive)
+    reader = LogReader(stores, settings.reread_s)
+    pace = Pace(stores)
+    pressure = Pressure(settings, stores, directory)
+    starter = TurnStarter(settings, stores, directory, pace, pressure)
+    past = Past(settings, stores, sessions, directory)
+    admissions = Admissions(settings, stores, sessions, directory)
+    turns = Turns(settings, stores, reader, sessions, starter, past, admissions)
+    readers = Readers(settings.tenant_readers, busy=lambda: turns.count > 0)
+    return Services(
+        settings=settings,
+        stores=stores,
+        directory=directory,
+        doorkeeper=Doorkeeper(settings, directory),
+        trail=Trail(stores),
+        patience=Patience(settings.refusal_delay_s),
+        pace=pace,
+        pressure=pressure,
+        admissions=admissions,
+        turns=turns,
+        sessions=sessions,
+        hidden_names=HiddenNames(settings),
+        recordings=Sessions(apart, archive, readers.page, readers.pace),
+        readers=readers,
+        reader=reader,
+        audio=AudioFeed(stores, settings.reread_s),
+        transcriber=Transcriber(settings) if settings.transcription_url else None,
+        refusals=Refusals(settings.refused_per_minute),
+    )
+
+
+async def _first_look(services: Services) -> None:
+    """Know the clocks, the tenants and the backlog before the first request, if the stores are there."""
+    with suppress(*STORE_ERRORS):
+        await services.stores.sync_clocks()
+    with suppress(*STORE_ERRORS):
+        await services.directory.refresh()
+        await services.pressure.look()
+
+
+def _work_of(services: Services) -> list[Coroutine[Any, Any, None]]:
+    """What goes on in the background."""
+    return [
+        services.audio.run(),
+        services.reader.run(),
+        services.turns.run(),
+        services.pace.run(),
+        services.pressure.run(),
+        services.stores.keep_clocks(),
+        services.directory.run(),
+        services.doorkeeper.run(),
+        services.trail.run(),
+        _say_whom_it_serves(services.settings, services.directory),
+    ]
+
+
+async def _close(services: Services) -> None:
+    services.turns.close()
+    services.admissions.close()
+    if services.transcriber:
+        await services.transcriber.close()
 
 
 @asynccontextmanager
