@@ -3,6 +3,7 @@
 A sentence is told as it is spoken: its words, without Markdown's marks.
 """
 
+from collections import deque
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
@@ -25,7 +26,7 @@ class SentenceWriter:
         self._live = live
         self._after = after
         self._cutter = Cutter(after.chars, whole=True)
-        self._lanes: list[tuple[int, Said]] = []  # with the place in the text where each begins
+        self._lanes: deque[tuple[int, Said]] = deque()  # with the place in the text where each begins
         self._calls: list[dict[str, Any]] = []
         self._frames = 0
         self._told = after.chars
@@ -61,7 +62,7 @@ class SentenceWriter:
     def _said_at(self, start: int) -> Said:
         """What was let out at this place of the text."""
         while len(self._lanes) > 1 and self._lanes[1][0] <= start:
-            del self._lanes[0]
+            self._lanes.popleft()
         return self._lanes[0][1]
 
     def _end(self, ending: Ending) -> bytes:

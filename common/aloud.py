@@ -21,6 +21,7 @@ LONGEST_MS = 8_000
 _FEWEST = LONGEST_MS // 300  # characters that can take so long
 _LONGEST_ADDRESS = 300
 _LONGEST = 8_000  # characters of which a unit ends at the latest, were it full of addresses
+_USUAL = 256  # characters in which most units end
 _MOST_MARKS = 16
 _PART = 4  # a clause is no shorter than such a part of the longest
 _MARKS = ",;:—–"
@@ -142,10 +143,22 @@ class Units:
         start = self._start = after_blank(text, max(self._start, self.ends[-1]))
         while self._next < len(ends) and ends[self._next] <= start:
             self._next += 1
-        known = ends[self._next] - start if self._next < len(ends) else None
-        part = text[start : start + _LONGEST]
-        end = unit_end(part, 0, known if known is None else min(known, len(part)))
-        return None if end is None else start + end
+        return next_unit_end(text, start, ends[self._next] if self._next < len(ends) else None)
+
+
+def next_unit_end(text: GrowingText, start: int, end: int | None) -> int | None:
+    """The same of a text that grows: of it no more is read than a unit may have."""
+    most = _LONGEST if end is None else min(end - start, _LONGEST)
+    size = 0
+    while size < most:
+        size = min(max(_USUAL, 4 * size), most)
+        part = text[start : start + size]
+        found = unit_end(part, 0, None if end is None or size < most else size)
+        if found is not None:
+            return start + found
+        if len(part) < size:
+            break
+    return None
 
 
 def after_blank(text: str | GrowingText, place: int) -> int:

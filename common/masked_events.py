@@ -21,6 +21,7 @@ from common.events import (
     TurnStarted,
 )
 from common.fold import Fold
+from common.growing_text import GrowingText
 from common.lane_state import LaneState, gives
 from common.masked_values import Path, Values, last_said, mask_messages
 from common.redaction import SEAM, blank, mask, mask_json
@@ -30,12 +31,12 @@ from common.redaction import SEAM, blank, mask, mask_json
 class _Text:
     """A text that comes in pieces with their offsets, some of them twice."""
 
-    text: str = ""
+    text: GrowingText = field(default_factory=GrowingText)
 
     def add(self, at: int, piece: str) -> None:
         known = len(self.text) - at
         if 0 <= known < len(piece):
-            self.text += piece[known:]
+            self.text.append(piece[known:])
 
 
 @dataclass(slots=True)
@@ -63,7 +64,7 @@ class Masks:
             if isinstance(event, ToolPart):
                 calls[_call(event)].add(event.at, event.arguments)
         self.texts = {name: _mask_answer(str(lane.text), asked, self.digit) for name, lane in lanes.items()}
-        self.calls = {call: mask_json(text.text) for call, text in calls.items()}
+        self.calls = {call: mask_json(str(text.text)) for call, text in calls.items()}
         self.extras = {name: _mask_extras(lane.extras, self.values) for name, lane in lanes.items()}
         if self.heard and all(self.heard.spoken.values()):
             self._mask_seam(self.heard)

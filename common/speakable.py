@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from common.growing_text import Text
 from common.spoken_addresses import shorten_addresses
 
 _INLINE = MarkdownIt("commonmark", {"html": True}).enable("strikethrough").disable("text_join")
@@ -73,7 +74,7 @@ def speakable(text: str, *, begins_line: bool = True) -> str:
     return words if any(map(str.isalnum, words)) else ""
 
 
-def spoken_part(text: str, start: int, end: int) -> str:
+def spoken_part(text: Text, start: int, end: int) -> str:
     """The words of one sentence of a text."""
     before = text[max(0, start - _BACK) : start].rstrip(" \t")
     return speakable(text[start:end], begins_line=not before or before[-1] == "\n")

@@ -8,7 +8,6 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import replace
 from time import monotonic
 from typing import Any
 
@@ -47,7 +46,11 @@ class LaneWriter:
         self.started = started
         self.state = LaneState(job.lane)
         self.gone = asyncio.Event()  # the session was deleted, or a later attempt owns the lane
-        self.pending: list[Event] = []
+        self._pending: list[Event] = []
+        self._unsaid: list[
+            str
+        ] = []  # texts of the delta that comes next: one by one they'd be copied each time
+        self._unsaid_at: dict[str, Any] = {}  # its other fields
         self.kept: list[ToolPart | Extra] = []
         self.ended: LaneFinished | None = None
         self.pieces = 0
@@ -68,11 +71,9 @@ class LaneWriter:
     def say(self, text: str) -> None:
         """Append text to the lane."""
         self.pieces += 1
-        last = self.pending[-1] if self.pending else None
-        if isinstance(last, Delta):
-            self.pending[-1] = replace(last, text=last.text + text)
-        else:
-            self.pending.append(Delta(at=len(self.state.text), text=text, **self._here()))
+        if not self._unsaid:
+            self._unsaid_at = {"at": len(self.state.text), **self._here()}
+        self._unsaid.append(text)
         self.state.text.append(text)
         self._publisher.wake(self)
 
@@ -101,7 +102,7 @@ class LaneWriter:
         self._committed = asyncio.get_running_loop().create_future()
         at = len(self.state.text)
         self.ended = LaneFinished(at=at, reason=reason, usage=usage, error=error, **self._here())
-        self.pending.append(self.ended)
+        self._add(self.ended)
         self._publisher.wake(self)
         gone = asyncio.ensure_future(self.gone.wait())
         await asyncio.wait((self._committed, gone), return_when=asyncio.FIRST_COMPLETED)
@@ -114,17 +115,19 @@ class LaneWriter:
 
     def take_pending(self) -> list[Event]:
         """What is to be committed next."""
-        events, self.pending = self.pending, []
+        self._put_unsaid()
+        events, self._pending = self._pending, []
         return events
 
     def committed(self) -> None:
         """All that was taken stands in the log."""
-        if self._committed and not self.pending and not self._committed.done():
+        waits = self._pending or self._unsaid
+        if self._committed and not waits and not self._committed.done():
             self._committed.set_result(None)
 
     def missing(self, known: LaneState) -> list[Event]:
         """What of this attempt a log lacks that says `known` of the lane; what was pending is in it."""
-        self.pending = []
+        self._pending, self._unsaid = [], []
         events: list[Event] = []
         if known.attempt < self.job.attempt:
             events.append(self.started)
@@ -136,8 +139,17 @@ class LaneWriter:
 
     def _keep(self, part: ToolPart | Extra) -> None:
         self.kept.append(part)
-        self.pending.append(part)
+        self._add(part)
         self._publisher.wake(self)
+
+    def _add(self, event: Event) -> None:
+        self._put_unsaid()
+        self._pending.append(event)
+
+    def _put_unsaid(self) -> None:
+        if self._unsaid:
+            self._pending.append(Delta(text="".join(self._unsaid), **self._unsaid_at))
+            self._unsaid = []
 
 
 def _keeps_words(entries: list[Entry], turn: str) -> bool:
@@ -168,10 +180,8 @@ class Publisher:
         self._waiting: dict[LaneWriter, None] = {}
         self._open: set[LaneWriter] = set()
         self._bell = asyncio.Event()
-        self._checked = (
-            0,
-            "",
-        )  # with which connection, and which server's data, the log was checked for losses
+        # With which connection, and which server's data, the log was checked for losses.
+        self._checked = (0, "")
         self._lineage = ""  # of the server's data: another after each promotion
         self._closed: deque[tuple[float, LaneWriter]] = deque()  # and when
         self._to_wake: set[str] = set()

@@ -1,11 +1,9 @@
 """What a fold costs: in proportion to what it is fed, whatever that says. Counted, not timed."""
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from counted_work import PIECES, counting
 from turns import TURN, say, started
 
 from common.events import Event, LaneFinished, LaneStarted, ToolPart, TurnStarted
@@ -13,26 +11,6 @@ from common.fold import Fold
 from common.growing_text import GrowingText, is_among
 from common.releases import Said
 
-PIECES = {
-    "words": "grow ",
-    "one word": "aaaa",
-    "blanks": "    ",
-    "lines": "\n \n ",
-    "emphasis": "*a* ",
-    "stars": "****",
-    "code": "`` `",
-    "exclamations": "!!!!",
-    "dots": "....",
-    "numbers": "1.2,",
-    "short sentences": "Ok. ",
-    "Chinese": "我们开门",
-    "Chinese sentences": "我们。",
-    "items": "\n- a",
-    "apostrophes": "it's",
-    "brackets": "((a)",
-    "quotes": '" "a',
-    "emoji": "👩‍👧",
-}
 POLICIES: dict[str, Any] = {
     "usual": {},
     "long": {"handoff": {"when": "length", "overrun_chars": 10_000}},
@@ -41,28 +19,6 @@ POLICIES: dict[str, Any] = {
     "append": {"handoff": {"join": "append", "min_chars": 10_000}},
     "continue": {"handoff": {"join": "continue"}},
 }
-
-
-@contextmanager
-def counting() -> Iterator[list[int]]:
-    """Counts the characters that are read of growing texts, and the calls of functions."""
-    work, read = [0], GrowingText.__getitem__
-
-    def counted(text: GrowingText, part: Any) -> str:
-        found = read(text, part)
-        work[0] += len(found)
-        return found
-
-    def called(frame: Any, event: str, argument: Any) -> None:
-        work[0] += event in ("call", "c_call")
-
-    GrowingText.__getitem__ = counted  # type: ignore[assignment, method-assign]
-    sys.setprofile(called)
-    try:
-        yield work
-    finally:
-        sys.setprofile(None)
-        GrowingText.__getitem__ = read  # type: ignore[method-assign]
 
 
 def turn_under(policy: Any) -> TurnStarted:

@@ -38,11 +38,11 @@ class Framing:
         return [*frames, self._frame(self._rest, last=True)]
 
     def _fill(self, data: bytes) -> list[Frame]:
-        self._rest += data
-        frames = []
-        while len(self._rest) >= self._size:
-            frame = self._frame(self._rest[: self._size])
-            self._rest = self._rest[self._size :]
+        data = self._rest + data
+        whole = len(data) - len(data) % self._size
+        self._rest, frames = data[whole:], []
+        for start in range(0, whole, self._size):
+            frame = self._frame(data[start : start + self._size])
             if frame.number >= self._made:
                 frames.append(frame)
         return frames

@@ -8,6 +8,7 @@ from common.audio import format_of
 from common.cutter import Cutter
 from common.events import Entry, Event, TurnInterrupted, TurnStarted, place
 from common.fold import Fold
+from common.growing_text import GrowingText
 from common.language import language_of_messages
 from common.refs import JobRef
 from common.releases import Said
@@ -43,7 +44,7 @@ class Speaking:
         self.take(entries[1:])
 
     @property
-    def text(self) -> str:
+    def text(self) -> GrowingText:
         """All that is released."""
         return self._cutter.text
 
