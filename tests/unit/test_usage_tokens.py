@@ -160,6 +160,21 @@ def test_details_of_both_lanes_are_told_in_the_sum() -> None:
     assert total["completion_tokens_details"] == {"reasoning_tokens": 5}
 
 
+def test_details_of_a_lanes_attempts_are_added_up() -> None:
+    def usage(cached: int) -> dict[str, Any]:
+        return cost(9, 2, prompt_tokens_details={"cached_tokens": cached})
+
+    events = [
+        begin("full"),
+        say("full", 0, "We "),
+        end("full", "handed_over", usage=usage(4), at=3),
+        begin("full", 2),
+        end("full", usage=usage(3), at=3, attempt=2),
+    ]
+    fold, _ = fold_all(started(draft=False), events)
+    assert fold.usage()["sum"] == {**summed(18, 4), "prompt_tokens_details": {"cached_tokens": 7}}
+
+
 @pytest.mark.parametrize("mode", ["instead", "after", "drop", "keep"])
 @pytest.mark.parametrize("own", [True, False])
 def test_what_was_asked_is_what_the_full_is_sent(mode: str, own: bool) -> None:
