@@ -5,12 +5,16 @@ from pathlib import Path
 from typing import Any
 
 _PLACES = 4
+_MOST = 3
 
 
-def about(bug: BaseException) -> dict[str, Any]:
+def about(bug: BaseException, places: int = _PLACES) -> dict[str, Any]:
     """Facts for a log line: a message may hold what a caller or a model has said, so it is left out."""
-    places = traceback.extract_tb(bug.__traceback__)[-_PLACES:]
-    return {
+    found = traceback.extract_tb(bug.__traceback__)[-places:]
+    facts: dict[str, Any] = {
         "error": type(bug).__name__,
-        "at": [f"{Path(place.filename).name}:{place.lineno}" for place in places],
+        "at": [f"{Path(place.filename).name}:{place.lineno}" for place in found],
     }
+    if isinstance(bug, BaseExceptionGroup):
+        facts["of"] = [about(each, places) for each in bug.exceptions[:_MOST]]
+    return facts

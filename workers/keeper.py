@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from common import kept_bytes, keys, queue
 from common.archive import Archive
+from common.bugs import about
 from common.deletion import delete_session, drop_void
 from common.events import TurnEnded, place
 from common.index import Index
@@ -277,8 +278,8 @@ class Keeper:
             if self._failures >= _TOO_MANY:
                 raise
             logger.warning("could not keep a session", extra={"error": type(error).__name__})
-        except Exception:
-            logger.exception("could not keep a session")
+        except Exception as bug:
+            logger.error("could not keep a session", extra=about(bug))
         else:
             self._failures = 0
             return done

@@ -9,6 +9,7 @@ import logging
 import random
 
 from common import keys
+from common.bugs import about
 from common.refs import SessionRef, TurnRef, parse_turn
 from common.stores import STORE_ERRORS, Pipe, Stores
 from workers.planner import Planner
@@ -94,8 +95,8 @@ class Redactor:
         except STORE_ERRORS as error:
             logger.warning("could not redact a session", extra={"error": type(error).__name__})
             again_ms = _AGAIN_MS
-        except Exception:  # a bug that one session meets
-            logger.exception("could not redact a session")
+        except Exception as bug:  # that one session meets
+            logger.error("could not redact a session", extra=about(bug))
         else:
             done, again_ms = plan.done, _BUSY_MS if plan.busy else _AGAIN_MS
             for turn in plan.drifted:

@@ -11,6 +11,7 @@ import random
 import orjson
 
 from common import kept_bytes, keys
+from common.bugs import about
 from common.recording import RecordedTurn
 from common.redacted_turn import without_words
 from common.refs import TurnRef, parse_turn
@@ -60,8 +61,8 @@ class Settler:
     async def settle(self) -> int:
         """Look at what is due by now, as far as nobody else does; how much that was. Raises STORE_ERRORS."""
         now_ms = self._stores.queue_clock.now_ms()
-        about = (str(now_ms), str(_BATCH), str(now_ms + _HOLD_MS))
-        (due,) = await self._stores.on_queue.run(lambda pipe: pipe.eval(_TAKE, 1, keys.UNSETTLED, *about))
+        bounds = (str(now_ms), str(_BATCH), str(now_ms + _HOLD_MS))
+        (due,) = await self._stores.on_queue.run(lambda pipe: pipe.eval(_TAKE, 1, keys.UNSETTLED, *bounds))
         for begin in range(0, len(due), _AT_ONCE):
             await asyncio.gather(*(self._try(member.decode()) for member in due[begin : begin + _AT_ONCE]))
         return len(due)
@@ -78,8 +79,8 @@ class Settler:
                 await self._look(turn)
         except STORE_ERRORS as error:  # it is looked at again when it is nobody's any more
             logger.warning("could not settle a turn", extra={"error": type(error).__name__})
-        except Exception:
-            logger.exception("could not settle a turn", extra={"turn": turn.turn})
+        except Exception as bug:
+            logger.error("could not settle a turn", extra={**about(bug), "turn": turn.turn})
             await self._look_again(turn, _BROKEN_AGAIN_MS)
 
     async def _look(self, turn: TurnRef) -> None:

@@ -20,6 +20,7 @@ import orjson
 from pydantic import SecretStr
 
 from common import keys
+from common.bugs import about
 from common.profiles import Webhook
 from common.refs import TurnRef, parse_turn
 from common.sessions import Sessions
@@ -135,8 +136,8 @@ class Teller:
         except STORE_ERRORS as error:
             logger.warning("could not read an ended turn", extra={"error": type(error).__name__})
             return  # in a minute it is nobody's any more
-        except Exception:
-            logger.exception("could not tell of a turn")
+        except Exception as bug:
+            logger.error("could not tell of a turn", extra={**about(bug), "turn": turn.turn})
             is_over = False
         if is_over:
             await self._done(member)
@@ -183,16 +184,16 @@ class Teller:
             error = type(failure).__name__
         if 200 <= status < 300 or status == _GONE:
             return True
-        about = {"turn": message, "attempt": attempt, "status": status, "error": error}
-        logger.warning("could not tell of a turn", extra=about)
+        facts = {"turn": message, "attempt": attempt, "status": status, "error": error}
+        logger.warning("could not tell of a turn", extra=facts)
         return False
 
 
 def _message(turn: TurnRef, report: dict[str, Any] | None) -> bytes:
     """The message's body."""
-    about = dict(report or {})
-    ended = datetime.fromtimestamp(about.pop("ended_at", 0) / 1000, UTC).isoformat(timespec="milliseconds")
-    data = {"session": turn.session.session, **about}
+    told = dict(report or {})
+    ended = datetime.fromtimestamp(told.pop("ended_at", 0) / 1000, UTC).isoformat(timespec="milliseconds")
+    data = {"session": turn.session.session, **told}
     return orjson.dumps({"type": "turn.ended", "timestamp": ended, "data": data})
 
 

@@ -180,7 +180,7 @@ class Stack:
     def bugs(self) -> list[str]:
         """Log lines that no process of a healthy gateway writes."""
         lines = [line for process in self.processes.values() for line in process.words().splitlines()]
-        marks = ('"level":"ERROR"', '"level":"CRITICAL"', "Traceback", "Warning:")
+        marks = ('"level":"ERROR"', '"level":"CRITICAL"', "Traceback", "Warning:", "Python warns")
         return [line for line in lines if any(mark in line for mark in marks)]
 
     # As a client.

@@ -1,5 +1,6 @@
 """A worker whose models need a package imports it at its start, or says then that it is missing."""
 
+import logging
 import sys
 from types import ModuleType
 
@@ -23,6 +24,7 @@ def test_the_package_is_there_before_the_first_turn(
     monkeypatch.setitem(sys.modules, "litellm", package)
     _import_providers(settings, lane)
     assert vars(package)["suppress_debug_info"] is True
+    assert logging.getLogger("LiteLLM").disabled, "it would say what was asked and answered"
 
 
 def test_where_it_is_missing_the_worker_says_so_and_ends(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ Source: https://docs.litellm.ai/docs/completion/stream
 """
 
 import importlib
+import logging
 import os
 from collections.abc import AsyncGenerator
 from typing import Any
@@ -48,6 +49,7 @@ _PASSED = frozenset(
         "web_search_options",
     ]
 )
+_LOGGERS = ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy")
 
 
 class LiteLLMProvider:
@@ -98,6 +100,8 @@ def load() -> Any:
         ) from None
     litellm.telemetry = False
     litellm.suppress_debug_info = True  # else it prints beside our log
+    for name in _LOGGERS:  # they have a handler of their own, and say what was asked and answered
+        logging.getLogger(name).disabled = True
     return litellm
 
 

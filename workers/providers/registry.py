@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 
+from common.bugs import about
 from common.dialects import GUARDED, split_dialect
 from common.profiles import Upstream
 from common.seal import Seal
@@ -67,8 +68,8 @@ class Providers:
                             await asyncio.sleep(0)
         except UpstreamError:
             raise
-        except Exception:  # over something that no server should say: another model may do better
-            logger.exception("a provider broke", extra={"dialect": dialect})
+        except Exception as bug:  # over something that no server should say: another model may do better
+            logger.error("a provider broke", extra={**about(bug), "dialect": dialect})
             raise broke_off() from None
         for tidied in tidy.end():
             yield tidied

@@ -11,6 +11,7 @@ from workers.speech.served import ServedVoice
 from workers.speech.voice import StandIn, Voice
 
 logger = logging.getLogger(__name__)
+_LIMITED = f"{LIMIT}: FAST_REPLY_SPEECH_URL names a server that does"
 
 
 def open_voice(settings: Settings, client: httpx.AsyncClient) -> Voice:
@@ -18,5 +19,5 @@ def open_voice(settings: Settings, client: httpx.AsyncClient) -> Voice:
     embedded = EmbeddedVoice()
     if settings.speech_url:
         return StandIn(ServedVoice(settings, client), embedded)
-    logger.warning("%s: FAST_REPLY_SPEECH_URL names a server that does", LIMIT)
+    logger.warning(_LIMITED)
     return embedded
