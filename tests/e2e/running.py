@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 _TETHERED = (sys.executable, "-I", "-S", str(ROOT / "cli" / "tether.py"), str(os.getpid()))
 
 
-def until(check: Callable[[], object], within_s: float = 20.0, what: str = "the condition") -> None:
+def until(check: Callable[[], object], within_s: float = 60.0, what: str = "the condition") -> None:
     """Wait for a condition, never for a duration."""
     deadline_s = time.monotonic() + within_s
     while not check():
@@ -90,7 +90,7 @@ class Process:
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
 
-    def wait(self, within_s: float = 20.0) -> int:
+    def wait(self, within_s: float = 60.0) -> int:
         """Wait for its end by itself; the exit code."""
         assert self._process is not None
         return self._process.wait(within_s)

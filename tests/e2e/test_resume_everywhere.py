@@ -69,7 +69,8 @@ class Caller:
         assert done == b"[DONE]" and b"[DONE]" not in chunks
         choices: list[Any] = [orjson.loads(data)["choices"][0] for data in chunks]
         text = "".join(choice["delta"].get("content") or "" for choice in choices)
-        assert text == f"{BRIDGE} {ENGLISH.full}"
+        # Where the machine was so busy that the full came first, nothing stands before it.
+        assert text in (f"{BRIDGE} {ENGLISH.full}", ENGLISH.full)
         assert [choice["finish_reason"] for choice in choices if choice["finish_reason"]] == ["stop"]
         assert [choice["delta"].get("role") for choice in choices].count("assistant") == 1
         assert len({place for place, _ in self.frames}) == len(self.frames)

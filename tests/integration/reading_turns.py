@@ -128,7 +128,7 @@ async def _all_leased(stores: Stores, key: str) -> bool:
     """Whether each of the live turns of this tenant is watched over."""
     prefix = "" if key == keys.DEADLINES else key.rpartition(":")[2] + ":"
     turns = [f"{prefix}{member.decode()}" for member in await stores.queue.zrange(key, 0, -1)]
-    return None not in await stores.queue.zmscore(keys.LEASES, turns)
+    return not turns or None not in await stores.queue.zmscore(keys.LEASES, turns)
 
 
 async def age(stores: Stores, turn: TurnRef) -> None:

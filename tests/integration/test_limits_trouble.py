@@ -226,7 +226,7 @@ class Counted:
 async def test_without_limits_nobody_is_asked(real: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
     steps = 1 if real.queue_url is None else 3
     for limits, batches, scripts in ((Limits(), steps, 0), (ALL, steps + 1, 1)):
-        async with open_api(real.settings(), limits) as api:
+        async with open_api(real.settings(turn_lease_s=600), limits) as api:  # that is not renewed meanwhile
             with monkeypatch.context() as patched:
                 counted = Counted(patched)
                 await api.turns.start(replace(asking(), memory=False))

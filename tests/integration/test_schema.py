@@ -41,11 +41,13 @@ class Answering:
 
 
 @in_loop
+@pytest.mark.timeout(400)
 async def test_the_doors_do_what_the_document_says(valkey: Backend, tmp_path: Path) -> None:
     await check_doors(valkey, tmp_path, QUICK)
 
 
 @in_loop
+@pytest.mark.timeout(400)
 async def test_the_administration_does_what_the_document_says(valkey: Backend, tmp_path: Path) -> None:
     await check_administration(valkey, tmp_path, QUICK)
 

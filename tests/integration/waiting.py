@@ -7,7 +7,7 @@ from typing import Any, ParamSpec
 
 Args = ParamSpec("Args")
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 
 def in_loop(test: Callable[Args, Coroutine[Any, Any, None]]) -> Callable[Args, None]:
