@@ -15,7 +15,7 @@ from common.errors import BadRequest
 from common.events import Entry, TurnEnded, TurnInterrupted, TurnStarted
 from common.fold import Fold
 from common.fold_version import UnknownFold
-from common.log import decode_entries, read_after
+from common.log import FIRST_PAGE, decode_entries, next_count, read_after
 from common.profiles import Memory
 from common.refs import SessionRef, TurnRef
 from common.sessions import Known, Sessions
@@ -26,7 +26,6 @@ from common.tool_history import repaired
 
 logger = logging.getLogger(__name__)
 
-_PAGE = 128  # most turns fit in, and a larger one costs every start
 Raw = list[tuple[bytes, dict[bytes, bytes]]]
 
 
@@ -132,7 +131,7 @@ class Past:
             if request.once:
                 pipe.get(keys.once(session, request.once.key))
             if remembers:
-                pipe.xrevrange(keys.log(session), count=_PAGE)
+                pipe.xrevrange(keys.log(session), count=FIRST_PAGE)
 
         replies = await self._stores.on_log.run(build)
         return replies[0] if request.once else None, replies[-1] if remembers else []
@@ -148,13 +147,13 @@ class Past:
         return await self._stop(session, entries)
 
     async def _read_back(self, session: SessionRef, tail: Raw) -> list[Entry]:
-        """The log from its last turn's start on, the rest of it read backwards."""
-        raw, page = list(tail), tail
+        """The log from its last turn's start on, the rest of it read backwards, by pages of so many bytes."""
+        raw, page, count = list(tail), tail, FIRST_PAGE
         while not any(map(_is_start, page)):
-            if len(page) < _PAGE:
+            if len(page) < count:
                 return []
-            before = f"({page[-1][0].decode()}"
-            page = await self._stores.log.xrevrange(keys.log(session), max=before, count=_PAGE)
+            before, count = f"({page[-1][0].decode()}", next_count(page)
+            page = await self._stores.log.xrevrange(keys.log(session), max=before, count=count)
             raw += page
         begin = next(place for place, item in enumerate(raw) if _is_start(item))
         return _from_start(decode_entries(raw[begin::-1]))

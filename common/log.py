@@ -12,7 +12,7 @@ from common.stores import Pipe, Stores
 logger = logging.getLogger(__name__)
 
 _PAGE = 256
-_FIRST_PAGE = 32
+FIRST_PAGE = 32
 _PAGE_BYTES = 262_144
 
 
@@ -49,25 +49,26 @@ async def append_now(stores: Stores, session: SessionRef, *events: Event) -> Non
 async def read_after(stores: Stores, session: SessionRef, after: str) -> list[Entry]:
     """What the log has after this entry id. Raises STORE_ERRORS."""
     entries: list[Entry] = []
+    count = FIRST_PAGE
     while True:
-        raw: list[Any] = await stores.log.xrange(log(session), min=f"({after}", count=_PAGE)
+        raw: list[Any] = await stores.log.xrange(log(session), min=f"({after}", count=count)
         entries += decode_entries(raw)
-        if len(raw) < _PAGE:
+        if len(raw) < count:
             return entries
-        after = raw[-1][0].decode()
+        after, count = raw[-1][0].decode(), next_count(raw)
 
 
 async def last_turn(stores: Stores, session: SessionRef) -> str | None:
     """The id of the turn that the log saw start last. Raises STORE_ERRORS."""
-    before = "+"
+    before, count = "+", FIRST_PAGE
     while True:
-        raw: list[Any] = await stores.log.xrevrange(log(session), max=before, min="-", count=_PAGE)
+        raw: list[Any] = await stores.log.xrevrange(log(session), max=before, min="-", count=count)
         starts = decode_entries([item for item in raw if b"turn.started" in item[1]])
         if starts:
             return starts[0].event.turn
-        if len(raw) < _PAGE:
+        if len(raw) < count:
             return None
-        before = f"({raw[-1][0].decode()}"
+        before, count = f"({raw[-1][0].decode()}", next_count(raw)
 
 
 async def was_cut(stores: Stores, session: SessionRef) -> bool:
@@ -83,7 +84,7 @@ async def read_turn(stores: Stores, turn: TurnRef) -> list[Entry]:
 
     Read backwards by pages: a live turn is at the tail, however long its session has grown.
     """
-    key, before, count = log(turn.session), "+", _FIRST_PAGE
+    key, before, count = log(turn.session), "+", FIRST_PAGE
     pages: list[list[Entry]] = []
     while True:
         raw: list[Any] = await stores.log.xrevrange(key, max=before, min="-", count=count)
@@ -94,10 +95,10 @@ async def read_turn(stores: Stores, turn: TurnRef) -> list[Entry]:
         if len(raw) < count:
             return []
         pages.append(entries)
-        before, count = f"({raw[-1][0].decode()}", next_count(raw, _PAGE)
+        before, count = f"({raw[-1][0].decode()}", next_count(raw)
 
 
-def next_count(raw: list[Any], most: int) -> int:
+def next_count(raw: list[Any], most: int = _PAGE) -> int:
     """How many entries the next page is to have, going by the bytes of this one: an entry may be a body."""
     size = sum(len(name) + len(value) for _, fields in raw for name, value in fields.items())
     return max(1, min(most, 2 * len(raw), len(raw) * _PAGE_BYTES // max(1, size)))

@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 
 from api import admin_examples as examples
-from api.admin import shown_time
+from api.admin import listed, shown_time
 from api.admin_shapes import ParkedList
 from api.administration import Administration
 from api.identity import Operator
@@ -28,4 +28,4 @@ async def list_parked(request: Request, who: Operator) -> dict[str, Any]:
         {"at": shown_time(each.at_ms), "tenant": each.tenant, "turn": each.turn, "reason": each.reason}
         for each in await Administration(request, who).parked()
     ]
-    return {"object": "list", "data": rows}
+    return listed(rows)

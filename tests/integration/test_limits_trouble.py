@@ -1,18 +1,14 @@
 """What a turn was let in with comes back where the turn is not to be, whoever dies on the way."""
 
 import asyncio
-import os
-import signal
-import sys
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-import orjson
 import pytest
 from following import hear, over
 from kept import add_turn, in_log, keep, open_keeper
+from killed_starts import start_and_die
 from parts import Api, ask, open_api, open_worker
 from reading_turns import lapse, lease_of
 from redis.asyncio.client import Pipeline
@@ -35,7 +31,6 @@ from common.tenants.config import Limits
 from common.usage import day_of
 from workers.settling import Settler
 
-HERE = Path(__file__).parent
 ALL = Limits(turns_per_minute=20, live_turns=20, tokens_per_day=100_000, sessions_kept=20)
 
 
@@ -115,26 +110,10 @@ async def test_who_was_settled_meanwhile_gives_nothing_back_twice(valkey: Backen
 # A process that dies.
 
 
-async def start_and_die(backend: Backend, round_trips: int, key: str) -> TurnRef:
-    where = {"redis_url": backend.log_url, "queue_url": backend.queue_url}
-    names = {"llm_model": "full", "small_model": "draft", "turn_lease_s": 600, "lane_lease_s": 600}
-    arguments = [orjson.dumps({**where, **names}), b"{}", str(round_trips), key, ALL.model_dump_json()]
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        HERE / "dying_starter.py",
-        *arguments,
-        stdout=asyncio.subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(HERE.parents[1])},
-    )
-    out, _ = await process.communicate()
-    assert process.returncode == -signal.SIGKILL
-    return TurnRef(SessionRef("default", "s1"), out.decode().strip())
-
-
 async def _give_back_after_death(backend: Backend, round_trips: int, key: str = "") -> bool:
     """Whether the turn came to be; either way nothing of it is held in the end."""
     settings = backend.settings()
-    turn = await start_and_die(backend, round_trips, key)
+    turn = await start_and_die(backend, round_trips, key=key, limits=ALL)
     async with open_stores(settings) as eyes:
         await eyes.sync_clocks()
         admitted = await taken(eyes) != (0, 0, 0, 0)

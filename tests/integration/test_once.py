@@ -1,16 +1,13 @@
 """A request that is sent again: it joins its turn, whoever started it, however far that one came."""
 
 import asyncio
-import os
-import signal
-import sys
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 from following import hear, over
+from killed_starts import start_and_die
 from parts import ask, open_api, open_worker
 from proxy import log_behind_proxy
 from reading_turns import heard, lapse, lease_of, left_behind
@@ -26,11 +23,9 @@ from common.deletion import delete_session
 from common.errors import Conflict, Unavailable
 from common.refs import SessionRef, TurnRef
 from common.sessions import Sessions
-from common.settings import Settings
 from common.stores import Stores, open_stores
 
 WHOLE = "We open at nine. Every day."
-HERE = Path(__file__).parent
 HELD = asyncio.Event
 SESSION = SessionRef("default", "s1")
 
@@ -233,28 +228,12 @@ async def test_a_key_is_kept_as_long_as_its_log(valkey: Backend) -> None:
         assert 590 < await api.stores.log.ttl(keys.once(live.turn.session, counted.key)) <= 600
 
 
-async def start_and_die(settings: Settings, round_trips: int) -> str:
-    """Let a process start a turn with a key, and be killed after so many round trips; its turn's name."""
-    where = {"redis_url": settings.redis_url, "queue_url": settings.queue_url}
-    rest = {"llm_model": "full", "small_model": "draft", "turn_lease_s": 600, "lane_lease_s": 600}
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        HERE / "dying_starter.py",
-        *(orjson.dumps({**where, **rest}), b"{}", str(round_trips), "k1"),
-        stdout=asyncio.subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(HERE.parents[1])},
-    )
-    out, _ = await process.communicate()
-    assert process.returncode == -signal.SIGKILL
-    return out.decode().strip()
-
-
 async def retry_after_death(backend: Backend, round_trips: int, started_by: int) -> None:
     settings = backend.settings()
     model = Scripted(draft=[answer("Let me see.")], full=[answer(WHOLE)])
     session = SessionRef("default", "s1")
     async with open_stores(settings) as eyes:
-        dead = await start_and_die(settings, round_trips)
+        dead = (await start_and_die(backend, round_trips, key="k1")).turn
         began = await turns_of(eyes, session)
         assert began == ([dead] if round_trips >= started_by else [])
         asked = ask("s1")

@@ -1,15 +1,11 @@
 """The start of a turn, by a process killed between its steps: the turn ends, or never was."""
 
 import asyncio
-import os
-import signal
-import sys
-from pathlib import Path
 from typing import Any
 
-import orjson
 import pytest
 from following import only_marks_left
+from killed_starts import start_and_die
 from parts import ask, open_starter, open_workers
 from reading_turns import count, ended, events, job, lapse, lease_of, left_behind, replay
 from scripted import Scripted, answer
@@ -18,31 +14,13 @@ from waiting import in_loop, until
 
 from common import keys
 from common.events import LaneStarted, TurnEnded, TurnStarted
-from common.refs import Lane, SessionRef, TurnRef
+from common.refs import Lane, TurnRef
 from common.stores import Stores, open_stores
 
 LANES: tuple[Lane, ...] = ("draft", "full")
 WHOLE = "We open at nine. Every day."
-HERE = Path(__file__).parent
 CANCEL: dict[str, Any] = {"on_disconnect": "cancel"}
 GOING_ON: dict[str, Any] = {"on_disconnect": "continue"}
-
-
-async def start_and_die(backend: Backend, policy: dict[str, Any], round_trips: int) -> TurnRef:
-    """Let a process start a turn, and be killed after so many round trips."""
-    where = {"redis_url": backend.log_url, "queue_url": backend.queue_url}
-    names = {"llm_model": "full", "small_model": "draft", "turn_lease_s": 600, "lane_lease_s": 600}
-    arguments = [orjson.dumps({**where, **names}), orjson.dumps(policy), str(round_trips)]
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        HERE / "dying_starter.py",
-        *arguments,
-        stdout=asyncio.subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(HERE.parents[1])},
-    )
-    out, _ = await process.communicate()
-    assert process.returncode == -signal.SIGKILL
-    return TurnRef(SessionRef("default", "s1"), out.decode().strip())
 
 
 async def mend(backend: Backend, turn: TurnRef) -> None:
@@ -66,7 +44,7 @@ async def _never_was(stores: Stores, turn: TurnRef) -> bool:
 async def test_on_two_servers_a_start_that_is_cut_ends_or_never_was(
     two_servers: Backend, steps: int, policy: dict[str, Any]
 ) -> None:
-    turn = await start_and_die(two_servers, policy, steps)
+    turn = await start_and_die(two_servers, steps, policy=policy)
     async with open_stores(two_servers.settings()) as eyes:
         assert (await lease_of(eyes, turn) is not None) == (steps >= 1)
         assert await count(eyes, turn, TurnStarted) == (steps >= 2)
@@ -92,7 +70,7 @@ async def test_on_two_servers_a_start_that_is_cut_ends_or_never_was(
 async def test_on_one_server_a_start_is_whole_or_never_was(
     valkey: Backend, steps: int, policy: dict[str, Any]
 ) -> None:
-    turn = await start_and_die(valkey, policy, steps)
+    turn = await start_and_die(valkey, steps, policy=policy)
     async with open_stores(valkey.settings()) as eyes:
         if not steps:
             assert await _never_was(eyes, turn)
