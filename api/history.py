@@ -3,19 +3,23 @@
 Pure: it follows from the log's entries alone, so every replica remembers the same.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 
+from api.merging import MergedChoice
 from api.unanswered import carried_on
 from common.events import Entry, TurnInterrupted, TurnStarted
 from common.fold import Fold
-from common.releases import Called, Release, Said
+from common.releases import Called, Passed, Release, Said
+from common.tool_history import THOUGHTS, without_thoughts
 
 Message = dict[str, Any]
 
 _SYSTEM = ("system", "developer")
+# Not Gemini's `extra_content`: its signatures stand in the calls, and here it may call words thoughts.
+_BESIDE = (*THOUGHTS, "provider_specific_fields")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +27,14 @@ class History:
     """One turn as the next one remembers it. `asked`: its messages, with what it remembered itself.
 
     `known`: whether it is known what was said; else it is not known either that nobody answered.
+    `beside`: what stood beside its calls, thoughts and signatures: models want it back with their results.
     """
 
     asked: list[Message]
     said: str = ""
     calls: tuple[Message, ...] = ()
     known: bool = True
+    beside: Message = field(default_factory=dict)
 
     def before(self, own: list[Message], most: int, most_bytes: int = 0) -> tuple[list[Message], int]:
         """The session's messages with a client's `own` at their end, and how many were remembered.
@@ -39,6 +45,8 @@ class History:
         results = {message.get("tool_call_id") for message in own if message["role"] == "tool"}
         answered = [call for call in self.calls if call["id"] in results]
         past = [*self.asked, *self._answer(answered)]
+        if not answered:
+            past = without_thoughts(past)  # they are over with their round of tools
         system = [] if any(map(_is_system, own)) else [m for m in past if _is_system(m)]
         talk = [m for m in past if not _is_system(m)]
         if most_bytes:
@@ -52,7 +60,7 @@ class History:
     def _answer(self, calls: list[Message]) -> list[Message]:
         """The assistant's message, with these calls. Model servers refuse calls that nothing answers."""
         if calls:
-            return [{"role": "assistant", "content": self.said or None, "tool_calls": calls}]
+            return [{"role": "assistant", "content": self.said or None, **self.beside, "tool_calls": calls}]
         return [{"role": "assistant", "content": self.said}] if self.said else []
 
 
@@ -67,7 +75,17 @@ def read_history(entries: list[Entry]) -> History:
         if isinstance(event, TurnInterrupted) and event.turn == started.turn and event.heard >= 0:
             heard = event.heard  # also of a turn that was over: the caller was still listening
     calls = tuple(release.call.whole() for release in releases if isinstance(release, Called))
-    return History(started.request["messages"], _said(releases, heard), calls)
+    beside = _beside(releases) if calls else {}
+    return History(started.request["messages"], _said(releases, heard), calls, beside=beside)
+
+
+def _beside(releases: list[Release]) -> Message:
+    """What the full's message held besides words and calls, of what models may want back."""
+    merged = MergedChoice()
+    for release in releases:
+        if isinstance(release, Passed) and not release.choice.get("index"):
+            merged.add(release.choice)
+    return {key: value for key, value in merged.message().items() if key in _BESIDE}
 
 
 def _said(releases: list[Release], heard: int | None) -> str:

@@ -4,6 +4,11 @@ from typing import Any
 
 Message = dict[str, Any]
 
+THOUGHTS = ("reasoning_content", "reasoning", "reasoning_details", "thinking_blocks")
+"""What of a message a model thought: while its tools are at work many want that back beside their calls."""
+
+_SILENT = {"role", "content", "name", "annotations", "extra_content", "provider_specific_fields", *THOUGHTS}
+
 
 def repaired(messages: list[Message]) -> list[Message]:
     """The conversation with each call followed by its result; calls and results that are alone are left out.
@@ -78,4 +83,9 @@ def _without_unanswered(message: Message, answered: set[str]) -> Message:
 
 
 def _says(message: Message) -> bool:
-    return bool(message.get("content")) or len(message.keys() - {"role", "content", "name"}) > 0
+    return bool(message.get("content")) or any(message[key] for key in message.keys() - _SILENT)
+
+
+def without_thoughts(messages: list[Message]) -> list[Message]:
+    """The same conversation without what models thought in it."""
+    return [{key: value for key, value in m.items() if key not in THOUGHTS} for m in messages]

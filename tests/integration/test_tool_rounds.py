@@ -9,7 +9,7 @@ import orjson
 import pytest
 from parts import open_workers
 from pydantic import SecretStr
-from raw_server import YES, Asked, answering, chunk, events, whole
+from raw_server import YES, Answers, Asked, answering, chunk, events, whole
 from serving import serving
 from store_servers import Backend
 from waiting import in_loop
@@ -99,7 +99,7 @@ class Model:
 
 
 @asynccontextmanager
-async def gateway(backend: Backend, model: Model, **changes: Any) -> AsyncIterator[httpx.AsyncClient]:
+async def gateway(backend: Backend, model: Answers, **changes: Any) -> AsyncIterator[httpx.AsyncClient]:
     """The gateway as its client sees it, in front of this server."""
     async with answering(model) as line:
         url = f"http://127.0.0.1:{line.server.port}/v1"
@@ -235,6 +235,72 @@ async def test_of_two_calls_the_answered_one_keeps_what_was_said_of_it(real: Bac
         await caller.say(QUESTION)
         await caller.say(result(two))
     assert model.asked[1]["messages"] == [QUESTION, saying(two), result(two)]
+
+
+BESIDE: dict[str, tuple[list[dict[str, Any]], dict[str, Any]]] = {
+    "DeepSeek's and Kimi's": (
+        [{"reasoning_content": "Bonn "}, {"reasoning_content": "first."}],
+        {"reasoning_content": "Bonn first."},
+    ),
+    "OpenRouter's": (
+        [
+            {"reasoning": "Bonn", "reasoning_details": [{"type": "t", "index": 0, "text": "Bo"}]},
+            {"reasoning_details": [{"index": 0, "text": "nn"}]},
+            {"reasoning_details": [{"type": "reasoning.encrypted", "index": 1, "data": "c2ln"}]},
+        ],
+        {
+            "reasoning": "Bonn",
+            "reasoning_details": [
+                {"type": "t", "index": 0, "text": "Bonn"},
+                {"type": "reasoning.encrypted", "index": 1, "data": "c2ln"},
+            ],
+        },
+    ),
+    "LiteLLM's": (
+        [{"provider_specific_fields": {"thought_signatures": ["c2ln"]}}],
+        {"provider_specific_fields": {"thought_signatures": ["c2ln"]}},
+    ),
+    "Gemini's": ([{"extra_content": {"google": {"thought": True}}}], {}),
+}
+
+
+@pytest.mark.parametrize(("deltas", "beside"), BESIDE.values(), ids=BESIDE)
+@in_loop
+async def test_in_a_session_what_stood_beside_calls_goes_back_with_their_results(
+    valkey: Backend, deltas: list[dict[str, Any]], beside: dict[str, Any]
+) -> None:
+    """Thoughts only as long as tools are at work; the caller's next words begin anew."""
+    calling = chunk(tool_calls=[{"index": 0, **WEATHER}])
+    model = Model(events(*(chunk(**delta) for delta in deltas), calling))
+    async with gateway(valkey, model) as client:
+        caller = Caller(client, stream=True, memory=True)
+        await caller.say(QUESTION)
+        await caller.say(result(WEATHER))
+        await caller.say({"role": "user", "content": "Thanks."})
+    assert model.asked[1]["messages"][1] == {**saying(WEATHER), **beside}
+    kept = {key: value for key, value in beside.items() if key == "provider_specific_fields"}
+    assert model.asked[2]["messages"][1] == {**saying(WEATHER), **kept}
+
+
+@pytest.mark.parametrize("memory", [False, True], ids=["whole story", "memory"])
+@in_loop
+async def test_a_server_that_refuses_thoughts_is_asked_without_them(valkey: Backend, memory: bool) -> None:
+    calling = events(chunk(reasoning_content="Hm."), chunk(tool_calls=[{"index": 0, **WEATHER}]))
+    model, refused = Model(calling), list[Asked]()
+
+    def strict(asked: Asked) -> bytes:
+        if any("reasoning_content" in message for message in asked.body["messages"]):
+            refused.append(asked)
+            told = {"detail": [{"loc": ["messages", 1, "reasoning_content"], "msg": "Extra inputs"}]}
+            return whole(orjson.dumps(told), status=b"422 No", kind=b"application/json")
+        return model(asked)
+
+    async with gateway(valkey, strict) as client:
+        caller = Caller(client, stream=False, memory=memory)
+        assert (await caller.say(QUESTION))["reasoning_content"] == "Hm."
+        assert (await caller.say(result(WEATHER)))["content"] == "Yes."
+    assert len(refused) == 1
+    assert model.asked[1]["messages"][1] == saying(WEATHER)
 
 
 # Over a server of another dialect.

@@ -36,6 +36,10 @@ WRONG = {
         [HI, calls("a", content="Let me see."), THERE],
         [HI, {"role": "assistant", "content": "Let me see."}, THERE],
     ),
+    "none, and thoughts alone": (
+        [HI, {**calls("a"), "reasoning_content": "Hm.", "refusal": None, "annotations": []}, THERE],
+        [HI, THERE],
+    ),
     "the wrong order": (
         [HI, calls("a", "b"), result("b"), THERE, result("a")],
         [HI, calls("a", "b"), result("a"), result("b"), THERE],

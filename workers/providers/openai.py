@@ -15,6 +15,7 @@ from urllib.parse import parse_qs, quote, urlsplit, urlunsplit
 import httpx
 
 from common.profiles import Upstream
+from common.tool_history import THOUGHTS, without_thoughts
 from workers.providers.base import Piece, UpstreamError
 from workers.providers.exchange import authorization, exchange, network_errors, sse_events
 from workers.providers.openai_answer import Answer
@@ -35,6 +36,23 @@ class OpenAIProvider:
 
     async def stream(self, upstream: Upstream, body: dict[str, Any]) -> AsyncGenerator[Piece, None]:
         """The pieces of one answer. Raises UpstreamError; leaving it early closes the connection."""
+        begun = False
+        try:
+            async with aclosing(self._stream(upstream, body)) as pieces:
+                async for piece in pieces:
+                    begun = True
+                    yield piece
+            return
+        except UpstreamError as error:
+            if begun or not _are_thoughts_refused(error, body):
+                raise
+        # Thoughts of its own or of another model: some servers refuse to hear them again.
+        body = {**body, "messages": without_thoughts(body["messages"])}
+        async with aclosing(self._stream(upstream, body)) as pieces:
+            async for piece in pieces:
+                yield piece
+
+    async def _stream(self, upstream: Upstream, body: dict[str, Any]) -> AsyncGenerator[Piece, None]:
         with network_errors():
             url = chat_url(upstream)
         server = f"{url} {upstream.model}"
@@ -89,6 +107,14 @@ class OpenAIProvider:
         self._takes_options.move_to_end(server)
         if len(self._takes_options) > _MOST_SERVERS:
             self._takes_options.popitem(last=False)
+
+
+def _are_thoughts_refused(error: UpstreamError, body: dict[str, Any]) -> bool:
+    """Whether a server says that it doesn't know the thoughts that stand in the messages."""
+    if error.status not in _UNKNOWN_FIELD:
+        return False
+    sent = {name for message in body["messages"] for name in THOUGHTS if name in message}
+    return any(name.encode() in error.told for name in sent)
 
 
 def chat_url(upstream: Upstream) -> str:
