@@ -13,8 +13,8 @@ from api.spoken_past import in_words, named_turns, words_of
 from common import driver, keys
 from common.errors import BadRequest
 from common.events import Entry, TurnEnded, TurnInterrupted, TurnStarted
-from common.fold import Fold
 from common.fold_version import UnknownFold
+from common.folded import fold_turn
 from common.log import FIRST_PAGE, decode_entries, next_count, read_after
 from common.profiles import Memory
 from common.refs import SessionRef, TurnRef
@@ -108,9 +108,7 @@ class Past:
         if first is None or first.by not in ("sweep", "disconnect"):
             return None
         try:
-            fold = Fold(started)
-            for entry in entries[1:]:
-                fold.feed(entry.event, entry.ms - entries[0].ms)
+            fold = fold_turn(entries)
         except UnknownFold:
             return None
         ended = fold.ending is not None and fold.ending.reason == "interrupted"

@@ -11,6 +11,7 @@ from common.bugs import about
 from common.events import Entry, LaneFinished, LaneStarted, Retrieved, TurnStarted
 from common.fold import Fold
 from common.fold_version import UnknownFold
+from common.folded import fold_turn
 from common.log import decode_entries, read_turn
 from common.refs import JobRef, SessionRef, TurnRef
 from common.releases import CUT, TOLD
@@ -90,9 +91,7 @@ class LaneRunner:
             return None
         started = entries[0].event
         assert isinstance(started, TurnStarted)
-        fold = Fold(started)
-        for entry in entries[1:]:
-            fold.feed(entry.event, entry.ms - entries[0].ms)
+        fold = fold_turn(entries)
         state = fold.lanes[job.lane]
         if state.attempt == job.attempt and state.worker != begun.worker:
             return None  # this very attempt runs elsewhere: its lease is not ours to drop

@@ -27,6 +27,7 @@ from common.events import (
 )
 from common.fold import Fold
 from common.fold_version import UnknownFold
+from common.folded import fold_turn
 from common.log import append_now, read_turn
 from common.refs import JobRef, TurnRef, parse_lease, parse_turn
 from common.releases import DEADLINE, Due
@@ -143,7 +144,7 @@ class Sweep:
             await self._park(lapsed, "folding")
             return None
         try:
-            lapsed.fold = _fold(lapsed.entries)
+            lapsed.fold = fold_turn(lapsed.entries) if lapsed.entries else None
         except UnknownFold:
             lapsed.is_known = False
         except Exception as bug:
@@ -157,7 +158,7 @@ class Sweep:
         entries = await read_turn(self._stores, turn)
         if await self._guard.begin(turn, worker_lost=False, driver_lapsed=False) != "fold":
             return fold
-        fold = _fold(entries) or fold
+        fold = fold_turn(entries) if entries else fold
         self._guard.came_back(turn)
         await self._guard.settle()
         return fold
@@ -379,15 +380,3 @@ def _ended_before(entries: list[Entry], turn: TurnRef, time_ms: int) -> bool:
     """Whether the turn ended before that time of the log's clock, or is gone."""
     ended = [e.ms for e in entries if isinstance(e.event, TurnEnded) and e.event.turn == turn.turn]
     return not entries or any(ended_ms < time_ms for ended_ms in ended)
-
-
-def _fold(entries: list[Entry]) -> Fold | None:
-    """The turn as it stands; None if the log has no such turn. Raises UnknownFold."""
-    if not entries:
-        return None
-    started = entries[0].event
-    assert isinstance(started, TurnStarted)
-    fold = Fold(started)
-    for entry in entries[1:]:
-        fold.feed(entry.event, entry.ms - entries[0].ms)
-    return fold
