@@ -83,6 +83,21 @@ async def test_a_session_with_a_turn_that_goes_on_stays_and_others_are_moved(
 
 
 @in_loop
+async def test_a_longer_rest_does_not_take_the_mark_back(real: Backend, archive_url: str) -> None:
+    """What lies before the mark was looked at, and need not be again."""
+    short = real.settings(archive_url=archive_url, archive_after_s=0)
+    long = real.settings(archive_url=archive_url, archive_after_s=86_400)
+    async with keeping(short) as (eyes, keeper), open_keeper(long) as patient:
+        await add_turn(eyes, OTHER)
+        await keep(keeper, eyes)
+        mark = int(await eyes.queue.get(keys.archived_until("default")))
+        await keep(patient, eyes)
+        assert int(await eyes.queue.get(keys.archived_until("default"))) == mark
+        await keep(keeper, eyes)
+        assert int(await eyes.queue.get(keys.archived_until("default"))) > mark
+
+
+@in_loop
 async def test_what_comes_after_is_archived_behind_what_was(
     real: Backend, session: SessionRef, archive_url: str
 ) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -66,6 +67,22 @@ async def test_a_plan_is_the_same_from_another_process() -> None:
         assert [said(events, turn) for turn in "abc"] == [MASKED, MASKED, SAID] and plan.done == {"a", "b"}
     finally:
         await planner.close()
+
+
+def test_late_words_of_other_turns_are_looked_for_unless_one_is_asked_for_alone() -> None:
+    raw = log_of("a", "b")
+    plan = make_plan(Asked(raw, ["a"], NOW_MS), lambda _: None)
+    late = encode(Delta("a", "full", 1, len(SAID), " Or 555 765 4321.", 0))
+    masked: Raw = [(entry_id, plan.changes.get(entry_id, fields) or {}) for entry_id, fields in raw]
+    masked.append((b"9000-0", {name.encode(): body for name, body in late.items()}))
+
+    def rewritten(**asked: Any) -> list[str]:
+        turns: list[str] = []
+        make_plan(Asked(masked, ["b"], NOW_MS, **asked), turns.append)
+        return turns
+
+    assert rewritten() == ["a", "b"]
+    assert rewritten(late=False) == ["b"], "another turn may be the one that can't be masked"
 
 
 @pytest.mark.parametrize("bad", ["never", "crash"])

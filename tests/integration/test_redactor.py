@@ -194,6 +194,58 @@ async def test_two_redactors_share_the_work(real: Backend) -> None:
 
 
 @in_loop
+async def test_a_session_that_another_holds_is_his(valkey: Backend) -> None:
+    async with redacting(valkey.settings()) as (eyes, redactor):
+        held = await add_private(eyes, SESSION)
+        free = await add_private(eyes, SessionRef("default", "free"))
+        await eyes.queue.set(keys.redacting(SESSION), "w:2", px=30_000)
+        assert await look(redactor, eyes) == 1
+        assert await is_listed(eyes, held) and CLEAR in str(await raw_log(eyes, SESSION))
+        assert not await is_listed(eyes, free) and CLEAR not in str(await raw_log(eyes, free.session))
+        assert await eyes.queue.get(keys.redacting(SESSION)) == b"w:2"
+
+
+@pytest.mark.parametrize(
+    ("outcome", "again_ms"),
+    [(Plan(), 5_000), (Plan(busy=True), 1_000), (OSError(), 5_000), (RuntimeError(), 60_000)],
+    ids=["a worker may yet write", "much goes on", "the store is away", "a bug"],
+)
+@in_loop
+async def test_what_is_not_done_yet_is_looked_at_again_and_not_before(
+    valkey: Backend, monkeypatch: pytest.MonkeyPatch, outcome: Plan | Exception, again_ms: int
+) -> None:
+    async def rewrite(*_: Any) -> Plan:
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    monkeypatch.setattr("workers.redactor.rewrite_log", rewrite)
+    async with redacting(valkey.settings()) as (eyes, redactor):
+        turn = await add_private(eyes, SESSION)
+        before_ms = eyes.queue_clock.now_ms()
+        assert await redactor.redact() == 1
+        after_ms, again = eyes.queue_clock.now_ms(), await eyes.queue.zscore(keys.REDACTING, str(turn))
+        assert again and before_ms - 100 <= again - again_ms <= after_ms + 100  # two clocks of one server
+        assert await redactor.redact() == 0
+
+
+@in_loop
+async def test_a_turn_that_is_gone_meanwhile_is_not_listed_again(
+    valkey: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with redacting(valkey.settings()) as (eyes, redactor):
+        turn = await add_private(eyes, SESSION)
+
+        async def rewrite(*_: Any) -> Plan:
+            await eyes.queue.zrem(keys.REDACTING, str(turn))  # its session is deleted
+            return Plan()
+
+        monkeypatch.setattr("workers.redactor.rewrite_log", rewrite)
+        assert await redactor.redact() == 1
+        assert not await is_listed(eyes, turn)
+
+
+@in_loop
 async def test_killed_at_any_step_it_is_done_by_the_next(
     real: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -285,6 +337,31 @@ async def test_what_was_never_listed_is_listed_by_who_would_trim_it(real: Backen
         await look(redactor, eyes)
         await keep(keeper, eyes)
         assert len(await in_log(eyes, SESSION)) == 2
+
+
+@in_loop
+async def test_who_lists_a_turn_late_takes_no_earlier_time_away(
+    valkey: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever settles it lists it sooner, perhaps just then."""
+    settings = valkey.settings(retention_events=3)
+    async with redacting(settings) as (eyes, _), open_keeper(settings) as keeper:
+        late = await add_private(eyes, SESSION, due=False)
+        settled = await add_private(eyes, SessionRef("default", "settled"), due=False)
+        look_up = keeper._stores.queue.zmscore
+
+        async def settle_then(key: str, members: list[str]) -> Any:
+            scores = await look_up(key, members)
+            if str(settled) in members:
+                await eyes.queue.zadd(keys.REDACTING, {str(settled): 1})
+            return scores
+
+        monkeypatch.setattr(keeper._stores.queue, "zmscore", settle_then)
+        before_ms = eyes.queue_clock.now_ms()
+        await keep(keeper, eyes)
+        assert await eyes.queue.zscore(keys.REDACTING, str(settled)) == 1
+        again = await eyes.queue.zscore(keys.REDACTING, str(late))
+        assert again and again >= before_ms + 60_000 - 100
 
 
 @in_loop
