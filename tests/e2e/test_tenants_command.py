@@ -102,7 +102,9 @@ def test_a_tenant_is_set_up_looked_at_and_deleted(run: Run, url: str, tmp_path: 
     assert "\trevoked " in run("keys", "acme").stdout
     assert run("rotate").stdout == "0 secrets resealed\n"
 
-    until(lambda: "login.refused" in run("audit", "acme").stdout, what="the word of the key that asked for all")
+    until(
+        lambda: "login.refused" in run("audit", "acme").stdout, what="the word of the key that asked for all"
+    )
     log = [line.split("\t") for line in run("audit", "acme").stdout.splitlines()]
     changes = [row for row in log if row[1] == "operator" and not row[3].startswith("read.")]
     assert [row[3:] for row in changes[:2]] == [
