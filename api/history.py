@@ -20,6 +20,7 @@ Message = dict[str, Any]
 _SYSTEM = ("system", "developer")
 # Not Gemini's `extra_content`: its signatures stand in the calls, and here it may call words thoughts.
 _BESIDE = (*THOUGHTS, "provider_specific_fields")
+_MOST_BESIDE = 262_144  # bytes: more would be copied into the next turn's start, and is left out
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,8 @@ def _beside(releases: list[Release]) -> Message:
     for release in releases:
         if isinstance(release, Passed) and not release.choice.get("index"):
             merged.add(release.choice)
-    return {key: value for key, value in merged.message().items() if key in _BESIDE}
+    beside = {key: value for key, value in merged.message().items() if key in _BESIDE}
+    return beside if _size([beside]) <= _MOST_BESIDE else {}
 
 
 def _said(releases: list[Release], heard: int | None) -> str:

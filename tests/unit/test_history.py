@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from turns import TURN, begin, call, end, fire, fold_all, heard, say, started
+from turns import TURN, begin, call, end, extra, fire, fold_all, heard, say, started
 
 from api.history import History, Message, read_history
 from common.events import Entry, Event, TurnEnded, TurnInterrupted, TurnStarted
@@ -142,6 +142,23 @@ def test_what_is_remembered_is_what_was_released_and_heard(
             words += release.text[:left] if release.lane != "filler" else ""
             left = max(0, left - len(release.text))
     assert said(*events, stopped(chars), first=first) == words.strip()
+
+
+@pytest.mark.parametrize(("chars", "kept"), [(262_000, True), (263_000, False)])
+def test_thoughts_without_end_are_not_remembered(chars: int, kept: bool) -> None:
+    thoughts = [
+        extra(number, {"delta": {"reasoning_content": "x" * 1_000}}) for number in range(chars // 1_000)
+    ]
+    lane = [begin("full"), *thoughts, call(0, 0, "{}"), end("full", "tool_calls")]
+    beside = read_history(entries(started(draft=False), *lane)).beside
+    assert beside == ({"reasoning_content": "x" * chars} if kept else {})
+
+
+def test_thoughts_without_calls_are_not_remembered() -> None:
+    thought = extra(0, {"delta": {"reasoning_content": "Hm."}})
+    lane = [begin("full"), thought, say("full", 0, FULL), end("full", at=len(FULL))]
+    messages, _ = read_history(entries(started(draft=False), *lane)).before([user("And?")], 10)
+    assert messages[1] == spoken(FULL)
 
 
 # What goes into the next request.
