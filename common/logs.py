@@ -37,7 +37,11 @@ class JsonLines(logging.Formatter):
         line |= {key: value for key, value in vars(record).items() if key not in _STANDARD}
         if record.exc_info and (bug := record.exc_info[1]):
             line["exception"] = about(bug, _PLACES)
-        return orjson.dumps(line, default=str).decode()
+        return orjson.dumps(line, default=_fact).decode()
+
+
+def _fact(value: Any) -> str:
+    return type(value).__name__ if isinstance(value, BaseException) else str(value)
 
 
 def _message(record: logging.LogRecord) -> str:

@@ -27,6 +27,23 @@ def calls(tree: ast.Module) -> Iterator[tuple[str, str, ast.Call]]:
             yield on.id if isinstance(on, ast.Name) else "", node.func.attr, node
 
 
+def tells_words(facts: ast.expr, bugs: set[str]) -> bool:
+    """Whether an exception itself, or a text made of it, is among these facts."""
+    for node in ast.walk(facts):
+        inside: list[ast.expr | None] = []
+        if isinstance(node, ast.Dict):
+            inside = [*node.values]
+        elif isinstance(node, ast.FormattedValue):
+            inside = [node.value]
+        elif (
+            isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("str", "repr")
+        ):
+            inside = [*node.args]
+        if any(isinstance(each, ast.Name) and each.id in bugs for each in inside):
+            return True
+    return False
+
+
 def mistakes(path: Path) -> list[str]:
     """What of a file could print what an exception says."""
     found = []
@@ -42,6 +59,7 @@ def mistakes(path: Path) -> list[str]:
             or name in PRINTING
             or (on_log and name == "exception")
             or (on_log and name in LEVELS and not static)
+            or (on_log and any(tells_words(each.value, bugs) for each in call.keywords))
         ):
             found.append(f"{path.relative_to(ROOT)}:{call.lineno}")
     return found
@@ -64,6 +82,9 @@ def test_no_line_prints_an_exception_or_is_made_of_what_it_tells(folder: str) ->
         "logger.error('it broke: %s', bug)",
         "logging.warning(str(bug))",
         "try: work()\nexcept ValueError as bug: logger.error(bug)",
+        "try: work()\nexcept ValueError as bug: logger.error('it broke', extra={'error': bug})",
+        "try: work()\nexcept ValueError as bug: logger.error('it broke', extra={'error': str(bug)})",
+        "try: work()\nexcept ValueError as bug: logger.error('it broke', extra={'error': f'{bug}'})",
         "traceback.print_exc()",
         "print(traceback.format_exc())",
     ],
@@ -140,6 +161,10 @@ Odd()
 try: raise ValueError(secret)
 except ValueError: logging.getLogger('uvicorn.error').exception('Exception in ASGI application')
 """,
+    "an exception as a fact": """
+try: raise ValueError(secret)
+except ValueError as bug: logging.getLogger('workers').error('it broke', extra={'error': bug})
+""",
     "others' exception as a line": "logging.getLogger('others').error(ValueError(secret))",
 }
 
@@ -153,7 +178,7 @@ def test_what_others_would_print_is_told_without_words(code: str) -> None:
     if "raise" in code:
         kinds = json.dumps(line)
         assert '"ValueError"' in kinds or '"KeyError"' in kinds
-        assert "<string>:" in kinds, "where it was"
+        assert "<string>:" in kinds or "extra=" in code, "where it was"
 
 
 def test_a_group_tells_of_what_is_in_it() -> None:
