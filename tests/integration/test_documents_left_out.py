@@ -11,9 +11,9 @@ from serving import serving
 from store_servers import Backend
 from waiting import end, in_loop, until
 
-from common.keys import CollectionRef
 from common.knowledge.index import CollectionIndex
 from common.knowledge.preparing import Prepared
+from common.refs import CollectionRef
 from common.settings import Settings
 from common.stores import open_stores
 from workers.child import Child

@@ -13,7 +13,7 @@ from store_servers import Backend
 from waiting import in_loop, until
 
 from common import keys
-from common.keys import SessionRef
+from common.refs import SessionRef
 from common.sse import SSEParser
 from common.stores import open_stores
 from workers.providers.base import Finish, Usage
