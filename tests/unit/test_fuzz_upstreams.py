@@ -45,6 +45,7 @@ ADDRESSES = {
     "ernie": "ernie+http://m",
     "yandex": "yandex+http://m/folder",
 }
+TOOLS = [{"type": "custom", "custom": {"name": "find"}}, {"type": "function", "function": {"name": "ring"}}]
 PYTHON = re.compile(r"\bNone\b|\bTrue\b|\bFalse\b|\bnan\b|\{'|\['|'\]|'\}|<class|object at 0x|Traceback")
 MOST_PIECES_A_TURN = 3_000  # of the loop
 MOST_S = 20.0
@@ -111,7 +112,9 @@ async def ask(dialect: str, answer: Answer) -> tuple[LaneWriter, asking.Answer]:
         upstream = Upstream(ADDRESSES[dialect], SecretStr("api:secret"), "full")
         free: Any = Free()
         asker = Asker(SETTINGS, watched, free, writer, told, lambda: None)
-        await asker.ask([upstream], started(draft=False), "")
+        first = started(draft=False)
+        first.request["tools"] = TOOLS
+        await asker.ask([upstream], first, "")
     return writer, told
 
 
