@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from common.events import Delta, Event, Extra, LaneFinished, LaneStarted, Retrieved, ToolPart, TurnStarted
-from common.recording import RecordedTurn
 from common.token_counts import DETAILS, NAMES, asked_bytes, bytes_of, estimate, sound_usage
 
 _TEXT = -1  # the lane's text, beside its calls by their index
@@ -146,15 +145,6 @@ class Costs:
         prompt, completion, estimated = map(sum, zip(*each, strict=True))
         chars = max(attempt.reached.get(_TEXT, 0) for attempt in attempts)
         return Cost(prompt, completion, estimated, chars, _sum_details([a.usage or {} for a in attempts]))
-
-
-def costs_of(turn: RecordedTurn) -> Costs:
-    """What a recorded turn has cost, as its log has it."""
-    costs = Costs(turn.started)
-    for _, event in turn.events:
-        if event.turn == turn.started.turn:
-            costs.take(event)
-    return costs
 
 
 def is_going(lanes: Lanes) -> bool:

@@ -12,7 +12,7 @@ from common.fold_version import UnknownFold
 from common.recording import RecordedTurn
 from common.refold import Recorded, replay
 from common.stores import Stores
-from common.turn_cost import Cost, costs_of, is_going
+from common.turn_cost import Cost, Costs, is_going
 
 Counts = dict[str, int]
 """Counters by name; what is 0 may be left out."""
@@ -65,7 +65,7 @@ class Account:
     def __init__(self, turn: RecordedTurn) -> None:
         self._turn = turn
         self._folded: Recorded | None = None
-        self._costs = costs_of(turn)
+        self._costs = _costs_of(turn)
         with suppress(UnknownFold):
             self._folded = replay(turn)
             self._costs = self._folded.fold.costs  # as its client was told
@@ -171,3 +171,12 @@ def _by_profile(counted: dict[bytes, bytes]) -> dict[str, Counts]:
         if counter in COUNTERS or counter.startswith(FAILURE):
             found.setdefault(unquote(profile), {})[counter] = int(number)
     return found
+
+
+def _costs_of(turn: RecordedTurn) -> Costs:
+    """What a recorded turn has cost, as its log has it."""
+    costs = Costs(turn.started)
+    for _, event in turn.events:
+        if event.turn == turn.started.turn:
+            costs.take(event)
+    return costs
