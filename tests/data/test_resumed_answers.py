@@ -36,7 +36,7 @@ pytestmark = [
     pytest.mark.skipif(bool(data.missing()), reason=data.missing() or "the data is there"),
 ]
 
-ANSWERS = 50 if ALL else 15
+ANSWERS = 50 if ALL else 8
 SSE = {"Accept": "text/event-stream"}
 ENDINGS = ("text", "tools", "broken", "others")
 _USAGE = Usage({"prompt_tokens": 9, "completion_tokens": 8, "total_tokens": 17})

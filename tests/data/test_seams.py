@@ -29,7 +29,7 @@ pytestmark = [
 
 TURN = "aaaaaaaaaaaa"
 PAIRS = 20  # of a language
-EVERY = {"sentence": 1, "now": 5} if ALL else {"sentence": 15, "now": 25}  # tokens between two cuts tried
+EVERY = {"sentence": 1, "now": 5} if ALL else {"sentence": 40, "now": 60}  # tokens between two cuts tried
 OVERRUN = Policy().handoff.overrun_chars
 OPENING = 250  # characters of the full that are there when it overtakes
 

@@ -1,6 +1,9 @@
 """Real processes for the tests: started, watched, hurt, and surely gone at the end."""
 
 import contextlib
+import ctypes
+import multiprocessing
+import multiprocessing.process
 import os
 import signal
 import socket
@@ -106,6 +109,77 @@ class Process:
         return self.log.read_text(errors="replace") if self.log.exists() else ""
 
 
+class GatewayProcess(Process):
+    """A process of the product itself, forked where its modules are loaded: that is most of a start."""
+
+    def __init__(self, name: str, arguments: str, env: Mapping[str, str], log: Path) -> None:
+        super().__init__(name, (), env, log)
+        self._arguments = arguments.split()
+        self._forked: multiprocessing.process.BaseProcess | None = None
+
+    def start(self) -> None:
+        if self.alive:
+            return
+        self._paused = False
+        run = (self._arguments, self._env, str(self.log), os.getpid())
+        self._forked = _FORKS.Process(target=_run_gateway, args=run)
+        self._forked.start()
+
+    @property
+    def alive(self) -> bool:
+        return self._forked is not None and self._forked.is_alive()
+
+    @property
+    def pid(self) -> int:
+        assert self._forked is not None and self._forked.pid, f"{self.name} was never started"
+        return self._forked.pid
+
+    def send(self, signum: signal.Signals) -> None:
+        os.kill(self.pid, signum)
+
+    def kill(self) -> None:
+        if self._forked is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)  # it may have had no time to lead a group
+        self._forked.join()
+
+    def wait(self, within_s: float = 60.0) -> int:
+        assert self._forked is not None
+        self._forked.join(within_s)
+        code = self._forked.exitcode
+        assert code is not None, f"{self.name} did not end within {within_s:g} s"
+        return code
+
+
+_FORKS = multiprocessing.get_context("forkserver")
+_FORKS.set_forkserver_preload(["api.main", "workers.main", "cli.main"])
+
+
+def _run_gateway(arguments: list[str], env: Mapping[str, str], log: str, parent: int) -> None:
+    """What a forked process does: all that `python -m cli.main` would, as that would."""
+    os.setsid()
+    _die_with(parent)
+    words, nothing = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT), os.open(os.devnull, os.O_RDONLY)
+    for source, target in ((nothing, 0), (words, 1), (words, 2)):
+        os.dup2(source, target)
+    os.environ.clear()
+    os.environ.update(env)
+    sys.argv = ["fast-reply", *arguments]
+    from cli.main import app
+
+    app()
+
+
+def _die_with(parent: int) -> None:
+    """Ask the kernel to kill this process as soon as the fork server ends, which ends with the tests."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+    if not Path(f"/proc/{parent}").exists():
+        os._exit(1)
+
+
 def gateway_process(name: str, arguments: str, env: Mapping[str, str], log: Path) -> Process:
     """A process of the product itself."""
-    return Process(name, (sys.executable, "-m", "cli.main", *arguments.split()), env, log)
+    return GatewayProcess(name, arguments, env, log)

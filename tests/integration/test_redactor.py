@@ -247,14 +247,14 @@ async def test_a_turn_that_is_gone_meanwhile_is_not_listed_again(
 
 @in_loop
 async def test_killed_at_any_step_it_is_done_by_the_next(
-    real: Backend, monkeypatch: pytest.MonkeyPatch
+    two_servers: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with redacting(real.settings()) as (eyes, _):
+    async with redacting(two_servers.settings()) as (eyes, _):
         for die_at in range(1, 40):
             session = SessionRef("default", f"call {die_at}")
             turn = await add_private(eyes, session)
             ids = await in_log(eyes, session)
-            async with redacting(real.settings()) as (_, dying):
+            async with redacting(two_servers.settings()) as (_, dying):
                 with monkeypatch.context() as patched:
                     died = _die_at(patched, die_at)
                     tasks = [asyncio.create_task(work) for work in (dying.redact(), died.wait())]
@@ -262,7 +262,7 @@ async def test_killed_at_any_step_it_is_done_by_the_next(
                     await end(*tasks)
             assert await in_log(eyes, session) == ids
             await eyes.queue.delete(keys.redacting(session))  # its time comes
-            async with redacting(real.settings()) as (_, next_one):
+            async with redacting(two_servers.settings()) as (_, next_one):
                 await look(next_one, eyes)
             assert not await is_listed(eyes, turn) and CLEAR not in str(await raw_log(eyes, session))
             assert await in_log(eyes, session) == ids

@@ -349,8 +349,8 @@ TOOLS = [{"type": "custom", "custom": {"name": "sql", "description": "Runs a que
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
 @in_loop
-async def test_a_custom_tool_over_a_dialect_that_knows_none(real: Backend, stream: bool) -> None:
-    async with falling_back(real) as (client, asked):
+async def test_a_custom_tool_over_a_dialect_that_knows_none(valkey: Backend, stream: bool) -> None:
+    async with falling_back(valkey) as (client, asked):
         caller = Caller(client, stream=stream, memory=True, tools=TOOLS)
         assert (await caller.say(QUESTION))["tool_calls"] == [QUERY]
         assert (await caller.say(result(QUERY)))["content"] == "Yes."
