@@ -24,8 +24,8 @@ test: $(DEV) ## run all tests; ARGS goes to pytest
 
 soak: $(DEV) ## run the long tests, and with all data and many examples those of which `make test` tries a part
 	$(BIN)/python -m pytest -m soak $(ARGS)
-	FAST_REPLY_TEST_ALL=1 $(BIN)/python -m pytest --hypothesis-profile thorough --timeout 1200 \
-		tests/data tests/unit/test_fold_properties.py tests/unit/test_thoughts.py
+	FAST_REPLY_TEST_ALL=1 $(BIN)/python -m pytest --hypothesis-profile thorough --timeout 1200 --numprocesses 3 \
+		tests/data tests/integration tests/unit/test_fold_properties.py tests/unit/test_thoughts.py
 
 fuzz: $(DEV) ## try the doors against their OpenAPI document, for minutes
 	$(BIN)/python -m pytest -m fuzz -s $(ARGS)

@@ -1,8 +1,10 @@
 """What holds for all tests: a busy machine is no failure, time is for the benches."""
 
+import os
 from functools import cache
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import pytest
 from hypothesis import settings
@@ -12,6 +14,7 @@ settings.register_profile("patient", deadline=None, max_examples=50)
 settings.register_profile("thorough", deadline=None, max_examples=1_000)
 settings.load_profile("patient")
 
+_LAYOUTS = ("valkey", "two_servers")
 _ROOT = Path(__file__).parents[1]
 _FIRST = ("tests/e2e", "tests/data", "tests/integration", "tests/browser", "tests/cli")
 
@@ -34,9 +37,25 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeSch
     return _ByStack(config, log)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Long files first, so that no process is left alone with one at the end."""
+    if not os.environ.get("FAST_REPLY_TEST_ALL"):
+        left_out = [item for item in items if not _is_chosen(item)]
+        items[:] = [item for item in items if _is_chosen(item)]
+        config.hook.pytest_deselected(items=left_out)
     items.sort(key=_rank)  # which keeps the order within a rank
+
+
+def _is_chosen(item: pytest.Item) -> bool:
+    """Whether a test runs on this layout of the stores: each on one server or on two, as its name has it.
+
+    `make soak` tries each on both.
+    """
+    params = item.callspec.params if hasattr(item, "callspec") else {}
+    layout = params.get("real") or params.get("backend")
+    if layout not in _LAYOUTS:
+        return True
+    return _LAYOUTS[crc32(item.nodeid.replace(layout, "").encode()) % 2] == layout
 
 
 def _rank(item: pytest.Item) -> tuple[int, str]:

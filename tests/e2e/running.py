@@ -1,9 +1,6 @@
 """Real processes for the tests: started, watched, hurt, and surely gone at the end."""
 
 import contextlib
-import ctypes
-import multiprocessing
-import multiprocessing.process
 import os
 import signal
 import socket
@@ -12,6 +9,8 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+
+from forking import Forked, forked
 
 ROOT = Path(__file__).resolve().parents[2]
 # Runs a command that the kernel kills with us: nothing is left behind even where we are killed.
@@ -115,15 +114,13 @@ class GatewayProcess(Process):
     def __init__(self, name: str, arguments: str, env: Mapping[str, str], log: Path) -> None:
         super().__init__(name, (), env, log)
         self._arguments = arguments.split()
-        self._forked: multiprocessing.process.BaseProcess | None = None
+        self._forked: Forked | None = None
 
     def start(self) -> None:
         if self.alive:
             return
         self._paused = False
-        run = (self._arguments, self._env, str(self.log), os.getpid())
-        self._forked = _FORKS.Process(target=_run_gateway, args=run)
-        self._forked.start()
+        self._forked = forked(_run_gateway, self._arguments, self._env, str(self.log))
 
     @property
     def alive(self) -> bool:
@@ -154,14 +151,9 @@ class GatewayProcess(Process):
         return code
 
 
-_FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(["api.main", "workers.main", "cli.main"])
-
-
-def _run_gateway(arguments: list[str], env: Mapping[str, str], log: str, parent: int) -> None:
+def _run_gateway(arguments: list[str], env: Mapping[str, str], log: str) -> None:
     """What a forked process does: all that `python -m cli.main` would, as that would."""
     os.setsid()
-    _die_with(parent)
     words, nothing = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT), os.open(os.devnull, os.O_RDONLY)
     for source, target in ((nothing, 0), (words, 1), (words, 2)):
         os.dup2(source, target)
@@ -171,13 +163,6 @@ def _run_gateway(arguments: list[str], env: Mapping[str, str], log: str, parent:
     from cli.main import app
 
     app()
-
-
-def _die_with(parent: int) -> None:
-    """Ask the kernel to kill this process as soon as the fork server ends, which ends with the tests."""
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
-    if not Path(f"/proc/{parent}").exists():
-        os._exit(1)
 
 
 def gateway_process(name: str, arguments: str, env: Mapping[str, str], log: Path) -> Process:

@@ -1,14 +1,10 @@
-"""A process that starts a turn and is killed on the way; run by the tests of the start.
-
-Arguments: the settings, as JSON; the policy, as JSON; how many round trips of the start it lives through; the
-idempotency key of its request, empty where it has none; its tenant's limits, as JSON.
-"""
+"""A process that starts a turn and is killed on the way, after so many round trips."""
 
 import asyncio
 import os
 import signal
-import sys
 from dataclasses import replace
+from multiprocessing.connection import Connection
 from typing import Any
 
 import orjson
@@ -45,7 +41,7 @@ def _die_after(round_trips: int) -> None:
 
 
 async def _main(
-    settings: Settings, policy: dict[str, Any], round_trips: int, key: str = "", limits: str = "{}"
+    settings: Settings, policy: dict[str, Any], round_trips: int, key: str, limits: str, said: Connection
 ) -> None:
     async with open_stores(settings) as stores:
         await stores.sync_clocks()
@@ -53,7 +49,7 @@ async def _main(
         if key:
             request = replace(request, once=name_once(request.body, key, None, in_session=True))
         turn, planned = starter.plan(request)
-        print(turn.turn, flush=True)
+        said.send(turn.turn)
         _die_after(round_trips)
         if limits != "{}":
             directory = LimitedDirectory(settings, stores, Limits(**orjson.loads(limits)))
@@ -65,12 +61,13 @@ async def _main(
         await starter.write(turn, recalled.started, recalled.claim)
 
 
-if __name__ == "__main__":
-    asyncio.run(
-        _main(
-            Settings(**orjson.loads(sys.argv[1])),
-            orjson.loads(sys.argv[2]),
-            int(sys.argv[3]),
-            *sys.argv[4:],
-        )
-    )
+def start(
+    settings: dict[str, Any],
+    policy: dict[str, Any],
+    round_trips: int,
+    key: str,
+    limits: str,
+    said: Connection,
+) -> None:
+    """Start a turn, tell its name, and be killed on the way."""
+    asyncio.run(_main(Settings(**settings), policy, round_trips, key, limits, said))

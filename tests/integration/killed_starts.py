@@ -1,19 +1,16 @@
 """Turns whose starting process is killed on the way."""
 
 import asyncio
-import os
+import multiprocessing
 import signal
-import sys
-from pathlib import Path
 from typing import Any
 
-import orjson
+from dying_starter import start
+from forking import forked
 from store_servers import Backend
 
 from common.refs import SessionRef, TurnRef
 from common.tenants.config import Limits
-
-HERE = Path(__file__).parent
 
 
 async def start_and_die(
@@ -27,15 +24,9 @@ async def start_and_die(
     """Let a process start a turn, and be killed after so many round trips. `key`: its request has."""
     where = {"redis_url": backend.log_url, "queue_url": backend.queue_url}
     names = {"llm_model": "full", "small_model": "draft", "turn_lease_s": 600, "lane_lease_s": 600}
-    arguments = [orjson.dumps({**where, **names}), orjson.dumps(policy or {}), str(round_trips), key]
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        HERE / "dying_starter.py",
-        *arguments,
-        *([limits.model_dump_json()] if limits else []),
-        stdout=asyncio.subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(HERE.parents[1])},
-    )
-    out, _ = await process.communicate()
-    assert process.returncode == -signal.SIGKILL
-    return TurnRef(SessionRef("default", "s1"), out.decode().strip())
+    heard, said = multiprocessing.Pipe(duplex=False)
+    limited = limits.model_dump_json() if limits else "{}"
+    starter = forked(start, {**where, **names}, policy or {}, round_trips, key, limited, said)
+    await asyncio.to_thread(starter.join)
+    assert starter.exitcode == -signal.SIGKILL
+    return TurnRef(SessionRef("default", "s1"), heard.recv())
