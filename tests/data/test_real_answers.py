@@ -67,7 +67,7 @@ def test_streamed_answers_are_whole(stack: Stack, capsys: pytest.CaptureFixture[
     async def check(row: Answered) -> str:
         return judge(await ask(stack.port, ask_for(row.prompt), MARKED), row.draft, row.full)
 
-    rows = sample(data.answers(), 120)
+    rows = sample(data.answers(), 60)
     kinds = count_cuts(rows, check, capsys)
     # Otherwise the hand-over was hardly tried.
     assert kinds[FULL_ALONE] < len(rows) / 10
@@ -81,4 +81,4 @@ def test_answers_in_one_piece_are_whole(stack: Stack, capsys: pytest.CaptureFixt
             raise NotWhole(f"status {reply.status}: {answer}")
         return judge_text(answer["choices"][0]["message"]["content"], row.draft, row.full)
 
-    count_cuts(sample(data.answers(), 30), check, capsys)
+    count_cuts(sample(data.answers(), 20), check, capsys)

@@ -162,8 +162,9 @@ def result(call: Call) -> dict[str, Any]:
     return {"role": "tool", "tool_call_id": call["id"], "content": f"of {call['id']}"}
 
 
-@pytest.mark.parametrize("memory", [False, True], ids=["whole story", "memory"])
-@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize(
+    ("stream", "memory"), [(False, False), (True, True)], ids=["whole, whole story", "streamed, memory"]
+)
 @pytest.mark.parametrize("calls", CALLS.values(), ids=CALLS)
 @in_loop
 async def test_calls_come_back_with_all_that_was_said_of_them(
@@ -189,15 +190,12 @@ def saying(*calls: Call, content: Any = None) -> dict[str, Any]:
     return {"role": "assistant", "content": content, "tool_calls": list(calls)}
 
 
-@pytest.mark.parametrize("memory", [False, True], ids=["whole story", "memory"])
 @pytest.mark.parametrize("calls", CALLS.values(), ids=CALLS)
 @in_loop
-async def test_calls_of_a_server_that_doesnt_stream_come_back_too(
-    fake: Backend, calls: list[Call], memory: bool
-) -> None:
+async def test_calls_of_a_server_that_doesnt_stream_come_back_too(fake: Backend, calls: list[Call]) -> None:
     model = Model(in_one_piece(calls))
     async with gateway(fake, model) as client:
-        caller = Caller(client, stream=True, memory=memory)
+        caller = Caller(client, stream=True, memory=True)
         assert (await caller.say(QUESTION))["tool_calls"] == calls
         await caller.say(*map(result, calls))
     assert model.asked[1]["messages"] == [QUESTION, saying(*calls), *map(result, calls)]
