@@ -11,6 +11,9 @@ DEV := $(VENV)/.installed-dev
 SLOW := $(VENV)/.installed-slow
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
+# What is compiled is kept, whatever the surroundings say: many processes are started, and each would compile it.
+export PYTHONDONTWRITEBYTECODE :=
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: up test soak fuzz fuzz-upstreams test-slow lint format bench clean help
