@@ -146,11 +146,10 @@ def _barge_in(reply: dict[str, Any] | bool | None) -> bool | None:
 
 def _without_nulls(values: dict[str, Any]) -> dict[str, Any]:
     """What is said: JAICP's classes write out what isn't set as null."""
-    return {
-        name: {key: each for key, each in value.items() if each is not None} if name == "headers" else value
-        for name, value in values.items()
-        if value is not None
-    }
+    said = {name: value for name, value in values.items() if value is not None}
+    if isinstance(headers := said.get("headers"), dict):
+        said["headers"] = {name: value for name, value in headers.items() if value is not None}
+    return said
 
 
 def _model(asked: LlmRequest) -> str | None:

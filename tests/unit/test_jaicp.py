@@ -1,5 +1,6 @@
 """JAICP's `llmRequest` as its own classes write it: real barge-in, nulls, names in any letters."""
 
+from contextlib import suppress
 from typing import Any
 
 import orjson
@@ -51,12 +52,41 @@ def test_whether_the_caller_may_cut_in(reply: Any, barge_in: bool | None) -> Non
     assert read(bargeInReply=reply).policy.get("barge_in") is barge_in
 
 
+_FIELDS = (
+    "provider", "tokenSecret", "url", "headers", "model", "temperature", "parameters",
+    "fillersPhraseConfig", "bargeInReply", "tools", "eventName", "sessionId", "session_id", "fast_reply",
+)  # fmt: skip
+_ODD: list[Any] = [1, 1.5, True, "", "x", [], [None], [[]], ["a", 1], {"a": None}, {"a": {"b": 1}}]
+    1,
+    1.5,
+    True,
+    "",
+    "x",
+    [],
+    [None],
+    [None, None],
+    [[]],
+    ["a", 1],
+    {"a": None},
+    {"a": {"b": 1}},
+]
+
+
+@pytest.mark.parametrize("name", (*_FIELDS, "messages"))
+def test_a_field_of_any_kind_is_read_or_refused(name: str) -> None:
+    for value in _ODD:
+        with suppress(BadRequest):
+            read(**{name: value})
+
+
+@pytest.mark.parametrize("headers", [[None], [None, None], "a: b", 1, True, {"a": 1}, {"a": ["b"]}])
+def test_headers_that_are_none_are_refused(headers: Any) -> None:
+    with pytest.raises(BadRequest, match="headers"):
+        read(headers=headers)
+
+
 def test_null_is_not_said() -> None:
-    names = (
-        "provider", "tokenSecret", "url", "headers", "model", "temperature", "parameters",
-        "fillersPhraseConfig", "bargeInReply", "tools", "eventName", "sessionId", "session_id", "fast_reply",
-    )  # fmt: skip
-    asked = read(**dict.fromkeys(names))
+    asked = read(**dict.fromkeys(_FIELDS))
     assert asked == read()
     assert asked.calls_event == "functionCall"
     fillers = {"fillerPhrase": "Секунду.", "fillerPhrasesList": None, "activationDelayMs": None}
