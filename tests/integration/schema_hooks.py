@@ -21,7 +21,7 @@ BEYOND_A_SCHEMA = re.compile(
     r"|(profiles\..*\.)?policy\.draft\.guard_rules.*"  # regular expressions, and safe ones
     "|expires_at|expires_in_s"  # to come, and only one
     r"|(.*\.)?(token_)?overrides\.policy.*|profile|unbound|origins"  # a policy's fields; what the tenant has
-    r"|default_profile|(request_secrets|secret_origins)\..*|.*\.secret|.*\.(base_)?url|.*\.webhook"  # there, allowed
+    r"|default_profile|(request_secrets|secret_origins)\..*|.*\.secret|.*\.((base_)?url|webhook)"  # there
 )
 """Parameters that are refused for what they mean: by these names valid data may be refused."""
 

@@ -57,19 +57,6 @@ _FIELDS = (
     "fillersPhraseConfig", "bargeInReply", "tools", "eventName", "sessionId", "session_id", "fast_reply",
 )  # fmt: skip
 _ODD: list[Any] = [1, 1.5, True, "", "x", [], [None], [[]], ["a", 1], {"a": None}, {"a": {"b": 1}}]
-    1,
-    1.5,
-    True,
-    "",
-    "x",
-    [],
-    [None],
-    [None, None],
-    [[]],
-    ["a", 1],
-    {"a": None},
-    {"a": {"b": 1}},
-]
 
 
 @pytest.mark.parametrize("name", (*_FIELDS, "messages"))
