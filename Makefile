@@ -21,9 +21,9 @@ export PYTHONDONTWRITEBYTECODE :=
 up: $(RUN) ## run everything on this machine, on PORT (8000)
 	@exec $(BIN)/fast-reply up --port $(PORT)
 
-# Much of it waits for processes, so four side by side suit two cores.
+# Much of it waits for processes, so three side by side suit two cores.
 test: $(DEV) ## run all tests; ARGS goes to pytest
-	$(BIN)/python -m pytest --numprocesses 4 --no-loadscope-reorder $(ARGS)
+	$(BIN)/python -m pytest --numprocesses 3 --no-loadscope-reorder $(ARGS)
 
 soak: $(DEV) ## run the long tests, and with all data and many examples those of which `make test` tries a part
 	$(BIN)/python -m pytest -m soak $(ARGS)
