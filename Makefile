@@ -26,7 +26,7 @@ test: $(DEV) ## run all tests; ARGS goes to pytest
 	$(BIN)/python -m pytest --numprocesses 3 --no-loadscope-reorder $(ARGS)
 
 soak: $(DEV) ## run the long tests, and with all data and many examples those of which `make test` tries a part
-	$(BIN)/python -m pytest -m soak $(ARGS)
+	FAST_REPLY_TEST_ALL=1 $(BIN)/python -m pytest -m soak $(ARGS)
 	FAST_REPLY_TEST_ALL=1 $(BIN)/python -m pytest --hypothesis-profile thorough --timeout 1200 --numprocesses 3 \
 		tests/data tests/integration tests/unit/test_fold_properties.py tests/unit/test_thoughts.py
 
