@@ -7,7 +7,7 @@ finds the key finds a turn, and whoever died on the way has left nothing to be m
 import asyncio
 import hashlib
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -44,6 +44,12 @@ class Once:
     def session(self) -> str:
         """The name of the session that is made up where the client names none: the retry finds it again."""
         return "s" + hashlib.sha256(self.key.encode()).hexdigest()[:20]
+
+    @property
+    def aloud(self) -> "Once":
+        """The same, asked to be spoken: a turn that is only written has no sound for who would join it."""
+        asked = hashlib.sha256(f"aloud:{self.fingerprint}".encode()).hexdigest()
+        return replace(self, key=self.key if self.is_explicit else f"{self.key}:aloud", fingerprint=asked)
 
 
 def name_once(

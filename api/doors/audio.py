@@ -163,7 +163,8 @@ def _to_be_spoken(asked: TurnRequest, *, for_agora: bool) -> TurnRequest:
         raise BadRequest("one answer can be spoken at a time", param="n")
     usual = "pcm16" if asked.stream else "wav"
     speech = {"voice": wanted.audio.voice, "format": wanted.audio.format or usual}
-    return replace(asked, body=body, speech=speech | _form(wanted, speech["format"], for_agora=for_agora))
+    speech |= _form(wanted, speech["format"], for_agora=for_agora)
+    return replace(asked, body=body, speech=speech, once=asked.once and asked.once.aloud)
 
 
 def _form(wanted: SpokenRequest, name: str, *, for_agora: bool) -> dict[str, str]:
