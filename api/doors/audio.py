@@ -98,6 +98,7 @@ async def audio_chat_completions(request: Request, who: Chat) -> Response:
     else:  # the full model hears it; a small one as a rule can't
         live = await services.turns.start(replace(asked, drafting=False))
     note_profile(request, live.started.profile)
+    await _see_spoken(services, live)
     answer = SpokenAnswer(live, ChunkWriter(live))
     events = speak(services.audio, live, answer, services.settings.speech_wait_s)
     if asked.stream:
@@ -110,19 +111,25 @@ async def go_on_speaking(services: Services, live: LiveTurn, after: Place, first
 
     A turn that is over is answered in one piece: 204 where the client has had all of it. Raises Unavailable.
     """
-    settings = services.settings
+    await _see_spoken(services, live)
     answer = SpokenAnswer(live, ChunkWriter(live, after))
-    events = speak(services.audio, live, answer, settings.speech_wait_s)
+    events = speak(services.audio, live, answer, services.settings.speech_wait_s)
     if not live.closed.is_set():
         return _streamed(services, live, events, first)
-    try:
-        await find(services.stores, live.turn, settings.lane_lease_ms)
-    except STORE_ERRORS:
-        raise store_is_away() from None
     rest = b"".join([event async for event in events])
     if not rest:
         return Response(status_code=204, headers=turn_headers(live))
     return _streamed(services, live, _all(rest), first)
+
+
+async def _see_spoken(services: Services, live: LiveTurn) -> None:
+    """Have a turn that is over spoken again where its sound is gone, for late retries. Raises Unavailable."""
+    if not live.closed.is_set():
+        return
+    try:
+        await find(services.stores, live.turn, services.settings.lane_lease_ms)
+    except STORE_ERRORS:
+        raise store_is_away() from None
 
 
 def _streamed(

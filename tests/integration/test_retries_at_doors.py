@@ -11,6 +11,10 @@ from speakers import Counting, open_speaker
 from store_servers import Backend
 from waiting import in_loop
 
+from common import keys
+from common.refs import SessionRef, TurnRef
+from common.stores import open_stores
+
 WRITTEN, ALOUD = "/v1/chat/completions", "/v1/audio/chat/completions"
 WHOLE = "We open at nine."
 ASKED: dict[str, Any] = {"messages": [{"role": "user", "content": "When?"}], "session_id": "s1"}
@@ -57,3 +61,22 @@ async def test_an_idempotency_key_is_one_doors(valkey: Backend, doors: tuple[str
         for stream in (False, True):  # which a retry may change
             again = await client.post(doors[0], json={**ASKED, "stream": stream}, headers=headers)
             assert turn_of(again) == first
+
+
+@in_loop
+async def test_a_retry_after_the_sound_is_gone_has_it_made_again(valkey: Backend) -> None:
+    settings, model = valkey.settings(small_model=""), Scripted(full=[lambda _: answer(WHOLE)])
+    body, headers = {**ASKED, "turn_id": "7"}, {"X-Request-Id": "r1"}
+    async with (
+        open_workers(settings, model),
+        open_speaker(settings, Counting()),
+        open_stores(settings) as stores,
+        serving(settings) as client,
+    ):
+        first = await client.post(ALOUD, json=body, headers=headers)
+        for stream in (False, True):
+            # Its time is a minute.
+            assert await stores.queue.delete(keys.audio(TurnRef(SessionRef("default", "s1"), turn_of(first))))
+            again = await client.post(ALOUD, json={**body, "stream": stream}, headers=headers)
+            assert turn_of(again) == turn_of(first)
+            assert b'"audio"' in again.content and again.content.count(WHOLE.encode()) == 1
