@@ -3,6 +3,7 @@
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 FRAME_MS = 200
 """So much audio goes out in one piece: ten packets of telephony."""
@@ -42,7 +43,7 @@ AGORAS = Format(16_000, 2, 40)
 
 Source: https://docs.agora.io/en/conversational-ai/develop/custom-llm (audio modality)
 """
-RATES = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
+Rate = Literal[8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000]
 """Those that samples can be had at."""
 
 

@@ -31,7 +31,7 @@ from api.services import Services
 from api.transcription import holds_audio
 from api.turns import store_is_away
 from api.waiting import while_waiting
-from common.audio import AGORAS, FORMATS, RATES
+from common.audio import AGORAS, FORMATS, Rate
 from common.bugs import about
 from common.errors import BadRequest, TurnFailed
 from common.stores import STORE_ERRORS
@@ -44,24 +44,44 @@ _ABOUT_AUDIO = ("modalities", "audio", "sample_rate")
 _AHEAD = 16  # batches that may wait for a slow client
 
 
+_G711: dict[str, Any] = {
+    "properties": {"format": {"enum": [name for name, form in FORMATS.items() if form.width == 1]}},
+    "required": ["format"],
+}
+_G711S_RATE: dict[str, Any] = {"properties": {"sample_rate": {"enum": [FORMATS["g711_ulaw"].rate, None]}}}
+_RATE_OF_ITS_OWN: dict[str, Any] = {
+    "properties": {"audio": {"properties": {"sample_rate": {"type": "integer"}}, "required": ["sample_rate"]}}
+}
+
+
 class Audio(BaseModel):
     """How the answer is to be spoken."""
 
-    model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
+    model_config = ConfigDict(
+        strict=True, extra="ignore", frozen=True, json_schema_extra={"if": _G711, "then": _G711S_RATE}
+    )
 
     voice: str = ""
     format: Literal["pcm16", "wav", "g711_ulaw", "g711_alaw"] | None = None
-    sample_rate: int | None = None
+    sample_rate: Rate | None = None
 
 
 class SpokenRequest(BaseModel):
     """What a Chat Completions body says about audio."""
 
-    model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
+    model_config = ConfigDict(
+        strict=True,
+        extra="ignore",
+        frozen=True,
+        json_schema_extra={
+            "if": {"properties": {"audio": _G711}, "required": ["audio"]},
+            "then": {"anyOf": [_RATE_OF_ITS_OWN, _G711S_RATE]},
+        },
+    )
 
     modalities: list[str] = Field(["text", "audio"], json_schema_extra={"contains": {"const": "audio"}})
     audio: Audio = Audio()
-    sample_rate: int | None = None
+    sample_rate: Rate | None = None
 
 
 class SpokenChatRequest(ChatRequest, SpokenRequest):
@@ -180,11 +200,8 @@ def _form(wanted: SpokenRequest, name: str, *, for_agora: bool) -> dict[str, str
     if for_agora:
         usual = AGORAS if name == "pcm16" else replace(usual, frame_ms=AGORAS.frame_ms)
     rate = wanted.audio.sample_rate or wanted.sample_rate or usual.rate
-    can = RATES if usual.width > 1 else (usual.rate,)
-    if rate not in can:
-        raise BadRequest(
-            f"{name} can be had at {', '.join(map(str, can))} samples a second", param="audio.sample_rate"
-        )
+    if usual.width == 1 and rate != usual.rate:
+        raise BadRequest(f"{name} can be had at {usual.rate} samples a second", param="audio.sample_rate")
     form = {}
     if rate != FORMATS[name].rate:
         form["rate"] = str(rate)

@@ -132,8 +132,10 @@ class MemoryConfig(_Part):
 class WebhookConfig(_Part):
     """Who is told of ended turns; `secret` names the tenant's secret that signs."""
 
+    model_config = ConfigDict(json_schema_extra={"required": ["url", "secret"]})
+
     url: Url
-    secret: SecretName = ""
+    secret: SecretName = Field("", json_schema_extra={"minLength": 1})
 
     @model_validator(mode="after")
     def _signs(self, info: ValidationInfo) -> "WebhookConfig":

@@ -17,11 +17,10 @@ BEYOND_A_SCHEMA = re.compile(
     "|after|Last-Event-ID"  # a place in this very turn
     "|from|to"  # one not later than the other, and not by more than 400 days
     "|heard_chars"  # no more than were said
-    r"|audio\.sample_rate"  # one that its format can have
     r"|(profiles\..*\.)?policy\.draft\.guard_rules.*"  # regular expressions, and safe ones
     "|expires_at|expires_in_s"  # to come, and only one
     r"|(.*\.)?(token_)?overrides\.policy.*|profile|unbound|origins"  # a policy's fields; what the tenant has
-    r"|default_profile|(request_secrets|secret_origins)\..*|.*\.secret|.*\.((base_)?url|webhook)"  # there
+    r"|default_profile|(request_secrets|secret_origins)\..*|.*\.secret|.*\.(base_)?url"  # there, and allowed
 )
 """Parameters that are refused for what they mean: by these names valid data may be refused."""
 

@@ -3,12 +3,13 @@
 import struct
 import wave
 from io import BytesIO
+from typing import get_args
 
 import numpy as np
 import pytest
 
 from common.aloud import LONGEST_MS, speech_ms
-from common.audio import FORMATS, RATES, wav_header
+from common.audio import FORMATS, Rate, wav_header
 from common.cutter import Cutter
 from common.releases import Said
 from workers.speech.framing import Framing
@@ -104,7 +105,7 @@ def test_wav_headers_are_read_by_others() -> None:
     assert struct.unpack("<I", open_end[4:8]) == struct.unpack("<I", open_end[40:44]) == (0xFFFFFFFF,)
 
 
-@pytest.mark.parametrize("to_rate", RATES)
+@pytest.mark.parametrize("to_rate", get_args(Rate))
 @pytest.mark.parametrize("rate", [22_050, 24_000])
 def test_a_tone_has_its_pitch_and_length_at_every_rate(rate: int, to_rate: int) -> None:
     pcm = np.rint(tone(rate, 440, 0.5)).astype("<i2").tobytes()
