@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from starlette.requests import ClientDisconnect, Request
 
-from api.requests import TurnRequest
+from api.requests.turn_request import TurnRequest
 from api.services import Services
 from common.errors import BadRequest, TooLarge
 from common.tenants.tenant import Tenant

@@ -13,9 +13,6 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from uvicorn.config import STARTUP_FAILURE
 
-from api.connections import bounded_protocol
-from api.cors import Cors
-from api.crowd import raise_file_limit
 from api.doors import (
     admin_audit,
     admin_keys,
@@ -37,15 +34,18 @@ from api.doors import (
     turns,
     usage,
 )
-from api.elsewhere import no_such_route
-from api.headers import SecurityHeaders, add_missing
-from api.known import QuotedPaths, TidyPaths
-from api.openapi import document
-from api.routes import check_routes
+from api.http.connections import bounded_protocol
+from api.http.cors import Cors
+from api.http.elsewhere import no_such_route
+from api.http.headers import SecurityHeaders, add_missing
+from api.http.routes import check_routes
+from api.limits.crowd import raise_file_limit
+from api.openapi.document import document
+from api.requests.session_lookup import QuotedPaths, TidyPaths
 from api.services import open_services
 from common.errors import BadRequest, FastReplyError
-from common.logs import set_up_logs
-from common.memory import freeze_start_up
+from common.process.logs import set_up_logs
+from common.process.memory import freeze_start_up
 from common.settings import Settings
 
 

@@ -9,26 +9,26 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
-from api.admission import Admissions
-from api.audio_feed import AudioFeed
-from api.doorkeeper import Doorkeeper
-from api.past import Past
-from api.patience import Patience
-from api.pressure import Pressure
-from api.readers import Readers
+from api.answers.audio_feed import AudioFeed
+from api.auth.authenticator import Doorkeeper
+from api.auth.trail import Trail
+from api.limits.admission import Admissions
+from api.limits.overload import Pressure
+from api.limits.patience import Patience
+from api.limits.readers import Readers
 from api.refusals import Refusals
-from api.start import TurnStarter
-from api.trail import Trail
-from api.transcription import Transcriber
-from api.turns import Turns
-from common.archive import open_archive
-from common.hidden_names import HiddenNames
-from common.pace import Pace
-from common.reader import LogReader
-from common.sessions import Sessions
+from api.turns.recall import Past
+from api.turns.registry import Turns
+from api.turns.starter import TurnStarter
+from api.turns.transcription import Transcriber
+from common.log.reader import LogReader
+from common.security.hidden_names import HiddenNames
+from common.sessions.archive import open_archive
+from common.sessions.sessions import Sessions
 from common.settings import Settings
-from common.stores import STORE_ERRORS, Stores, open_stores
+from common.store.redis import STORE_ERRORS, Stores, open_stores
 from common.tenants.directory import Directory
+from common.tenants.latency import Pace
 
 logger = logging.getLogger(__name__)
 

@@ -22,7 +22,7 @@ from bench.client import Reply, ask, ask_for
 from bench.report import Result, Table, Value, spread_ms
 from bench.stack import Shape, Stack
 from common.settings import Settings
-from common.stores import open_stores
+from common.store.redis import open_stores
 from common.tenants.api_keys import new_key
 from common.tenants.config import KeyConfig, TenantConfig
 from common.tenants.stored import TenantStore

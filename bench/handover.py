@@ -22,8 +22,8 @@ from bench.data import Answered
 from bench.handover_judge import Measures, floor, measure
 from bench.pace import SHADOW, Pace, record, write
 from bench.report import Result, Table, Value, percentile, print_result
-from common.policy import Policy
-from common.refold import refold, replay
+from common.records.replay import refold, replay
+from common.turn.policy import Policy
 
 _ALL = "all"
 _GUARD = "with a guard"

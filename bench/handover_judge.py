@@ -7,13 +7,13 @@ from itertools import accumulate, pairwise
 
 from bench.data import Answered
 from bench.pace import Pace
-from cli import judge
-from cli.tally import heard_draft, informed_ms, left_out, repeats
+from cli.whatif import judge
+from cli.whatif.tally import heard_draft, informed_ms, left_out, repeats
 from common.events import Delta
-from common.refold import Refolded
-from common.refs import Lane
-from common.releases import Said
-from common.sentences import Sentences, split_sentences
+from common.names import Lane
+from common.records.replay import Refolded
+from common.text.sentences import Sentences, split_sentences
+from common.turn.outputs import Said
 from simulator.tokens import split_tokens
 
 

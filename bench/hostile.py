@@ -33,13 +33,13 @@ from bench.hostile_tenant import SESSION
 from bench.replay import made_turn, write_session
 from bench.report import Result, Table, Value, spread_ms
 from bench.stack import ROOT, Shape, Stack, free_port
-from common.own_rules import MAX_WEIGHT
-from common.refs import SessionRef
+from common.names import SessionRef
 from common.settings import Settings
-from common.stores import open_stores
+from common.store.redis import open_stores
 from common.tenants.api_keys import new_key
 from common.tenants.config import KeyConfig, TenantConfig
 from common.tenants.stored import TenantStore
+from common.text.own_rules import MAX_WEIGHT
 
 KINDS = ("rules", "documents", "floods", "bodies", "headers", "readers")
 _ROUNDS = 4

@@ -16,7 +16,7 @@ from pathlib import Path
 import orjson
 import uvloop
 
-from api.measure import MOST_VALUES
+from api.requests.measure import MOST_VALUES
 from bench import hostile_models
 
 SESSION = "huge"

@@ -16,11 +16,11 @@ from common.events import (
     TurnEnded,
     TurnStarted,
 )
-from common.fold_version import FOLD_VERSION
-from common.policy import DraftPolicy, HandoffPolicy, Policy
-from common.recording import RecordedTurn, write_line
-from common.refold import replay
-from common.refs import Lane
+from common.names import Lane
+from common.records.recording import RecordedTurn, write_line
+from common.records.replay import replay
+from common.turn.policy import DraftPolicy, HandoffPolicy, Policy
+from common.turn.version import FOLD_VERSION
 from simulator.tokens import split_tokens
 
 SHADOW = Policy(handoff=HandoffPolicy(shadow=True), draft=DraftPolicy(style="answer"))

@@ -20,10 +20,10 @@ from bench import report
 from bench.pickup_worker import HOLD, PLAIN_QUEUE, READY, RELEASED, RUNNING, STARTED
 from bench.report import Result, Table, Value, scaled, spread_ms
 from bench.stack import Processes
-from common import queue
-from common.queue import RUN_LANE
-from common.refs import JobRef, SessionRef, TurnRef
-from common.stores import connect
+from common.names import JobRef, SessionRef, TurnRef
+from common.queue import job_queue
+from common.queue.job_queue import RUN_LANE
+from common.store.redis import connect
 
 _JOBS = 300
 _PLAIN_EACH = 3  # one job of arq's a so many of ours, as each takes so long
@@ -119,7 +119,7 @@ def _put_ours(redis: ArqRedis) -> Put:
     async def put(session: str, turn: str) -> None:
         pipe = redis.pipeline(transaction=True)
         job = JobRef(TurnRef(SessionRef("default", session), turn), "full", 1)
-        queue.put(pipe, job, int(time() * 1000), _LEASE_MS)
+        job_queue.put(pipe, job, int(time() * 1000), _LEASE_MS)
         await pipe.execute()
 
     return put

@@ -14,8 +14,8 @@ from arq.connections import ArqRedis, RedisSettings, create_pool
 from arq.worker import Function, Worker, func
 from redis.asyncio import Redis
 
-from common.queue import RUN_LANE
-from common.stores import connect
+from common.queue.job_queue import RUN_LANE
+from common.store.redis import connect
 from workers.runner import JobRunner
 
 STARTED = "bench:started"

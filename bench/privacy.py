@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from common.redaction import mask
+from common.redaction.masking import mask
 
 LANGUAGES = ("en", "ru", "zh", "de", "es", "fr")
 _FOLDER = Path(__file__).parent / "privacy_phrases"

@@ -16,10 +16,10 @@ from bench.client import Reply, ask_for, connect
 from bench.report import Result, Table, scaled, spread_ms
 from bench.stack import Shape, Stack
 from bench.whole import NotWhole, judge
-from common import keys
 from common.events import LaneStarted
-from common.log import decode_entries
-from common.refs import DEFAULT_TENANT, SessionRef
+from common.log.stream import decode_entries
+from common.names import DEFAULT_TENANT, SessionRef
+from common.store import keys
 from simulator.texts import own_answer
 
 _RUNS = 10

@@ -22,12 +22,12 @@ from bench.data import Answered
 from bench.pace import Pace, record
 from bench.report import Result, spread_ms
 from bench.stack import Stack
-from common import keys
 from common.events import Event, encode
-from common.policy import Policy
-from common.recording import RecordedTurn
-from common.refs import DEFAULT_TENANT, SessionRef
-from common.sse import ServerEvent, SSEParser
+from common.names import DEFAULT_TENANT, SessionRef
+from common.net.sse import ServerEvent, SSEParser
+from common.records.recording import RecordedTurn
+from common.store import keys
+from common.turn.policy import Policy
 
 _LONG = 28  # turns: a little over 10,000 events
 _ROUNDS = 5

@@ -14,10 +14,10 @@ from bench import report
 from bench.report import Result, scaled, spread_ms
 from bench.stack import Processes
 from common.knowledge.documents import Document, Documents
-from common.refs import CollectionRef
+from common.names import CollectionRef
 from common.settings import Settings
-from common.stores import open_stores
-from workers.indexes import Indexes
+from common.store.redis import open_stores
+from workers.knowledge.indexes import Indexes
 
 _DOCUMENTS = 10_000
 _SEARCHES = 1_000

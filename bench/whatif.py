@@ -15,10 +15,10 @@ from bench import report
 from bench.data import Answered
 from bench.pace import Pace, record, write
 from bench.report import Value, print_result
-from cli.cases import read_cases
-from cli.whatif import try_files
-from common.policy import Policy
-from common.recording import RecordedTurn
+from cli.whatif.cases import read_cases
+from cli.whatif.command import try_files
+from common.records.recording import RecordedTurn
+from common.turn.policy import Policy
 
 _TURNS = 10_000
 _DRAFT_WORDS = 58

@@ -3,7 +3,7 @@
 import re
 
 from bench.client import Reply
-from common.sentences import Sentences, rests_at_end
+from common.text.sentences import Sentences, rests_at_end
 
 SEAM = re.compile(r"…?[*_~`\n]*\s*")
 LONGEST_SEAM = 12

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import orjson
 
-from common.sse import SSEParser
+from common.net.sse import SSEParser
 
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 _TIMEOUT = httpx.Timeout(10.0, read=60.0)  # heartbeats come every 15 s

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from common.golden import compare, keep
+from cli.golden_sessions import compare, keep
 
 
 def run_golden(paths: list[Path], *, keeping: bool) -> int:

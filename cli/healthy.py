@@ -7,9 +7,9 @@ import httpx
 from redis import Redis
 from redis.exceptions import RedisError
 
-from common.keys import workers
-from common.refs import LANES_OF_WORKERS, Lane
+from common.names import LANES_OF_WORKERS, Lane
 from common.settings import Settings
+from common.store.keys import workers
 
 _RECENT_MS = 10_000
 _WAIT_S = 3.0

@@ -200,7 +200,7 @@ def whatif(
     tenant: Tenant = "default",
 ) -> None:
     """Fold recorded turns again under another policy: what would have been heard, and when."""
-    from cli.whatif import run_whatif
+    from cli.whatif.command import run_whatif
 
     raise typer.Exit(
         run_whatif(read_store_settings(*recorded), recorded, set_ or [], sweep or [], json, jobs, tenant)

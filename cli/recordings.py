@@ -10,12 +10,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from common.archive import open_archive
-from common.hidden_names import HiddenNames
-from common.refs import DEFAULT_TENANT, SessionRef, valid_session
-from common.sessions import Sessions
+from common.names import DEFAULT_TENANT, SessionRef, valid_session
+from common.security.hidden_names import HiddenNames
+from common.sessions.archive import open_archive
+from common.sessions.sessions import Sessions
 from common.settings import Settings
-from common.stores import STORE_ERRORS, open_stores
+from common.store.redis import STORE_ERRORS, open_stores
 
 _GZIP = b"\x1f\x8b"
 

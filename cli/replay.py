@@ -11,14 +11,14 @@ from rich.console import Console
 from cli.recordings import NoRecording, as_file
 from cli.show import TurnView
 from cli.timeline import draw
-from common.fold import Fold
-from common.fold_version import UnknownFold
-from common.recording import RecordedTurn, SessionTurns, read_line
-from common.refs import DEFAULT_TENANT
-from common.releases import Ending, Said
-from common.session_fold import parse_speed
+from common.names import DEFAULT_TENANT
+from common.records.recording import RecordedTurn, SessionTurns, read_line
+from common.records.report import report_turn
+from common.records.session_replay import parse_speed
 from common.settings import Settings
-from common.turn_report import report_turn
+from common.turn.fold import Fold
+from common.turn.outputs import Ending, Said
+from common.turn.version import UnknownFold
 
 _LONGEST_PAUSE_MS = 5_000  # between turns: nobody wants to wait for a caller who thinks it over
 _WIDEST = 120

@@ -6,10 +6,10 @@ import sys
 import typer
 from pydantic import ValidationError
 
-from common import keys
-from common.seal import seal_of
+from common.security.secret_box import seal_of
 from common.settings import Settings
-from common.stores import STORE_ERRORS, open_stores
+from common.store import keys
+from common.store.redis import STORE_ERRORS, open_stores
 from common.tenants.config import KeyConfig, stored_tenant
 from common.tenants.stored import TenantStore
 

@@ -3,10 +3,10 @@
 import asyncio
 
 from cli.show import printable
-from common import keys
-from common.refs import DEFAULT_TENANT
+from common.names import DEFAULT_TENANT
 from common.settings import Settings
-from common.stores import STORE_ERRORS, open_stores
+from common.store import keys
+from common.store.redis import STORE_ERRORS, open_stores
 from common.tenants.directory import Directory
 
 

@@ -14,8 +14,8 @@ import orjson
 
 from cli.gateway import Refused
 from cli.tenants import ask_secret, seconds_of
-from common.refs import valid_tenant
-from common.seal import BOUND, MARK, Seal, place_of, seal_of
+from common.names import valid_tenant
+from common.security.secret_box import BOUND, MARK, Seal, place_of, seal_of
 from common.settings import Settings
 from common.tenants.api_keys import NewKey, new_key
 from common.tenants.config import SCOPES

@@ -22,8 +22,8 @@ from cli.running import Gateway, noted
 from cli.show import Terminal, printable
 from cli.stack import Plan, PortTaken, Stack, build_stack, check_port
 from cli.store import DataInUse
-from common.profiles import DEFAULT_PROFILE
 from common.settings import Settings
+from common.tenants.profiles import DEFAULT_PROFILE
 
 _READY_WITHIN_S = 60.0
 _POLL_S = 0.05

@@ -6,18 +6,19 @@ from typing import Any
 
 import orjson
 
-from common import keys, queue
 from common.events import Entry, TimerFired, TurnEnded, TurnInterrupted, TurnStarted
-from common.fillers import conversation, phrases_for
-from common.fold import Fold
-from common.fold_version import UnknownFold, policy_of
-from common.lane_state import LaneState
-from common.log import append, append_now, decode_entries, read_turn
-from common.refs import JobRef, SessionRef, TurnRef
-from common.released import Released
-from common.releases import FILLER, Due, Said
-from common.stores import STORE_ERRORS, Pipe, Stores, insist
-from common.turn_cost import no_usage
+from common.log.stream import append, append_now, decode_entries, read_turn
+from common.names import JobRef, SessionRef, TurnRef
+from common.queue import job_queue
+from common.store import keys
+from common.store.redis import STORE_ERRORS, Pipe, Stores, insist
+from common.turn.cost import no_usage
+from common.turn.fillers import conversation, phrases_for
+from common.turn.fold import Fold
+from common.turn.lane_state import LaneState
+from common.turn.outputs import FILLER, Due, Said
+from common.turn.transcript import Released
+from common.turn.version import UnknownFold, policy_of
 
 _PAGE = 500
 _LOOK_BACK = 20  # pages of a session's log in which the last filler is looked for
@@ -33,7 +34,7 @@ async def stop_lanes(stores: Stores, turn: TurnRef, lanes: list[LaneState]) -> N
 
     def build(pipe: Pipe) -> None:
         for lane in lanes:
-            queue.stop(pipe, job_of(turn, lane), lane.worker)
+            job_queue.stop(pipe, job_of(turn, lane), lane.worker)
 
     await stores.on_queue.run(build)
 
@@ -94,7 +95,7 @@ async def start_lanes(stores: Stores, turn: TurnRef, lanes: list[LaneState], lea
 
     def build(pipe: Pipe) -> None:
         for lane in lanes:
-            queue.put(pipe, JobRef(turn, lane.lane, 1), now_ms, lease_ms)
+            job_queue.put(pipe, JobRef(turn, lane.lane, 1), now_ms, lease_ms)
 
     await stores.on_queue.run(build)
 
@@ -105,12 +106,12 @@ def watch_lanes(
     """See that each lane that is wanted has a job, or a lease that lapses where nobody holds it."""
     now_ms = stores.queue_clock.now_ms()
     for lane in fold.unstarted():
-        queue.put(pipe, JobRef(turn, lane.lane, 1), now_ms, lease_ms)
+        job_queue.put(pipe, JobRef(turn, lane.lane, 1), now_ms, lease_ms)
     for lane in fold.lanes.values():
         if lane.attempt and fold.wants(lane.lane):
-            queue.watch_job(pipe, job_of(turn, lane), now_ms, lease_ms)
+            job_queue.watch_job(pipe, job_of(turn, lane), now_ms, lease_ms)
     if started.speech:
-        queue.watch_job(pipe, JobRef(turn, "speech", 1), now_ms, lease_ms)
+        job_queue.watch_job(pipe, JobRef(turn, "speech", 1), now_ms, lease_ms)
 
 
 async def interrupt(stores: Stores, turn: TurnRef, by: str, heard: int = -1) -> bool:
@@ -166,7 +167,7 @@ async def end_by_force(
 
     def release(pipe: Pipe) -> None:
         for lane in lanes:
-            queue.stop(pipe, job_of(turn, lane), lane.worker)
+            job_queue.stop(pipe, job_of(turn, lane), lane.worker)
         let_go(pipe, turn, tell, stores.queue_clock.now_ms())
 
     await append_now(stores, turn.session, ended)
@@ -177,9 +178,9 @@ async def end_by_force(
 
 def let_go(pipe: Pipe, turn: TurnRef, tell: bool, now_ms: int) -> None:
     """The turn has ended: it needs no driver any more, and is to be told of."""
-    queue.drop_turn(pipe, turn)
+    job_queue.drop_turn(pipe, turn)
     if tell:
-        queue.put_telling(pipe, turn, now_ms)
+        job_queue.put_telling(pipe, turn, now_ms)
 
 
 async def _append_and_wake(stores: Stores, turn: TurnRef, event: TimerFired | TurnInterrupted) -> bool:

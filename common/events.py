@@ -6,7 +6,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import orjson
 
-from common.refs import Lane
+from common.names import Lane
 
 WIRE_VERSION = 1
 

@@ -18,11 +18,11 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from common.draft_params import DraftParams
-from common.overrides import EVERYTHING, Overrides, TokenOverrides
-from common.policy import Policy
-from common.request_secrets import RequestSecret, Target
-from common.store_urls import checked_store_url
+from common.net.request_secrets import RequestSecret, Target
+from common.net.store_urls import checked_store_url
+from common.turn.draft_params import DraftParams
+from common.turn.overrides import EVERYTHING, Overrides, TokenOverrides
+from common.turn.policy import Policy
 
 Prefix = Literal["assistant", "prefix", "continue_final_message", "note"]
 """How a server is asked to go on from a text: see docs/settings.md."""

@@ -6,8 +6,8 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from common import framing
-from common.framing import LENGTH_BYTES
+from common.net import framing
+from common.net.framing import LENGTH_BYTES
 
 _ROOT = Path(framing.__file__).parents[1]
 _ENVIRONMENT = (

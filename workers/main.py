@@ -14,37 +14,37 @@ import aiohttp
 import httpx
 import uvloop
 
-from common.archive import open_archive
-from common.fair_queue import share_of
-from common.kept_connections import KeptTransport, no_cookies
-from common.logs import set_up_logs
-from common.memory import freeze_start_up
-from common.profiles import profile_of
-from common.reader import LogReader
-from common.refs import Lane
-from common.seal import seal_of
-from common.sessions import Sessions
+from common.log.reader import LogReader
+from common.names import Lane
+from common.net.kept_connections import KeptTransport, no_cookies
+from common.process.logs import set_up_logs
+from common.process.memory import freeze_start_up
+from common.queue.fair_share import share_of
+from common.security.secret_box import seal_of
+from common.security.url_guard import open_guarded_client
+from common.sessions.archive import open_archive
+from common.sessions.sessions import Sessions
 from common.settings import Settings
-from common.stores import STORE_ERRORS, Stores, open_stores
+from common.store.redis import STORE_ERRORS, Stores, open_stores
 from common.tenants.directory import Directory
-from common.url_guard import open_guarded_client
-from workers.indexes import Indexes
-from workers.keeper import Keeper
-from workers.lane import LaneRunner
+from common.tenants.profiles import profile_of
+from workers.accounting.settlement import Settler
+from workers.knowledge.indexes import Indexes
+from workers.knowledge.retrieval import Retrieval, SearchService
+from workers.lanes.lane import LaneRunner
+from workers.lanes.publisher import Publisher
+from workers.leases import RunningLanes
 from workers.providers import litellm
 from workers.providers.base import UpstreamError
 from workers.providers.registry import Providers
-from workers.publisher import Publisher
-from workers.redactor import Redactor
-from workers.retrieval import Retrieval, SearchService
+from workers.redaction.redactor import Redactor
 from workers.runner import JobRunner
-from workers.running import RunningLanes
-from workers.settling import Settler
 from workers.speech.lane import SpeechRunner
 from workers.speech.voices import open_voice
-from workers.sweep import Sweep
-from workers.telling import TIMEOUT_S as TELLING_TIMEOUT_S
-from workers.telling import Teller
+from workers.upkeep.retention import Keeper
+from workers.upkeep.sweep import Sweep
+from workers.upkeep.webhooks import TIMEOUT_S as TELLING_TIMEOUT_S
+from workers.upkeep.webhooks import Teller
 
 _HAND_OVER_S = 3.0
 _LONGEST_TURN_S = 3_660.0  # the policy's longest deadline, and a minute

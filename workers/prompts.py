@@ -4,11 +4,11 @@ from dataclasses import replace
 from typing import Any
 
 from common.events import TurnStarted
-from common.language import language_of_messages
-from common.refs import Lane
+from common.names import Lane
 from common.settings import Prefix
-from workers.passages import NOTES as PASSAGES_NOTES
-from workers.passages import are_passages, passages_text, put_before_question
+from common.text.language import language_of_messages
+from workers.knowledge.passages import NOTES as PASSAGES_NOTES
+from workers.knowledge.passages import are_passages, passages_text, put_before_question
 from workers.system_messages import with_note, with_system
 
 Message = dict[str, Any]
@@ -41,7 +41,7 @@ def body_for(started: TurnStarted, lane: Lane, model: str, said: str, prefix: Pr
 
 
 def with_passages(started: TurnStarted, passages: list[dict[str, Any]]) -> TurnStarted:
-    """The turn as the full is asked when something was found: see `workers/passages.py`."""
+    """The turn as the full is asked when something was found: see `workers/knowledge/passages.py`."""
     messages = _full_body(started, started.lanes["full"])["messages"]
     language = _language(messages)
     messages = put_before_question(messages, passages_text(started.turn, passages), language)

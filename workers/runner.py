@@ -2,7 +2,7 @@
 
 arq looks for jobs each half second, at the oldest few only, and needs three round trips to take one. Here
 a blocking pop ends as jobs are put, and one script takes as many as there are free slots, from whom it is
-fair to (`common/fair_queue.py`).
+fair to (`common/queue/fair_share.py`).
 What arq does with a job that is taken stays arq's.
 """
 
@@ -15,10 +15,11 @@ from typing import Any
 import orjson
 from arq.worker import Function, Worker, func
 
-from common import fair_queue, keys
-from common.queue import RUN_LANE
-from common.refs import Lane
-from common.stores import STORE_ERRORS, Batcher, TimedRedis, encode_job, insist
+from common.names import Lane
+from common.queue import fair_share
+from common.queue.job_queue import RUN_LANE
+from common.store import keys
+from common.store.redis import STORE_ERRORS, Batcher, TimedRedis, encode_job, insist
 
 logger = logging.getLogger(__name__)
 
@@ -116,7 +117,7 @@ class JobRunner(Worker):
             return
         self._took_all = False  # should it fail
         self._call = self._call or secrets.token_hex(6)
-        taken = await fair_queue.take(
+        taken = await fair_share.take(
             self.pool,
             self._lane,
             free,
@@ -153,7 +154,7 @@ class JobRunner(Worker):
         await insist(lambda: self._give_back(job_id), until=self._is_gone)
 
     async def _give_back(self, job_id: str) -> None:
-        await self._batcher.run(lambda pipe: fair_queue.give_back(pipe, self._lane, job_id))
+        await self._batcher.run(lambda pipe: fair_share.give_back(pipe, self._lane, job_id))
 
     async def finish_job(self, *about: Any) -> None:
         """arq's tidying up, as often as it takes: nothing of a job may stay behind."""

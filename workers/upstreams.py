@@ -11,12 +11,12 @@ from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
-from common import keys
-from common.clocks import Contact
-from common.profiles import Upstream
-from common.refs import JobRef
+from common.names import JobRef
 from common.settings import Settings
-from common.stores import STORE_ERRORS, Pipe, Stores
+from common.store import keys
+from common.store.clocks import Contact
+from common.store.redis import STORE_ERRORS, Pipe, Stores
+from common.tenants.profiles import Upstream
 from workers.providers.base import UpstreamError
 
 logger = logging.getLogger(__name__)

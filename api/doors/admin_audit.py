@@ -4,14 +4,14 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
-from api import admin_examples as examples
-from api.admin import act_view, read_audit_query
-from api.admin_shapes import ActPage
-from api.administration import Administration
-from api.identity import Operator, TenantAdmin, no_tenant
-from api.openapi import as_json, query, told
-from api.parameters import ENTRY_ID, TenantPath
-from common.refs import valid_tenant
+from api.admin import examples as examples
+from api.admin.administration import Administration
+from api.admin.forms import act_view, read_audit_query
+from api.admin.shapes import ActPage
+from api.http.identity import Operator, TenantAdmin, no_tenant
+from api.openapi.document import as_json, query, told
+from api.openapi.parameters import ENTRY_ID, TenantPath
+from common.names import valid_tenant
 
 router = APIRouter(prefix="/admin")
 

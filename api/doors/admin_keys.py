@@ -4,13 +4,13 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
-from api import admin_examples as examples
-from api.admin import KeyWish, key_view, listed, read
-from api.admin_shapes import KeyList, KeyView, NewKeyView
-from api.administration import Administration
-from api.identity import TenantAdmin
-from api.openapi import as_json, told
-from api.parameters import KeyPath, TenantPath
+from api.admin import examples as examples
+from api.admin.administration import Administration
+from api.admin.forms import KeyWish, key_view, listed, read
+from api.admin.shapes import KeyList, KeyView, NewKeyView
+from api.http.identity import TenantAdmin
+from api.openapi.document import as_json, told
+from api.openapi.parameters import KeyPath, TenantPath
 from common.errors import Forbidden
 from common.tenants.api_keys import new_key
 

@@ -4,12 +4,12 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
-from api import admin_examples as examples
-from api.admin import listed, shown_time
-from api.admin_shapes import ParkedList
-from api.administration import Administration
-from api.identity import Operator
-from api.openapi import as_json, told
+from api.admin import examples as examples
+from api.admin.administration import Administration
+from api.admin.forms import listed, shown_time
+from api.admin.shapes import ParkedList
+from api.http.identity import Operator
+from api.openapi.document import as_json, told
 
 router = APIRouter(prefix="/admin")
 

@@ -4,16 +4,16 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
-from api import admin_examples as examples
-from api.admin import SecretWish, listed, read, secret_view, uses_of, with_secret, without_secret
-from api.admin_shapes import Resealed, SecretList, SecretView
-from api.administration import Administration
-from api.answers import Deleted
-from api.identity import Operator, TenantAdmin
-from api.openapi import as_json, told
-from api.parameters import SecretPath, TenantPath
+from api.admin import examples as examples
+from api.admin.administration import Administration
+from api.admin.forms import SecretWish, listed, read, secret_view, uses_of, with_secret, without_secret
+from api.admin.shapes import Resealed, SecretList, SecretView
+from api.http.identity import Operator, TenantAdmin
+from api.openapi.answers import Deleted
+from api.openapi.document import as_json, told
+from api.openapi.parameters import SecretPath, TenantPath
 from common.errors import BadRequest, Conflict, NotFound
-from common.seal import place_of
+from common.security.secret_box import place_of
 from common.tenants.config import TenantConfig
 
 router = APIRouter(prefix="/admin")

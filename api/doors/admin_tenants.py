@@ -4,8 +4,9 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
-from api import admin_examples as examples
-from api.admin import (
+from api.admin import examples as examples
+from api.admin.administration import Administration
+from api.admin.forms import (
     changed,
     listed,
     profile_view,
@@ -17,12 +18,11 @@ from api.admin import (
     tenant_view,
     with_profile,
 )
-from api.admin_shapes import NewTenant, ProfileList, ProfileView, TenantBody, TenantList, TenantView
-from api.administration import Administration
-from api.answers import Deleted
-from api.identity import Operator, TenantAdmin
-from api.openapi import as_json, told
-from api.parameters import ProfilePath, TenantPath
+from api.admin.shapes import NewTenant, ProfileList, ProfileView, TenantBody, TenantList, TenantView
+from api.http.identity import Operator, TenantAdmin
+from api.openapi.answers import Deleted
+from api.openapi.document import as_json, told
+from api.openapi.parameters import ProfilePath, TenantPath
 from common.errors import BadRequest, Conflict, NotFound
 from common.tenants.config import Limits, ProfileConfig, TenantConfig
 

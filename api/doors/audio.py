@@ -11,30 +11,30 @@ import orjson
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from api import examples
-from api.answers import ChatCompletion
-from api.audio_chunks import SpokenAnswer
-from api.audio_feed import AudioFeed
-from api.chunks import ChunkWriter
-from api.completion import whole_answer
-from api.cors import note_profile
-from api.cursor import Place
+from api.answers.audio_chunks import SpokenAnswer
+from api.answers.audio_feed import AudioFeed
+from api.answers.chunks import ChunkWriter
+from api.answers.completion import whole_answer
+from api.answers.cursor import Place
+from api.answers.event_stream import EventStream
 from api.doors.chat import read_asked, turn_headers
 from api.doors.spoken import find
-from api.identity import Chat
-from api.live import LiveTurn
-from api.openapi import TURN_HEADERS, TURN_REFUSED, as_events, as_json, told
-from api.parameters import ASKING, LANES
-from api.relay import EventStream
-from api.requests import ChatRequest, TurnRequest, first_error
+from api.http.cors import note_profile
+from api.http.disconnects import while_waiting
+from api.http.identity import Chat
+from api.openapi import examples
+from api.openapi.answers import ChatCompletion
+from api.openapi.document import TURN_HEADERS, TURN_REFUSED, as_events, as_json, told
+from api.openapi.parameters import ASKING, LANES
+from api.requests.turn_request import ChatRequest, TurnRequest, first_error
 from api.services import Services
-from api.transcription import holds_audio
-from api.turns import store_is_away
-from api.waiting import while_waiting
-from common.audio import AGORAS, FORMATS, Rate
-from common.bugs import about
+from api.turns.live import LiveTurn
+from api.turns.registry import store_is_away
+from api.turns.transcription import holds_audio
 from common.errors import BadRequest, TurnFailed
-from common.stores import STORE_ERRORS
+from common.process.bugs import about
+from common.speech.audio import AGORAS, FORMATS, Rate
+from common.store.redis import STORE_ERRORS
 
 logger = logging.getLogger(__name__)
 router = APIRouter()

@@ -8,22 +8,22 @@ import orjson
 from fastapi import APIRouter, Request, Response
 from starlette.datastructures import Headers
 
-from api import examples
-from api.answers import ChatCompletion
+from api.answers.chunks import ChunkWriter
+from api.answers.completion import whole_answer
+from api.answers.cursor import START, Place
+from api.answers.event_stream import EventStream, chunks
+from api.answers.sentence_events import SentenceWriter, sentences
 from api.body import read_asking
-from api.chunks import ChunkWriter
-from api.completion import whole_answer
-from api.cors import note_profile
-from api.cursor import START, Place
-from api.identity import Chat, Identity, as_asked_by, is_ours
-from api.live import LiveTurn
-from api.openapi import TURN_HEADERS, TURN_REFUSED, as_events, as_json, told
-from api.parameters import ASKING, LANES
-from api.relay import EventStream, chunks
-from api.requests import ChatRequest, TurnRequest, bounded, read_chat
+from api.http.cors import note_profile
+from api.http.disconnects import while_waiting
+from api.http.identity import Chat, Identity, as_asked_by, is_ours
+from api.openapi import examples
+from api.openapi.answers import ChatCompletion
+from api.openapi.document import TURN_HEADERS, TURN_REFUSED, as_events, as_json, told
+from api.openapi.parameters import ASKING, LANES
+from api.requests.turn_request import ChatRequest, TurnRequest, bounded, read_chat
 from api.services import Services
-from api.speakable import SentenceWriter, sentences
-from api.waiting import while_waiting
+from api.turns.live import LiveTurn
 from common.errors import TurnFailed
 
 router = APIRouter()

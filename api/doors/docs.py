@@ -6,7 +6,7 @@ from importlib.resources import files
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 
-from api.identity import Anybody
+from api.http.identity import Anybody
 from common.errors import NotFound
 
 router = APIRouter(include_in_schema=False)

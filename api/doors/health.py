@@ -5,13 +5,13 @@ import asyncio
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
-from api import examples
-from api.answers import Alive, Readiness
-from api.identity import Anybody
-from api.openapi import as_json, told
+from api.http.identity import Anybody
+from api.openapi import examples
+from api.openapi.answers import Alive, Readiness
+from api.openapi.document import as_json, told
 from api.services import Services
-from common import queue
-from common.stores import STORE_ERRORS
+from common.queue import job_queue
+from common.store.redis import STORE_ERRORS
 
 router = APIRouter()
 
@@ -42,7 +42,7 @@ async def readyz(request: Request, who: Anybody) -> Response:
     try:
         async with asyncio.timeout(services.settings.redis_timeout_s):
             await services.stores.try_to_write()
-            workers = await queue.count_workers(services.stores)
+            workers = await job_queue.count_workers(services.stores)
     except STORE_ERRORS:
         return JSONResponse({"status": "store unavailable", "workers": {}}, 503, {"Retry-After": "1"})
     return JSONResponse({"status": "ready", "workers": workers})

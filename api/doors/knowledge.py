@@ -7,19 +7,19 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
-from api import examples
-from api.administration import note_deletion
-from api.answers import CollectionList, Deleted, DocumentHeads, DocumentPage, DocumentWithText
+from api.admin.administration import note_deletion
 from api.body import read_body
-from api.documents import GivenDocument, GivenDocuments, read_document, read_documents
-from api.identity import Admin, Identity, Reader
-from api.openapi import as_json, as_text, query, told
-from api.parameters import CollectionPath, DocumentPath
+from api.http.identity import Admin, Identity, Reader
+from api.openapi import examples
+from api.openapi.answers import CollectionList, Deleted, DocumentHeads, DocumentPage, DocumentWithText
+from api.openapi.document import as_json, as_text, query, told
+from api.openapi.parameters import CollectionPath, DocumentPath
+from api.requests.documents import GivenDocument, GivenDocuments, read_document, read_documents
 from api.services import Services
 from common.errors import BadRequest, NotFound, Unavailable
 from common.knowledge.documents import Document, Documents
-from common.refs import CollectionRef, valid_collection
-from common.stores import STORE_ERRORS
+from common.names import CollectionRef, valid_collection
+from common.store.redis import STORE_ERRORS
 
 router = APIRouter(prefix="/v1/knowledge")
 

@@ -4,17 +4,17 @@ from functools import partial
 
 from fastapi import APIRouter, Request, Response
 
-from api import examples
-from api.answers import LlmAnswer
+from api.answers.sentence_events import spoken_answer
 from api.body import read_asking
-from api.cors import note_profile
 from api.doors.chat import answer_whole, caller_of, stream_answer
-from api.identity import Chat, as_asked_by
-from api.jaicp import LlmRequest, read_llm_request
-from api.openapi import TURN_HEADERS, TURN_REFUSED, as_events, as_json, told
-from api.parameters import ASKING
+from api.http.cors import note_profile
+from api.http.identity import Chat, as_asked_by
+from api.openapi import examples
+from api.openapi.answers import LlmAnswer
+from api.openapi.document import TURN_HEADERS, TURN_REFUSED, as_events, as_json, told
+from api.openapi.parameters import ASKING
+from api.requests.jaicp import LlmRequest, read_llm_request
 from api.services import Services
-from api.speakable import spoken_answer
 
 router = APIRouter()
 

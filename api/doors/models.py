@@ -4,10 +4,10 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path
 
-from api import examples
-from api.answers import Model, ModelList
-from api.identity import Member
-from api.openapi import as_json, told
+from api.http.identity import Member
+from api.openapi import examples
+from api.openapi.answers import Model, ModelList
+from api.openapi.document import as_json, told
 
 router = APIRouter()
 

@@ -2,13 +2,13 @@
 
 from fastapi import APIRouter, Request, Response
 
-from api import examples
-from api.answers import ChatCompletion
 from api.doors.chat import answer
-from api.identity import Chat
-from api.openapi import TURN_HEADERS, TURN_REFUSED, as_events, as_json, told
-from api.parameters import ASKING, LANES
-from api.requests import ChatRequest
+from api.http.identity import Chat
+from api.openapi import examples
+from api.openapi.answers import ChatCompletion
+from api.openapi.document import TURN_HEADERS, TURN_REFUSED, as_events, as_json, told
+from api.openapi.parameters import ASKING, LANES
+from api.requests.turn_request import ChatRequest
 
 router = APIRouter()
 

@@ -2,16 +2,16 @@
 
 from fastapi import APIRouter, Request, Response
 
-from api import examples
-from api.identity import Reader
-from api.known import find_session
-from api.openapi import as_events, query, told
-from api.parameters import LAST_ENTRY, SessionPath
-from api.replay import Replay, read_begin, read_entry_id, read_speed
+from api.http.identity import Reader
+from api.openapi import examples
+from api.openapi.document import as_events, query, told
+from api.openapi.parameters import LAST_ENTRY, SessionPath
+from api.requests.session_lookup import find_session
 from api.services import Services
-from api.streams import stream
-from api.turns import store_is_away
-from common.stores import STORE_ERRORS
+from api.sessions.replay import Replay, read_begin, read_entry_id, read_speed
+from api.sessions.streams import stream
+from api.turns.registry import store_is_away
+from common.store.redis import STORE_ERRORS
 
 router = APIRouter()
 

@@ -8,23 +8,23 @@ from typing import Any, get_args
 
 from fastapi import APIRouter, Request, Response
 
-from api import examples
-from api.administration import note_deletion
-from api.answers import Session, SessionList
-from api.identity import Admin, Reader
-from api.known import find_session, look_up, no_session
-from api.listing import HIGHEST_LIMIT, State, list_sessions, read_query, state_of
-from api.openapi import as_events, as_json, as_text, query, told
-from api.parameters import AFTER_ENTRY, LAST_ENTRY, SessionPath
-from api.replay import read_entry_id
+from api.admin.administration import note_deletion
+from api.http.identity import Admin, Reader
+from api.openapi import examples
+from api.openapi.answers import Session, SessionList
+from api.openapi.document import as_events, as_json, as_text, query, told
+from api.openapi.parameters import AFTER_ENTRY, LAST_ENTRY, SessionPath
+from api.requests.session_lookup import find_session, look_up, no_session
 from api.services import Services
-from api.streams import LINES, RETRY, event_frame, stream
-from api.tail import Tail
-from api.turns import store_is_away
-from common.recording import write_line
-from common.refs import SessionRef
-from common.stores import STORE_ERRORS
-from common.turn_report import report_turn
+from api.sessions.listing import HIGHEST_LIMIT, State, list_sessions, read_query, state_of
+from api.sessions.replay import read_entry_id
+from api.sessions.streams import LINES, RETRY, event_frame, stream
+from api.sessions.tail import Tail
+from api.turns.registry import store_is_away
+from common.names import SessionRef
+from common.records.recording import write_line
+from common.records.report import report_turn
+from common.store.redis import STORE_ERRORS
 
 router = APIRouter()
 

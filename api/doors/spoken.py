@@ -2,21 +2,22 @@
 
 from fastapi import APIRouter, Request, Response
 
-from api.audio_feed import AudioFeed
-from api.identity import Chat
-from api.known import find_session
-from api.openapi import as_bytes, told
-from api.parameters import SessionPath, TurnPath
+from api.answers.audio_feed import AudioFeed
+from api.http.disconnects import while_waiting
+from api.http.identity import Chat
+from api.openapi.document import as_bytes, told
+from api.openapi.parameters import SessionPath, TurnPath
+from api.requests.session_lookup import find_session
 from api.services import Services
-from api.waiting import while_waiting
-from common import keys, queue
-from common.audio import format_of, wav_header
 from common.errors import NotFound, Unavailable
 from common.events import TurnStarted
-from common.log import read_turn
-from common.refs import JobRef, TurnRef, valid_turn
-from common.speech import AGAIN, Frame
-from common.stores import STORE_ERRORS, Stores
+from common.log.stream import read_turn
+from common.names import JobRef, TurnRef, valid_turn
+from common.queue import job_queue
+from common.speech.audio import format_of, wav_header
+from common.speech.stream import AGAIN, Frame
+from common.store import keys
+from common.store.redis import STORE_ERRORS, Stores
 from common.watchdog import Watchdog
 
 router = APIRouter()
@@ -59,7 +60,7 @@ async def find(stores: Stores, turn: TurnRef, lease_ms: int) -> TurnStarted:
         raise NotFound("there is no such turn in the log", code="turn_not_found", param="turn")
     if not await stores.queue.exists(keys.audio(turn)):
         now_ms, job = stores.queue_clock.now_ms(), JobRef(turn, "speech", AGAIN)
-        await stores.on_queue.run(lambda pipe: queue.put(pipe, job, now_ms, lease_ms))
+        await stores.on_queue.run(lambda pipe: job_queue.put(pipe, job, now_ms, lease_ms))
     return entries[0].event
 
 

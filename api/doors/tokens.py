@@ -8,18 +8,18 @@ import orjson
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from api import examples
-from api.answers import NewToken
+from api.auth.tokens import Token
+from api.auth.trail import note_access
 from api.body import read_body
-from api.identity import Member
-from api.openapi import as_json, told
-from api.requests import first_error
+from api.http.identity import Member
+from api.openapi import examples
+from api.openapi.answers import NewToken
+from api.openapi.document import as_json, told
+from api.requests.turn_request import first_error
 from api.services import Services
-from api.trail import note_access
 from common.errors import BadRequest, Forbidden
-from common.overrides import TokenOverrides
-from common.refs import valid_session
-from common.tenants.tokens import Token
+from common.names import valid_session
+from common.turn.overrides import TokenOverrides
 
 router = APIRouter()
 

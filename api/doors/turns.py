@@ -8,27 +8,27 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.config import JsonDict
 
-from api import examples
-from api.answers import Turn
+from api.answers.completion import turn_object
+from api.answers.cursor import START, Place, past_the_end, read_cursor
 from api.body import read_body
-from api.completion import turn_object
-from api.cors import note_profile
-from api.cursor import START, Place, past_the_end, read_cursor
 from api.doors.audio import go_on_speaking
 from api.doors.chat import open_writer, stream_answer, turn_headers
-from api.heard_sound import chars_spoken_in
-from api.identity import Chat, Identity
-from api.known import find_session
-from api.live import LiveTurn
-from api.openapi import TURN_HEADERS, Content, as_events, as_json, told
-from api.parameters import LAST_PLACE, SessionPath, TurnPath
-from api.requests import first_error
+from api.http.cors import note_profile
+from api.http.identity import Chat, Identity
+from api.openapi import examples
+from api.openapi.answers import Turn
+from api.openapi.document import TURN_HEADERS, Content, as_events, as_json, told
+from api.openapi.parameters import LAST_PLACE, SessionPath, TurnPath
+from api.requests.session_lookup import find_session
+from api.requests.turn_request import first_error
 from api.services import Services
-from api.turns import store_is_away
+from api.sessions.heard import chars_heard
+from api.sessions.heard_sound import chars_spoken_in
+from api.turns.live import LiveTurn
+from api.turns.registry import store_is_away
 from common.errors import BadRequest, Gone, NotFound
-from common.heard import chars_heard
-from common.refs import TurnRef, valid_turn
-from common.stores import STORE_ERRORS
+from common.names import TurnRef, valid_turn
+from common.store.redis import STORE_ERRORS
 
 router = APIRouter()
 

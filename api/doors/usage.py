@@ -6,19 +6,19 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
-from api import examples
-from api.answers import LimitsNow, UsageList
-from api.identity import Operator, Reader
-from api.openapi import as_json, as_text, query, told
+from api.http.identity import Operator, Reader
+from api.limits.admission_script import MINUTE_MS
+from api.limits.usage_report import GROUPINGS, Asked, Table, read_query
+from api.openapi import examples
+from api.openapi.answers import LimitsNow, UsageList
+from api.openapi.document import as_json, as_text, query, told
 from api.services import Services
-from api.turns import store_is_away
-from api.usage_report import GROUPINGS, Asked, Table, read_query
-from common import keys
-from common.admission import MINUTE_MS
+from api.turns.registry import store_is_away
 from common.errors import BadRequest
-from common.refs import valid_tenant
-from common.stores import STORE_ERRORS, Pipe
-from common.usage import day_of, read_usage
+from common.names import valid_tenant
+from common.store import keys
+from common.store.redis import STORE_ERRORS, Pipe
+from common.tenants.usage import day_of, read_usage
 
 router = APIRouter()
 

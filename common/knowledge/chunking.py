@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from common.sentences import split_sentences
+from common.text.sentences import split_sentences
 
 TARGET = 700
 """How large a passage is to be, in columns: a character of a wide script says as much as three of others."""

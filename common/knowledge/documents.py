@@ -7,9 +7,9 @@ from typing import Any
 
 import orjson
 
-from common import keys
-from common.refs import CollectionRef
-from common.stores import Pipe, Stores
+from common.names import CollectionRef
+from common.store import keys
+from common.store.redis import Pipe, Stores
 
 MAX_ID_CHARS = 200
 MAX_TITLE_CHARS = 300

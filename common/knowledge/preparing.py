@@ -11,9 +11,9 @@ from typing import BinaryIO, NamedTuple
 import orjson
 from tantivy import TextAnalyzer
 
-from common.framing import pack, read
 from common.knowledge.analysis import build_analyzer, parts, prepare
 from common.knowledge.chunking import cut
+from common.net.framing import pack, read
 
 
 class Prepared(NamedTuple):

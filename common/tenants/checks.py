@@ -5,9 +5,9 @@ Only what can be seen without DNS: whatever else a URL turns out to lead to is r
 
 from urllib.parse import urlsplit
 
-from common.dialects import GUARDED, split_dialect
+from common.security.url_guard import BlockedUrl, UrlGuard
 from common.tenants.config import ProfileConfig, TenantConfig, UpstreamConfig
-from common.url_guard import BlockedUrl, UrlGuard
+from common.tenants.dialects import GUARDED, split_dialect
 
 _SCHEMES = ", ".join(("http://", "https://", *(f"{name}://" for name in GUARDED if name != "openai")))
 

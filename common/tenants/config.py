@@ -20,11 +20,11 @@ from pydantic import (
     model_validator,
 )
 
-from common.draft_params import DraftParams
-from common.overrides import Overrides, TokenOverrides
-from common.policy import AS_STORED, Policy
-from common.request_secrets import RequestSecret, Target
+from common.net.request_secrets import RequestSecret, Target
 from common.settings import Prefix
+from common.turn.draft_params import DraftParams
+from common.turn.overrides import Overrides, TokenOverrides
+from common.turn.policy import AS_STORED, Policy
 
 Scope = Literal["chat", "read", "admin"]
 """What a key may do: have turns; look at what was recorded; change and delete."""

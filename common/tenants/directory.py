@@ -10,16 +10,16 @@ from dataclasses import replace
 
 from pydantic import SecretStr, ValidationError
 
-from common.own_rules import WrongRule, check_rules
-from common.refs import DEFAULT_TENANT
-from common.seal import seal_of
+from common.names import DEFAULT_TENANT
+from common.security.secret_box import seal_of
 from common.settings import Settings
-from common.stores import STORE_ERRORS, Stores
+from common.store.redis import STORE_ERRORS, Stores
 from common.tenants.config import KeyConfig, stored_tenant
 from common.tenants.file import open_file
 from common.tenants.stored import TenantStore
 from common.tenants.tenant import Tenant, build_tenant, default_tenant
 from common.tenants.texts import Source, Texts
+from common.text.own_rules import WrongRule, check_rules
 
 logger = logging.getLogger(__name__)
 

@@ -11,15 +11,15 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 
-from common.own_variables import is_own
-from common.refs import valid_tenant
-from common.seal import MARK, Seal, place_of, seal_of
+from common.names import valid_tenant
+from common.security.secret_box import MARK, Seal, place_of, seal_of
+from common.security.url_guard import UrlGuard
 from common.settings import Settings
 from common.tenants.checks import blocked_urls_of
 from common.tenants.config import KeyConfig, KeyParts, ProfileConfig, mistakes, read_tenant
 from common.tenants.origins import strays
+from common.tenants.own_variables import is_own
 from common.tenants.texts import Texts
-from common.url_guard import UrlGuard
 
 logger = logging.getLogger(__name__)
 

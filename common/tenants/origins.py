@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from common.dialects import split_dialect
-from common.request_secrets import RequestSecret
+from common.net.request_secrets import RequestSecret
 from common.tenants.config import TenantConfig, UpstreamConfig
+from common.tenants.dialects import split_dialect
 
 _PORTS = {"http": 80, "https": 443}
 

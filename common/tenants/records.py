@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from common import keys
 from common.errors import Conflict
-from common.stores import Pipe, Stores
-from common.tenants.signed import RecordSigner, field_of
+from common.store import keys
+from common.store.redis import Pipe, Stores
+from common.store.signed import RecordSigner, field_of
 
 Record = tuple[str, str, bytes]
 """A table, a name in it, and the text that stands there."""

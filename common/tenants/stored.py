@@ -12,11 +12,11 @@ import orjson
 from pydantic import ValidationError
 from redis.exceptions import WatchError
 
-from common import keys
 from common.errors import BadRequest, Conflict, NotFound
-from common.refs import valid_tenant
-from common.seal import MARK, Seal, place_of
-from common.stores import Build, Pipe, Stores
+from common.names import valid_tenant
+from common.security.secret_box import MARK, Seal, place_of
+from common.store import keys
+from common.store.redis import Build, Pipe, Stores
 from common.tenants.config import KeyConfig, TenantConfig, mistakes, read_tenant, stored_tenant
 from common.tenants.records import Kept, Records, version_of
 from common.tenants.texts import Texts

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 
 from pydantic import SecretStr
 
-from common.draft_params import with_params
 from common.errors import NotFound
-from common.profiles import DEFAULT_PROFILE, Memory, Profile, Upstream, Webhook, profile_of
-from common.refs import DEFAULT_TENANT
+from common.names import DEFAULT_TENANT
 from common.settings import Settings
 from common.tenants.config import Limits, TenantConfig, UpstreamConfig
 from common.tenants.origins import NOWHERE, Grant, grant_of, may_go, origin_of, strays
+from common.tenants.profiles import DEFAULT_PROFILE, Memory, Profile, Upstream, Webhook, profile_of
+from common.turn.draft_params import with_params
 
 logger = logging.getLogger(__name__)
 

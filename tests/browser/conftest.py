@@ -1,15 +1,11 @@
 """A real browser, and a gateway for it to talk to. Without Chromium these tests are skipped, and say so."""
 
 import shutil
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "e2e"))
-
-from stack import Simulator, Stack
+from tests.support.gateway_stack import Simulator, Stack
 
 
 @pytest.fixture(scope="session")

@@ -3,8 +3,8 @@
 import asyncio
 from pathlib import Path
 
-from devtools import open_tab
-from stack import Stack
+from tests.support.devtools import open_tab
+from tests.support.gateway_stack import Stack
 
 WATCH = """
 window.refused = [];

@@ -3,8 +3,8 @@
 import subprocess
 from pathlib import Path
 
-from page_server import serving
-from stack import Stack
+from tests.support.gateway_stack import Stack
+from tests.support.page_server import serving
 
 PAGE = """<!doctype html><meta charset="utf-8"><script>
 const source = new EventSource("PATH");

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from devtools import Tab, open_tab
-from running import Process, free_port, until
-from stack import Stack
+
+from tests.support.devtools import Tab, open_tab
+from tests.support.gateway_stack import Stack
+from tests.support.processes import Process, free_port, until
 
 pytestmark = [
     pytest.mark.slow,

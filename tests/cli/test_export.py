@@ -8,7 +8,7 @@ import pytest
 
 from cli import recordings
 from cli.recordings import NoRecording, fetch
-from common.sessions import Sessions
+from common.sessions.sessions import Sessions
 from common.settings import Settings
 
 

@@ -10,9 +10,9 @@ from typer.testing import CliRunner
 
 from cli.healthy import has_beaten, local_url
 from cli.main import app
-from common.keys import workers
-from common.profiles import DEFAULT_PROFILE
 from common.settings import Settings
+from common.store.keys import workers
+from common.tenants.profiles import DEFAULT_PROFILE
 
 ROOT = Path(__file__).resolve().parents[2]
 

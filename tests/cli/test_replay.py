@@ -16,9 +16,9 @@ from cli import replay as replaying
 from cli.main import app
 from cli.timeline import draw
 from common.events import Delta, LaneFinished, LaneStarted, TurnInterrupted
-from common.policy import Policy
-from common.recording import RecordedTurn
-from common.turn_report import report_turn
+from common.records.recording import RecordedTurn
+from common.records.report import report_turn
+from common.turn.policy import Policy
 
 DRAFT, FULL = "Let me see. I look it up.", "We open at nine. Every day."
 POLICY = Policy.model_validate({"handoff": {"join": "append"}})

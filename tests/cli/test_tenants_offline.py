@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.main import app
-from common.seal import Seal, place_of
+from common.security.secret_box import Seal, place_of
 from common.settings import Settings
 from common.tenants.api_keys import digest_of, id_of
 from common.tenants.file import mistakes_in

@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from bench import data
-from common.redaction import mask
+from common.redaction.masking import mask
 
 pytestmark = [
     pytest.mark.data,

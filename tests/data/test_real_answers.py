@@ -8,13 +8,13 @@ from typing import Any
 import orjson
 import pytest
 import uvloop
-from sample import ALL, sample
 
 from bench import data
 from bench.client import ask, ask_for
 from bench.data import Answered
 from bench.stack import Shape, Stack
 from bench.whole import FULL_ALONE, KINDS, NotWhole, judge, judge_text
+from tests.support.data_sample import ALL, sample
 
 pytestmark = [
     pytest.mark.data,

@@ -1,34 +1,29 @@
 """Real answers, cut after every single event and gone on with at another replica: exact each time."""
 
 import asyncio
-import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from itertools import cycle
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from sample import ALL
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "integration"))
-
-from parts import open_workers
-from reading_turns import count
-from scripted import END, Scripted, Step, answer, words
-from store_servers import Backend, ValkeyServer, fresh_database, running
-from waiting import in_loop, until
 
 from api.main import create_app
 from bench import data
 from bench.data import Answered
 from common.events import TurnEnded
-from common.language import text_of
-from common.profiles import Upstream
-from common.refs import SessionRef, TurnRef
+from common.names import SessionRef, TurnRef
 from common.settings import Settings
-from common.stores import open_stores
+from common.store.redis import open_stores
+from common.tenants.profiles import Upstream
+from common.text.language import text_of
+from tests.support.data_sample import ALL
+from tests.support.scripted_model import END, Scripted, Step, answer, words
+from tests.support.store_servers import Backend, ValkeyServer, fresh_database, running
+from tests.support.stored_turns import count
+from tests.support.waiting import in_loop, until
+from tests.support.wiring import open_workers
 from workers.providers.base import Finish, Other, Piece, ToolPiece, UpstreamError, Usage
 
 pytestmark = [

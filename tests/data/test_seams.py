@@ -11,16 +11,16 @@ from typing import Any
 
 import orjson
 import pytest
-from sample import ALL
 
 from bench import data
 from common.events import Delta, Event, LaneFinished, LaneStarted, TurnStarted
-from common.fold import Fold
-from common.fold_version import FOLD_VERSION
-from common.policy import Policy
-from common.releases import Said
-from common.sentences import Sentences, rests_at_end
+from common.text.sentences import Sentences, rests_at_end
+from common.turn.fold import Fold
+from common.turn.outputs import Said
+from common.turn.policy import Policy
+from common.turn.version import FOLD_VERSION
 from simulator.tokens import split_tokens
+from tests.support.data_sample import ALL
 
 pytestmark = [
     pytest.mark.data,

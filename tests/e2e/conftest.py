@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from stack import Simulator, Stack
+
+from tests.support.gateway_stack import Simulator, Stack
 
 # Short waits where a test waits for the silence itself; long enough for a machine that is busy.
 _GENTLE = {

@@ -9,9 +9,9 @@ from typing import Any
 
 import httpx
 import pytest
-from stack import Stack, user
 
 from simulator.tokens import split_tokens
+from tests.support.gateway_stack import Stack, user
 
 BRIDGE = "Let me look at that for you."
 FILLER = "One moment."

@@ -10,10 +10,10 @@ from typing import Any
 import httpx
 import openai
 import pytest
-from heard import Stream
-from stack import Simulator, Stack, user
 
 from common.settings import Settings
+from tests.support.gateway_stack import Simulator, Stack, user
+from tests.support.heard_stream import Stream
 from workers.speech.served import ServedVoice
 from workers.speech.voice import Utterance, VoiceError
 

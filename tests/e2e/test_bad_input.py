@@ -8,7 +8,8 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from stack import PATH, Stack, user
+
+from tests.support.gateway_stack import PATH, Stack, user
 
 SECRET = "s3cret-value"
 OK = {"messages": [user("Hello")]}

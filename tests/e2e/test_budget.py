@@ -8,15 +8,15 @@ from pathlib import Path
 
 import httpx
 import pytest
-from running import until
-from stack import PATH, Simulator, Stack, user
 
-from common import keys
 from common.settings import Settings
-from common.stores import open_stores
+from common.store import keys
+from common.store.redis import open_stores
 from common.tenants.api_keys import new_key
 from common.tenants.config import SCOPES, KeyConfig, Limits, TenantConfig
 from common.tenants.stored import TenantStore
+from tests.support.gateway_stack import PATH, Simulator, Stack, user
+from tests.support.processes import until
 
 QUESTION, DRAFTS_PROMPT = "When do you open?", "Bridge."
 ANSWER, BRIDGE = 40, 20  # tokens at most

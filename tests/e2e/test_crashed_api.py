@@ -4,10 +4,10 @@ import signal
 
 import httpx
 import pytest
-from running import until
-from stack import Stack
 
 from simulator.texts import ENGLISH
+from tests.support.gateway_stack import Stack
+from tests.support.processes import until
 
 
 def test_an_api_killed_leaves_no_turn_behind(fragile: Stack) -> None:

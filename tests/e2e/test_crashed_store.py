@@ -5,10 +5,10 @@ import signal
 
 import httpx
 import pytest
-from running import until
-from stack import PATH, Stack, user
 
 from simulator.texts import ENGLISH
+from tests.support.gateway_stack import PATH, Stack, user
+from tests.support.processes import until
 
 DRAFT = "One moment, please."
 

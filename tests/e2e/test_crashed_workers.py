@@ -2,12 +2,11 @@
 
 import signal
 
-from heard import Stream
-from running import Process, until
-from stack import Stack
-
 from common.events import LaneFinished
 from simulator.texts import ENGLISH
+from tests.support.gateway_stack import Stack
+from tests.support.heard_stream import Stream
+from tests.support.processes import Process, until
 
 SPEAKING = {"ttft_ms": 300, "tpot_ms": 8}
 DRAFT = "One moment, please."

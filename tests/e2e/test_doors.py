@@ -4,10 +4,10 @@ from typing import Any
 
 import httpx
 import pytest
-from running import until
-from stack import Stack, user
 
 from simulator.texts import CHINESE
+from tests.support.gateway_stack import Stack, user
+from tests.support.processes import until
 
 PROMPT = "解释一下量子计算的基本原理"
 FULL = "The answer begins with this sentence. And here it ends."

@@ -3,11 +3,11 @@
 from typing import Any
 
 import pytest
-from running import until
-from stack import Stack
 
 from simulator.texts import ENGLISH
 from simulator.tokens import split_tokens
+from tests.support.gateway_stack import Stack
+from tests.support.processes import until
 
 FULL = "The answer begins with this sentence. It has a second one, and with that it is over."
 FAULTS_BEFORE = {

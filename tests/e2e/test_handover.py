@@ -4,11 +4,11 @@ import asyncio
 
 import httpx
 import pytest
-from running import until
-from stack import PATH, Stack, user
 
 from simulator.texts import CHINESE, ENGLISH
 from simulator.tokens import split_tokens
+from tests.support.gateway_stack import PATH, Stack, user
+from tests.support.processes import until
 
 FULL = "The answer begins with this sentence. It has a second one, and with that it is over."
 FIRST_WORDS = "".join(split_tokens(FULL)[:3])

@@ -10,10 +10,10 @@ from typing import Any
 
 import orjson
 import pytest
-from running import until
-from stack import Simulator, Stack, user
 
 from simulator.texts import ENGLISH
+from tests.support.gateway_stack import Simulator, Stack, user
+from tests.support.processes import until
 
 
 @dataclass

@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from stack import Stack
 from typer.testing import CliRunner, Result
 
 from cli.main import app
+from tests.support.gateway_stack import Stack
 
 URL = "/v1/knowledge/command/documents"
 Run = Callable[..., Result]

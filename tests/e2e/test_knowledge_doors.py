@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from stack import Stack
+
+from tests.support.gateway_stack import Stack
 
 URL = "/v1/knowledge/doors"
 

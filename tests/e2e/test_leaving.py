@@ -5,8 +5,9 @@ import json
 import socket
 
 import pytest
-from running import until
-from stack import Stack, user
+
+from tests.support.gateway_stack import Stack, user
+from tests.support.processes import until
 
 SOON_S = 4.0  # less than the grace of those who come back
 

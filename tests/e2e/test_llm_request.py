@@ -6,9 +6,10 @@ from typing import Any
 
 import httpx
 import pytest
-from model_server import model_server
-from running import until
-from stack import Stack, user
+
+from tests.support.gateway_stack import Stack, user
+from tests.support.model_server import model_server
+from tests.support.processes import until
 
 PATH = "/v1/llm-request"
 SECRET = "value-of-telephony-token"

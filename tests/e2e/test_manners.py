@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from heard import Stream
-from running import until
-from stack import Simulator, Stack, user
 
-from common import keys
 from common.events import Delta, LaneFinished, LaneStarted, TimerFired, TurnStarted
+from common.store import keys
 from simulator.tokens import split_tokens
+from tests.support.gateway_stack import Simulator, Stack, user
+from tests.support.heard_stream import Stream
+from tests.support.processes import until
 
 FULL = "The answer begins with this sentence. It has a second one, and with that it is over."
 PHRASES = {"en": ["One moment, please.", "I am still looking."], "ru": ["Минуту."], "zh": ["请稍等。"]}

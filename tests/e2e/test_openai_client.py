@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from openai import AsyncOpenAI, OpenAI
 from openai.types.chat import ChatCompletion
-from running import until
-from stack import Stack, user
 
 from simulator.texts import ENGLISH
+from tests.support.gateway_stack import Stack, user
+from tests.support.processes import until
 
 KEY = "sk-the-clients-own"
 CALLS = [

@@ -7,9 +7,10 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from heard import Stream, open_stream
-from running import until
-from stack import Stack, user
+
+from tests.support.gateway_stack import Stack, user
+from tests.support.heard_stream import Stream, open_stream
+from tests.support.processes import until
 
 EXAMPLES = Path(__file__).parents[1] / "platforms"
 DRAFT = "Let me look."

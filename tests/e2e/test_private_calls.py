@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from running import until
-from stack import Simulator, Stack, user
+
+from tests.support.gateway_stack import Simulator, Stack, user
+from tests.support.processes import until
 
 SAID = "Your number is 555-123-4567, and we write to jane@example.com."
 MASKED = "Your number is xxx-xxx-xxxx, and we write to xxxx@xxxxxxx.xxx."

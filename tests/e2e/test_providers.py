@@ -6,8 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from running import until
-from stack import Simulator, Stack, user
+
+from tests.support.gateway_stack import Simulator, Stack, user
+from tests.support.processes import until
 
 FULL = "The answer begins with this sentence. It has a second one, and with that it is over."
 DRAFT = "Let me look at that for you."

@@ -6,10 +6,10 @@ from typing import Any
 
 import orjson
 import pytest
-from running import until
-from stack import Stack, user
 
 from common.events import Delta, Retrieved
+from tests.support.gateway_stack import Stack, user
+from tests.support.processes import until
 
 PATH = "/rag/chat/completions"
 FULL = "The answer begins with this sentence. And here it ends."

@@ -8,10 +8,10 @@ from typing import Any
 import aiohttp
 import orjson
 import pytest
-from running import until
-from stack import PATH, Simulator, Stack, user
 
 from simulator.texts import ENGLISH
+from tests.support.gateway_stack import PATH, Simulator, Stack, user
+from tests.support.processes import until
 
 TURNS = 200
 BRIDGE = "One moment."

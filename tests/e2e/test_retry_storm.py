@@ -5,11 +5,11 @@ from typing import Any
 
 import httpx
 import pytest
-from heard import open_stream
-from running import until
-from stack import PATH, Stack, user
 
 from simulator.texts import ENGLISH
+from tests.support.gateway_stack import PATH, Stack, user
+from tests.support.heard_stream import open_stream
+from tests.support.processes import until
 
 CALL = {"X-Task-Id": "call-1", "X-Request-Id": "request-1"}
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import httpx
 import pytest
 import redis
-from running import Process, free_port, gateway_process, until
 from typer.testing import CliRunner, Result
 
 from cli.main import app
 from cli.store import valkey_command
-from common import keys
+from common.store import keys
+from tests.support.processes import Process, free_port, gateway_process, until
 
 OPERATOR = "operators-token-0123456789"
 SECRET = "sk-planted-0123456789"

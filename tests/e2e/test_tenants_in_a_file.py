@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from running import until
-from stack import PATH, Simulator, Stack, user
 
-from common.seal import Seal
+from common.security.secret_box import Seal
 from common.tenants.api_keys import NewKey, new_key
+from tests.support.gateway_stack import PATH, Simulator, Stack, user
+from tests.support.processes import until
 
 SECRET_KEY = "a key of the tests"
 LEAVING, STAYING = new_key(), new_key()

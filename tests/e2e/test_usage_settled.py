@@ -2,8 +2,8 @@
 
 import json
 
-from running import until
-from stack import Stack
+from tests.support.gateway_stack import Stack
+from tests.support.processes import until
 
 
 def test_a_turn_is_counted_with_what_its_client_was_told(stack: Stack) -> None:

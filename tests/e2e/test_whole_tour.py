@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from running import ROOT, free_port
-from stack import Simulator, Stack
-from tls import tls_front
-from tour import SECRETS, SETTINGS, Tour, leaky_server
+
+from tests.support.gateway_stack import Simulator, Stack
+from tests.support.processes import ROOT, free_port
+from tests.support.tls_front import tls_front
+from tests.support.tour import SECRETS, SETTINGS, Tour, leaky_server
 
 _USER, _PASSWORD = "fastreply", "password-of-the-stores-user"
 _SLOW = "This is said so slowly that there is time. Much can be done, or hurt, until it is over."

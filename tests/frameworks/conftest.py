@@ -1,15 +1,11 @@
 """A gateway with simulated models for the frameworks to talk to."""
 
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "e2e"))
-
-from running import until
-from stack import Simulator, Stack
+from tests.support.gateway_stack import Simulator, Stack
+from tests.support.processes import until
 
 SOON_S = 4.0  # less than the grace of clients that come back
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 from conftest import assert_cut
-from stack import Stack
+
+from tests.support.gateway_stack import Stack
 
 pytestmark = [
     pytest.mark.slow,

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 
 from bench.stack import Shape, Stack
-from common.golden import assert_unchanged, keep
+from cli.golden_sessions import assert_unchanged, keep
 
 FOLDER = Path(__file__).parent
 DRAFT = "Good question, let me see. We open at nine. Shall I look up"

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from store_servers import Backend, ValkeyServer, fake_on_a_socket, fresh_database, running
 
-from common.refs import SessionRef
+from common.names import SessionRef
+from tests.support.store_servers import Backend, ValkeyServer, fake_on_a_socket, fresh_database, running
 
 
 @pytest.fixture(scope="session")

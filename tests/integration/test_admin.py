@@ -7,11 +7,11 @@ from typing import Any
 
 import httpx
 import pytest
-from serving import serving
-from store_servers import Backend
-from waiting import in_loop, until
 
 from common.settings import Settings
+from tests.support.served_api import serving
+from tests.support.store_servers import Backend
+from tests.support.waiting import in_loop, until
 
 OPERATOR = "operators-token-0123456789"
 SECRET = "sk-planted-0123456789"

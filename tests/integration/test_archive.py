@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from waiting import in_loop
 
-from common.archive import Archive, id_of, open_archive
-from common.refs import SessionRef
+from common.names import SessionRef
+from common.sessions.archive import Archive, id_of, open_archive
+from tests.support.waiting import in_loop
 
 Open = Callable[[], Archive]
 

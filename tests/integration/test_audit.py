@@ -9,20 +9,21 @@ from typing import Any
 import httpx
 import pytest
 import uvicorn
-from parts import open_worker
-from recorded_calls import turn
-from serving import serving, write_session
-from store_servers import Backend
-from tenants_there import bearer
-from waiting import end, in_loop, until
 
-from api.trail import REFUSED, Trail
-from common import audit, keys
-from common.audit import Act
-from common.refs import SessionRef
+from api.auth import audit
+from api.auth.audit import Act
+from api.auth.trail import REFUSED, Trail
+from common.names import SessionRef
+from common.security.url_guard import open_guarded_client
 from common.settings import Settings
-from common.stores import Stores, open_stores
-from common.url_guard import open_guarded_client
+from common.store import keys
+from common.store.redis import Stores, open_stores
+from tests.support.recorded_calls import turn
+from tests.support.served_api import serving, write_session
+from tests.support.store_servers import Backend
+from tests.support.stored_tenants import bearer
+from tests.support.waiting import end, in_loop, until
+from tests.support.wiring import open_worker
 from workers.providers.registry import Providers
 
 OPERATOR = "operators-token-0123456789"
@@ -240,7 +241,7 @@ async def test_the_log_is_read_page_by_page(valkey: Backend) -> None:
 async def test_what_others_do_pushes_nothing_out_of_a_tenants_log(
     valkey: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("common.audit._KEPT", 100)
+    monkeypatch.setattr("api.auth.audit._KEPT", 100)
     async with open_stores(settings_of(valkey)) as stores:
 
         def write(pipe: Any) -> None:

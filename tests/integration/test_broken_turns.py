@@ -4,12 +4,13 @@ import asyncio
 from typing import Any, NoReturn
 
 import pytest
-from following import hear, only_marks_left, stopped
-from parts import ask, open_api, open_worker
-from reading_turns import ended, heard
-from scripted import Scripted, answer, words
-from store_servers import Backend
-from waiting import in_loop, until
+
+from tests.support.following import hear, only_marks_left, stopped
+from tests.support.scripted_model import Scripted, answer, words
+from tests.support.store_servers import Backend
+from tests.support.stored_turns import ended, heard
+from tests.support.waiting import in_loop, until
+from tests.support.wiring import ask, open_api, open_worker
 
 WHOLE = "We open at nine. Every day."
 

@@ -5,18 +5,18 @@ from typing import Any
 
 import httpx
 import pytest
-from knocking import MODELS, QUICK, SIGNED, code, make, refuses, seen
-from recorded_calls import turn
-from serving import serving, write_session
-from store_servers import Backend
-from tenants_there import add_key, add_tenant, bearer, change_key, revoke
-from waiting import in_loop, until
 
-from common import keys
-from common.overrides import TokenOverrides
-from common.refs import SessionRef
-from common.stores import open_stores
-from common.tenants.tokens import Token, TokenSigner
+from api.auth.tokens import Token, TokenSigner
+from common.names import SessionRef
+from common.store import keys
+from common.store.redis import open_stores
+from common.turn.overrides import TokenOverrides
+from tests.support.knocking import MODELS, QUICK, SIGNED, code, make, refuses, seen
+from tests.support.recorded_calls import turn
+from tests.support.served_api import serving, write_session
+from tests.support.store_servers import Backend
+from tests.support.stored_tenants import add_key, add_tenant, bearer, change_key, revoke
+from tests.support.waiting import in_loop, until
 
 
 @in_loop

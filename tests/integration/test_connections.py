@@ -4,12 +4,13 @@ import asyncio
 import json
 
 import pytest
-from bare import HOST, Bare, head, posted
-from parts import open_workers
-from scripted import Scripted, answer, words
-from serving import serving
-from store_servers import Backend
-from waiting import in_loop, until
+
+from tests.support.bare_connections import HOST, Bare, head, posted
+from tests.support.scripted_model import Scripted, answer, words
+from tests.support.served_api import serving
+from tests.support.store_servers import Backend
+from tests.support.waiting import in_loop, until
+from tests.support.wiring import open_workers
 
 CHUNKED = head("POST /v1/chat/completions", "Transfer-Encoding: chunked")
 WHEN = [{"role": "user", "content": "When?"}]

@@ -4,18 +4,18 @@ import asyncio
 from typing import Any
 
 import pytest
-from following import hear, over
-from parts import Worker, ask, open_api, open_worker, open_workers
-from reading_turns import count, heard, job, lapse
 from redis.exceptions import ConnectionError as NoConnection
-from scripted import Scripted, answer, going_on, words
-from store_servers import Backend
-from waiting import in_loop, until
 
-from common import keys
 from common.events import LaneFinished, LaneStarted, TimerFired
-from common.releases import TOLD
-from workers import lane
+from common.store import keys
+from common.turn.outputs import TOLD
+from tests.support.following import hear, over
+from tests.support.scripted_model import Scripted, answer, going_on, words
+from tests.support.store_servers import Backend
+from tests.support.stored_turns import count, heard, job, lapse
+from tests.support.waiting import in_loop, until
+from tests.support.wiring import Worker, ask, open_api, open_worker, open_workers
+from workers.lanes import lane
 
 DRAFT = "Let me see."
 REST = " We open at nine. Every day."

@@ -4,20 +4,20 @@ from types import SimpleNamespace
 
 import httpx
 import pytest
-from parts import open_workers
-from scripted import Scripted, answer
-from serving import serving
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from store_servers import Backend
-from waiting import in_loop
 
-from api.cors import Cors, note_profile
-from api.identity import Identity
+from api.http.cors import Cors, note_profile
+from api.http.identity import Identity
 from common.tenants.config import TenantConfig
 from common.tenants.tenant import Tenant, build_tenant
+from tests.support.scripted_model import Scripted, answer
+from tests.support.served_api import serving
+from tests.support.store_servers import Backend
+from tests.support.waiting import in_loop
+from tests.support.wiring import open_workers
 
 SHOP, BANK, DESK, EVIL = (
     "https://shop.example",

@@ -5,20 +5,20 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
-from parts import open_workers
-from reading_turns import lines_of
-from recorded_calls import ODD, PATH, names, turn
-from scripted import Scripted, answer
-from serving import Events, serving, write_session
-from store_servers import Backend
-from waiting import in_loop, until
 
-from common import keys
-from common.archive import Archive
-from common.deletion import _drop_log, delete_session
 from common.events import Delta, encode
-from common.sessions import Sessions
-from common.stores import Stores, open_stores
+from common.sessions.archive import Archive
+from common.sessions.deletion import _drop_log, delete_session
+from common.sessions.sessions import Sessions
+from common.store import keys
+from common.store.redis import Stores, open_stores
+from tests.support.recorded_calls import ODD, PATH, names, turn
+from tests.support.scripted_model import Scripted, answer
+from tests.support.served_api import Events, serving, write_session
+from tests.support.store_servers import Backend
+from tests.support.stored_turns import lines_of
+from tests.support.waiting import in_loop, until
+from tests.support.wiring import open_workers
 
 
 async def remains(stores: Stores) -> list[str]:
@@ -67,11 +67,11 @@ class Dying(Exception):
 @pytest.mark.parametrize(
     ("step", "hidden"),
     [
-        ("common.deletion._stop_turns", False),
-        ("common.deletion._now_ms", False),
-        ("common.deletion._drop_log", True),
-        ("common.archive.Archive.delete", True),
-        ("common.deletion.keys.wake", True),
+        ("common.sessions.deletion._stop_turns", False),
+        ("common.sessions.deletion._now_ms", False),
+        ("common.sessions.deletion._drop_log", True),
+        ("common.sessions.archive.Archive.delete", True),
+        ("common.sessions.deletion.keys.wake", True),
     ],
 )
 @in_loop

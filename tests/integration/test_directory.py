@@ -11,21 +11,21 @@ from typing import Any
 import orjson
 import pytest
 from pydantic import ValidationError
-from store_servers import Backend
-from waiting import end, in_loop, until
 
 from api.services import open_services
-from common import keys
 from common.errors import BadRequest
-from common.policy import AS_STORED
-from common.seal import Seal
+from common.security.secret_box import Seal
 from common.settings import Settings
-from common.stores import STORE_ERRORS, Stores, open_stores
+from common.store import keys
+from common.store.redis import STORE_ERRORS, Stores, open_stores
+from common.store.signed import RecordSigner, field_of
 from common.tenants.config import KeyConfig, TenantConfig
 from common.tenants.directory import Directory
-from common.tenants.signed import RecordSigner, field_of
 from common.tenants.stored import TenantStore
 from common.tenants.tenant import Tenant, build_tenant
+from common.turn.policy import AS_STORED
+from tests.support.store_servers import Backend
+from tests.support.waiting import end, in_loop, until
 
 SEAL = Seal("k")
 FULL = {"base_url": "https://models.example/v1", "model": "big", "secret": "MODELS"}

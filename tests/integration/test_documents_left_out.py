@@ -7,18 +7,18 @@ from typing import Any
 
 import httpx
 import pytest
-from serving import serving
-from store_servers import Backend
-from waiting import end, in_loop, until
 
-from common.knowledge.index import CollectionIndex
 from common.knowledge.preparing import Prepared
-from common.refs import CollectionRef
+from common.names import CollectionRef
 from common.settings import Settings
-from common.stores import open_stores
+from common.store.redis import open_stores
+from tests.support.served_api import serving
+from tests.support.store_servers import Backend
+from tests.support.waiting import end, in_loop, until
 from workers.child import Child
-from workers.indexes import Indexes
-from workers.preparer import Preparer
+from workers.knowledge.index import CollectionIndex
+from workers.knowledge.indexes import Indexes
+from workers.knowledge.preparer import Preparer
 
 URL = "/v1/knowledge/tea/documents"
 BAD = {
@@ -34,7 +34,7 @@ class _SlowPreparer(Preparer):
     """As the worker's, with documents that are worse than any text can be."""
 
     def __init__(self, timeout_s: float) -> None:
-        super().__init__(2.0, "tests.slow_preparing")
+        super().__init__(2.0, "tests.support.slow_preparing")
 
 
 class _BrokenIndex(CollectionIndex):
@@ -74,8 +74,8 @@ async def errors(client: httpx.AsyncClient) -> dict[str, Any]:
 
 @pytest.fixture(autouse=True)
 def worse_than_any_text(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("workers.indexes.Preparer", _SlowPreparer)
-    monkeypatch.setattr("workers.indexes.CollectionIndex", _BrokenIndex)
+    monkeypatch.setattr("workers.knowledge.indexes.Preparer", _SlowPreparer)
+    monkeypatch.setattr("workers.knowledge.indexes.CollectionIndex", _BrokenIndex)
 
 
 @in_loop

@@ -5,11 +5,12 @@ from typing import Any
 import httpx
 import openai
 import pytest
-from parts import open_workers
-from scripted import Scripted, answer
-from serving import serving
-from store_servers import Backend
-from waiting import in_loop
+
+from tests.support.scripted_model import Scripted, answer
+from tests.support.served_api import serving
+from tests.support.store_servers import Backend
+from tests.support.waiting import in_loop
+from tests.support.wiring import open_workers
 
 ELSEWHERE = {
     "POST /v1/responses": "chat_completions",

@@ -9,13 +9,13 @@ import httpx
 import orjson
 import pytest
 from pydantic import SecretStr
-from store_servers import Backend
-from waiting import in_loop, until
 
-from common.profiles import Upstream
-from common.seal import Seal, seal_of
+from common.security.secret_box import Seal, seal_of
 from common.settings import Settings
-from common.stores import Stores, open_stores
+from common.store.redis import Stores, open_stores
+from common.tenants.profiles import Upstream
+from tests.support.store_servers import Backend
+from tests.support.waiting import in_loop, until
 from workers.providers.base import Finish, Piece, UpstreamError
 from workers.providers.ernie_tokens import ErnieTokens
 from workers.providers.registry import Providers

@@ -2,13 +2,13 @@
 
 import itertools
 
-from store_servers import Backend
-from waiting import in_loop, until
-from works import Works, clean, names, put, running
-
-from common import fair_queue, keys
-from common.refs import JobRef, SessionRef, TurnRef
-from common.stores import Stores, open_stores
+from common.names import JobRef, SessionRef, TurnRef
+from common.queue import fair_share
+from common.store import keys
+from common.store.redis import Stores, open_stores
+from tests.support.fake_jobs import Works, clean, names, put, running
+from tests.support.store_servers import Backend
+from tests.support.waiting import in_loop, until
 
 _calls = itertools.count()
 
@@ -22,7 +22,7 @@ async def take(
     stores: Stores, wanted: int = 1, *, slots: int = 1, share: float = 1.0, lease_ms: int = 600_000
 ) -> str:
     """Pick up without running: the tenants in their order."""
-    taken = await fair_queue.take(
+    taken = await fair_share.take(
         stores.queue,
         "full",
         wanted,
@@ -40,7 +40,7 @@ async def take(
 async def give_back(stores: Stores, *jobs: JobRef) -> None:
     pipe = stores.queue.pipeline(transaction=False)
     for job in jobs:
-        fair_queue.give_back(pipe, "full", str(job))
+        fair_share.give_back(pipe, "full", str(job))
     await pipe.execute()
 
 
@@ -130,8 +130,8 @@ async def test_all_workers_slots_count_and_the_smallest_share_is_one(valkey: Bac
     async with open_stores(valkey.settings()) as stores:
         await stores.sync_clocks()
         now_ms = stores.queue_clock.now_ms()
-        beats = {fair_queue.beat("w:1", 4): now_ms, fair_queue.beat("w:2", 6): now_ms}
-        await stores.queue.zadd(keys.workers("full"), {**beats, fair_queue.beat("w:3", 90): now_ms - 60_000})
+        beats = {fair_share.beat("w:1", 4): now_ms, fair_share.beat("w:2", 6): now_ms}
+        await stores.queue.zadd(keys.workers("full"), {**beats, fair_share.beat("w:3", 90): now_ms - 60_000})
         await put(stores, *jobs_of("a", 50), *jobs_of("b", 1), *jobs_of("c", 1))
         assert await take(stores, 50, slots=4, share=0.5) == "abcaaaa"
         await stores.queue.delete(keys.workers("full"))
@@ -168,7 +168,7 @@ async def test_slots_are_held_for_as_long_as_they_are_renewed(valkey: Backend) -
         assert await take(stores, 1, slots=2, share=0.5, lease_ms=60_000) == "a"
         deadline_ms = stores.queue_clock.now_ms() + 600_000
         pipe = stores.queue.pipeline(transaction=False)
-        fair_queue.renew(pipe, "full", [first, second], deadline_ms)
+        fair_share.renew(pipe, "full", [first, second], deadline_ms)
         await pipe.execute()
         # What isn't held, or was given back, is not brought back.
         held = await stores.queue.zrange(keys.running("full", "a"), 0, -1, withscores=True)
@@ -199,6 +199,6 @@ async def test_a_forgotten_job_holds_no_slot(valkey: Backend) -> None:
         await put(stores, job)
         assert await take(stores) == "a"
         pipe = stores.queue.pipeline(transaction=True)
-        fair_queue.withdraw(pipe, job)
+        fair_share.withdraw(pipe, job)
         await pipe.execute()
         assert not await stores.queue.exists(keys.running("full", "a"))

@@ -7,18 +7,18 @@ from typing import Any
 
 import orjson
 import pytest
-from parts import Worker, open_worker
-from raw_server import YES, Asked, answering, chunk, events, whole
-from reading_turns import events as events_of
-from reading_turns import start
-from store_servers import Backend
-from waiting import in_loop, until
 
-from common import keys
 from common.events import Delta, LaneFinished
-from common.profiles import profile_of
 from common.settings import FallbackModel, Settings
-from common.stores import Stores, open_stores
+from common.store import keys
+from common.store.redis import Stores, open_stores
+from common.tenants.profiles import profile_of
+from tests.support.raw_server import YES, Asked, answering, chunk, events, whole
+from tests.support.store_servers import Backend
+from tests.support.stored_turns import events as events_of
+from tests.support.stored_turns import start
+from tests.support.waiting import in_loop, until
+from tests.support.wiring import Worker, open_worker
 from workers.providers.registry import Providers
 from workers.upstreams import name_of
 

@@ -5,21 +5,21 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
-from following import hear, over
-from parts import ask, open_api, open_starter, open_workers
-from reading_turns import count, events, heard
-from scripted import Scripted, answer, words
-from store_servers import Backend
-from waiting import in_loop, until
-
-from common import driver, keys
+from common import driver
 from common.events import Delta, LaneStarted, TimerFired, TurnStarted
-from common.fold import Fold
-from common.log import append_now, read_turn
-from common.refs import SessionRef, TurnRef
-from common.releases import FILLER, Due
+from common.log.stream import append_now, read_turn
+from common.names import SessionRef, TurnRef
 from common.settings import Settings
-from common.stores import Stores, open_stores
+from common.store import keys
+from common.store.redis import Stores, open_stores
+from common.turn.fold import Fold
+from common.turn.outputs import FILLER, Due
+from tests.support.following import hear, over
+from tests.support.scripted_model import Scripted, answer, words
+from tests.support.store_servers import Backend
+from tests.support.stored_turns import count, events, heard
+from tests.support.waiting import in_loop, until
+from tests.support.wiring import ask, open_api, open_starter, open_workers
 
 TWO = {"en": ["One moment.", "Let me look."]}
 NOW = Due(FILLER.number, FILLER.due, 0)

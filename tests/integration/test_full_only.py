@@ -3,12 +3,12 @@
 import asyncio
 
 import pytest
-from store_servers import Backend
-from tenants_there import add_tenant
-from waiting import in_loop
 
 from cli.switch import switch_full_only
-from common.stores import open_stores
+from common.store.redis import open_stores
+from tests.support.store_servers import Backend
+from tests.support.stored_tenants import add_tenant
+from tests.support.waiting import in_loop
 
 
 @in_loop

@@ -7,17 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from failing import fail_first
-from kept import open_keeper
-from redacting import redacting
-from settled import open_settler
-from store_servers import Backend
-from waiting import end, in_loop, until
 
-from api.pressure import Pressure
+from api.limits.overload import Pressure
 from common.settings import Settings
-from common.stores import open_stores
+from common.store.redis import open_stores
 from common.tenants.directory import Directory
+from tests.support.ended_turns import open_keeper
+from tests.support.failing_steps import fail_first
+from tests.support.redaction import redacting
+from tests.support.settlement import open_settler
+from tests.support.store_servers import Backend
+from tests.support.waiting import end, in_loop, until
 
 Opened = Callable[[Settings], AbstractAsyncContextManager[Any]]
 
@@ -58,7 +58,11 @@ async def test_it_goes_on_after_the_store_was_away(
     caplog: pytest.LogCaptureFixture,
     tmp_path: Path,
 ) -> None:
-    for pause in ("workers.settling._POLL_S", "workers.redactor._POLL_S", "api.pressure._LOOK_S"):
+    for pause in (
+        "workers.accounting.settlement._POLL_S",
+        "workers.redaction.redactor._POLL_S",
+        "api.limits.overload._LOOK_S",
+    ):
         monkeypatch.setattr(pause, 0.01)
     opened, step, warning = PARTS[name]
     async with opened(valkey.settings(archive_url=str(tmp_path), keep_s=0.01)) as part:

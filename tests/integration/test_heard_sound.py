@@ -3,17 +3,17 @@
 import asyncio
 
 import pytest
-from parts import ask, open_api, open_workers
-from replicas import two_replicas
-from scripted import Scripted, answer
-from speakers import CHAR_SAMPLES, RATE, Counting, begin, listening, open_speaker, stands
-from store_servers import Backend
-from waiting import in_loop, until
 
-from api.heard_sound import chars_spoken_in
-from common import keys
-from common.refs import TurnRef
-from common.stores import Stores
+from api.sessions.heard_sound import chars_spoken_in
+from common.names import TurnRef
+from common.store import keys
+from common.store.redis import Stores
+from tests.support.replicas import two_replicas
+from tests.support.scripted_model import Scripted, answer
+from tests.support.speech_workers import CHAR_SAMPLES, RATE, Counting, begin, listening, open_speaker, stands
+from tests.support.store_servers import Backend
+from tests.support.waiting import in_loop, until
+from tests.support.wiring import ask, open_api, open_workers
 
 WHOLE = "We open at nine. Every day."
 CHAR_MS = 1000 * CHAR_SAMPLES // RATE

@@ -8,21 +8,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from following import hear, over
-from parts import Api, ask, open_api, open_worker, open_workers
-from reading_turns import count, events, heard, lines_of
 from redis.asyncio.client import Pipeline
-from scripted import Scripted, answer, words
-from store_servers import Backend
-from waiting import in_loop, until
 
-from api.requests import TurnRequest
-from common import driver, keys
-from common.archive import open_archive
+from api.requests.turn_request import TurnRequest
+from common import driver
 from common.errors import BadRequest
 from common.events import Delta, TurnEnded, TurnInterrupted
-from common.log import append_now
-from common.stores import Stores
+from common.log.stream import append_now
+from common.sessions.archive import open_archive
+from common.store import keys
+from common.store.redis import Stores
+from tests.support.following import hear, over
+from tests.support.scripted_model import Scripted, answer, words
+from tests.support.store_servers import Backend
+from tests.support.stored_turns import count, events, heard, lines_of
+from tests.support.waiting import in_loop, until
+from tests.support.wiring import Api, ask, open_api, open_worker, open_workers
 from workers.providers.base import Finish, ToolPiece
 
 WHOLE = "We open at nine. Every day."
@@ -242,7 +243,7 @@ async def test_without_its_archive_a_session_goes_on_without_memory(
         async def away(*_: Any) -> list[bytes]:
             raise OSError("away")
 
-        monkeypatch.setattr("common.archive.Archive.read", away)
+        monkeypatch.setattr("common.sessions.archive.Archive.read", away)
         await finish(api, says("And?"))
         assert asked(model) == [user("And?")]
 

@@ -5,17 +5,17 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from parts import open_worker
-from raw_server import answering, chunk
-from raw_server import events as events_of
-from reading_turns import events, start
-from scripted import Scripted, answer
-from store_servers import Backend
-from waiting import PATIENCE_S, in_loop, until
 
 from common.events import LaneFinished
-from common.profiles import Upstream
-from common.stores import open_stores
+from common.store.redis import open_stores
+from common.tenants.profiles import Upstream
+from tests.support.raw_server import answering, chunk
+from tests.support.raw_server import events as events_of
+from tests.support.scripted_model import Scripted, answer
+from tests.support.store_servers import Backend
+from tests.support.stored_turns import events, start
+from tests.support.waiting import PATIENCE_S, in_loop, until
+from tests.support.wiring import open_worker
 from workers.providers.base import Other, Piece, ToolPiece, Usage
 from workers.providers.registry import Providers
 

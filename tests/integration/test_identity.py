@@ -4,16 +4,16 @@ from datetime import UTC, datetime, timedelta
 
 import openai
 import pytest
-from knocking import MODELS, QUICK, code, refuses, seen
-from serving import serving
-from store_servers import Backend
-from tenants_there import add_key, add_tenant, change_key, revoke
-from waiting import in_loop, until
 
 from api.main import create_app
 from common.settings import Settings
-from common.stores import open_stores
+from common.store.redis import open_stores
 from common.tenants.stored import TenantStore
+from tests.support.knocking import MODELS, QUICK, code, refuses, seen
+from tests.support.served_api import serving
+from tests.support.store_servers import Backend
+from tests.support.stored_tenants import add_key, add_tenant, change_key, revoke
+from tests.support.waiting import in_loop, until
 
 
 @in_loop
@@ -99,7 +99,7 @@ async def test_an_application_with_a_route_that_says_nothing_does_not_start() ->
     from fastapi import APIRouter
 
     from api.doors import health
-    from api.identity import Anybody
+    from api.http.identity import Anybody
 
     async def mute() -> None: ...
 

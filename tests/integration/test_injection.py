@@ -10,16 +10,16 @@ from urllib.parse import quote
 import httpx
 import orjson
 import pytest
-from parts import open_worker
-from scripted import END, Step
-from serving import serving
-from speakers import open_speaker, sound
-from store_servers import Backend
 from test_retrieval import Found
-from waiting import in_loop
 
-from common.knowledge.index import Passage
-from common.profiles import Upstream
+from common.tenants.profiles import Upstream
+from tests.support.scripted_model import END, Step
+from tests.support.served_api import serving
+from tests.support.speech_workers import open_speaker, sound
+from tests.support.store_servers import Backend
+from tests.support.waiting import in_loop
+from tests.support.wiring import open_worker
+from workers.knowledge.index import Passage
 from workers.providers.base import ToolPiece, UpstreamError
 from workers.speech.voice import Sound, Utterance
 

@@ -6,7 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kept import (
+
+from common.events import TurnInterrupted
+from common.names import SessionRef
+from common.sessions.archive import Archive
+from common.sessions.sessions import Sessions
+from common.store import keys
+from tests.support.ended_turns import (
     LONG_AGO_MS,
     add_turn,
     end_turn,
@@ -19,14 +25,8 @@ from kept import (
     read,
     read_lines,
 )
-from store_servers import Backend
-from waiting import in_loop, until
-
-from common import keys
-from common.archive import Archive
-from common.events import TurnInterrupted
-from common.refs import SessionRef
-from common.sessions import Sessions
+from tests.support.store_servers import Backend
+from tests.support.waiting import in_loop, until
 
 OTHER = SessionRef("default", "other")
 
@@ -212,7 +212,7 @@ def _spoil(archive: Archive, session: SessionRef) -> None:
 async def test_more_sessions_of_one_moment_than_a_page_holds_are_all_moved(
     valkey: Backend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.keeper._PAGE", 3)
+    monkeypatch.setattr("workers.upkeep.retention._PAGE", 3)
     settings = valkey.settings(archive_url=f"memory://{secrets.token_hex(4)}")
     async with keeping(settings) as (eyes, keeper):
         sessions = [SessionRef("default", f"s{number}") for number in range(20)]
@@ -286,7 +286,7 @@ async def test_one_worker_keeps_at_a_time(real: Backend, session: SessionRef, tm
 async def test_a_long_round_holds_on_and_a_dead_one_lets_go(
     real: Backend, session: SessionRef, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.keeper._LEASE_MS", 150)
+    monkeypatch.setattr("workers.upkeep.retention._LEASE_MS", 150)
     settings, held = real.settings(archive_url=f"memory://{secrets.token_hex(4)}"), asyncio.Event()
     async with keeping(settings) as (eyes, keeper), open_keeper(settings, "w:2") as other:
         await add_turn(eyes, session, LONG_AGO_MS)

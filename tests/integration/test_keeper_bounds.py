@@ -3,7 +3,13 @@
 from pathlib import Path
 
 import pytest
-from kept import (
+
+from common.events import TurnInterrupted
+from common.names import SessionRef, TurnRef
+from common.sessions.archive import Archive
+from common.store import keys
+from common.store.redis import Stores
+from tests.support.ended_turns import (
     LONG_AGO_MS,
     add_turn,
     end_turn,
@@ -14,14 +20,8 @@ from kept import (
     put,
     read,
 )
-from store_servers import Backend
-from waiting import in_loop
-
-from common import keys
-from common.archive import Archive
-from common.events import TurnInterrupted
-from common.refs import SessionRef, TurnRef
-from common.stores import Stores
+from tests.support.store_servers import Backend
+from tests.support.waiting import in_loop
 
 DAY_MS = 86_400_000
 OTHER = SessionRef("default", "other")

@@ -7,17 +7,26 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from dying_steps import Steps
-from kept import add_turn, end_turn, in_archive, in_log, keep, open_keeper, read, read_lines
-from mortals import mortal
-from store_servers import Backend
-from waiting import end, in_loop, until
 
-from common import keys
-from common.archive import Archive
-from common.refs import SessionRef, TurnRef
-from common.sessions import Sessions
-from common.stores import Stores, open_stores
+from common.names import SessionRef, TurnRef
+from common.sessions.archive import Archive
+from common.sessions.sessions import Sessions
+from common.store import keys
+from common.store.redis import Stores, open_stores
+from tests.support.dying_steps import Steps
+from tests.support.ended_turns import (
+    add_turn,
+    end_turn,
+    in_archive,
+    in_log,
+    keep,
+    open_keeper,
+    read,
+    read_lines,
+)
+from tests.support.killable import mortal
+from tests.support.store_servers import Backend
+from tests.support.waiting import end, in_loop, until
 
 
 @pytest.mark.parametrize("after", [False, True])

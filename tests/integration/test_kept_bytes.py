@@ -6,29 +6,30 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from following import hear, over
-from kept import add_turn, keep, keeping
-from parts import Api, ask, open_api, open_worker
-from scripted import Scripted, answer
-from serving import serving
-from settled import bring_on, call, have_ended, have_turn, open_settler
-from store_servers import Backend
-from tenants_there import add_key, add_tenant, bearer
-from waiting import in_loop, until
 
-from api.live import LiveTurn
-from api.requests import TurnRequest
-from common import kept_bytes, keys
-from common.deletion import delete_session
+from api.requests.turn_request import TurnRequest
+from api.turns.live import LiveTurn
 from common.errors import FastReplyError, RateLimited
 from common.events import TurnStarted
-from common.log import append, read_turn
-from common.refs import SessionRef
-from common.sessions import Sessions
+from common.log import kept_bytes
+from common.log.stream import append, read_turn
+from common.names import SessionRef
+from common.sessions.deletion import delete_session
+from common.sessions.sessions import Sessions
 from common.settings import Settings
-from common.stores import Stores, open_stores
+from common.store import keys
+from common.store.redis import Stores, open_stores
 from common.tenants.config import Limits
-from workers.settling import Settler
+from tests.support.ended_turns import add_turn, keep, keeping
+from tests.support.following import hear, over
+from tests.support.scripted_model import Scripted, answer
+from tests.support.served_api import serving
+from tests.support.settlement import bring_on, call, have_ended, have_turn, open_settler
+from tests.support.store_servers import Backend
+from tests.support.stored_tenants import add_key, add_tenant, bearer
+from tests.support.waiting import in_loop, until
+from tests.support.wiring import Api, ask, open_api, open_worker
+from workers.accounting.settlement import Settler
 
 MB = 1_000_000
 

@@ -5,17 +5,17 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-from store_servers import Backend, ValkeyServer
-from waiting import end, in_loop, until
 
-from common import keys
 from common.knowledge.documents import Document, Documents
 from common.knowledge.preparing import Prepared
-from common.refs import CollectionRef
+from common.names import CollectionRef
 from common.settings import Settings
-from common.stores import STORE_ERRORS, Stores, open_stores
-from workers.indexes import Indexes
-from workers.preparer import Preparer
+from common.store import keys
+from common.store.redis import STORE_ERRORS, Stores, open_stores
+from tests.support.store_servers import Backend, ValkeyServer
+from tests.support.waiting import end, in_loop, until
+from workers.knowledge.indexes import Indexes
+from workers.knowledge.preparer import Preparer
 
 TEA = CollectionRef("default", "tea")
 
@@ -197,7 +197,7 @@ class _SlowPreparer(Preparer):
     """As the worker's, with documents that are worse than any text can be."""
 
     def __init__(self, timeout_s: float) -> None:
-        super().__init__(timeout_s, "tests.slow_preparing")
+        super().__init__(timeout_s, "tests.support.slow_preparing")
         self.asked: list[str] = []
 
     async def prepare(self, document: Document) -> list[Prepared]:
@@ -215,7 +215,7 @@ async def test_a_document_that_cannot_be_read_is_marked_left_out_and_not_tried_a
         preparers.append(_SlowPreparer(2.0))
         return preparers[-1]
 
-    monkeypatch.setattr("workers.indexes.Preparer", preparer)
+    monkeypatch.setattr("workers.knowledge.indexes.Preparer", preparer)
     settings = valkey.settings()
     bad = {"never": "document_too_slow", "crash": "document_crashed", "garbled": "document_unreadable"}
     async with open_stores(settings) as stores:

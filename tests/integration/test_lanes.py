@@ -6,19 +6,20 @@ from typing import Any
 
 import pytest
 from arq.constants import in_progress_key_prefix, retry_key_prefix
-from parts import open_worker
-from proxy import log_behind_proxy
-from reading_turns import count, events, fold, job, left_behind, replay, start, subscribed
-from scripted import END, Scripted, answer, words
-from store_servers import Backend
-from waiting import in_loop, until
 
-from common import fair_queue, keys, queue
 from common.events import LaneFinished, LaneStarted
-from common.lane_state import ToolCall
-from common.log import read_turn
-from common.refs import JobRef, TurnRef
-from common.stores import Stores, open_stores
+from common.log.stream import read_turn
+from common.names import JobRef, TurnRef
+from common.queue import fair_share, job_queue
+from common.store import keys
+from common.store.redis import Stores, open_stores
+from common.turn.lane_state import ToolCall
+from tests.support.scripted_model import END, Scripted, answer, words
+from tests.support.store_servers import Backend
+from tests.support.stored_turns import count, events, fold, job, left_behind, replay, start, subscribed
+from tests.support.tcp_proxy import log_behind_proxy
+from tests.support.waiting import in_loop, until
+from tests.support.wiring import open_worker
 from workers.providers.base import Finish, Other, ToolPiece, UpstreamError
 
 WHOLE = "We open at nine. Every day."
@@ -125,7 +126,7 @@ async def test_a_lane_that_is_told_to_stop_closes_its_upstream(real: Backend, ho
 
 async def _stop(stores: Stores, stopped: JobRef, worker: str) -> None:
     pipe = stores.queue.pipeline(transaction=False)
-    queue.stop(pipe, stopped, worker)
+    job_queue.stop(pipe, stopped, worker)
     await pipe.execute()
 
 
@@ -202,7 +203,7 @@ async def test_a_job_put_again_after_its_end_asks_no_model_again(real: Backend) 
     async with open_stores(settings) as eyes, open_worker(settings, "full", model):
         turn = await start(eyes, settings)
         await until(lambda: _only_turn_left(eyes, turn))
-        await eyes.on_queue.run(lambda pipe: queue.put(pipe, job(turn), 1, 1))
+        await eyes.on_queue.run(lambda pipe: job_queue.put(pipe, job(turn), 1, 1))
         await until(lambda: _only_turn_left(eyes, turn))
         assert len(model.calls) == 1
         assert (await replay(eyes, turn))[0] == WHOLE
@@ -264,7 +265,7 @@ async def test_a_second_run_of_an_attempt_leaves_the_first_alone(real: Backend) 
 
 async def _let_wait(stores: Stores, attempt: JobRef) -> None:
     pipe = stores.queue.pipeline(transaction=True)
-    fair_queue.put(pipe, attempt, 0)
+    fair_share.put(pipe, attempt, 0)
     await pipe.execute()
 
 

@@ -2,17 +2,16 @@
 
 import asyncio
 
-from following import hear, nothing_left
-from parts import ask, open_api, open_worker, open_workers
-from proxy import log_behind_proxy, queue_behind_proxy
-from reading_turns import count, heard, job, lapse
-from scripted import END, Scripted, words
-from store_servers import Backend
-from waiting import in_loop, until
-
-from common import keys
 from common.events import LaneFinished, TurnEnded
-from common.stores import Stores, open_stores
+from common.store import keys
+from common.store.redis import Stores, open_stores
+from tests.support.following import hear, nothing_left
+from tests.support.scripted_model import END, Scripted, words
+from tests.support.store_servers import Backend
+from tests.support.stored_turns import count, heard, job, lapse
+from tests.support.tcp_proxy import log_behind_proxy, queue_behind_proxy
+from tests.support.waiting import in_loop, until
+from tests.support.wiring import ask, open_api, open_worker, open_workers
 
 
 async def _queued(stores: Stores) -> list[bytes]:

@@ -7,19 +7,19 @@ from typing import Any
 
 import httpx
 import pytest
-from parts import open_worker
-from scripted import Scripted, answer
-from serving import serving
-from store_servers import Backend
-from tenants_there import add_key, add_tenant, bearer
-from waiting import in_loop
 
-from api.admission import _duration
-from api.transcription import Transcriber
-from common import keys
+from api.limits.admission import _duration
+from api.turns.transcription import Transcriber
 from common.settings import Settings
-from common.stores import Stores, open_stores
-from common.usage import day_of
+from common.store import keys
+from common.store.redis import Stores, open_stores
+from common.tenants.usage import day_of
+from tests.support.scripted_model import Scripted, answer
+from tests.support.served_api import serving
+from tests.support.store_servers import Backend
+from tests.support.stored_tenants import add_key, add_tenant, bearer
+from tests.support.waiting import in_loop
+from tests.support.wiring import open_worker
 
 CHAT, LLM_REQUEST, AUDIO, RAG = (
     "/v1/chat/completions",

@@ -8,22 +8,22 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from following import hear, over
-from parts import Api, ask, open_api, open_worker
-from scripted import Scripted, answer
-from store_servers import Backend
-from waiting import in_loop, until
 
-from api.live import LiveTurn
-from api.requests import TurnRequest
-from common import keys
+from api.requests.turn_request import TurnRequest
+from api.turns.live import LiveTurn
 from common.errors import FastReplyError, RateLimited, Unavailable
-from common.refs import SessionRef
-from common.sessions import Sessions
+from common.names import SessionRef
+from common.sessions.sessions import Sessions
 from common.settings import Settings
-from common.stores import Stores
+from common.store import keys
+from common.store.redis import Stores
 from common.tenants.config import Limits
-from common.usage import day_of
+from common.tenants.usage import day_of
+from tests.support.following import hear, over
+from tests.support.scripted_model import Scripted, answer
+from tests.support.store_servers import Backend
+from tests.support.waiting import in_loop, until
+from tests.support.wiring import Api, ask, open_api, open_worker
 
 WHOLE = "We open at nine. Every day."
 FULL, DRAFT = 20, 40  # tokens of an answer at most

@@ -6,30 +6,31 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from following import hear, over
-from kept import add_turn, in_log, keep, open_keeper
-from killed_starts import start_and_die
-from parts import Api, ask, open_api, open_worker
-from reading_turns import lapse, lease_of
 from redis.asyncio.client import Pipeline
-from scripted import Scripted, answer
-from store_servers import Backend
-from waiting import in_loop, until
 
-from api import admission as api_admission
-from api.live import LiveTurn
-from api.once import name_once
-from api.requests import TurnRequest
-from common import admission, keys
-from common.admission import Ask
+from api.limits import admission as api_admission
+from api.limits import admission_script
+from api.limits.admission_script import Ask
+from api.requests.idempotency import name_once
+from api.requests.turn_request import TurnRequest
+from api.turns.live import LiveTurn
 from common.errors import BadRequest, RateLimited
-from common.refs import SessionRef, TurnRef
-from common.sessions import Sessions
+from common.names import SessionRef, TurnRef
+from common.sessions.sessions import Sessions
 from common.settings import Settings
-from common.stores import Stores, open_stores
+from common.store import keys
+from common.store.redis import Stores, open_stores
 from common.tenants.config import Limits
-from common.usage import day_of
-from workers.settling import Settler
+from common.tenants.usage import day_of
+from tests.support.ended_turns import add_turn, in_log, keep, open_keeper
+from tests.support.following import hear, over
+from tests.support.killed_starts import start_and_die
+from tests.support.scripted_model import Scripted, answer
+from tests.support.store_servers import Backend
+from tests.support.stored_turns import lapse, lease_of
+from tests.support.waiting import in_loop, until
+from tests.support.wiring import Api, ask, open_api, open_worker
+from workers.accounting.settlement import Settler
 
 ALL = Limits(turns_per_minute=20, live_turns=20, tokens_per_day=100_000, sessions_kept=20)
 
@@ -57,7 +58,7 @@ async def settle(settings: Settings, stores: Stores) -> None:
     impatient = settings.model_copy(update={"lane_lease_s": 0.0})
     settler = Settler(impatient, stores, Sessions(stores, None))
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("workers.settling._PATIENCE_MS", 0)
+        patched.setattr("workers.accounting.settlement._PATIENCE_MS", 0)
         await until(lambda: _is_settled(stores, settler))
 
 
@@ -102,7 +103,7 @@ async def test_who_was_settled_meanwhile_gives_nothing_back_twice(valkey: Backen
         other = await api.turns.start(asking(None))
         await api.stores.queue.zrem(keys.UNSETTLED, str(other.turn))
         for turn in (live.turn, live.turn, other.turn):
-            await admission.take_back(api.stores, turn)
+            await admission_script.take_back(api.stores, turn)
         _, starts, turns, tokens = await taken(api.stores)
         assert (starts, turns) == (0, 1) and 100 < tokens < 120
 
@@ -172,11 +173,11 @@ async def test_a_replaced_session_whose_deleter_died_is_buried(
         last_ms = int((await in_log(stores, old))[-1].partition("-")[0])
         await until(lambda: stores.log_clock.now_ms() >= last_ms)  # two servers' clocks are known by estimate
         asked = Ask(TurnRef(SessionRef("default", "new"), "turn0000"), Limits(sessions_kept=1), 0, True)
-        standing = await admission.admit(stores, asked, 5_000)
+        standing = await admission_script.admit(stores, asked, 5_000)
         assert standing.replaced == ("old",)
         assert await Sessions(stores, None).find(old) is None
         assert await stores.log.exists(keys.log(old))
-        monkeypatch.setattr("workers.keeper._TOMBSTONE_MS", -1_000)
+        monkeypatch.setattr("workers.upkeep.retention._TOMBSTONE_MS", -1_000)
         await keep(keeper, stores)
         assert not await stores.log.exists(keys.log(old))
 

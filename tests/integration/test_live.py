@@ -4,19 +4,19 @@ import asyncio
 from typing import Any
 
 import pytest
-from following import hear, nothing_left, only_marks_left, over, stopped
-from parts import ask, open_api, open_worker, open_workers
-from reading_turns import count, events, heard
-from scripted import Scripted, answer, words
-from store_servers import Backend
-from waiting import in_loop, until
 
 from common import driver
 from common.events import LaneFinished, LaneStarted, TimerFired, TurnEnded, TurnInterrupted
-from common.lane_state import LaneState
-from common.refs import TurnRef
-from common.releases import Ending, Release
-from common.stores import Stores
+from common.names import TurnRef
+from common.store.redis import Stores
+from common.turn.lane_state import LaneState
+from common.turn.outputs import Ending, Release
+from tests.support.following import hear, nothing_left, only_marks_left, over, stopped
+from tests.support.scripted_model import Scripted, answer, words
+from tests.support.store_servers import Backend
+from tests.support.stored_turns import count, events, heard
+from tests.support.waiting import in_loop, until
+from tests.support.wiring import ask, open_api, open_worker, open_workers
 
 WHOLE = "We open at nine. Every day."
 DRAFT = "Let me see."

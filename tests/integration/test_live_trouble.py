@@ -4,18 +4,18 @@ import asyncio
 from typing import Any
 
 import pytest
-from following import hear, nothing_left, over, stopped
-from parts import ask, open_api, open_worker, open_workers
-from proxy import log_behind_proxy, queue_behind_proxy
-from reading_turns import count, ended, heard, job, lapse, lease_of, replay
-from scripted import Scripted, answer, going_on, words
-from store_servers import Backend, ValkeyServer
-from waiting import in_loop, until
 
-from common import keys
 from common.errors import Unavailable
 from common.events import LaneStarted, TurnEnded
-from common.stores import open_stores
+from common.store import keys
+from common.store.redis import open_stores
+from tests.support.following import hear, nothing_left, over, stopped
+from tests.support.scripted_model import Scripted, answer, going_on, words
+from tests.support.store_servers import Backend, ValkeyServer
+from tests.support.stored_turns import count, ended, heard, job, lapse, lease_of, replay
+from tests.support.tcp_proxy import log_behind_proxy, queue_behind_proxy
+from tests.support.waiting import in_loop, until
+from tests.support.wiring import ask, open_api, open_worker, open_workers
 
 WHOLE = "We open at nine. Every day."
 HELD = asyncio.Event

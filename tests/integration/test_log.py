@@ -4,15 +4,15 @@ import itertools
 
 import orjson
 import pytest
-from store_servers import Backend
-from waiting import in_loop
 
-from common import keys
 from common.events import Delta, Event, LaneStarted, TurnInterrupted, TurnStarted, decode
-from common.log import append, append_now, read_turn
-from common.policy import Policy
-from common.refs import SessionRef, TurnRef
-from common.stores import Stores, open_stores
+from common.log.stream import append, append_now, read_turn
+from common.names import SessionRef, TurnRef
+from common.store import keys
+from common.store.redis import Stores, open_stores
+from common.turn.policy import Policy
+from tests.support.store_servers import Backend
+from tests.support.waiting import in_loop
 
 PAGE = 256
 

@@ -5,20 +5,20 @@ from pathlib import Path
 
 import orjson
 import pytest
-from reading_turns import lines_of
-from recorded_calls import FULL, ODD, PATH, names, turn
-from serving import Events, list_session, serving, write_session
-from store_servers import Backend
-from waiting import in_loop
 
 from cli.recordings import NoRecording, fetch
 from cli.replay import load_turns
-from common import keys
-from common.archive import Archive
 from common.events import Delta, TurnStarted, encode
-from common.log import append
-from common.refs import SessionRef
-from common.stores import open_stores
+from common.log.stream import append
+from common.names import SessionRef
+from common.sessions.archive import Archive
+from common.store import keys
+from common.store.redis import open_stores
+from tests.support.recorded_calls import FULL, ODD, PATH, names, turn
+from tests.support.served_api import Events, list_session, serving, write_session
+from tests.support.store_servers import Backend
+from tests.support.stored_turns import lines_of
+from tests.support.waiting import in_loop
 
 # The list.
 
@@ -55,8 +55,8 @@ async def test_the_list_is_narrowed_by_time_and_text(valkey: Backend) -> None:
 async def test_a_long_search_is_many_requests_and_finds_all(
     valkey: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("api.listing._PAGE", 10)
-    monkeypatch.setattr("api.listing._MOST", 50)
+    monkeypatch.setattr("api.sessions.listing._PAGE", 10)
+    monkeypatch.setattr("api.sessions.listing._MOST", 50)
     async with open_stores(valkey.settings()) as stores, serving(valkey.settings()) as client:
         index = {f"s{number:03}": 1_000 + number // 37 for number in range(200)}  # many ties
         await stores.queue.zadd(keys.sessions("default"), index)
@@ -214,7 +214,7 @@ async def test_live_events_go_on_where_the_stored_ones_end(real: Backend) -> Non
 async def test_a_follower_that_falls_behind_reads_the_log_itself(
     real: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("api.tail._MOST", 3)
+    monkeypatch.setattr("api.sessions.tail._MOST", 3)
     headers = {"Accept": "text/event-stream"}
     async with open_stores(real.settings()) as stores, serving(real.settings()) as client:
         await write_session(stores, ODD, turn()[:1])

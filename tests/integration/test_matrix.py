@@ -14,27 +14,28 @@ from typing import Any
 from urllib.parse import quote
 
 import httpx
-from recorded_calls import turn
-from serving import serving, write_session
-from store_servers import Backend
-from tenants_there import FULL, add_key, add_tenant, bearer, revoke
-from waiting import in_loop, until
 
-from api.identity import SERVED, authenticate, authenticate_operator, nobody_in_particular
+from api.auth.audit import Act, note
+from api.http.identity import SERVED, authenticate, authenticate_operator, nobody_in_particular
+from api.http.routes import all_routes
 from api.main import create_app
-from api.routes import all_routes
-from common import keys, speech
-from common.audit import Act, note
 from common.events import TurnStarted
 from common.knowledge.documents import Document, Documents
-from common.refs import CollectionRef, SessionRef, TurnRef
-from common.seal import Seal
+from common.names import CollectionRef, SessionRef, TurnRef
+from common.security.secret_box import Seal
 from common.settings import Settings
-from common.speech import Frame, Over
-from common.stores import Stores, open_stores
+from common.speech import stream
+from common.speech.stream import Frame, Over
+from common.store import keys
+from common.store.redis import Stores, open_stores
 from common.tenants.api_keys import id_of, new_key
 from common.tenants.config import SCOPES, KeyConfig
 from common.tenants.stored import TenantStore
+from tests.support.recorded_calls import turn
+from tests.support.served_api import serving, write_session
+from tests.support.store_servers import Backend
+from tests.support.stored_tenants import FULL, add_key, add_tenant, bearer, revoke
+from tests.support.waiting import in_loop, until
 
 MARK = "zq7"  # stands in every name and text of the first tenant's, and nowhere else
 OPERATOR, SECRET_KEY = "the operator's own token", "what seals"
@@ -167,7 +168,7 @@ async def furnish(stores: Stores) -> None:
     await write_session(stores, session, RECORDED, start_ms=stores.log_clock.now_ms() + 1_000)
     sound = Frame(1, 0, 4, 0, True, MARK.encode() * 100)
     await stores.on_queue.run(
-        lambda pipe: speech.append(pipe, TurnRef(session, TURN), sound, Over(1, "done"))
+        lambda pipe: stream.append(pipe, TurnRef(session, TURN), sound, Over(1, "done"))
     )
     act = Act("operator", "", "profile.put", tenant, profile)
     await stores.on_queue.run(lambda pipe: note(pipe, act))

@@ -6,9 +6,9 @@ from typing import Any
 
 import orjson
 import pytest
-from raw_server import YES, Asked, answering, chunk, events, whole
-from waiting import in_loop
 
+from tests.support.raw_server import YES, Asked, answering, chunk, events, whole
+from tests.support.waiting import in_loop
 from workers.providers.base import Finish, UpstreamError
 
 SAID = ["Yes.", Finish("stop")]

@@ -5,9 +5,10 @@ from typing import Any
 
 import orjson
 import pytest
-from serving import serving
-from store_servers import Backend
-from waiting import in_loop
+
+from tests.support.served_api import serving
+from tests.support.store_servers import Backend
+from tests.support.waiting import in_loop
 
 NINES = "9" * 5_000
 

@@ -6,24 +6,25 @@ from typing import Any
 
 import orjson
 import pytest
-from following import hear, over
-from killed_starts import start_and_die
-from parts import ask, open_api, open_worker
-from proxy import log_behind_proxy
-from reading_turns import heard, lapse, lease_of, left_behind
 from redis.asyncio.client import Pipeline
-from scripted import Scripted, answer, words
-from store_servers import Backend
-from waiting import in_loop, until
 
-from api.once import name_once
-from api.requests import TurnRequest
-from common import driver, keys
-from common.deletion import delete_session
+from api.requests.idempotency import name_once
+from api.requests.turn_request import TurnRequest
+from common import driver
 from common.errors import Conflict, Unavailable
-from common.refs import SessionRef, TurnRef
-from common.sessions import Sessions
-from common.stores import Stores, open_stores
+from common.names import SessionRef, TurnRef
+from common.sessions.deletion import delete_session
+from common.sessions.sessions import Sessions
+from common.store import keys
+from common.store.redis import Stores, open_stores
+from tests.support.following import hear, over
+from tests.support.killed_starts import start_and_die
+from tests.support.scripted_model import Scripted, answer, words
+from tests.support.store_servers import Backend
+from tests.support.stored_turns import heard, lapse, lease_of, left_behind
+from tests.support.tcp_proxy import log_behind_proxy
+from tests.support.waiting import in_loop, until
+from tests.support.wiring import ask, open_api, open_worker
 
 WHOLE = "We open at nine. Every day."
 HELD = asyncio.Event

@@ -8,21 +8,21 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 import httpx
-from parts import open_worker
-from recorded_calls import turn
-from scripted import Scripted, answer
-from serving import serving, write_session
-from store_servers import Backend
-from tenants_there import FULL, add_key, add_tenant, bearer
-from waiting import in_loop
 
-from common import keys
-from common.archive import Archive
-from common.knowledge.index import Passage
-from common.log import read_turn
-from common.refs import CollectionRef, SessionRef, TurnRef
-from common.sessions import Sessions
-from common.stores import Stores, open_stores
+from common.log.stream import read_turn
+from common.names import CollectionRef, SessionRef, TurnRef
+from common.sessions.archive import Archive
+from common.sessions.sessions import Sessions
+from common.store import keys
+from common.store.redis import Stores, open_stores
+from tests.support.recorded_calls import turn
+from tests.support.scripted_model import Scripted, answer
+from tests.support.served_api import serving, write_session
+from tests.support.store_servers import Backend
+from tests.support.stored_tenants import FULL, add_key, add_tenant, bearer
+from tests.support.waiting import in_loop
+from tests.support.wiring import open_worker
+from workers.knowledge.index import Passage
 
 CHAT = "/v1/chat/completions"
 ODD = [

@@ -3,15 +3,15 @@
 import asyncio
 
 import pytest
-from following import hear
-from parts import ask, open_api, open_workers
-from proxy import log_behind_proxy, queue_behind_proxy
-from reading_turns import count, heard
-from scripted import Scripted, answer, words
-from store_servers import Backend, ValkeyServer
-from waiting import in_loop, until
 
 from common.events import LaneStarted, TurnEnded, TurnInterrupted
+from tests.support.following import hear
+from tests.support.scripted_model import Scripted, answer, words
+from tests.support.store_servers import Backend, ValkeyServer
+from tests.support.stored_turns import count, heard
+from tests.support.tcp_proxy import log_behind_proxy, queue_behind_proxy
+from tests.support.waiting import in_loop, until
+from tests.support.wiring import ask, open_api, open_workers
 
 WHOLE = "We open at nine. Every day."
 SHORT = {"lane_lease_s": 0.6, "turn_lease_s": 0.8, "redis_timeout_s": 0.5, "renew_s": 0.1, "sweep_s": 0.02}

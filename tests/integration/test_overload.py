@@ -7,29 +7,30 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
-from limited import LimitedDirectory
-from parts import ask, open_api, open_workers
-from reading_turns import count, ended, job
-from replicas import CHAT
-from scripted import Scripted, answer
-from serving import serving
-from store_servers import Backend
-from waiting import in_loop, until
 
-from api import pressure
-from api.pressure import Pressure
-from api.requests import TurnRequest
-from api.start import TurnStarter
-from common import fair_queue, keys, queue
+from api.limits import overload
+from api.limits.overload import Pressure
+from api.requests.turn_request import TurnRequest
+from api.turns.starter import TurnStarter
 from common.errors import Overloaded
 from common.events import TurnStarted
-from common.fair_queue import Load
-from common.pace import Pace
-from common.refs import LANES_OF_WORKERS, JobRef, TurnRef, parse_lease
+from common.names import LANES_OF_WORKERS, JobRef, TurnRef, parse_lease
+from common.queue import fair_share, job_queue
+from common.queue.fair_share import Load
 from common.settings import Settings
-from common.stores import Stores, open_stores
+from common.store import keys
+from common.store.redis import Stores, open_stores
 from common.tenants.config import Limits
+from common.tenants.latency import Pace
 from common.tenants.tenant import Tenant
+from tests.support.limited_tenants import LimitedDirectory
+from tests.support.replicas import CHAT
+from tests.support.scripted_model import Scripted, answer
+from tests.support.served_api import serving
+from tests.support.store_servers import Backend
+from tests.support.stored_turns import count, ended, job
+from tests.support.waiting import in_loop, until
+from tests.support.wiring import ask, open_api, open_workers
 
 
 class Several(LimitedDirectory):
@@ -89,7 +90,7 @@ async def beat(stores: Stores, slots: int) -> None:
     if slots:
         for lane in LANES_OF_WORKERS:
             now_ms = stores.queue_clock.now_ms() + 600_000  # alive throughout the test
-            await stores.queue.zadd(keys.workers(lane), {fair_queue.beat("w:1", slots): now_ms})
+            await stores.queue.zadd(keys.workers(lane), {fair_share.beat("w:1", slots): now_ms})
 
 
 @in_loop
@@ -151,7 +152,7 @@ async def test_who_was_refused_is_let_in_when_the_jobs_are_gone(valkey: Backend)
         try:
             for lane in ("draft", "full"):
                 for name in await one.stores.queue.zrange(keys.queue(lane), 0, -1):
-                    await one.stores.on_queue.run(lambda pipe, name=name: queue.forget(pipe, _job(name)))
+                    await one.stores.on_queue.run(lambda pipe, name=name: job_queue.forget(pipe, _job(name)))
             await until(lambda: one.flood(1))
         finally:
             watching.cancel()
@@ -181,7 +182,7 @@ async def test_a_start_that_came_to_nothing_counts_for_a_moment_only(
     valkey: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now_s = 100.0
-    monkeypatch.setattr(pressure, "monotonic", lambda: now_s)
+    monkeypatch.setattr(overload, "monotonic", lambda: now_s)
     async with replica(valkey.settings(), slots=20) as one:
         for _ in range(31):
             turn, _ = one.starter.plan(asked("a"))

@@ -4,20 +4,21 @@ import asyncio
 from typing import Any
 
 import pytest
-from following import hear, over
-from parts import Api, ask, open_api, open_worker, open_workers
-from reading_turns import count, heard
 from redis.exceptions import ConnectionError as NoConnection
-from scripted import END, Scripted, answer, words
-from store_servers import Backend
-from waiting import in_loop, until
 
-from common import keys, pace
 from common.events import LaneFinished, LaneStarted
-from common.pace import KEPT, Pace
-from common.profiles import DEFAULT_PROFILE
-from common.refs import DEFAULT_TENANT
-from common.stores import Stores, open_stores
+from common.names import DEFAULT_TENANT
+from common.store import keys
+from common.store.redis import Stores, open_stores
+from common.tenants import latency
+from common.tenants.latency import KEPT, Pace
+from common.tenants.profiles import DEFAULT_PROFILE
+from tests.support.following import hear, over
+from tests.support.scripted_model import END, Scripted, answer, words
+from tests.support.store_servers import Backend
+from tests.support.stored_turns import count, heard
+from tests.support.waiting import in_loop, until
+from tests.support.wiring import Api, ask, open_api, open_worker, open_workers
 from workers.providers.base import UpstreamError
 
 WHOLE = "We open at nine. Every day."
@@ -34,7 +35,7 @@ async def noted(stores: Stores) -> list[int]:
 async def known(api: Api, *times_ms: int) -> None:
     """Let the replica know these times."""
     for ms in times_ms:
-        await pace.note(api.stores, DEFAULT_TENANT, DEFAULT_PROFILE, ms)
+        await latency.note(api.stores, DEFAULT_TENANT, DEFAULT_PROFILE, ms)
     api.pace.is_slow(DEFAULT_TENANT, DEFAULT_PROFILE, 0)  # asked for once, it is watched
     await until(lambda: api.pace._recent[DEFAULT_TENANT, DEFAULT_PROFILE] == list(reversed(times_ms)))
 
@@ -43,7 +44,7 @@ async def known(api: Api, *times_ms: int) -> None:
 async def test_the_latest_times_are_kept(backend: Backend) -> None:
     async with open_stores(backend.settings()) as stores:
         for ms in range(KEPT + 7):
-            await pace.note(stores, DEFAULT_TENANT, DEFAULT_PROFILE, ms)
+            await latency.note(stores, DEFAULT_TENANT, DEFAULT_PROFILE, ms)
         assert await noted(stores) == list(range(KEPT + 6, 6, -1))
 
 
@@ -64,7 +65,7 @@ async def test_slow_is_what_was_slow_in_more_than_three_of_ten(
 ) -> None:
     async with open_stores(valkey.settings()) as stores:
         for ms in times_ms:
-            await pace.note(stores, DEFAULT_TENANT, DEFAULT_PROFILE, ms)
+            await latency.note(stores, DEFAULT_TENANT, DEFAULT_PROFILE, ms)
         known = Pace(stores)
         assert known.is_slow(DEFAULT_TENANT, DEFAULT_PROFILE, 800)
         task = asyncio.create_task(known.run())
@@ -119,7 +120,7 @@ async def test_an_answer_is_whole_also_where_its_pace_cannot_be_noted(
     async def away(*_: Any) -> None:
         raise NoConnection("away")
 
-    monkeypatch.setattr(pace, "note", away)
+    monkeypatch.setattr(latency, "note", away)
     settings = real.settings()
     model = Scripted(full=[answer(WHOLE)])
     async with open_workers(settings, model), open_api(settings) as api:

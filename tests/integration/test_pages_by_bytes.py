@@ -3,18 +3,18 @@
 from typing import Any
 
 import pytest
-from parts import ask, open_past
-from recorded_calls import turn
-from serving import write_session
-from store_servers import Backend
-from waiting import in_loop
 
-from common import keys
 from common.events import Delta
-from common.log import last_turn, read_after, read_turn
-from common.refs import SessionRef, TurnRef
-from common.sessions import Sessions
-from common.stores import Stores, open_stores
+from common.log.stream import last_turn, read_after, read_turn
+from common.names import SessionRef, TurnRef
+from common.sessions.sessions import Sessions
+from common.store import keys
+from common.store.redis import Stores, open_stores
+from tests.support.recorded_calls import turn
+from tests.support.served_api import write_session
+from tests.support.store_servers import Backend
+from tests.support.waiting import in_loop
+from tests.support.wiring import ask, open_past
 
 SESSION = SessionRef("acme", "call")
 FIRST = turn()[0]

@@ -5,23 +5,24 @@ from typing import Any
 
 import orjson
 import pytest
-from following import hear
-from mortals import mortal
-from parts import open_api, open_worker
-from reading_turns import age, count, ended, events, job, lapse, lease_of, replay, start
-from scripted import Scripted
-from serving import serving
-from store_servers import Backend
-from waiting import in_loop, until
 
-from common import keys, parked
 from common.errors import Unavailable
 from common.events import Delta, LaneStarted, TurnEnded, TurnStarted
-from common.log import append_now
-from common.refs import SessionRef, TurnRef
-from common.sessions import Sessions
-from common.stores import Stores, open_stores
-from workers.settling import Settler
+from common.log.stream import append_now
+from common.names import SessionRef, TurnRef
+from common.queue import parked
+from common.sessions.sessions import Sessions
+from common.store import keys
+from common.store.redis import Stores, open_stores
+from tests.support.following import hear
+from tests.support.killable import mortal
+from tests.support.scripted_model import Scripted
+from tests.support.served_api import serving
+from tests.support.store_servers import Backend
+from tests.support.stored_turns import age, count, ended, events, job, lapse, lease_of, replay, start
+from tests.support.waiting import in_loop, until
+from tests.support.wiring import open_api, open_worker
+from workers.accounting.settlement import Settler
 
 GOING_ON: dict[str, Any] = {"on_disconnect": "continue"}
 LEASE_S = 0.3

@@ -6,16 +6,16 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from parts import ask, open_api, open_worker
-from scripted import Scripted, answer, words
-from store_servers import Backend
-from waiting import in_loop, until
 
-from common import keys
 from common.errors import BadRequest
-from common.profiles import Upstream
 from common.settings import Settings
-from common.stores import Stores
+from common.store import keys
+from common.store.redis import Stores
+from common.tenants.profiles import Upstream
+from tests.support.scripted_model import Scripted, answer, words
+from tests.support.store_servers import Backend
+from tests.support.waiting import in_loop, until
+from tests.support.wiring import ask, open_api, open_worker
 from workers.providers.base import Piece
 
 KEY = "sk-of-the-callers-own"

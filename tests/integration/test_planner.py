@@ -8,12 +8,13 @@ from typing import Any
 
 import orjson
 import pytest
-from redacting import MASKED, SAID, events_of
-from waiting import end, in_loop
 
 from common.events import Delta, Event, TurnEnded, TurnStarted, encode
-from common.log import decode_entries
-from common.redacted_log import (
+from common.log.stream import decode_entries
+from tests.support.redaction import MASKED, SAID, events_of
+from tests.support.waiting import end, in_loop
+from workers.redaction.planner import Planner
+from workers.redaction.redacted_log import (
     Asked,
     Plan,
     Raw,
@@ -23,7 +24,6 @@ from common.redacted_log import (
     read_plan,
     read_question,
 )
-from workers.planner import Planner
 
 NOW_MS = 10_000
 
@@ -90,7 +90,7 @@ def test_late_words_of_other_turns_are_looked_for_unless_one_is_asked_for_alone(
 async def test_a_turn_that_cannot_be_masked_loses_its_words(
     bad: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    raw, planner = log_of("a", bad, "z"), Planner("tests.slow_redacting")
+    raw, planner = log_of("a", bad, "z"), Planner("tests.support.slow_redacting")
     try:
         plan = await planner.plan(raw, {"a", bad, "z"}, NOW_MS)
         assert plan.done == {bad}, "the others are looked at again"
@@ -106,7 +106,7 @@ async def test_a_turn_that_cannot_be_masked_loses_its_words(
 
 @in_loop
 async def test_a_process_that_was_ended_is_asked_again_before_a_word_is_lost() -> None:
-    raw, planner = log_of("once"), Planner("tests.slow_redacting")
+    raw, planner = log_of("once"), Planner("tests.support.slow_redacting")
     was_ended = Path(tempfile.gettempdir()) / f"fast-reply-test-{os.getpid()}-once"
     try:
         plan = await planner.plan(raw, {"once"}, NOW_MS)
@@ -124,7 +124,7 @@ async def test_a_process_that_never_begins_loses_no_words() -> None:
 
 @in_loop
 async def test_whoever_is_stopped_leaves_no_process_and_no_half_answer() -> None:
-    raw, planner = log_of("a", "never"), Planner("tests.slow_redacting")
+    raw, planner = log_of("a", "never"), Planner("tests.support.slow_redacting")
     await planner.plan(raw, {"a"}, NOW_MS)
     assert apart(planner)
     asking = asyncio.create_task(planner.plan(raw, {"never"}, NOW_MS))

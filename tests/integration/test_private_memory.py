@@ -3,16 +3,16 @@
 from dataclasses import replace
 
 import pytest
-from following import hear
-from parts import Api, ask, open_api, open_worker
-from reading_turns import ended
-from redacting import look, redacting
-from scripted import Scripted, answer
-from store_servers import Backend
-from waiting import in_loop, until
 
-from common import keys
-from common.refs import TurnRef
+from common.names import TurnRef
+from common.store import keys
+from tests.support.following import hear
+from tests.support.redaction import look, redacting
+from tests.support.scripted_model import Scripted, answer
+from tests.support.store_servers import Backend
+from tests.support.stored_turns import ended
+from tests.support.waiting import in_loop, until
+from tests.support.wiring import Api, ask, open_api, open_worker
 
 SAID = "Ring 555-123-4567."
 

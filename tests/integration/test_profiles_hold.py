@@ -4,14 +4,14 @@ from typing import Any
 
 import httpx
 import pytest
-from parts import open_workers
-from scripted import Scripted, answer
-from serving import serving
-from store_servers import Backend
-from tenants_there import FULL, add_key, add_tenant, bearer
-from waiting import in_loop, until
 
-from common.stores import open_stores
+from common.store.redis import open_stores
+from tests.support.scripted_model import Scripted, answer
+from tests.support.served_api import serving
+from tests.support.store_servers import Backend
+from tests.support.stored_tenants import FULL, add_key, add_tenant, bearer
+from tests.support.waiting import in_loop, until
+from tests.support.wiring import open_workers
 
 DOORS = ["/v1/chat/completions", "/", "/rag/chat/completions", "/audio/chat/completions", "/v1/llm-request"]
 ASKED = [{"role": "user", "content": "When?"}]

@@ -6,20 +6,20 @@ from pathlib import Path
 
 import pytest
 import redis
-from following import hear
-from parts import ask, open_api, open_worker
-from proxy import proxy_to
-from reading_turns import count, heard
 from redis.exceptions import ReadOnlyError
-from scripted import END, Scripted, answer, words
-from serving import serving
-from store_servers import Backend, ValkeyServer, running
-from waiting import in_loop, until
 
-from common import keys
 from common.errors import FastReplyError
 from common.events import Delta, LaneStarted
-from common.stores import open_stores
+from common.store import keys
+from common.store.redis import open_stores
+from tests.support.following import hear
+from tests.support.scripted_model import END, Scripted, answer, words
+from tests.support.served_api import serving
+from tests.support.store_servers import Backend, ValkeyServer, running
+from tests.support.stored_turns import count, heard
+from tests.support.tcp_proxy import proxy_to
+from tests.support.waiting import in_loop, until
+from tests.support.wiring import ask, open_api, open_worker
 
 
 @pytest.fixture
@@ -117,7 +117,7 @@ async def test_what_a_promoted_server_had_not_got_is_put_back_over_the_same_conn
 
 
 async def _says(stores: object, live: object, text: str) -> bool:
-    from reading_turns import replay
+    from tests.support.stored_turns import replay
 
     return (await replay(stores, live.turn))[0] == text  # type: ignore[arg-type, attr-defined]
 

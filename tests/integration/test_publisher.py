@@ -4,15 +4,15 @@ import asyncio
 from typing import Any
 
 import pytest
-from commits import Commits
-from pens import Pen, publishing
-from reading_turns import count, events, subscribed
-from store_servers import Backend
-from waiting import in_loop, until
 
-from common import keys
 from common.events import Delta, Extra, LaneFinished, LaneStarted, ToolPart
-from common.log import append_now
+from common.log.stream import append_now
+from common.store import keys
+from tests.support.held_commits import Commits
+from tests.support.store_servers import Backend
+from tests.support.stored_turns import count, events, subscribed
+from tests.support.waiting import in_loop, until
+from tests.support.writers import Pen, publishing
 
 
 @in_loop

@@ -3,17 +3,17 @@
 import asyncio
 
 import pytest
-from pens import Pen, behind_proxy, lose_tail, publishing, say
-from proxy import queue_behind_proxy
-from reading_turns import count
-from store_servers import Backend, ValkeyServer
-from waiting import in_loop, until
 
-from common import keys
 from common.events import Delta, LaneFinished, LaneStarted
-from common.lane_state import ToolCall
-from common.log import append_now
-from common.stores import open_stores
+from common.log.stream import append_now
+from common.store import keys
+from common.store.redis import open_stores
+from common.turn.lane_state import ToolCall
+from tests.support.store_servers import Backend, ValkeyServer
+from tests.support.stored_turns import count
+from tests.support.tcp_proxy import queue_behind_proxy
+from tests.support.waiting import in_loop, until
+from tests.support.writers import Pen, behind_proxy, lose_tail, publishing, say
 
 WHOLE = "We open at nine. Every day."
 CALLS = {0: ToolCall("c1", "find", '{"q": "x"}'), 1: ToolCall("c2", "ring", "{}")}

@@ -3,15 +3,15 @@
 import asyncio
 
 import pytest
-from commits import Commits
-from pens import Pen, behind_proxy, lose_tail, publishing, say
-from store_servers import Backend, ValkeyServer
-from waiting import PATIENCE_S, in_loop, until
 
 from common.events import Delta, LaneStarted
-from common.lane_state import ToolCall
-from common.log import append_now
-from common.stores import open_stores
+from common.log.stream import append_now
+from common.store.redis import open_stores
+from common.turn.lane_state import ToolCall
+from tests.support.held_commits import Commits
+from tests.support.store_servers import Backend, ValkeyServer
+from tests.support.waiting import PATIENCE_S, in_loop, until
+from tests.support.writers import Pen, behind_proxy, lose_tail, publishing, say
 
 WHOLE = "We open at nine. Every day."
 CALLS = {0: ToolCall("c1", "find", '{"q": "x"}'), 1: ToolCall("c2", "ring", "{}")}
@@ -119,7 +119,7 @@ async def test_a_restart_is_noticed_though_the_connection_gets_its_old_number(
     mortal: Backend, mortal_server: ValkeyServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A server counts its connections from 1 again."""
-    monkeypatch.setattr("workers.publisher._LOOK_S", 600)  # nobody connects but who writes
+    monkeypatch.setattr("workers.lanes.publisher._LOOK_S", 600)  # nobody connects but who writes
     async with open_stores(mortal.settings()) as eyes:
         await _use_up_numbers(mortal, 60)
         async with publishing(mortal) as (publisher, stores):

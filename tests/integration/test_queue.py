@@ -3,13 +3,14 @@
 import orjson
 import pytest
 from arq.constants import in_progress_key_prefix, job_key_prefix
-from reading_turns import is_running, lapse, lease_of, subscribed
-from store_servers import Backend
-from waiting import in_loop, until
 
-from common import keys, queue
-from common.refs import JobRef, Lane, SessionRef, TurnRef
-from common.stores import Stores, open_stores
+from common.names import JobRef, Lane, SessionRef, TurnRef
+from common.queue import job_queue
+from common.store import keys
+from common.store.redis import Stores, open_stores
+from tests.support.store_servers import Backend
+from tests.support.stored_turns import is_running, lapse, lease_of, subscribed
+from tests.support.waiting import in_loop, until
 
 LEASE_MS = 5_000
 
@@ -22,13 +23,13 @@ def job(session: SessionRef) -> JobRef:
 async def put(stores: Stores, *jobs: JobRef) -> None:
     pipe = stores.queue.pipeline(transaction=True)
     for job in jobs:
-        queue.put(pipe, job, stores.queue_clock.now_ms(), LEASE_MS)
+        job_queue.put(pipe, job, stores.queue_clock.now_ms(), LEASE_MS)
     await pipe.execute()
 
 
 async def forget(stores: Stores, job: JobRef) -> None:
     pipe = stores.queue.pipeline(transaction=True)
-    queue.forget(pipe, job)
+    job_queue.forget(pipe, job)
     await pipe.execute()
 
 
@@ -111,13 +112,13 @@ async def test_replacing_a_job_puts_the_next_attempt_in_its_place(backend: Backe
     async with open_stores(backend.settings()) as stores:
         await put(stores, job)
         following = JobRef(job.turn, job.lane, 2)
-        await queue.replace(stores, job, LEASE_MS)
+        await job_queue.replace(stores, job, LEASE_MS)
         assert await names(stores, str(job)) == []
         assert await queued(stores) == await waiting(stores) == [str(following)]
         assert await lease_of(stores, following)
         # Again, by a sweep that was slower: the attempt that stands is not touched.
         lease = await lease_of(stores, following)
-        await queue.replace(stores, job, LEASE_MS)
+        await job_queue.replace(stores, job, LEASE_MS)
         assert await queued(stores) == [str(following)]
         assert await lease_of(stores, following) == lease
 
@@ -132,22 +133,22 @@ async def test_a_job_that_is_woken_again_keeps_its_place_or_gets_the_first(
         await put(stores, others[0], job, others[1])
         for _ in range(2):
             await lapse(stores, job)
-            await queue.wake_again(stores, job, 600_000)
+            await job_queue.wake_again(stores, job, 600_000)
         assert await waiting(stores) == [str(others[0]), str(job), str(others[1])]
         assert (await lease_of(stores, job) or 0) > stores.queue_clock.now_ms() + LEASE_MS
         await stores.queue.lrem(keys.ready("full", "default"), 0, str(job))  # popped, and not begun
-        await queue.wake_again(stores, job, 600_000)  # it was taken just now: its lease holds
+        await job_queue.wake_again(stores, job, 600_000)  # it was taken just now: its lease holds
         assert await waiting(stores) == [str(others[0]), str(others[1])]
         for _ in range(2):
             await lapse(stores, job)
-            await queue.wake_again(stores, job, 600_000)
+            await job_queue.wake_again(stores, job, 600_000)
         assert await waiting(stores) == [str(job), str(others[0]), str(others[1])]
 
 
 @in_loop
 async def test_waking_again_brings_no_lease_back(backend: Backend, job: JobRef) -> None:
     async with open_stores(backend.settings()) as stores:
-        await queue.wake_again(stores, job, 600_000)
+        await job_queue.wake_again(stores, job, 600_000)
         assert await lease_of(stores, job) is None
 
 
@@ -162,7 +163,7 @@ async def test_a_stop_is_marked_for_long_and_ordered_where_a_worker_is_known(
         other = JobRef(job.turn, "draft", 1)
         for stopped, worker in ((other, ""), (job, "w:1")):
             pipe = stores.queue.pipeline(transaction=False)
-            queue.stop(pipe, stopped, worker)
+            job_queue.stop(pipe, stopped, worker)
             await pipe.execute()
         message = await until(lambda: orders.get_message(timeout=0.1))
         assert (message["channel"].decode(), message["data"].decode()) == (keys.orders("w:1"), str(job))
@@ -176,14 +177,14 @@ async def test_a_stop_is_marked_for_long_and_ordered_where_a_worker_is_known(
 async def test_a_job_is_taken_once_somebody_runs_it_or_it_is_gone(backend: Backend, job: JobRef) -> None:
     async with open_stores(backend.settings()) as stores:
         await put(stores, job)
-        assert not await queue.taken(stores, job)
+        assert not await job_queue.taken(stores, job)
         await stores.queue.lpop(keys.ready("full", "default"))  # popped, and not begun
-        assert not await queue.taken(stores, job)
+        assert not await job_queue.taken(stores, job)
         await stores.queue.set(in_progress_key_prefix + str(job), b"1")
         assert await is_running(stores, job)
-        assert await queue.taken(stores, job)
+        assert await job_queue.taken(stores, job)
         await forget(stores, job)
-        assert await queue.taken(stores, job)
+        assert await job_queue.taken(stores, job)
 
 
 @in_loop
@@ -191,7 +192,7 @@ async def test_turns_are_held_until_their_deadline_and_again(backend: Backend, j
     async with open_stores(backend.settings()) as stores:
         for deadline_ms in (5, 9):
             pipe = stores.queue.pipeline(transaction=False)
-            queue.hold_turns(pipe, [job.turn], deadline_ms)
+            job_queue.hold_turns(pipe, [job.turn], deadline_ms)
             await pipe.execute()
             assert await lease_of(stores, job.turn) == deadline_ms
         assert await lease_of(stores, job) is None
@@ -205,4 +206,4 @@ async def test_workers_count_while_their_beat_is_fresh(backend: Backend) -> None
         await stores.queue.zadd(
             keys.workers("full"), {"w:1|9": now_ms, "w:2|9": now_ms, "w:3|9": now_ms - 60_000}
         )
-        assert await queue.count_workers(stores) == {"draft": 0, "full": 2, "speech": 0}
+        assert await job_queue.count_workers(stores) == {"draft": 0, "full": 2, "speech": 0}

@@ -4,21 +4,21 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from following import hear
-from parts import ask, open_api, open_worker, open_workers
-from reading_turns import count, ended, heard, job, lease_of, start
-from scripted import Scripted, answer, going_on, words
-from store_servers import Backend
-from waiting import in_loop, until
 
-from common import keys
-from common.archive import open_archive
 from common.events import LaneFinished, LaneStarted, TurnEnded
-from common.log import read_turn
-from common.refs import SessionRef
-from common.sessions import Known, Sessions
-from common.stores import Stores, open_stores
-from workers.keeper import Keeper
+from common.log.stream import read_turn
+from common.names import SessionRef
+from common.sessions.archive import open_archive
+from common.sessions.sessions import Known, Sessions
+from common.store import keys
+from common.store.redis import Stores, open_stores
+from tests.support.following import hear
+from tests.support.scripted_model import Scripted, answer, going_on, words
+from tests.support.store_servers import Backend
+from tests.support.stored_turns import count, ended, heard, job, lease_of, start
+from tests.support.waiting import in_loop, until
+from tests.support.wiring import ask, open_api, open_worker, open_workers
+from workers.upkeep.retention import Keeper
 
 WHOLE = "We open at nine. Every day."
 SHORT = {"lane_lease_s": 0.6, "turn_lease_s": 0.8, "redis_timeout_s": 0.5, "renew_s": 0.1, "sweep_s": 0.02}

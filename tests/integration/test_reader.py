@@ -3,12 +3,12 @@
 import asyncio
 
 import pytest
-from listeners import FIRST, Heard, listen, nobody, reading, subscribers, write
-from store_servers import Backend
-from waiting import in_loop, until
 
 from common.events import Entry
-from common.refs import SessionRef
+from common.names import SessionRef
+from tests.support.log_listeners import FIRST, Heard, listen, nobody, reading, subscribers, write
+from tests.support.store_servers import Backend
+from tests.support.waiting import in_loop, until
 
 
 @in_loop

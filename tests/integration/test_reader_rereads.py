@@ -4,13 +4,13 @@ import asyncio
 from typing import Any
 
 import pytest
-from listeners import NEVER_S, Heard, listen, reading, write
-from store_servers import Backend
-from waiting import in_loop, until
 
-from common import keys
-from common.refs import SessionRef
-from common.stores import TimedPipeline
+from common.names import SessionRef
+from common.store import keys
+from common.store.redis import TimedPipeline
+from tests.support.log_listeners import NEVER_S, Heard, listen, reading, write
+from tests.support.store_servers import Backend
+from tests.support.waiting import in_loop, until
 
 
 @in_loop

@@ -1,15 +1,15 @@
 """The woken reader when wake-ups, connections, servers and entries are not what they should be."""
 
 import pytest
-from listeners import listen, reading, subscribers, write
-from proxy import log_behind_proxy
-from store_servers import Backend, ValkeyServer
-from waiting import in_loop, until
 
-from common import keys
 from common.events import Entry
-from common.refs import SessionRef
-from common.stores import STORE_ERRORS, open_stores
+from common.names import SessionRef
+from common.store import keys
+from common.store.redis import STORE_ERRORS, open_stores
+from tests.support.log_listeners import listen, reading, subscribers, write
+from tests.support.store_servers import Backend, ValkeyServer
+from tests.support.tcp_proxy import log_behind_proxy
+from tests.support.waiting import in_loop, until
 
 
 @in_loop

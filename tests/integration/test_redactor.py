@@ -7,22 +7,23 @@ from typing import Any
 
 import orjson
 import pytest
-from kept import add_turn, in_archive, in_log, keep, open_keeper, put
-from redacting import MASKED, SAID, add_private, is_listed, look, raw_log, redacting
-from serving import serving
-from store_servers import Backend
-from waiting import end, in_loop, until
 
-import workers.rewriting
-from common import keys, log
-from common.archive import Archive
 from common.events import Delta, LaneFinished, TurnEnded
-from common.redacted_log import Plan
-from common.refs import SessionRef
-from common.sessions import Sessions
-from common.stores import Stores, TimedPipeline, TimedRedis
-from common.turn_report import report_turn
-from workers.planner import Planner
+from common.log import stream
+from common.names import SessionRef
+from common.records.report import report_turn
+from common.sessions.archive import Archive
+from common.sessions.sessions import Sessions
+from common.store import keys
+from common.store.redis import Stores, TimedPipeline, TimedRedis
+from tests.support.ended_turns import add_turn, in_archive, in_log, keep, open_keeper, put
+from tests.support.redaction import MASKED, SAID, add_private, is_listed, look, raw_log, redacting
+from tests.support.served_api import serving
+from tests.support.store_servers import Backend
+from tests.support.waiting import end, in_loop, until
+from workers.redaction import rewriting
+from workers.redaction.planner import Planner
+from workers.redaction.redacted_log import Plan
 
 SESSION = SessionRef("default", "call 7:{a}")
 CLEAR = '"23-4"'  # as it stands in the log before
@@ -70,7 +71,7 @@ async def test_the_log_goes_on_behind_its_last_id_and_knows_what_was_cut(real: B
         for session, was_cut in ((whole, False), (cut, True)):
             about = await eyes.log.xinfo_stream(keys.log(session))
             assert about["last-generated-id"] == lasts[session]
-            assert await log.was_cut(eyes, session) is was_cut
+            assert await stream.was_cut(eyes, session) is was_cut
             assert await eyes.log.ttl(keys.log(session)) == -1
         assert lasts[whole].decode() == far
 
@@ -160,7 +161,7 @@ async def test_what_goes_on_meanwhile_is_not_lost(real: Backend) -> None:
 async def test_a_busy_log_is_left_for_a_quiet_moment(
     valkey: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workers.rewriting, "LONG", 5)
+    monkeypatch.setattr(rewriting, "LONG", 5)
     async with redacting(valkey.settings()) as (eyes, redactor):
         turn = await add_private(eyes, SESSION)
         live = await add_turn(eyes, SESSION, ended=False)
@@ -219,7 +220,7 @@ async def test_what_is_not_done_yet_is_looked_at_again_and_not_before(
             raise outcome
         return outcome
 
-    monkeypatch.setattr("workers.redactor.rewrite_log", rewrite)
+    monkeypatch.setattr("workers.redaction.redactor.rewrite_log", rewrite)
     async with redacting(valkey.settings()) as (eyes, redactor):
         turn = await add_private(eyes, SESSION)
         before_ms = eyes.queue_clock.now_ms()
@@ -241,7 +242,7 @@ async def test_a_turn_that_is_gone_meanwhile_is_not_listed_again(
             await eyes.queue.zrem(keys.REDACTING, str(turn))  # its session is deleted
             return Plan()
 
-        monkeypatch.setattr("workers.redactor.rewrite_log", rewrite)
+        monkeypatch.setattr("workers.redaction.redactor.rewrite_log", rewrite)
         assert await redactor.redact() == 1
         assert not await is_listed(eyes, turn)
 
@@ -370,7 +371,7 @@ async def test_it_redacts_by_itself_and_outlives_a_bug(
     valkey: Backend, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     broken = SessionRef("default", "broken")
-    rewrite = workers.rewriting.rewrite_log
+    rewrite = rewriting.rewrite_log
 
     async def break_one(stores: Stores, planner: Planner, session: SessionRef, turns: set[str]) -> Plan:
         if session == broken:
@@ -380,7 +381,7 @@ async def test_it_redacts_by_itself_and_outlives_a_bug(
     async def is_done() -> bool:
         return not await is_listed(eyes, turn)
 
-    monkeypatch.setattr("workers.redactor.rewrite_log", break_one)
+    monkeypatch.setattr("workers.redaction.redactor.rewrite_log", break_one)
     async with redacting(valkey.settings()) as (eyes, redactor):
         poor, turn = await add_private(eyes, broken), await add_private(eyes, SESSION)
         running = asyncio.create_task(redactor.run())

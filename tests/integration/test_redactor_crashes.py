@@ -4,16 +4,16 @@ import asyncio
 import random
 
 import pytest
-from kept import in_log, put
-from mortals import mortal
-from redacting import add_private, is_listed, look, raw_log, redacting
-from store_servers import Backend
-from waiting import in_loop, until
 
-from common import keys
 from common.events import Delta, LaneFinished
-from common.refs import SessionRef, TurnRef
-from common.stores import Stores
+from common.names import SessionRef, TurnRef
+from common.store import keys
+from common.store.redis import Stores
+from tests.support.ended_turns import in_log, put
+from tests.support.killable import mortal
+from tests.support.redaction import add_private, is_listed, look, raw_log, redacting
+from tests.support.store_servers import Backend
+from tests.support.waiting import in_loop, until
 
 SESSION = SessionRef("default", "call")
 MOST_TURNS = 40

@@ -4,17 +4,17 @@ import json
 from typing import Any
 
 import pytest
-from serving import serving
-from store_servers import Backend
-from tenants_there import add_key, add_tenant, bearer
-from waiting import in_loop, until
 
-from api import requests
-from api.measure import MOST_DEPTH, MOST_MESSAGES
 from api.refusals import Refusals
-from api.requests import read_chat
+from api.requests import turn_request
+from api.requests.measure import MOST_DEPTH, MOST_MESSAGES
+from api.requests.turn_request import read_chat
 from common.errors import BadRequest, RateLimited
-from common.stores import open_stores
+from common.store.redis import open_stores
+from tests.support.served_api import serving
+from tests.support.store_servers import Backend
+from tests.support.stored_tenants import add_key, add_tenant, bearer
+from tests.support.waiting import in_loop, until
 
 CHAT = "/v1/chat/completions"
 HELLO = {"role": "user", "content": "Hello"}
@@ -44,7 +44,7 @@ def nested(depth: int) -> Any:
 def test_a_body_of_too_much_is_refused_before_it_is_validated(
     monkeypatch: pytest.MonkeyPatch, body: dict[str, Any], param: str | None
 ) -> None:
-    monkeypatch.setattr(requests, "ChatRequest", None)
+    monkeypatch.setattr(turn_request, "ChatRequest", None)
     with pytest.raises(BadRequest) as refused:
         read_chat(json.dumps(body).encode(), session=None, stream=False, lanes=False)
     assert refused.value.param == param
@@ -59,7 +59,7 @@ def test_too_many_fields_are_refused_before_they_are_made_into_anything(
     monkeypatch: pytest.MonkeyPatch, messages: list[Any]
 ) -> None:
     raw = json.dumps({"messages": messages}).encode()
-    monkeypatch.setattr(requests, "orjson", None)
+    monkeypatch.setattr(turn_request, "orjson", None)
     with pytest.raises(BadRequest, match="values"):
         read_chat(raw, session=None, stream=False, lanes=False)
 
@@ -98,13 +98,13 @@ def test_what_a_call_may_really_hold_is_taken() -> None:
 def test_the_first_mistake_ends_it(monkeypatch: pytest.MonkeyPatch, wrong: dict[str, Any]) -> None:
     """Thousands of others would each be written down."""
     counts: list[int] = []
-    first_error = requests.first_error
+    first_error = turn_request.first_error
 
     def counting(error: Any, prefix: str = "") -> BadRequest:
         counts.append(error.error_count())
         return first_error(error, prefix)
 
-    monkeypatch.setattr(requests, "first_error", counting)
+    monkeypatch.setattr(turn_request, "first_error", counting)
     with pytest.raises(BadRequest):
         read_chat(json.dumps(wrong).encode(), session=None, stream=False, lanes=False)
     assert counts[0] <= 3

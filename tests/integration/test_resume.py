@@ -4,23 +4,23 @@ import asyncio
 from typing import Any
 
 import pytest
-from following import hear, over
-from parts import ask, open_api, open_workers
-from reading_turns import count, events, forget_jobs, heard, job, lines_of, start
-from replicas import SSE, Answer, asked, code_of, cursor, hear_rest, resumed, two_replicas
-from scripted import Scripted, answer, words
-from store_servers import Backend
-from waiting import in_loop, until
 
-from common import keys
-from common.archive import Archive
-from common.deletion import delete_session
 from common.events import Delta, Entry, TurnEnded, TurnStarted
-from common.log import append_now, read_turn
-from common.reader import LogReader
-from common.refs import SessionRef, TurnRef
-from common.sessions import Sessions
-from common.stores import Stores, open_stores
+from common.log.reader import LogReader
+from common.log.stream import append_now, read_turn
+from common.names import SessionRef, TurnRef
+from common.sessions.archive import Archive
+from common.sessions.deletion import delete_session
+from common.sessions.sessions import Sessions
+from common.store import keys
+from common.store.redis import Stores, open_stores
+from tests.support.following import hear, over
+from tests.support.replicas import SSE, Answer, asked, code_of, cursor, hear_rest, resumed, two_replicas
+from tests.support.scripted_model import Scripted, answer, words
+from tests.support.store_servers import Backend
+from tests.support.stored_turns import count, events, forget_jobs, heard, job, lines_of, start
+from tests.support.waiting import in_loop, until
+from tests.support.wiring import ask, open_api, open_workers
 
 WHOLE = "We open at nine. Every day."
 HELD = asyncio.Event

@@ -4,16 +4,16 @@ from typing import Any
 
 import httpx
 import pytest
-from parts import open_workers
-from scripted import Scripted, answer
-from serving import serving
-from speakers import Counting, open_speaker
-from store_servers import Backend
-from waiting import in_loop
 
-from common import keys
-from common.refs import SessionRef, TurnRef
-from common.stores import open_stores
+from common.names import SessionRef, TurnRef
+from common.store import keys
+from common.store.redis import open_stores
+from tests.support.scripted_model import Scripted, answer
+from tests.support.served_api import serving
+from tests.support.speech_workers import Counting, open_speaker
+from tests.support.store_servers import Backend
+from tests.support.waiting import in_loop
+from tests.support.wiring import open_workers
 
 WRITTEN, ALOUD = "/v1/chat/completions", "/v1/audio/chat/completions"
 WHOLE = "We open at nine."

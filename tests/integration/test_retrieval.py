@@ -5,22 +5,22 @@ from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
-from parts import ask, open_starter, open_worker
-from reading_turns import count, events, fold, job, replay
-from scripted import Scripted, answer, going_on, words
-from store_servers import Backend
-from waiting import in_loop, until
 
-from api.requests import Knowledge
-from common import queue
+from api.requests.turn_request import Knowledge
 from common.events import Delta, Extra, LaneFinished, LaneStarted, Retrieved
-from common.knowledge.index import Passage
-from common.log import append_now, read_turn
-from common.refs import CollectionRef, TurnRef
-from common.releases import Passed
+from common.log.stream import append_now, read_turn
+from common.names import CollectionRef, TurnRef
+from common.queue import job_queue
 from common.settings import Settings
-from common.stores import Stores, open_stores
-from workers.retrieval import SearchFailed, citations
+from common.store.redis import Stores, open_stores
+from common.turn.outputs import Passed
+from tests.support.scripted_model import Scripted, answer, going_on, words
+from tests.support.store_servers import Backend
+from tests.support.stored_turns import count, events, fold, job, replay
+from tests.support.waiting import in_loop, until
+from tests.support.wiring import ask, open_starter, open_worker
+from workers.knowledge.index import Passage
+from workers.knowledge.retrieval import SearchFailed, citations
 
 WHOLE = "We open at nine. Every day."
 HOURS = Passage("hours#0", "hours", "Hours", "The shop opens at nine.", 7.5)
@@ -118,7 +118,7 @@ async def test_a_worker_that_died_after_it_had_cited_is_not_repeated(real: Backe
             Delta(**lane, at=0, text="We open at nine.", ms=2),
             Extra(**lane, number=0, choice=citations(noted), ms=3),
         )
-        await queue.replace(eyes, job(turn), settings.lane_lease_ms)
+        await job_queue.replace(eyes, job(turn), settings.lane_lease_ms)
         async with open_worker(settings, "full", model, search=Found(HOURS)):
             await until(lambda: over(eyes, turn))
         assert (await replay(eyes, turn))[0].endswith(WHOLE)

@@ -10,21 +10,21 @@ from typing import Any
 import httpx
 import orjson
 import pytest
-from parts import open_workers
-from recorded_calls import turn
-from scripted import END, Scripted, words
-from serving import serving, write_session
-from store_servers import Backend
-from tenants_there import add_key, add_tenant, bearer, change_key, revoke
-from waiting import in_loop, until
 
-from api.doorkeeper import not_valid
-from common import keys
+from api.auth.authenticator import not_valid
 from common.events import TurnEnded
-from common.log import read_turn
-from common.refs import SessionRef, TurnRef
-from common.stores import Stores, open_stores
+from common.log.stream import read_turn
+from common.names import SessionRef, TurnRef
+from common.store import keys
+from common.store.redis import Stores, open_stores
 from common.tenants.stored import TenantStore
+from tests.support.recorded_calls import turn
+from tests.support.scripted_model import END, Scripted, words
+from tests.support.served_api import serving, write_session
+from tests.support.store_servers import Backend
+from tests.support.stored_tenants import add_key, add_tenant, bearer, change_key, revoke
+from tests.support.waiting import in_loop, until
+from tests.support.wiring import open_workers
 
 TENANT = "acme"
 ERROR = not_valid().body()["error"]

@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 from arq.constants import in_progress_key_prefix, job_key_prefix
-from store_servers import Backend
-from waiting import in_loop, until
-from works import Works, clean, hint, jobs, names, put, running
 
-from common import keys
-from common.stores import Stores, open_stores
+from common.store import keys
+from common.store.redis import Stores, open_stores
+from tests.support.fake_jobs import Works, clean, hint, jobs, names, put, running
+from tests.support.store_servers import Backend
+from tests.support.waiting import in_loop, until
 
 
 @in_loop

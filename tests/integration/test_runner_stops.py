@@ -3,12 +3,12 @@
 import asyncio
 
 from arq.constants import in_progress_key_prefix
-from proxy import queue_behind_proxy
-from store_servers import Backend, ValkeyServer
-from waiting import in_loop, until
-from works import Works, clean, hint, jobs, names, put, running
 
-from common.stores import open_stores
+from common.store.redis import open_stores
+from tests.support.fake_jobs import Works, clean, hint, jobs, names, put, running
+from tests.support.store_servers import Backend, ValkeyServer
+from tests.support.tcp_proxy import queue_behind_proxy
+from tests.support.waiting import in_loop, until
 
 
 @in_loop

@@ -9,17 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from parts import open_workers
-from scripted import Step, answer
-from serving import serving
-from speakers import Counting, open_speaker
-from store_servers import Backend
-from tenants_there import bearer
-from waiting import in_loop
 
-from api.replay import read_speed
-from common.profiles import Upstream
+from api.sessions.replay import read_speed
 from common.tenants.api_keys import new_key
+from common.tenants.profiles import Upstream
+from tests.support.scripted_model import Step, answer
+from tests.support.served_api import serving
+from tests.support.speech_workers import Counting, open_speaker
+from tests.support.store_servers import Backend
+from tests.support.stored_tenants import bearer
+from tests.support.waiting import in_loop
+from tests.support.wiring import open_workers
 
 HERE = Path(__file__).parent
 OPERATOR = "the operator's own token"

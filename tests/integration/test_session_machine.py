@@ -24,16 +24,16 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from serving import Events, serving
-from store_servers import Backend
-from waiting import PATIENCE_S, until
 
-from api.unanswered import carried_on
-from common import keys
+from api.turns.unanswered import carried_on
 from common.events import Delta, LaneFinished, LaneStarted, TurnStarted
-from common.log import append_now, decode_entries
-from common.refs import DEFAULT_TENANT, SessionRef
-from common.stores import Stores, open_stores
+from common.log.stream import append_now, decode_entries
+from common.names import DEFAULT_TENANT, SessionRef
+from common.store import keys
+from common.store.redis import Stores, open_stores
+from tests.support.served_api import Events, serving
+from tests.support.store_servers import Backend
+from tests.support.waiting import PATIENCE_S, until
 
 T = TypeVar("T")
 NAMES = ("a", "call 7:{b}", "Звонок/电话")

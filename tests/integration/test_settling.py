@@ -4,11 +4,19 @@ import asyncio
 from datetime import UTC, datetime
 
 import pytest
-from kept import begun, end_turn, put
-from parts import open_workers
-from scripted import Scripted, answer
-from serving import list_session, serving
-from settled import (
+
+from api.limits.admission_script import Ask, admit, take_back
+from common.events import LaneFinished
+from common.queue import job_queue
+from common.records.recording import RecordedTurn
+from common.sessions.deletion import delete_session
+from common.store import keys
+from common.tenants.config import Limits
+from common.tenants.usage import Account, Counts, read_usage
+from tests.support.ended_turns import begun, end_turn, put
+from tests.support.scripted_model import Scripted, answer
+from tests.support.served_api import list_session, serving
+from tests.support.settlement import (
     DAY,
     SETTLED,
     START_MS,
@@ -23,16 +31,9 @@ from settled import (
     unsettled,
     usage,
 )
-from store_servers import Backend
-from waiting import end, in_loop, until
-
-from common import keys, queue
-from common.admission import Ask, admit, take_back
-from common.deletion import delete_session
-from common.events import LaneFinished
-from common.recording import RecordedTurn
-from common.tenants.config import Limits
-from common.usage import Account, Counts, read_usage
+from tests.support.store_servers import Backend
+from tests.support.waiting import end, in_loop, until
+from tests.support.wiring import open_workers
 
 # What is written.
 
@@ -45,7 +46,7 @@ async def test_a_turn_is_settled_once_and_its_reservation_is_spent(real: Backend
         assert await usage(stores) == {"fast-reply": SETTLED}
         assert await budget(stores) == {"reserved": 0, "spent": 106}
         assert not await unsettled(stores) and not await stores.queue.exists(keys.reserved("acme"))
-        await stores.on_queue.run(lambda pipe: queue.drop_turn(pipe, turn))
+        await stores.on_queue.run(lambda pipe: job_queue.drop_turn(pipe, turn))
         assert await settler.settle() == 0
         assert await usage(stores) == {"fast-reply": SETTLED}
         for key in (keys.tokens("acme", DAY), keys.usage("acme", DAY)):
@@ -107,7 +108,7 @@ async def test_a_turn_that_goes_on_is_left_alone(real: Backend) -> None:
     async with open_settler(real.settings()) as (stores, settler):
         turn = await have_turn(stores)
         assert await settler.settle() == 0  # it is not due
-        await stores.on_queue.run(lambda pipe: queue.drop_turn(pipe, turn))
+        await stores.on_queue.run(lambda pipe: job_queue.drop_turn(pipe, turn))
         assert await settler.settle() == 1
         assert (await unsettled(stores))[str(turn)] > stores.queue_clock.now_ms()
         assert await usage(stores) == {}
@@ -162,10 +163,10 @@ async def test_a_draft_in_the_shadow_may_speak_on_for_as_long_as_its_turn_might(
 async def test_a_turn_that_never_was_gives_back_what_it_had_reserved(real: Backend) -> None:
     async with open_settler(real.settings()) as (stores, settler):
         turn = call()
-        await stores.on_queue.run(lambda pipe: queue.list_turn(pipe, turn, 1))
+        await stores.on_queue.run(lambda pipe: job_queue.list_turn(pipe, turn, 1))
         await stores.queue.hset(keys.reserved("acme"), str(turn), f"{DAY}:500")
         await stores.queue.hincrby(keys.tokens("acme", DAY), "reserved", 500)
-        await stores.on_queue.run(lambda pipe: queue.drop_turn(pipe, turn))
+        await stores.on_queue.run(lambda pipe: job_queue.drop_turn(pipe, turn))
         await settler.settle()
         assert await budget(stores) == {"reserved": 0, "spent": 0}
         assert not await usage(stores) and not await unsettled(stores)
@@ -206,7 +207,7 @@ async def test_one_broken_turn_keeps_no_other_from_being_settled(
                 raise RuntimeError("a bug")
             return Account(turn)
 
-        monkeypatch.setattr("workers.settling.Account", account)
+        monkeypatch.setattr("workers.accounting.settlement.Account", account)
         await settler.settle()
         assert await usage(stores) == {"fast-reply": SETTLED}
         assert list(await unsettled(stores)) == [str(call("turn0001"))]

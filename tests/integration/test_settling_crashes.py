@@ -6,21 +6,13 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from mortals import mortal
-from settled import (
-    SETTLED,
-    bring_on,
-    budget,
-    have_ended,
-    open_settler,
-    unsettled,
-    usage,
-)
-from store_servers import Backend
-from waiting import end, in_loop, until
 
-from common.stores import Stores, TimedPipeline
-from workers.settling import Settler
+from common.store.redis import Stores, TimedPipeline
+from tests.support.killable import mortal
+from tests.support.settlement import SETTLED, bring_on, budget, have_ended, open_settler, unsettled, usage
+from tests.support.store_servers import Backend
+from tests.support.waiting import end, in_loop, until
+from workers.accounting.settlement import Settler
 
 # Who dies, and who is beside.
 

@@ -5,19 +5,19 @@ from datetime import UTC, datetime
 
 import orjson
 import pytest
-from store_servers import Backend
-from waiting import in_loop
 
 from cli.resign import resign
-from common import keys
 from common.errors import Conflict
-from common.seal import Seal, place_of
+from common.security.secret_box import Seal, place_of
 from common.settings import Settings
-from common.stores import Stores, open_stores
+from common.store import keys
+from common.store.redis import Stores, open_stores
 from common.tenants.api_keys import new_key
 from common.tenants.config import KeyConfig, TenantConfig
 from common.tenants.directory import Directory
 from common.tenants.stored import TenantStore
+from tests.support.store_servers import Backend
+from tests.support.waiting import in_loop
 
 FULL = {"base_url": "https://models.example/v1", "model": "big"}
 SECRET_KEY = "a key of these tests"

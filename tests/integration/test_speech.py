@@ -6,20 +6,31 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from parts import ask, open_api, open_workers
-from reading_turns import job, lapse, lease_of
-from scripted import Scripted, answer, words
-from speakers import Counting, begin, listening, models_rest, open_speaker, over, read_aloud, sound, stands
-from store_servers import Backend
-from waiting import end, in_loop, until
 
-from api.audio_feed import AudioFeed
+from api.answers.audio_feed import AudioFeed
 from api.doors.spoken import find, listen
-from common import keys, speech
-from common.audio import FORMATS
 from common.errors import NotFound
-from common.refs import TurnRef
-from common.stores import Stores
+from common.names import TurnRef
+from common.speech import stream
+from common.speech.audio import FORMATS
+from common.store import keys
+from common.store.redis import Stores
+from tests.support.scripted_model import Scripted, answer, words
+from tests.support.speech_workers import (
+    Counting,
+    begin,
+    listening,
+    models_rest,
+    open_speaker,
+    over,
+    read_aloud,
+    sound,
+    stands,
+)
+from tests.support.store_servers import Backend
+from tests.support.stored_turns import job, lapse, lease_of
+from tests.support.waiting import end, in_loop, until
+from tests.support.wiring import ask, open_api, open_workers
 from workers.speech import speaking
 from workers.speech.espeak import EmbeddedVoice
 from workers.speech.speakable import speakable
@@ -51,7 +62,7 @@ async def test_each_sentence_is_told_and_then_sounds_while_the_text_still_comes(
         assert read_aloud(heard.audio) == "".join((DRAFT, "We open at nine.", "Every day."))
         assert list(heard.parts[-1]) == ["id", "expires_at"]
         await until(lambda: _let_go(api.stores, live.turn))
-        assert 0 < await api.stores.queue.pttl(keys.audio(live.turn)) <= speech.TTL_MS
+        assert 0 < await api.stores.queue.pttl(keys.audio(live.turn)) <= stream.TTL_MS
         async with listening(api, live) as (again, done):  # who comes late hears the same
             await done
         assert again.events == heard.events

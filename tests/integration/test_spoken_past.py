@@ -3,11 +3,12 @@
 from typing import Any
 
 import pytest
-from replicas import code_of, two_replicas
-from scripted import Scripted, answer
-from speakers import Counting, open_speaker
-from store_servers import Backend
-from waiting import in_loop
+
+from tests.support.replicas import code_of, two_replicas
+from tests.support.scripted_model import Scripted, answer
+from tests.support.speech_workers import Counting, open_speaker
+from tests.support.store_servers import Backend
+from tests.support.waiting import in_loop
 
 WHOLE = "We open at nine. Every day."
 WHEN, ALSO = {"role": "user", "content": "When?"}, {"role": "user", "content": "And?"}

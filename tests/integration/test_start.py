@@ -4,18 +4,18 @@ import asyncio
 from typing import Any
 
 import pytest
-from following import only_marks_left
-from killed_starts import start_and_die
-from parts import ask, open_starter, open_workers
-from reading_turns import count, ended, events, job, lapse, lease_of, left_behind, replay
-from scripted import Scripted, answer
-from store_servers import Backend
-from waiting import in_loop, until
 
-from common import keys
 from common.events import LaneStarted, TurnEnded, TurnStarted
-from common.refs import Lane, TurnRef
-from common.stores import Stores, open_stores
+from common.names import Lane, TurnRef
+from common.store import keys
+from common.store.redis import Stores, open_stores
+from tests.support.following import only_marks_left
+from tests.support.killed_starts import start_and_die
+from tests.support.scripted_model import Scripted, answer
+from tests.support.store_servers import Backend
+from tests.support.stored_turns import count, ended, events, job, lapse, lease_of, left_behind, replay
+from tests.support.waiting import in_loop, until
+from tests.support.wiring import ask, open_starter, open_workers
 
 LANES: tuple[Lane, ...] = ("draft", "full")
 WHOLE = "We open at nine. Every day."

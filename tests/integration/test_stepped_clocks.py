@@ -3,19 +3,19 @@
 import asyncio
 
 import pytest
-from following import hear
-from parts import ask, open_api, open_worker
-from reading_turns import count, heard, job, lease_of, start
-from scripted import Scripted, answer, words
-from store_servers import Backend
-from waiting import in_loop, until
 
-from common import keys
-from common.clocks import ServerClock
 from common.events import TimerFired
-from common.releases import DEADLINE
-from common.stores import open_stores
-from workers.sweep import Sweep
+from common.store import keys
+from common.store.clocks import ServerClock
+from common.store.redis import open_stores
+from common.turn.outputs import DEADLINE
+from tests.support.following import hear
+from tests.support.scripted_model import Scripted, answer, words
+from tests.support.store_servers import Backend
+from tests.support.stored_turns import count, heard, job, lease_of, start
+from tests.support.waiting import in_loop, until
+from tests.support.wiring import ask, open_api, open_worker
+from workers.upkeep.sweep import Sweep
 
 WHOLE = "We open at nine. Every day."
 HOUR_S = 3_600

@@ -4,20 +4,20 @@ import asyncio
 from typing import Any
 
 import pytest
-from following import hear, over
-from parts import ask, open_api, open_workers
-from reading_turns import count, events
-from replicas import SSE, Answer, asked, code_of, cursor, hear_rest, resumed, two_replicas
-from scripted import Scripted, answer, words
-from store_servers import Backend
-from waiting import end, in_loop, until
 
-from api.followers import Followers
-from common import keys
-from common.deletion import delete_session
+from api.turns.followers import Followers
 from common.events import TurnEnded, TurnInterrupted
-from common.refs import TurnRef
-from common.stores import Stores
+from common.names import TurnRef
+from common.sessions.deletion import delete_session
+from common.store import keys
+from common.store.redis import Stores
+from tests.support.following import hear, over
+from tests.support.replicas import SSE, Answer, asked, code_of, cursor, hear_rest, resumed, two_replicas
+from tests.support.scripted_model import Scripted, answer, words
+from tests.support.store_servers import Backend
+from tests.support.stored_turns import count, events
+from tests.support.waiting import end, in_loop, until
+from tests.support.wiring import ask, open_api, open_workers
 
 WHOLE = "We open at nine. Every day."
 HELD = asyncio.Event

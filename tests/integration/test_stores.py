@@ -4,11 +4,11 @@ import asyncio
 from typing import Any
 
 import pytest
-from proxy import log_behind_proxy
-from store_servers import Backend, ValkeyServer
-from waiting import end, in_loop, until
 
-from common.stores import STORE_ERRORS, Batcher, open_stores
+from common.store.redis import STORE_ERRORS, Batcher, open_stores
+from tests.support.store_servers import Backend, ValkeyServer
+from tests.support.tcp_proxy import log_behind_proxy
+from tests.support.waiting import end, in_loop, until
 
 
 def counting(number: int) -> Any:

@@ -3,18 +3,19 @@
 import asyncio
 
 import pytest
-from parts import Worker, open_worker
-from proxy import log_behind_proxy
-from reading_turns import count, events, job, lapse, lease_of, left_behind, replay, start
-from scripted import Scripted, answer, going_on, words
-from store_servers import Backend
-from waiting import in_loop, until
 
-from common import fair_queue, keys, queue
 from common.events import Delta, LaneFinished, LaneStarted, TurnEnded
-from common.log import append_now
-from common.refs import JobRef, TurnRef
-from common.stores import Stores, open_stores
+from common.log.stream import append_now
+from common.names import JobRef, TurnRef
+from common.queue import fair_share, job_queue
+from common.store import keys
+from common.store.redis import Stores, open_stores
+from tests.support.scripted_model import Scripted, answer, going_on, words
+from tests.support.store_servers import Backend
+from tests.support.stored_turns import count, events, job, lapse, lease_of, left_behind, replay, start
+from tests.support.tcp_proxy import log_behind_proxy
+from tests.support.waiting import in_loop, until
+from tests.support.wiring import Worker, open_worker
 
 WHOLE = "We open at nine. Every day."
 HELD = asyncio.Event
@@ -201,13 +202,13 @@ async def test_sweeping_again_or_by_two_at_once_changes_nothing_more(real: Backe
         async with open_worker(settings, "full", model, name="w:2") as second:
             await until(lambda: count(eyes, turn, LaneStarted, attempt=2))
             # A sweep that read the lease before, and acts only now.
-            await queue.replace(eyes, job(turn), settings.lane_lease_ms)
+            await job_queue.replace(eyes, job(turn), settings.lane_lease_ms)
             # A lease of the former attempt that somebody brought back.
             await eyes.queue.zadd(keys.LEASES, {str(job(turn)): 1})
             await one.sweep.sweep()
             assert await lease_of(eyes, job(turn)) is None
             pipe = eyes.queue.pipeline(transaction=True)
-            fair_queue.put(pipe, job(turn, 2), 0)
+            fair_share.put(pipe, job(turn, 2), 0)
             await pipe.execute()
             await until(lambda: _no_hints(eyes))
             assert second.running.count == 1
@@ -257,7 +258,7 @@ async def test_the_lapsed_job_of_a_lane_that_nobody_wants_is_forgotten(real: Bac
             async with open_worker(settings, "draft", model):
                 await until(lambda: _gone(eyes, draft))
             pipe = eyes.queue.pipeline(transaction=True)
-            queue.put(pipe, draft, 1, 1)
+            job_queue.put(pipe, draft, 1, 1)
             await pipe.execute()
         await lapse(eyes, draft)
         await sweeper.sweep_now()

@@ -6,23 +6,8 @@ from typing import Any
 
 import orjson
 import pytest
-from parts import open_worker
-from reading_turns import (
-    age,
-    count,
-    ended,
-    events,
-    job,
-    lapse,
-    lease_of,
-    replay,
-    start,
-)
-from scripted import Scripted, answer
-from store_servers import Backend, ValkeyServer
-from waiting import in_loop, until
 
-from common import driver, keys, queue
+from common import driver
 from common.events import (
     WIRE_VERSION,
     LaneFinished,
@@ -32,9 +17,16 @@ from common.events import (
     TurnInterrupted,
     TurnStarted,
 )
-from common.fold_version import FOLD_VERSION
-from common.refs import SessionRef, TurnRef
-from common.stores import Stores, open_stores
+from common.names import SessionRef, TurnRef
+from common.queue import job_queue
+from common.store import keys
+from common.store.redis import Stores, open_stores
+from common.turn.version import FOLD_VERSION
+from tests.support.scripted_model import Scripted, answer
+from tests.support.store_servers import Backend, ValkeyServer
+from tests.support.stored_turns import age, count, ended, events, job, lapse, lease_of, replay, start
+from tests.support.waiting import in_loop, until
+from tests.support.wiring import open_worker
 
 WHOLE = "We open at nine. Every day."
 GOING_ON: dict[str, Any] = {"on_disconnect": "continue"}
@@ -154,7 +146,7 @@ async def test_more_lapsed_leases_than_one_sweep_takes_are_mended_by_the_next(va
     async with open_stores(settings) as eyes, open_worker(settings, "draft", Scripted()) as sweeper:
         turns = [TurnRef(SessionRef("default", f"s{number}"), "turn0001") for number in range(250)]
         pipe = eyes.queue.pipeline(transaction=True)
-        queue.hold_turns(pipe, turns, 1)
+        job_queue.hold_turns(pipe, turns, 1)
         await pipe.execute()
         mended = [await sweeper.sweep_now() for _ in range(4)]
         assert sum(mended) == 250 and mended[-1] == 0

@@ -4,8 +4,21 @@ import asyncio
 from typing import Any
 
 import pytest
-from parts import Worker, open_worker, open_workers
-from reading_turns import (
+
+from common.events import (
+    LaneFinished,
+    LaneStarted,
+    TimerFired,
+    TurnEnded,
+    TurnInterrupted,
+)
+from common.names import SessionRef, TurnRef
+from common.queue import job_queue
+from common.store import keys
+from common.store.redis import Stores, open_stores
+from tests.support.scripted_model import Scripted, answer
+from tests.support.store_servers import Backend
+from tests.support.stored_turns import (
     age,
     count,
     ended,
@@ -18,20 +31,8 @@ from reading_turns import (
     replay,
     start,
 )
-from scripted import Scripted, answer
-from store_servers import Backend
-from waiting import in_loop, until
-
-from common import keys, queue
-from common.events import (
-    LaneFinished,
-    LaneStarted,
-    TimerFired,
-    TurnEnded,
-    TurnInterrupted,
-)
-from common.refs import SessionRef, TurnRef
-from common.stores import Stores, open_stores
+from tests.support.waiting import in_loop, until
+from tests.support.wiring import Worker, open_worker, open_workers
 
 WHOLE = "We open at nine. Every day."
 GOING_ON: dict[str, Any] = {"on_disconnect": "continue"}
@@ -48,7 +49,7 @@ async def test_a_turn_that_never_was_is_dropped(real: Backend, session: SessionR
     async with open_stores(settings) as eyes, open_worker(settings, "full", Scripted()) as sweeper:
         turn = TurnRef(session, "turn0001")
         pipe = eyes.queue.pipeline(transaction=True)
-        queue.hold_turns(pipe, [turn], 1)
+        job_queue.hold_turns(pipe, [turn], 1)
         await pipe.execute()
         assert await sweeper.sweep_now() == 1
         assert not await left_behind(eyes)
@@ -176,7 +177,7 @@ async def test_a_turn_that_has_its_ending_only_loses_its_lease(real: Backend) ->
         await _sweep(sweeper, turn)
         before = await events(eyes, turn)
         pipe = eyes.queue.pipeline(transaction=True)
-        queue.hold_turns(pipe, [turn], 1)  # by a replica that renewed a moment too late
+        job_queue.hold_turns(pipe, [turn], 1)  # by a replica that renewed a moment too late
         await pipe.execute()
         await sweeper.sweep_now()
         assert await events(eyes, turn) == before

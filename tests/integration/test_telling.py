@@ -11,29 +11,31 @@ from typing import Any
 
 import orjson
 import pytest
-from failing import fail_first
-from kept import add_turn, begun, put
-from parts import open_worker
 from pydantic import SecretStr
-from reading_turns import lapse, start
-from scripted import Scripted
-from serving import open_port
-from store_servers import Backend
-from tenants_there import FULL, add_tenant
-from waiting import end, in_loop, until
 
-from common import driver, keys, queue
+from common import driver
 from common.events import TurnEnded
-from common.log import append_now
-from common.profiles import DEFAULT_PROFILE
-from common.refs import SessionRef, TurnRef
-from common.seal import Seal, place_of
-from common.sessions import Sessions
+from common.log.stream import append_now
+from common.names import SessionRef, TurnRef
+from common.queue import job_queue
+from common.security.secret_box import Seal, place_of
+from common.security.url_guard import open_guarded_client
+from common.sessions.sessions import Sessions
 from common.settings import Settings
-from common.stores import Stores, open_stores
+from common.store import keys
+from common.store.redis import Stores, open_stores
 from common.tenants.directory import Directory
-from common.url_guard import open_guarded_client
-from workers.telling import BACK_OFF_S, Teller, sign
+from common.tenants.profiles import DEFAULT_PROFILE
+from tests.support.ended_turns import add_turn, begun, put
+from tests.support.failing_steps import fail_first
+from tests.support.scripted_model import Scripted
+from tests.support.served_api import open_port
+from tests.support.store_servers import Backend
+from tests.support.stored_tenants import FULL, add_tenant
+from tests.support.stored_turns import lapse, start
+from tests.support.waiting import end, in_loop, until
+from tests.support.wiring import open_worker
+from workers.upkeep.webhooks import BACK_OFF_S, Teller, sign
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
@@ -92,7 +94,7 @@ async def open_teller(settings: Settings, name: str = "w:1") -> AsyncIterator[Te
 async def end_one(stores: Stores, session: SessionRef) -> TurnRef:
     """A turn that has ended and is to be told of."""
     turn = await add_turn(stores, session)
-    await stores.on_queue.run(lambda pipe: queue.put_telling(pipe, turn, 1))
+    await stores.on_queue.run(lambda pipe: job_queue.put_telling(pipe, turn, 1))
     return turn
 
 
@@ -208,7 +210,7 @@ async def test_a_receiver_that_is_gone_is_told_no_more_of_this_turn(
 async def test_a_silent_receiver_and_none_at_all_are_failures(
     real: Backend, session: SessionRef, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.telling.TIMEOUT_S", 0.1)
+    monkeypatch.setattr("workers.upkeep.webhooks.TIMEOUT_S", 0.1)
     async with receiving(0) as receiver:
         settings = settings_for(real, receiver)
         async with open_stores(settings) as eyes, open_teller(settings) as teller:
@@ -300,7 +302,7 @@ async def test_another_goes_on_where_a_teller_died(real: Backend, session: Sessi
 async def test_a_teller_goes_on_while_the_stores_are_away(
     real: Backend, session: SessionRef, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.telling._POLL_S", 0.01)
+    monkeypatch.setattr("workers.upkeep.webhooks._POLL_S", 0.01)
     async with receiving() as receiver:
         settings = settings_for(real, receiver)
         async with open_stores(settings) as eyes, open_teller(settings) as teller:
@@ -336,7 +338,7 @@ async def test_a_driver_that_dies_between_log_and_queue_has_it_told_of_all_the_s
         turn = TurnRef(session, "turn0001")
         await put(eyes, session, begun(turn.turn, tell=True))
         await append_now(eyes, session, TurnEnded(turn.turn, "stop", 0, {}, "", False, None))
-        await eyes.on_queue.run(lambda pipe: queue.hold_turns(pipe, [turn], 1))
+        await eyes.on_queue.run(lambda pipe: job_queue.hold_turns(pipe, [turn], 1))
         await sweeper.sweep_now()
         assert list(await listed(eyes)) == [f"{turn}|1"]
 

@@ -4,20 +4,20 @@ import asyncio
 import secrets
 
 import pytest
-from dying_steps import Steps
-from kept import LONG_AGO_MS, add_turn, keep, keeping, open_keeper
-from store_servers import Backend
-from waiting import end, in_loop
 
-from common import keys
-from common.archive import Archive
 from common.errors import Conflict
 from common.knowledge.documents import Document, Documents
-from common.refs import CollectionRef, SessionRef
-from common.stores import Stores, open_stores
+from common.names import CollectionRef, SessionRef
+from common.sessions.archive import Archive
+from common.store import keys
+from common.store.redis import Stores, open_stores
 from common.tenants.config import TenantConfig
 from common.tenants.stored import TenantStore
-from workers.keeper import Keeper
+from tests.support.dying_steps import Steps
+from tests.support.ended_turns import LONG_AGO_MS, add_turn, keep, keeping, open_keeper
+from tests.support.store_servers import Backend
+from tests.support.waiting import end, in_loop
+from workers.upkeep.retention import Keeper
 
 ACME = SessionRef("acme", "call 7:{a}")
 ZETA = SessionRef("zeta", "call 7:{a}")

@@ -7,15 +7,15 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from store_servers import Backend
-from waiting import in_loop
 
-from common import keys
 from common.errors import BadRequest, Conflict, NotFound
-from common.seal import Seal, place_of
-from common.stores import Stores, open_stores
+from common.security.secret_box import Seal, place_of
+from common.store import keys
+from common.store.redis import Stores, open_stores
 from common.tenants.config import KeyConfig, TenantConfig
 from common.tenants.stored import TenantStore
+from tests.support.store_servers import Backend
+from tests.support.waiting import in_loop
 
 SEAL = Seal("newest", ["older"])
 SUPPORT = {"full": {"base_url": "https://models.example/v1", "model": "big", "secret": "MODELS"}}

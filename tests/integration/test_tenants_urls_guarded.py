@@ -8,26 +8,26 @@ from typing import Any
 
 import httpx
 import pytest
-from parts import open_worker
-from scripted import Scripted, answer
-from serving import open_port, serving
-from store_servers import Backend
-from tenants_there import add_key, add_tenant, bearer
-from waiting import in_loop, until
 
-from common import keys
 from common.events import LaneFinished
-from common.log import read_turn
-from common.profiles import Upstream
-from common.refs import SessionRef, TurnRef
-from common.seal import Seal
-from common.sessions import Sessions
-from common.stores import Stores, open_stores
+from common.log.stream import read_turn
+from common.names import SessionRef, TurnRef
+from common.security.secret_box import Seal
+from common.security.url_guard import open_guarded_client
+from common.sessions.sessions import Sessions
+from common.store import keys
+from common.store.redis import Stores, open_stores
 from common.tenants.directory import Directory
-from common.url_guard import open_guarded_client
+from common.tenants.profiles import Upstream
+from tests.support.scripted_model import Scripted, answer
+from tests.support.served_api import open_port, serving
+from tests.support.store_servers import Backend
+from tests.support.stored_tenants import add_key, add_tenant, bearer
+from tests.support.waiting import in_loop, until
+from tests.support.wiring import open_worker
 from workers.providers.base import Piece, UpstreamError
 from workers.providers.registry import Providers
-from workers.telling import Teller
+from workers.upkeep.webhooks import Teller
 
 GOOD = {"base_url": "https://models.example/v1", "model": "good"}
 FAILING = {**GOOD, "model": "failing"}

@@ -5,17 +5,17 @@ from typing import Any
 
 import orjson
 import pytest
-from parts import open_workers
-from replicas import CHAT
-from scripted import Scripted, words
-from serving import serving
-from store_servers import Backend
-from waiting import in_loop, until
 
-from common import keys
-from common.refs import SessionRef
-from common.sse import SSEParser
-from common.stores import open_stores
+from common.names import SessionRef
+from common.net.sse import SSEParser
+from common.store import keys
+from common.store.redis import open_stores
+from tests.support.replicas import CHAT
+from tests.support.scripted_model import Scripted, words
+from tests.support.served_api import serving
+from tests.support.store_servers import Backend
+from tests.support.waiting import in_loop, until
+from tests.support.wiring import open_workers
 from workers.providers.base import Finish, Usage
 
 

@@ -7,16 +7,16 @@ from typing import Any
 import httpx
 import orjson
 import pytest
-from parts import open_workers
 from pydantic import SecretStr
-from raw_server import YES, Answers, Asked, answering, chunk, events, whole
-from serving import serving
-from store_servers import Backend
-from waiting import in_loop
 
+from common.net.sse import SSEParser
 from common.settings import FallbackModel
-from common.sse import SSEParser
-from common.stores import open_stores
+from common.store.redis import open_stores
+from tests.support.raw_server import YES, Answers, Asked, answering, chunk, events, whole
+from tests.support.served_api import serving
+from tests.support.store_servers import Backend
+from tests.support.waiting import in_loop
+from tests.support.wiring import open_workers
 from workers.providers.registry import Providers
 
 Call = dict[str, Any]

@@ -4,17 +4,17 @@ import asyncio
 from typing import Any
 
 import pytest
-from parts import open_worker
-from reading_turns import events, start
-from scripted import Scripted, answer, words
-from store_servers import Backend
-from waiting import in_loop, until
 
-from common import keys
 from common.events import LaneFinished
-from common.refs import TurnRef
+from common.names import TurnRef
 from common.settings import FallbackModel
-from common.stores import Stores, open_stores
+from common.store import keys
+from common.store.redis import Stores, open_stores
+from tests.support.scripted_model import Scripted, answer, words
+from tests.support.store_servers import Backend
+from tests.support.stored_turns import events, start
+from tests.support.waiting import in_loop, until
+from tests.support.wiring import open_worker
 from workers.providers.base import Finish, Other, UpstreamError
 
 WHOLE = "We open at nine. Every day."
@@ -132,7 +132,7 @@ async def test_a_server_that_says_it_is_busy_for_no_time_is_not_asked_without_en
             pauses.append(seconds)
             await sleep(0)
 
-    monkeypatch.setattr("workers.asking.asyncio", Clock())
+    monkeypatch.setattr("workers.lanes.generation.asyncio", Clock())
     settings = real.settings(breaker_failures=0)
     model = Scripted(full=[[UpstreamError("upstream_busy", "busy", retry_after_s=0.0)]])
     async with open_stores(settings) as eyes, open_worker(settings, "full", model):

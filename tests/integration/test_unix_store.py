@@ -1,10 +1,10 @@
 """A store behind a socket of this machine's file system, instead of a port."""
 
-from parts import open_workers
-from scripted import Scripted, answer
-from serving import serving
-from store_servers import Backend, ValkeyServer, fresh_database
-from waiting import in_loop
+from tests.support.scripted_model import Scripted, answer
+from tests.support.served_api import serving
+from tests.support.store_servers import Backend, ValkeyServer, fresh_database
+from tests.support.waiting import in_loop
+from tests.support.wiring import open_workers
 
 
 @in_loop

@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 from pydantic import SecretStr
-from reading_turns import job
-from store_servers import Backend
-from waiting import in_loop, until
 
-from common import keys
-from common.profiles import Upstream
-from common.refs import SessionRef, TurnRef
+from common.names import SessionRef, TurnRef
 from common.settings import Settings
-from common.stores import Stores, open_stores
+from common.store import keys
+from common.store.redis import Stores, open_stores
+from common.tenants.profiles import Upstream
+from tests.support.store_servers import Backend
+from tests.support.stored_turns import job
+from tests.support.waiting import in_loop, until
 from workers.providers.base import UpstreamError
 from workers.upstreams import Upstreams, name_of
 

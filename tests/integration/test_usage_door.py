@@ -9,18 +9,18 @@ from typing import Any
 import httpx
 import orjson
 import pytest
-from serving import serving
-from store_servers import Backend
-from tenants_there import add_key, add_tenant, bearer
 from typer.testing import CliRunner, Result
-from waiting import in_loop
 
-from api.usage_report import Table, read_query
+from api.limits.usage_report import Table, read_query
 from cli.main import app
-from common import keys
 from common.errors import BadRequest
-from common.stores import Stores, open_stores
-from common.usage import COUNTERS, FAILURE, Used, day_of, field
+from common.store import keys
+from common.store.redis import Stores, open_stores
+from common.tenants.usage import COUNTERS, FAILURE, Used, day_of, field
+from tests.support.served_api import serving
+from tests.support.store_servers import Backend
+from tests.support.stored_tenants import add_key, add_tenant, bearer
+from tests.support.waiting import in_loop
 
 TODAY = datetime(2026, 11, 21, tzinfo=UTC).date()
 OPERATOR = "the-operators"

@@ -2,18 +2,17 @@
 
 import asyncio
 
-from parts import Worker, open_worker
-from reading_turns import count, job, lapse, lease_of, start
-from scripted import END, Scripted
-from store_servers import Backend
-from waiting import in_loop, until
-
-from common import keys
 from common.events import LaneFinished, LaneStarted
-from common.log import read_turn
-from common.refs import TurnRef
-from common.stores import Stores, open_stores
-from workers.sweep import Sweep
+from common.log.stream import read_turn
+from common.names import TurnRef
+from common.store import keys
+from common.store.redis import Stores, open_stores
+from tests.support.scripted_model import END, Scripted
+from tests.support.store_servers import Backend
+from tests.support.stored_turns import count, job, lapse, lease_of, start
+from tests.support.waiting import in_loop, until
+from tests.support.wiring import Worker, open_worker
+from workers.upkeep.sweep import Sweep
 
 TURNS = 24
 

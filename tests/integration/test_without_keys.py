@@ -3,18 +3,18 @@
 from typing import Any
 
 import pytest
-from knocking import MODELS, QUICK, code, refuses
-from serving import serving
 from starlette.requests import Request
-from store_servers import Backend
-from tenants_there import add_tenant
-from waiting import in_loop, until
 
 from api import main
-from api.nearby import is_nearby
+from api.auth.loopback import is_nearby
 from common.settings import Settings
-from common.stores import open_stores
+from common.store.redis import open_stores
 from common.tenants.stored import TenantStore
+from tests.support.knocking import MODELS, QUICK, code, refuses
+from tests.support.served_api import serving
+from tests.support.store_servers import Backend
+from tests.support.stored_tenants import add_tenant
+from tests.support.waiting import in_loop, until
 
 
 @in_loop

@@ -13,9 +13,9 @@ import pytest
 from httpx_aiohttp import AiohttpTransport
 from pydantic import SecretStr
 
-from common.profiles import Upstream
 from common.settings import Settings
-from common.stores import open_stores
+from common.store.redis import open_stores
+from common.tenants.profiles import Upstream
 from simulator.tokens import split_tokens
 from workers.providers.base import Finish, Piece, ToolPiece, UpstreamError, Usage
 from workers.providers.registry import Providers

@@ -2,7 +2,7 @@
 
 import pytest
 
-from common.sentences import Sentences, split_sentences
+from common.text.sentences import Sentences, split_sentences
 
 CASES = """
 डॉ. शर्मा आए। ¦वे बैठे।

@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from turns import begin, call, end, fire, say, spoken, started
 
-from common.aloud import LONGEST_MS, REST_MS, speech_ms, unit_end
 from common.events import Event, TurnStarted
-from common.fold import Fold
-from common.releases import FILLER, REST, Due, Release, Said
+from common.turn.aloud import LONGEST_MS, REST_MS, speech_ms, unit_end
+from common.turn.fold import Fold
+from common.turn.outputs import FILLER, REST, Due, Release, Said
+from tests.support.turn_events import begin, call, end, fire, say, spoken, started
 
 FILL = {"phrases": {"*": ["One moment."]}, "delay_ms": 1_000}
 ANSWER = "We open at nine. On Sundays we are closed."

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from workers.annotations import Annotations
+from workers.lanes.annotations import Annotations
 
 FILTER = {"content_filter_results": {"hate": {"filtered": False}}}
 

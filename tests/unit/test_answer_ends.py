@@ -7,17 +7,17 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 import pytest
-import virtual_time
 from pydantic import SecretStr
-from turns import TURN, started
 
 from common.events import LaneStarted
-from common.profiles import Upstream
-from common.refs import JobRef, SessionRef, TurnRef
+from common.names import JobRef, SessionRef, TurnRef
 from common.settings import Settings
-from workers.asking import Answer, Asker
+from common.tenants.profiles import Upstream
+from tests.support import virtual_time
+from tests.support.turn_events import TURN, started
+from workers.lanes.generation import Answer, Asker
+from workers.lanes.publisher import LaneWriter, Publisher
 from workers.providers.base import Finish, Piece, UpstreamError, Usage
-from workers.publisher import LaneWriter, Publisher
 from workers.upstreams import Upstreams
 
 CUT = UpstreamError("upstream_cut", "cut")

@@ -8,10 +8,10 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from common.aloud import LONGEST_MS, speech_ms
-from common.audio import FORMATS, Rate, wav_header
-from common.cutter import Cutter
-from common.releases import Said
+from common.speech.audio import FORMATS, Rate, wav_header
+from common.turn.aloud import LONGEST_MS, speech_ms
+from common.turn.outputs import Said
+from common.turn.sentence_splitter import Cutter
 from workers.speech.framing import Framing
 from workers.speech.samples import Encoder, Resampler
 from workers.speech.voice import Sound

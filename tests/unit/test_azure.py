@@ -3,7 +3,7 @@
 import pytest
 from pydantic import SecretStr
 
-from common.profiles import Upstream
+from common.tenants.profiles import Upstream
 from workers.providers.openai import chat_url, login
 
 KEY = SecretStr("secret")

@@ -5,16 +5,16 @@ from typing import Any, cast
 
 import orjson
 import pytest
-from turns import TURN, begin, call, end, extra, say, started
 
-from api.chunks import ChunkWriter
-from api.completion import turn_object, whole_answer
-from api.cursor import START, Place, read_cursor
-from api.live import LiveTurn
+from api.answers.chunks import ChunkWriter
+from api.answers.completion import turn_object, whole_answer
+from api.answers.cursor import START, Place, read_cursor
+from api.turns.live import LiveTurn
 from common.events import Entry, Event, TurnInterrupted
-from common.refs import SessionRef, TurnRef
-from common.sse import SSEParser
-from common.stores import Stores
+from common.names import SessionRef, TurnRef
+from common.net.sse import SSEParser
+from common.store.redis import Stores
+from tests.support.turn_events import TURN, begin, call, end, extra, say, started
 
 USAGE = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
 

@@ -2,7 +2,7 @@
 
 import random
 
-from common.clocks import Contact, ServerClock
+from common.store.clocks import Contact, ServerClock
 
 HOUR_MS = 3_600_000
 

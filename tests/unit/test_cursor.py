@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.cursor import START, Place, read_cursor
+from api.answers.cursor import START, Place, read_cursor
 from common.errors import BadRequest
 
 TURN = "aaaaaaaaaaaa"

@@ -7,8 +7,8 @@ import orjson
 import pytest
 
 from common.events import LaneStarted, ToolPart
-from common.lane_state import LaneState
-from common.sse import ServerEvent
+from common.net.sse import ServerEvent
+from common.turn.lane_state import LaneState
 from workers.providers import anthropic, ernie, yandex
 from workers.providers.anthropic_request import to_anthropic
 from workers.providers.base import Finish, Piece, ToolPiece, UpstreamError

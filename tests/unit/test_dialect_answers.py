@@ -11,8 +11,8 @@ import orjson
 import pytest
 from pydantic import SecretStr
 
-from common.profiles import Upstream
-from common.sse import ServerEvent
+from common.net.sse import ServerEvent
+from common.tenants.profiles import Upstream
 from workers.providers import anthropic, ernie, exchange, yandex
 from workers.providers.base import Finish, Other, Piece, ToolPiece, UpstreamError, Usage
 from workers.providers.litellm import LiteLLMProvider

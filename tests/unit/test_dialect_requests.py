@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from common.dialects import split_dialect
+from common.tenants.dialects import split_dialect
 from workers.providers.anthropic_request import to_anthropic
 from workers.providers.ernie_request import to_ernie
 from workers.providers.messages import SILENCE

@@ -4,7 +4,7 @@ from typing import Any
 
 import orjson
 
-from common.sse import ServerEvent
+from common.net.sse import ServerEvent
 from workers.providers import anthropic, ernie, yandex
 from workers.providers.base import Finish, Other, Piece, ToolPiece, Usage
 

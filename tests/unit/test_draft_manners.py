@@ -3,11 +3,11 @@
 from typing import Any
 
 import pytest
-from turns import TURN, begin, end, endings, fire, heard, say, spoken, started
 
 from common.events import Event, TimerFired
-from common.fold import Fold
-from common.releases import CUT, DRAFT, FILLER, Due, Release
+from common.turn.fold import Fold
+from common.turn.outputs import CUT, DRAFT, FILLER, Due, Release
+from tests.support.turn_events import TURN, begin, end, endings, fire, heard, say, spoken, started
 
 GUARD = {"guard": True}
 PHRASE = "One moment."

@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from common.draft_params import with_params
-from common.profiles import profile_of
 from common.settings import Settings
 from common.tenants.config import DraftConfig
+from common.tenants.profiles import profile_of
+from common.turn.draft_params import with_params
 
 USUAL = {"max_tokens": 100, "temperature": 0.4}
 NEWER = {"max_completion_tokens": 300, "reasoning_effort": "minimal", "enable_thinking": False}

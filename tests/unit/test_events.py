@@ -5,7 +5,6 @@ from typing import Any
 
 import orjson
 import pytest
-from turns import begin, call, end, extra, say, started
 
 from common.events import (
     KINDS,
@@ -18,6 +17,7 @@ from common.events import (
     encode,
     kind_of,
 )
+from tests.support.turn_events import begin, call, end, extra, say, started
 
 EVENTS: list[Event] = [
     started(),

@@ -3,13 +3,26 @@
 from typing import Any
 
 import pytest
-from turns import TURN, begin, call, end, endings, extra, fire, fold_all, heard, say, spoken, started
 
-from common.apology import apology_for, chosen
 from common.events import Event, LaneFinished, TimerFired, TurnInterrupted
-from common.fold import Fold
-from common.policy import ApologyPolicy
-from common.releases import CUT, Called, Passed
+from common.turn.apology import apology_for, chosen
+from common.turn.fold import Fold
+from common.turn.outputs import CUT, Called, Passed
+from common.turn.policy import ApologyPolicy
+from tests.support.turn_events import (
+    TURN,
+    begin,
+    call,
+    end,
+    endings,
+    extra,
+    fire,
+    fold_all,
+    heard,
+    say,
+    spoken,
+    started,
+)
 
 SORRY = "I'm sorry, that didn't work. Please try again."
 APOLOGY = {"phrases": {"en": [SORRY], "de": ["Das ging leider nicht."]}}

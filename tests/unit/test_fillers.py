@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
-from turns import started
 
-from common.fillers import conversation, phrases_for
-from common.policy import FillerPolicy
+from common.turn.fillers import conversation, phrases_for
+from common.turn.policy import FillerPolicy
+from tests.support.turn_events import started
 
 POLICY = FillerPolicy(
     phrases={"en": ("One moment.", "Let me see."), "ru": ("Минуту.",), "zh": (), "*": ("Hm…",)}

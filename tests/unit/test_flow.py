@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-import virtual_time
 
+from tests.support import virtual_time
 from workers.providers.base import UpstreamError
 from workers.providers.flow import MOST_BYTES, MOST_LINES, SLICE_BYTES, Flow, paced
 

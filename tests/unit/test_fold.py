@@ -4,13 +4,25 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from turns import TURN, begin, call, end, endings, extra, fold_all, heard, say, spoken, started
 
 from common.events import Delta, TimerFired, TurnEnded, TurnInterrupted
-from common.fold import Fold
-from common.fold_version import UnknownFold
-from common.handoff import FINISH_MS
-from common.releases import Called, Due, Ending, Passed, Said
+from common.turn.fold import Fold
+from common.turn.handover import FINISH_MS
+from common.turn.outputs import Called, Due, Ending, Passed, Said
+from common.turn.version import UnknownFold
+from tests.support.turn_events import (
+    TURN,
+    begin,
+    call,
+    end,
+    endings,
+    extra,
+    fold_all,
+    heard,
+    say,
+    spoken,
+    started,
+)
 
 NOW = {"cut": "now"}
 ANSWER = {"style": "answer"}

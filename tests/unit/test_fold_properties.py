@@ -6,11 +6,23 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
-from turns import TURN, begin, call, end, endings, extra, fire, heard, say, spoken, started
 
 from common.events import Delta, Event, LaneFinished, LaneStarted, TimerFired, TurnInterrupted
-from common.fold import Fold
-from common.releases import CUT, DEADLINE, DRAFT, FILLER, REST, TOLD, Due, Release, Said
+from common.turn.fold import Fold
+from common.turn.outputs import CUT, DEADLINE, DRAFT, FILLER, REST, TOLD, Due, Release, Said
+from tests.support.turn_events import (
+    TURN,
+    begin,
+    call,
+    end,
+    endings,
+    extra,
+    fire,
+    heard,
+    say,
+    spoken,
+    started,
+)
 
 PIECES = [
     "Yes",

@@ -3,13 +3,13 @@
 from typing import Any
 
 import pytest
-from counted_work import PIECES, counting
-from turns import TURN, say, started
 
 from common.events import Event, LaneFinished, LaneStarted, ToolPart, TurnStarted
-from common.fold import Fold
-from common.growing_text import GrowingText, is_among
-from common.releases import Said
+from common.text.growing_text import GrowingText, is_among
+from common.turn.fold import Fold
+from common.turn.outputs import Said
+from tests.support.counted_work import PIECES, counting
+from tests.support.turn_events import TURN, say, started
 
 POLICIES: dict[str, Any] = {
     "usual": {},

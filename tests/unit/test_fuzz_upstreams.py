@@ -17,25 +17,25 @@ from typing import Any
 import httpx
 import orjson
 import pytest
-import virtual_time
 from hypothesis import HealthCheck, given, settings
 from pydantic import SecretStr
 from test_answer_ends import Free, Nowhere
 from test_chunks import Quiet
-from turns import TURN, started
-from upstream_grammar import DIALECTS, Answer, Maker, answers
 
-from api.chunks import ChunkWriter
-from api.completion import whole_answer
+from api.answers.chunks import ChunkWriter
+from api.answers.completion import whole_answer
 from common.events import Entry, Event, LaneFinished, LaneStarted, decode, encode
-from common.fold import Fold
-from common.profiles import Upstream
-from common.refs import JobRef, SessionRef, TurnRef
+from common.names import JobRef, SessionRef, TurnRef
 from common.settings import Settings
-from workers import asking
-from workers.asking import Asker
+from common.tenants.profiles import Upstream
+from common.turn.fold import Fold
+from tests.support import virtual_time
+from tests.support.turn_events import TURN, started
+from tests.support.upstream_grammar import DIALECTS, Answer, Maker, answers
+from workers.lanes import generation
+from workers.lanes.generation import Asker
+from workers.lanes.publisher import LaneWriter
 from workers.providers.registry import Providers
-from workers.publisher import LaneWriter
 
 NONE: Any = None
 SETTINGS = Settings()
@@ -100,9 +100,9 @@ class Watched:
             yield piece
 
 
-async def ask(dialect: str, answer: Answer) -> tuple[LaneWriter, asking.Answer]:
+async def ask(dialect: str, answer: Answer) -> tuple[LaneWriter, generation.Answer]:
     """A lane whose model's server sends this, as a worker asks it."""
-    told = asking.Answer()
+    told = generation.Answer()
     job = JobRef(TurnRef(SessionRef("default", "s"), TURN), "full", 1)
     publisher: Any = Nowhere()
     writer = LaneWriter(publisher, LaneStarted(TURN, "full", 1, "w"), job, 0)

@@ -8,8 +8,8 @@ import orjson
 import pytest
 from typer.testing import CliRunner
 
+from cli.golden_sessions import assert_unchanged, compare, keep
 from cli.main import app
-from common.golden import assert_unchanged, compare, keep
 
 GOLDEN = sorted((Path(__file__).parent.parent / "golden").glob("*.jsonl"))
 ONE = next(path for path in GOLDEN if path.stem == "join-append")

@@ -3,11 +3,11 @@
 import time
 
 import pytest
-from guard_sentences import DEV, HELD_OUT
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.guard import MAX_SENTENCE, commits
+from common.text.commitments import MAX_SENTENCE, commits
+from tests.support.guard_sentences import DEV, HELD_OUT
 
 ALL = [(kind, sentence) for half in (DEV, HELD_OUT) for rows in half.values() for kind, sentence in rows]
 COMMITTING = [sentence for kind, sentence in ALL if kind != "-"]

@@ -3,7 +3,7 @@
 import orjson
 import pytest
 
-from common.sse import ServerEvent
+from common.net.sse import ServerEvent
 from workers.providers.base import Other, Piece, ToolPiece
 from workers.providers.openai_answer import Answer
 from workers.providers.tidying import Tidy

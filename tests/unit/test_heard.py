@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.heard import CHARS_PER_S, Piece, chars_heard, chars_in_ms, chars_in_sound
+from api.sessions.heard import CHARS_PER_S, Piece, chars_heard, chars_in_ms, chars_in_sound
 
 TEXT = "**We open** at 9:30. Don't be late — it's [busy](https://example.com/a/b)! Every day, all year."
 

@@ -5,10 +5,10 @@ from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
 import pytest
-from virtual_time import run
 
-from api.crowd import HALF_CLOSED
-from api.relay import HEARTBEAT, EventStream
+from api.answers.event_stream import HEARTBEAT, EventStream
+from api.limits.crowd import HALF_CLOSED
+from tests.support.virtual_time import run
 
 
 class Client:

@@ -2,9 +2,9 @@
 
 import pytest
 
-from common.hidden_names import HiddenNames, is_personal
-from common.redaction import mask
-from common.refs import SessionRef, valid_session
+from common.names import SessionRef, valid_session
+from common.redaction.masking import mask
+from common.security.hidden_names import HiddenNames, is_personal
 from common.settings import Settings
 
 

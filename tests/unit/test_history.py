@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from turns import TURN, begin, call, end, extra, fire, fold_all, heard, say, started
 
-from api.history import History, Message, read_history
+from api.turns.history import History, Message, read_history
 from common.events import Entry, Event, TurnEnded, TurnInterrupted, TurnStarted
-from common.releases import FILLER, Said
+from common.turn.outputs import FILLER, Said
+from tests.support.turn_events import TURN, begin, call, end, extra, fire, fold_all, heard, say, started
 
 DRAFT = "Let me see."
 FULL = "We open at nine. Every day."

@@ -6,8 +6,8 @@ from typing import Any
 import orjson
 import pytest
 
-from api.jaicp import read_llm_request
-from api.requests import TurnRequest
+from api.requests.jaicp import read_llm_request
+from api.requests.turn_request import TurnRequest
 from common.errors import BadRequest
 from common.settings import Settings
 from common.tenants.tenant import default_tenant

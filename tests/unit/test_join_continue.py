@@ -1,11 +1,11 @@
 """`continue`: the full is asked to go on from what the draft will have said."""
 
 import pytest
-from told_turn import Turn
-from turns import TURN
 
 from common.events import LaneStarted, TimerFired
-from common.releases import CUT, TOLD, Due
+from common.turn.outputs import CUT, TOLD, Due
+from tests.support.told_turn import Turn
+from tests.support.turn_events import TURN
 
 CONTINUE = {"join": "continue"}
 WAIT_MS = 700

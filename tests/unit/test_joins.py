@@ -1,11 +1,11 @@
 """How the full's text follows the draft's: repeats left out, answers that go on, a draft in the shadow."""
 
 import pytest
-from told_turn import Turn
-from turns import TURN, begin, end, endings, say, spoken
 
 from common.events import TurnInterrupted
-from common.releases import CUT
+from common.turn.outputs import CUT
+from tests.support.told_turn import Turn
+from tests.support.turn_events import TURN, begin, end, endings, say, spoken
 
 CONTINUE = {"join": "continue"}
 WAIT_MS = 700

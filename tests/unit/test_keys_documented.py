@@ -1,4 +1,4 @@
-"""Every key and channel of `common/keys.py` stands in docs/wire-format.md: its type, content and lifetime."""
+"""docs/wire-format.md has every key and channel of `common/store/keys.py`: its type, content and lifetime."""
 
 import ast
 import inspect
@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from common import keys
-from common.refs import CollectionRef, JobRef, SessionRef, TurnRef
+from common.names import CollectionRef, JobRef, SessionRef, TurnRef
+from common.store import keys
 
 DOCS = Path(__file__).parents[2] / "docs" / "wire-format.md"
 SESSION = SessionRef("<tenant>", "<session>")

@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from common.knowledge.documents import Document
-from common.knowledge.index import CollectionIndex, Passage
+from workers.knowledge.index import CollectionIndex, Passage
 
 SAMPLES = Path(__file__).parents[1] / "knowledge_samples"
 LANGUAGES = ("en", "ru", "zh")

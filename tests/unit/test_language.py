@@ -2,7 +2,7 @@
 
 import pytest
 
-from common.language import language_of, language_of_messages
+from common.text.language import language_of, language_of_messages
 
 
 @pytest.mark.parametrize(

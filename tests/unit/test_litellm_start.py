@@ -6,7 +6,7 @@ from types import ModuleType
 
 import pytest
 
-from common.refs import Lane
+from common.names import Lane
 from common.settings import FallbackModel, Settings
 from workers.main import _import_providers
 

@@ -99,7 +99,7 @@ def test_what_counts_as_a_mistake(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 def said(code: str) -> tuple[list[dict[str, Any]], str]:
     """What a process logs that sets its logs up and then runs this: line by line, and as it stands."""
-    begin = "from common.logs import set_up_logs\nimport asyncio, logging, sys, threading, warnings\n"
+    begin = "from common.process.logs import set_up_logs\nimport asyncio, logging, sys, threading, warnings\n"
     done = subprocess.run(
         [sys.executable, "-c", f"{begin}set_up_logs('INFO')\nsecret = sys.argv[1]\n{code}", SECRET],
         cwd=ROOT,

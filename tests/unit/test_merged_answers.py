@@ -4,9 +4,9 @@ import base64
 from typing import Any
 
 from test_chunks import live_turn
-from turns import begin, call, end, extra, say
 
-from api.completion import whole_answer
+from api.answers.completion import whole_answer
+from tests.support.turn_events import begin, call, end, extra, say
 
 
 def choices(*parts: dict[str, Any]) -> list[dict[str, Any]]:

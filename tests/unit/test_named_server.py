@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from api.jaicp import read_llm_request
-from api.requests import bounded, read_chat
-from common.credentials import Credentials
+from api.requests.jaicp import read_llm_request
+from api.requests.turn_request import bounded, read_chat
 from common.errors import BadRequest
-from common.named_server import fill_in, is_template
+from common.net.named_server import fill_in, is_template
+from common.security.credentials import Credentials
 from common.settings import Settings
 from common.tenants.tenant import default_tenant
 

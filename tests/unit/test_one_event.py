@@ -8,8 +8,8 @@ import orjson
 import pytest
 from pydantic import SecretStr
 
-from common.profiles import Upstream
-from common.sse import MAX_EVENT_BYTES, ServerEvent
+from common.net.sse import MAX_EVENT_BYTES, ServerEvent
+from common.tenants.profiles import Upstream
 from workers.providers import calls
 from workers.providers.base import Finish, Other, Piece, ToolPiece, UpstreamError
 from workers.providers.halves import Halves

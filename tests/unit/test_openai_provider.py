@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 import pytest
 
-from common.sse import ServerEvent
+from common.net.sse import ServerEvent
 from workers.providers.base import Finish, Other, ToolPiece, UpstreamError, Usage
 from workers.providers.openai_answer import Answer
 

@@ -8,9 +8,9 @@ import pytest
 import schemathesis
 
 from api.main import create_app
-from common.overrides import NEVER
-from common.policy import Policy
 from common.settings import Settings
+from common.turn.overrides import NEVER
+from common.turn.policy import Policy
 
 DOCUMENT = create_app(Settings()).openapi()
 OPERATIONS = {

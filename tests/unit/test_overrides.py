@@ -7,15 +7,15 @@ import orjson
 import pytest
 from pydantic import ValidationError
 
-from api.jaicp import read_llm_request
-from api.overrides import hold, hold_policy, layers, pick
-from api.requests import TurnRequest, merge_policy, read_chat
+from api.auth.tokens import Token
+from api.requests.jaicp import read_llm_request
+from api.requests.turn_request import TurnRequest, merge_policy, read_chat
+from api.turns.overrides import hold, hold_policy, layers, pick
 from common.errors import BadRequest, FastReplyError, Forbidden, NotFound
-from common.overrides import EVERYTHING, Overrides, TokenOverrides
 from common.settings import Settings
 from common.tenants.config import ProfileConfig, TenantConfig
 from common.tenants.tenant import Tenant, build_tenant, default_tenant
-from common.tenants.tokens import Token
+from common.turn.overrides import EVERYTHING, Overrides, TokenOverrides
 
 FULL = {"base_url": "https://models.example/v1", "model": "full"}
 GUARDED = {

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from common.own_rules import MAX_RULE, MAX_RULES, MAX_WEIGHT, WrongRule, check_rules, finds
-from common.policy import AS_STORED, DraftPolicy
+from common.text.own_rules import MAX_RULE, MAX_RULES, MAX_WEIGHT, WrongRule, check_rules, finds
+from common.turn.policy import AS_STORED, DraftPolicy
 
 RULES = [
     r"\bскидк\w*",

@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from turns import started
 
 from common.events import TurnStarted
-from workers.passages import NOTES
+from tests.support.turn_events import started
+from workers.knowledge.passages import NOTES
 from workers.prompts import body_for, with_passages
 from workers.providers.anthropic_request import to_anthropic
 from workers.providers.ernie_request import to_ernie

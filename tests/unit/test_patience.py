@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import Awaitable
 
 import pytest
-from virtual_time import run
 
-from api.patience import Patience
+from api.limits.patience import Patience
 from common.errors import RateLimited
+from tests.support.virtual_time import run
 
 
 async def waited_s(what: Awaitable[None]) -> float:

@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 import pytest
 
-from api.requests import TurnRequest, read_chat
+from api.requests.turn_request import TurnRequest, read_chat
 from common.errors import BadRequest
 
 USER = {"role": "user", "content": "Hi"}

@@ -3,9 +3,9 @@
 from typing import Any
 
 import pytest
-from turns import started
 
 from common.events import TurnStarted
+from tests.support.turn_events import started
 from workers.prompts import body_for, with_passages
 
 

@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import AsyncGenerator
 
 import pytest
-from virtual_time import run
 
-from api.readers import Readers
+from api.limits.readers import Readers
 from common.errors import RateLimited
+from tests.support.virtual_time import run
 
 
 async def batches(go: asyncio.Event) -> AsyncGenerator[bytes, None]:

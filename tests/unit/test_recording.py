@@ -4,18 +4,11 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from turns import TURN, begin, end, say, started
 
 from common.events import Entry, Event, LaneFinished, TurnEnded, TurnInterrupted, TurnStarted, encode
-from common.recording import (
-    Collector,
-    RecordedTurn,
-    parts_of,
-    read_line,
-    read_turns,
-    write_line,
-)
-from common.refs import SessionRef
+from common.names import SessionRef
+from common.records.recording import Collector, RecordedTurn, parts_of, read_line, read_turns, write_line
+from tests.support.turn_events import TURN, begin, end, say, started
 
 OTHER = "bbbbbbbbbbbb"
 SESSION = SessionRef("default", "a call")

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from turns import TURN, begin, call, end, extra, fold_all, heard, say, started
 
 from common.events import (
     Delta,
@@ -21,11 +20,12 @@ from common.events import (
     TurnInterrupted,
     TurnStarted,
 )
-from common.recording import Collector
-from common.redacted_turn import rewrite_turn
-from common.redaction import mask
-from common.refold import replay
-from common.turn_report import report_turn
+from common.records.recording import Collector
+from common.records.replay import replay
+from common.records.report import report_turn
+from common.redaction.masking import mask
+from tests.support.turn_events import TURN, begin, call, end, extra, fold_all, heard, say, started
+from workers.redaction.redacted_turn import rewrite_turn
 
 NUMBER = "Write down 555-123-4567, please. Goodbye."
 MASKED = "Write down xxx-xxx-xxxx, please. Goodbye."

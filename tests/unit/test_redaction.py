@@ -7,8 +7,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from common.personal.innocent import innocent_spans, is_list
-from common.redaction import mask, mask_json
+from common.redaction.masking import mask, mask_json
+from common.redaction.personal.innocent import innocent_spans, is_list
 
 _TALK = st.text(
     st.sampled_from(

@@ -3,7 +3,7 @@
 import pytest
 
 from bench.privacy import LANGUAGES, Phrase, masked_places, phrases
-from common.redaction import mask
+from common.redaction.masking import mask
 
 OVERDONE = {"Windows 95, 98, 2000"}  # three numbers, read one after the other
 

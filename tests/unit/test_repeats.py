@@ -6,8 +6,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from common.repeats import Opening
-from common.sentences import Sentences
+from common.text.repeats import Opening
+from common.text.sentences import Sentences
 
 
 def listen(

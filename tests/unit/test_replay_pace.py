@@ -7,13 +7,13 @@ from typing import Any
 
 import orjson
 import pytest
-from turns import TURN, begin, end, say, started
-from virtual_time import run
 
-from api.replay import Begin, Replay
+from api.sessions.replay import Begin, Replay
 from common.events import Entry, Event
-from common.refs import SessionRef
-from common.sse import SSEParser
+from common.names import SessionRef
+from common.net.sse import SSEParser
+from tests.support.turn_events import TURN, begin, end, say, started
+from tests.support.virtual_time import run
 
 SESSION = SessionRef("default", "a call")
 EVENTS: list[tuple[int, Event]] = [

@@ -6,12 +6,12 @@ from typing import Any
 import orjson
 import pytest
 
-from api.drafting import why_no_draft
-from api.requests import merge_policy, read_chat
+from api.requests.turn_request import merge_policy, read_chat
+from api.turns.drafting import why_no_draft
 from common.errors import BadRequest
-from common.policy import AS_STORED, Policy
 from common.settings import Settings
 from common.tenants.tenant import default_tenant
+from common.turn.policy import AS_STORED, Policy
 
 HELLO = [{"role": "user", "content": "Hello"}]
 

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from common.seal import MARK, Seal, _fernet, place_of, seal_of, set_at
+from common.security.secret_box import MARK, Seal, _fernet, place_of, seal_of, set_at
 from common.settings import Settings
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from common.seam import closers, is_undecided, join, word_boundary
+from common.text.markdown_join import closers, is_undecided, join, word_boundary
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,10 @@ import httpx
 import orjson
 import pytest
 
-from common.knowledge.index import Passage
-from common.refs import CollectionRef
+from common.names import CollectionRef
 from common.settings import Settings
-from workers.retrieval import SearchFailed, SearchService
+from workers.knowledge.index import Passage
+from workers.knowledge.retrieval import SearchFailed, SearchService
 
 SHOP = CollectionRef("acme", "shop")
 Answer = Callable[[httpx.Request], httpx.Response]

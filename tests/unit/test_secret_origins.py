@@ -7,7 +7,7 @@ import orjson
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from api.jaicp import read_llm_request
+from api.requests.jaicp import read_llm_request
 from common.errors import BadRequest
 from common.settings import Settings
 from common.tenants.config import TenantConfig, read_tenant

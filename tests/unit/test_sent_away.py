@@ -7,9 +7,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from virtual_time import run
 
-from api.relay import EventStream
+from api.answers.event_stream import EventStream
+from tests.support.virtual_time import run
 
 
 class Keeper:

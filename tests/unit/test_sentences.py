@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from common.sentences import Sentences, rests_at_end, split_sentences
+from common.text.sentences import Sentences, rests_at_end, split_sentences
 
 ENGLISH = """
 Hello there. ¦How are you? ¦Fine!

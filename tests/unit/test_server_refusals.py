@@ -10,21 +10,21 @@ import httpx
 import orjson
 import pytest
 from pydantic import SecretStr
-from turns import TURN, started
 
 from common.errors import TurnFailed, shown, turn_error
 from common.events import LaneStarted
-from common.profiles import Upstream
-from common.refs import JobRef, SessionRef, TurnRef
+from common.names import JobRef, SessionRef, TurnRef
 from common.settings import Settings
-from workers.asking import Answer, Asker
-from workers.failures import RefusedDrafts, host_of
+from common.tenants.profiles import Upstream
+from tests.support.turn_events import TURN, started
+from workers.lanes.failures import RefusedDrafts, host_of
+from workers.lanes.generation import Answer, Asker
+from workers.lanes.publisher import LaneWriter, Publisher
+from workers.lanes.refusals import understand
+from workers.lanes.relearning import Relearned
 from workers.prompts import body_for
 from workers.providers.base import Finish, Piece, UpstreamError
 from workers.providers.exchange import refusal
-from workers.publisher import LaneWriter, Publisher
-from workers.refusals import understand
-from workers.relearning import Relearned
 from workers.upstreams import Upstreams
 
 KEY = "sk-live-abc"

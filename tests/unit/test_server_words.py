@@ -7,8 +7,8 @@ import orjson
 import pytest
 from pydantic import SecretStr
 
-from common.profiles import Upstream
-from common.sse import ServerEvent
+from common.net.sse import ServerEvent
+from common.tenants.profiles import Upstream
 from workers.providers.base import Finish, Other, Piece, UpstreamError, Usage
 from workers.providers.openai_answer import Answer
 

@@ -6,10 +6,10 @@ import pytest
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from cli.environment import read_settings
-from common.own_variables import is_own
-from common.policy import Policy
 from common.settings import CLOUDBASES_SMALL_MODEL, Settings
+from common.tenants.own_variables import is_own
 from common.tenants.tenant import default_tenant
+from common.turn.policy import Policy
 
 DOCS = Path(__file__).parents[2] / "docs" / "settings.md"
 

@@ -5,17 +5,17 @@ from typing import Any, cast
 
 import orjson
 import pytest
-from turns import begin, call, end, say, started
 
-from api.cursor import START, Place, read_cursor
-from api.live import LiveTurn
-from api.speakable import SentenceWriter, spoken_answer
-from common.aloud import REST_MS
+from api.answers.cursor import START, Place, read_cursor
+from api.answers.sentence_events import SentenceWriter, spoken_answer
+from api.turns.live import LiveTurn
 from common.events import Entry, Event, TimerFired
-from common.refs import SessionRef, TurnRef
-from common.releases import REST
-from common.sse import SSEParser
-from common.stores import Stores
+from common.names import SessionRef, TurnRef
+from common.net.sse import SSEParser
+from common.store.redis import Stores
+from common.turn.aloud import REST_MS
+from common.turn.outputs import REST
+from tests.support.turn_events import begin, call, end, say, started
 
 TEXT = "We open at 9 a.m. on weekdays. Dr. Who is in! 你好。再见。 Bye"
 SENTENCES = ["We open at 9 a.m. on weekdays.", "Dr. Who is in!", "你好。", "再见。", "Bye"]

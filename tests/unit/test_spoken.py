@@ -9,21 +9,21 @@ from typing import Any, cast
 
 import orjson
 import pytest
-from turns import started
 
-from api.audio_chunks import SpokenAnswer
-from api.audio_feed import AudioFeed
-from api.chunks import ChunkWriter
+from api.answers.audio_chunks import SpokenAnswer
+from api.answers.audio_feed import AudioFeed
+from api.answers.chunks import ChunkWriter
 from api.doors.audio import speak
-from api.live import LiveTurn
-from common import speech
+from api.turns.live import LiveTurn
 from common.errors import turn_error
-from common.lane_state import ToolCall
-from common.refs import SessionRef, TurnRef
-from common.releases import Called, Ending, Release, Said
-from common.speech import Began, Frame, Over, Speech, Spoken, decode
-from common.sse import SSEParser
-from common.stores import Stores
+from common.names import SessionRef, TurnRef
+from common.net.sse import SSEParser
+from common.speech import stream
+from common.speech.stream import Began, Frame, Over, Speech, Spoken, decode
+from common.store.redis import Stores
+from common.turn.lane_state import ToolCall
+from common.turn.outputs import Called, Ending, Release, Said
+from tests.support.turn_events import started
 
 
 def frame(number: int, *, start: int = 0, end: int = 9, attempt: int = 1, last: bool = False) -> Frame:
@@ -69,7 +69,7 @@ def test_entries_are_read_as_they_were_written(entry: Spoken) -> None:
         def __getattr__(self, name: str) -> Any:
             return lambda *_: None
 
-    speech.append(cast(Any, Pipe()), TurnRef(SessionRef("default", "s"), "turn0001"), entry)
+    stream.append(cast(Any, Pipe()), TurnRef(SessionRef("default", "s"), "turn0001"), entry)
     assert decode(written) == entry
 
 
@@ -216,4 +216,4 @@ def test_a_text_that_breaks_is_told_to_who_streams_it() -> None:
 )
 def test_a_broken_entry_of_speech_is_passed_over(fields: dict[bytes, bytes]) -> None:
     good = {b"began": b'{"attempt":2}', b"data": b""}
-    assert speech.decode_all([(b"1-0", fields), (b"2-0", good)]) == [Began(2)]
+    assert stream.decode_all([(b"1-0", fields), (b"2-0", good)]) == [Began(2)]

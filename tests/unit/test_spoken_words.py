@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.speakable import speakable, spoken_part
+from common.text.speakable import speakable, spoken_part
 
 SPOKEN = {
     "**Every** day, from _nine_ to `five`.": "Every day, from nine to five.",

@@ -2,7 +2,7 @@
 
 import pytest
 
-from common.sse import MAX_EVENT_BYTES, ServerEvent, SSEParser
+from common.net.sse import MAX_EVENT_BYTES, ServerEvent, SSEParser
 
 STREAM = (
     'id: 1\r\nevent: x\r\ndata: {"t":"né\u2028\u0085"}\r\n\r\n: hi\n\ndata: a\ndata:b\n\ndata: [DONE]\n\n'

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from common.events import LaneStarted, ToolPart
-from common.lane_state import LaneState
+from common.turn.lane_state import LaneState
 from workers.providers.base import ToolPiece
 from workers.providers.calls import Calls
 from workers.providers.halves import Halves

@@ -7,12 +7,12 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from common.profiles import Upstream
+from common.security.url_guard import UrlGuard, open_guarded_client
 from common.settings import Settings
-from common.stores import open_stores
+from common.store.redis import open_stores
 from common.tenants.checks import blocked_urls
 from common.tenants.config import TenantConfig
-from common.url_guard import UrlGuard, open_guarded_client
+from common.tenants.profiles import Upstream
 from workers.providers.base import UpstreamError
 from workers.providers.registry import Providers
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from common.seal import Seal
+from common.security.secret_box import Seal
+from common.security.url_guard import UrlGuard
 from common.tenants.config import KeyConfig, TenantConfig
 from common.tenants.file import TenantsFile, WrongFile
 from common.tenants.texts import Texts
-from common.url_guard import UrlGuard
 
 SEAL = Seal("newest", ["older"])
 GUARD = UrlGuard(["127.0.0.1"])

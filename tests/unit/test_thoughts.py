@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from common.profiles import Upstream
+from common.tenants.profiles import Upstream
 from workers.providers.base import Finish, Other, Piece
 from workers.providers.thinkers import Thinkers
 from workers.providers.tidying import Tidy

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from api.history import History
-from common.tool_history import repaired
+from api.turns.history import History
+from common.turn.tool_history import repaired
 
 
 def calls(*ids: str, content: str | None = None) -> dict[str, Any]:

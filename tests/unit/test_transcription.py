@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from api.transcription import Transcriber
+from api.turns.transcription import Transcriber
 from common.errors import BadRequest
 from common.settings import Settings
 

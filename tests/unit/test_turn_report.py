@@ -5,13 +5,13 @@ from typing import Any
 
 import orjson
 import pytest
-from recorded import live, policy, shadowed
-from turns import TURN, begin, call, end, say, started
 
 from common.events import Event, LaneFinished, TimerFired, TurnEnded, TurnInterrupted, TurnStarted
-from common.recording import RecordedTurn
-from common.releases import DRAFT
-from common.turn_report import report_turn
+from common.records.recording import RecordedTurn
+from common.records.report import report_turn
+from common.turn.outputs import DRAFT
+from tests.support.recorded_turns import live, policy, shadowed
+from tests.support.turn_events import TURN, begin, call, end, say, started
 
 ESTIMATED = {"prompt_tokens": 1, "completion_tokens": 3, "total_tokens": 4, "estimated": True}
 

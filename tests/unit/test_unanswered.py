@@ -3,11 +3,11 @@
 from typing import Any
 
 import pytest
-from turns import TURN, begin, say, started
 
-from api.history import read_history
-from api.unanswered import carried_on, joined
+from api.turns.history import read_history
+from api.turns.unanswered import carried_on, joined
 from common.events import Entry, TurnInterrupted
+from tests.support.turn_events import TURN, begin, say, started
 
 Message = dict[str, Any]
 

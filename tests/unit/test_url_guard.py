@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 
-from common.url_guard import BlockedUrl, UrlGuard, ask_dns, is_public, open_guarded_client
+from common.security.url_guard import BlockedUrl, UrlGuard, ask_dns, is_public, open_guarded_client
 
 PUBLIC = ["93.184.216.34", "8.8.8.8", "2606:4700:4700::1111", "2002:0808:0808::1", "64:ff9b::808:808"]
 PRIVATE = [

@@ -5,11 +5,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from costs import cost, counted, told
-from turns import TURN, begin, call, end, say, started
 
 from common.events import Delta, Event, LaneFinished, TurnInterrupted
-from common.usage import Account, day_of, field, tokens
+from common.tenants.usage import Account, day_of, field, tokens
+from tests.support.told_costs import cost, counted, told
+from tests.support.turn_events import TURN, begin, call, end, say, started
 
 ERROR = {"message": "", "type": "upstream_error", "param": None, "code": "upstream_refused"}
 

@@ -4,12 +4,12 @@ import math
 from typing import Any
 
 import pytest
-from costs import cost, counted, summed, told
-from turns import begin, end, endings, extra, fold_all, say, started
 
 from common.events import TurnStarted
-from common.token_counts import asked_bytes
-from common.usage import Account, tokens
+from common.tenants.usage import Account, tokens
+from common.turn.token_counts import asked_bytes
+from tests.support.told_costs import cost, counted, summed, told
+from tests.support.turn_events import begin, end, endings, extra, fold_all, say, started
 from workers.prompts import body_for
 
 

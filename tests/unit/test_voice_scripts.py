@@ -5,8 +5,8 @@ import asyncio
 import httpx
 import pytest
 
-from common.fillers import _WAITING
 from common.settings import Settings
+from common.turn.fillers import _WAITING
 from workers.speech.espeak import EmbeddedVoice
 from workers.speech.lane import _language
 from workers.speech.scripts import LIMIT, readable

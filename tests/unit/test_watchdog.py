@@ -3,9 +3,9 @@
 import asyncio
 
 import pytest
-from virtual_time import run
 
 from common.watchdog import Watchdog
+from tests.support.virtual_time import run
 
 
 async def listen(*pauses: float, patience_s: float = 2.0, last_s: float | None = None) -> float:

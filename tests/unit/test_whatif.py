@@ -4,15 +4,15 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from recorded import GRID, OFTEN, changed, live, policy, recording, said, shadowed
-from turns import TURN, begin, end, say, started
 
-from api.drafting import why_no_draft
-from cli.cases import Case, try_turns
+from api.turns.drafting import why_no_draft
+from cli.whatif.cases import Case, try_turns
 from common.events import Event, TimerFired, TurnInterrupted
-from common.policy import Policy
-from common.recording import RecordedTurn
-from common.refold import BY_POLICY, refold, replay
+from common.records.recording import RecordedTurn
+from common.records.replay import BY_POLICY, refold, replay
+from common.turn.policy import Policy
+from tests.support.recorded_turns import GRID, OFTEN, changed, live, policy, recording, said, shadowed
+from tests.support.turn_events import TURN, begin, end, say, started
 
 # As it was.
 

@@ -5,21 +5,21 @@ from pathlib import Path
 
 import orjson
 import pytest
-from recorded import DRAFT, FULL, OFTEN, PACE, live, policy, recording, shadowed
-from turns import begin, call, end, say
 from typer.testing import CliRunner
 
 from bench.data import Answered
 from bench.pace import record, write
-from cli import judge
-from cli.cases import Outcome, WrongCase, read_cases
 from cli.main import app
-from cli.tally import Figures, Tally, figures_of
-from cli.whatif_show import best_trade
-from common.policy import Policy
-from common.recording import RecordedTurn
-from common.refold import refold, replay
+from cli.whatif import judge
+from cli.whatif.cases import Outcome, WrongCase, read_cases
+from cli.whatif.show import best_trade
+from cli.whatif.tally import Figures, Tally, figures_of
+from common.records.recording import RecordedTurn
+from common.records.replay import refold, replay
+from common.turn.policy import Policy
 from simulator.tokens import split_tokens
+from tests.support.recorded_turns import DRAFT, FULL, OFTEN, PACE, live, policy, recording, shadowed
+from tests.support.turn_events import begin, call, end, say
 
 # Figures.
 

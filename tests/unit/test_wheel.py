@@ -29,7 +29,7 @@ print(len(names), taken)
 
 def test_every_module_is_imported_from_the_one_package_alone(tmp_path: Path) -> None:
     package = write_package(ROOT, tmp_path)
-    assert (package / "py.typed").is_file() and (package / "common/scripts/take_jobs.lua").is_file()
+    assert (package / "py.typed").is_file() and (package / "common/store/scripts/take_jobs.lua").is_file()
     code = IMPORT_ALL.format(root=str(ROOT), folder=str(tmp_path), parts=PARTS)
     ran = subprocess.run([sys.executable, "-P", "-c", code], cwd=tmp_path, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr

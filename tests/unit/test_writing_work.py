@@ -4,15 +4,15 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from counted_work import PIECES, counting
-from turns import TURN
 
-from common.cutter import Cutter
 from common.events import Delta, Event, Extra, LaneStarted, ToolPart
-from common.growing_text import GrowingText
-from common.refs import JobRef, SessionRef, TurnRef
-from common.releases import Said
-from workers.publisher import LaneWriter, Publisher
+from common.names import JobRef, SessionRef, TurnRef
+from common.text.growing_text import GrowingText
+from common.turn.outputs import Said
+from common.turn.sentence_splitter import Cutter
+from tests.support.counted_work import PIECES, counting
+from tests.support.turn_events import TURN
+from workers.lanes.publisher import LaneWriter, Publisher
 
 
 def cutting_work(piece: str, count: int, *, whole: bool, at_once: bool) -> int:

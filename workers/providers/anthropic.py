@@ -9,8 +9,8 @@ from typing import Any
 
 import httpx
 
-from common.profiles import Upstream
-from common.sse import ServerEvent
+from common.net.sse import ServerEvent
+from common.tenants.profiles import Upstream
 from workers.providers.anthropic_request import to_anthropic
 from workers.providers.base import Finish, Other, Piece, ToolPiece, Usage
 from workers.providers.custom_tools import CustomCalls

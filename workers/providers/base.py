@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from common.errors import turn_error
-from common.profiles import Upstream
+from common.tenants.profiles import Upstream
 
 
 @dataclass(frozen=True, slots=True)

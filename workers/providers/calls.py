@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from common.lane_state import join_more
+from common.turn.lane_state import join_more
 from workers.providers.base import ToolPiece
 from workers.providers.exchange import garbled, made_up_id
 from workers.providers.values import as_json, dict_in, text_in

@@ -9,8 +9,8 @@ from typing import Any
 
 import httpx
 
-from common.profiles import Upstream
-from common.sse import ServerEvent
+from common.net.sse import ServerEvent
+from common.tenants.profiles import Upstream
 from workers.providers.base import Finish, Other, Piece, UpstreamError, Usage
 from workers.providers.calls import Calls
 from workers.providers.contents import read_content

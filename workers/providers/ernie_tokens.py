@@ -15,9 +15,9 @@ import httpx
 import orjson
 from pydantic import SecretStr
 
-from common import keys
-from common.seal import Seal
-from common.stores import STORE_ERRORS, Stores
+from common.security.secret_box import Seal
+from common.store import keys
+from common.store.redis import STORE_ERRORS, Stores
 from workers.providers.base import UpstreamError
 from workers.providers.exchange import garbled, network_errors, refusal, whole
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import httpx
 
-from common.profiles import Upstream
-from common.sse import MAX_EVENT_BYTES, ServerEvent, SSEParser
+from common.net.sse import MAX_EVENT_BYTES, ServerEvent, SSEParser
+from common.tenants.profiles import Upstream
 from workers.providers.base import UpstreamError
 from workers.providers.flow import Flow, paced
 from workers.providers.inflating import Inflater, is_packed

@@ -9,7 +9,7 @@ import os
 from collections.abc import AsyncGenerator
 from typing import Any
 
-from common.profiles import Upstream
+from common.tenants.profiles import Upstream
 from workers.providers.base import Piece, UpstreamError
 from workers.providers.exchange import broke_off, busy
 from workers.providers.flow import Flow

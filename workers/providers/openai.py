@@ -14,8 +14,8 @@ from urllib.parse import parse_qs, quote, urlsplit, urlunsplit
 
 import httpx
 
-from common.profiles import Upstream
-from common.tool_history import THOUGHTS, without_thoughts
+from common.tenants.profiles import Upstream
+from common.turn.tool_history import THOUGHTS, without_thoughts
 from workers.providers.base import Piece, UpstreamError
 from workers.providers.exchange import authorization, exchange, network_errors, sse_events
 from workers.providers.openai_answer import Answer

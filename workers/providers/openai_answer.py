@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from common.sse import ServerEvent
+from common.net.sse import ServerEvent
 from workers.providers.base import Finish, Other, Piece, Usage
 from workers.providers.calls import Calls
 from workers.providers.contents import read_content

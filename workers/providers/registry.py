@@ -9,11 +9,11 @@ from typing import Any
 
 import httpx
 
-from common.bugs import about
-from common.dialects import GUARDED, split_dialect
-from common.profiles import Upstream
-from common.seal import Seal
-from common.stores import Stores
+from common.process.bugs import about
+from common.security.secret_box import Seal
+from common.store.redis import Stores
+from common.tenants.dialects import GUARDED, split_dialect
+from common.tenants.profiles import Upstream
 from workers.providers.anthropic import AnthropicProvider
 from workers.providers.base import Finish, Piece, Provider, UpstreamError
 from workers.providers.ernie import ErnieProvider

@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Sequence
 
-from common.profiles import Upstream
+from common.tenants.profiles import Upstream
 from workers.providers.tidying import Tidy
 
 _MOST = 10_000

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from common.profiles import Upstream
+from common.tenants.profiles import Upstream
 from workers.providers.base import Finish, Piece, ToolPiece, Usage
 from workers.providers.contents import read_content
 from workers.providers.costs import read_cost

@@ -1,7 +1,7 @@
 """Cuts the sound of a sentence into frames of one length: made again, it has the same frames."""
 
-from common.audio import FORMATS, Format
-from common.speech import Frame
+from common.speech.audio import FORMATS, Format
+from common.speech.stream import Frame
 from workers.speech.samples import Encoder
 from workers.speech.voice import Sound
 

@@ -1,7 +1,8 @@
 """One attempt at speaking a turn: follow its log, and put each sentence that is released into sound.
 
 Unlike the models' lanes this one writes nothing to the log: what is heard as text is the fold's alone, and
-the sound of it goes over a stream of its own (`common/speech.py`), which doesn't outlive its turn by much.
+the sound of it goes over a stream of its own (`common/speech/stream.py`), which doesn't outlive its turn by
+much.
 """
 
 import asyncio
@@ -9,18 +10,20 @@ import logging
 from contextlib import aclosing, suppress
 from typing import Any
 
-from common import keys, queue, speech
-from common.bugs import about
-from common.fold_version import UnknownFold
-from common.language import language_of
-from common.log import read_turn
-from common.reader import LogReader
-from common.refs import JobRef, SessionRef, TurnRef
+from common.log.reader import LogReader
+from common.log.stream import read_turn
+from common.names import JobRef, SessionRef, TurnRef
+from common.process.bugs import about
+from common.queue import job_queue
 from common.settings import Settings
-from common.speakable import spoken_part
-from common.speech import Began, Over, Reason, Spoken
-from common.stores import STORE_ERRORS, Pipe, Stores, insist
-from workers.running import Held, RunningLanes
+from common.speech import stream
+from common.speech.stream import Began, Over, Reason, Spoken
+from common.store import keys
+from common.store.redis import STORE_ERRORS, Pipe, Stores, insist
+from common.text.language import language_of
+from common.text.speakable import spoken_part
+from common.turn.version import UnknownFold
+from workers.leases import Held, RunningLanes
 from workers.speech.framing import Framing
 from workers.speech.speakable import in_usual_forms
 from workers.speech.speaking import Speaking
@@ -58,7 +61,7 @@ class SpeechRunner:
                 await self._run(speaking, held)
         if held.stop == "drain":
             with suppress(*STORE_ERRORS):  # else its lease lapses
-                await queue.replace(self._stores, job, self._settings.lane_lease_ms)
+                await job_queue.replace(self._stores, job, self._settings.lane_lease_ms)
         elif held.stop != "lost":
             await self._let_go(job)
 
@@ -71,11 +74,11 @@ class SpeechRunner:
 
         def build(pipe: Pipe) -> None:
             pipe.zscore(keys.LEASES, str(job))
-            speech.append(pipe, turn, Began(job.attempt))
+            stream.append(pipe, turn, Began(job.attempt))
             pipe.xrange(keys.audio(turn))
 
         lease, *_, spoken = await self._stores.on_queue.run(build)
-        speaking = Speaking(job, entries, speech.decode_all(spoken), held)
+        speaking = Speaking(job, entries, stream.decode_all(spoken), held)
         return speaking if lease is not None and not speaking.is_over else None
 
     async def _run(self, speaking: Speaking, held: Held) -> None:
@@ -120,14 +123,14 @@ class SpeechRunner:
         """Appending is safe to repeat, so a store that is away only delays it."""
         while entries:
             try:
-                await self._stores.on_queue.run(lambda pipe: speech.append(pipe, speaking.job.turn, *entries))
+                await self._stores.on_queue.run(lambda pipe: stream.append(pipe, speaking.job.turn, *entries))
                 return
             except STORE_ERRORS as error:
                 logger.warning("could not hand over audio", extra={"error": type(error).__name__})
                 await asyncio.sleep(_RETRY_S)
 
     async def _let_go(self, job: JobRef) -> None:
-        await insist(lambda: self._stores.on_queue.run(lambda pipe: queue.let_go(pipe, job)))
+        await insist(lambda: self._stores.on_queue.run(lambda pipe: job_queue.let_go(pipe, job)))
 
 
 def _language(text: str, conversation: str) -> str:

@@ -9,7 +9,7 @@ from math import gcd
 import numpy as np
 from numpy.typing import NDArray
 
-from common.audio import FORMATS
+from common.speech.audio import FORMATS
 
 Samples = NDArray[np.float32]
 

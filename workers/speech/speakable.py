@@ -3,7 +3,7 @@
 import re
 import unicodedata
 
-from common.speakable import speakable
+from common.text.speakable import speakable
 
 __all__ = ["in_usual_forms", "speakable"]
 

@@ -3,17 +3,17 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 
-from common.aloud import REST_MS, is_spoken
-from common.audio import format_of
-from common.cutter import Cutter
 from common.events import Entry, Event, TurnInterrupted, TurnStarted, place
-from common.fold import Fold
-from common.growing_text import GrowingText
-from common.language import language_of_messages
-from common.refs import JobRef
-from common.releases import Said
-from common.speech import AGAIN, Speech, Spoken
-from workers.running import Held
+from common.names import JobRef
+from common.speech.audio import format_of
+from common.speech.stream import AGAIN, Speech, Spoken
+from common.text.growing_text import GrowingText
+from common.text.language import language_of_messages
+from common.turn.aloud import REST_MS, is_spoken
+from common.turn.fold import Fold
+from common.turn.outputs import Said
+from common.turn.sentence_splitter import Cutter
+from workers.leases import Held
 
 _LOST_S = 5.0  # what the log doesn't say so long after the turn's deadline, it will not say
 

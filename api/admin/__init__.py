@@ -1,0 +1,1 @@
+"""The administration of tenants, behind the doors."""

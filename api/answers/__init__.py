@@ -1,0 +1,1 @@
+"""What clients get: outputs of turns as chunks, events, sound."""

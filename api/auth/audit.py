@@ -1,0 +1,92 @@
+"""The audit log: what an operator, or a tenant's admin, has changed, and who looked at what; no values.
+
+What is done to a tenant stands in its own log too: however much others do, that stays. Changes and accesses
+are kept apart, so that no number of the one drives out the other.
+"""
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import orjson
+
+from common.events import place
+from common.store import keys
+from common.store.redis import Pipe, Stores
+
+_KEPT = 100_000
+
+OPERATOR = "operator"
+Kind = Literal["", "changes", "accesses"]
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """One change or access. `who`: `OPERATOR`, or the id of a tenant's key; `address`: from where it came.
+
+    `what`: such as `tenant.created`; `target`: what of the tenant it was done to; `fields`: which changed;
+    `count`: how many times within a minute.
+    """
+
+    who: str
+    address: str
+    what: str
+    tenant: str
+    target: str = ""
+    fields: tuple[str, ...] = ()
+    count: int = 1
+
+
+def note(pipe: Pipe, act: Act) -> None:
+    """Write an act down, in the transaction that does it."""
+    _add(pipe, act, keys.AUDIT, keys.audit(act.tenant))
+
+
+def note_access(pipe: Pipe, act: Act) -> None:
+    """Write an access down."""
+    _add(pipe, act, keys.ACCESS, *([keys.access(act.tenant)] if act.tenant else []))
+
+
+def _add(pipe: Pipe, act: Act, *logs: str) -> None:
+    entry: dict[Any, Any] = {**asdict(act), "fields": orjson.dumps(act.fields)}
+    for log in logs:
+        pipe.xadd(log, entry, maxlen=_KEPT, approximate=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Acts with their entries' ids, the latest first. `more`: the id to go on after, if there are others."""
+
+    acts: list[tuple[str, Act]]
+    more: str | None
+
+
+async def look(stores: Stores, tenant: str | None, after: str, limit: int, kind: Kind = "") -> Page:
+    """Acts older than the entry `after`, of one tenant or of all. Raises STORE_ERRORS.
+
+    `kind`: changes or accesses alone. Two of one moment stand on one page, which may have one more so.
+    """
+    if after and place(after) == (0, 0):
+        return Page([], None)  # the server knows no interval that ends there
+    logs = {
+        "changes": keys.audit(tenant) if tenant else keys.AUDIT,
+        "accesses": keys.access(tenant) if tenant else keys.ACCESS,
+    }
+    upto = f"({after}" if after else "+"
+
+    def ask(pipe: Pipe) -> None:
+        for log in (log for name, log in logs.items() if kind in ("", name)):
+            pipe.xrevrange(log, upto, "-", count=limit + 1)
+
+    found = [entry for entries in await stores.on_queue.run(ask) for entry in entries]
+    acts = [(entry_id.decode(), _read(fields)) for entry_id, fields in found]
+    acts.sort(key=lambda each: place(each[0]), reverse=True)
+    end = limit
+    while 0 < end < len(acts) and acts[end][0] == acts[end - 1][0]:
+        end += 1
+    return Page(acts[:end], acts[end - 1][0] if len(acts) > end else None)
+
+
+def _read(fields: dict[bytes, bytes]) -> Act:
+    texts: dict[str, Any] = {name.decode(): value.decode() for name, value in fields.items()}
+    fields_ = tuple(orjson.loads(texts["fields"]))
+    return Act(**{**texts, "fields": fields_, "count": int(texts.get("count", 1))})

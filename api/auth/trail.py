@@ -1,0 +1,128 @@
+"""The trail of who looked at what, made tokens and was refused: written in batches, repeats counted.
+
+However many come, a tenant's minute is so many entries at most, and so are all refusals': what is over stands
+in one entry that says how many there were.
+"""
+
+import asyncio
+import logging
+from collections import Counter
+from dataclasses import replace
+from urllib.parse import unquote
+
+from fastapi import Request
+
+from api.auth import audit
+from api.auth.audit import Act
+from api.auth.loopback import address_of
+from common.store.redis import STORE_ERRORS, Pipe, Stores
+
+logger = logging.getLogger(__name__)
+
+REFUSED = "login.refused"
+
+_FLUSH_S = 1.0
+_MINUTE_S = 60.0
+_MOST = 60  # different ones a minute, of a tenant
+_MOST_REFUSALS = 20  # of all
+_MOST_WAITING = 5_000  # different ones that wait for a store that is away
+_MAX_CHARS = 300
+
+_NAMES = {
+    "look_at": "session.read",
+    "events": "session.events",
+    "export": "session.exported",
+    "replay": "session.replayed",
+    "list_all": "sessions.listed",
+    "usage": "usage.read",
+    "usage_of_all": "usage.read",
+    "limits": "limits.read",
+    "list_collections": "collections.listed",
+    "list_documents": "documents.listed",
+    "get_document": "document.read",
+    "put_documents": "documents.put",
+    "put_document": "document.put",
+}
+
+
+class Trail:
+    """Takes down accesses, and writes them to the audit log's part for them until cancelled."""
+
+    def __init__(self, stores: Stores) -> None:
+        self._stores = stores
+        self._waiting: Counter[Act] = Counter()
+        self._repeats: Counter[Act] = Counter()
+        self._seen: set[Act] = set()
+        self._shares: Counter[str] = Counter()
+
+    def note(self, act: Act) -> None:
+        """Take an access down. The same one again within the minute is counted."""
+        if act in self._seen:
+            self._repeats[act] += 1
+            return
+        share, most = ("", _MOST_REFUSALS) if act.what == REFUSED else (act.tenant, _MOST)
+        if self._shares[share] >= most or len(self._seen) >= _MOST_WAITING:
+            self._repeats[Act("", "", act.what, act.tenant if share else "")] += 1
+            return
+        self._shares[share] += 1
+        self._seen.add(act)
+        self._waiting[act] += 1
+
+    async def run(self) -> None:
+        """Keep writing."""
+        left_s = _MINUTE_S
+        try:
+            while True:
+                await asyncio.sleep(_FLUSH_S)
+                left_s -= _FLUSH_S
+                if left_s <= 0:
+                    left_s = _MINUTE_S
+                    self._end_minute()
+                await self.flush()
+        finally:
+            self._end_minute()
+            await self.flush()
+
+    def _end_minute(self) -> None:
+        self._waiting.update(self._repeats)
+        self._repeats.clear()
+        self._seen.clear()
+        self._shares.clear()
+
+    async def flush(self) -> None:
+        """Write what waits; while the store is away it waits on, as far as there is room."""
+        taken, self._waiting = self._waiting, Counter()
+        if not taken:
+            return
+
+        def build(pipe: Pipe) -> None:
+            for act, count in taken.items():
+                audit.note_access(pipe, replace(act, count=count))
+
+        try:
+            await self._stores.on_queue.run(build)
+        except STORE_ERRORS as error:
+            logger.warning("could not write who looked at what", extra={"error": type(error).__name__})
+            if len(self._waiting) + len(taken) <= _MOST_WAITING:
+                self._waiting.update(taken)
+
+
+def note_access(
+    request: Request,
+    who: str,
+    tenant: str,
+    what: str = "",
+    fields: tuple[str, ...] = (),
+    *,
+    target: str = "",
+) -> None:
+    """Take down what a request is about to look at. `what`, `target`: its names, else by the route."""
+    trail: Trail = request.app.state.services.trail
+    called = what or _named(request)
+    of_path = "/".join(unquote(value) for name, value in request.path_params.items() if name != "tenant")
+    trail.note(Act(who, address_of(request), called, tenant, (target or of_path)[:_MAX_CHARS], fields))
+
+
+def _named(request: Request) -> str:
+    endpoint = getattr(request.scope.get("route"), "name", "")
+    return _NAMES.get(endpoint, f"read.{endpoint}")

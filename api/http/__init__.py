@@ -1,0 +1,1 @@
+"""The HTTP server's own: connections, headers, origins, who asks."""

@@ -1,0 +1,1 @@
+"""Who is let in: limits of tenants, load, patience, connections."""

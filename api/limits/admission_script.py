@@ -1,0 +1,145 @@
+"""Admission: a turn gets all that it needs of its tenant's limits, or nothing, in one step.
+
+A turn that was let in is watched over from that moment on: a process that dies right after it leaves a lease,
+by which the sweep finds the turn, and an unsettled turn, whose reservation the settler gives back.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import orjson
+
+from common.log import kept_bytes
+from common.names import TurnRef
+from common.queue import job_queue
+from common.store import keys
+from common.store.redis import Pipe, Stores
+from common.store.scripts import script
+from common.tenants.config import Limits
+from common.tenants.usage import day_of
+
+MINUTE_MS = 60_000
+_DAY_MS = 86_400_000
+Limit = Literal["", "turns", "live", "tokens", "sessions", "bytes"]
+
+_ADMIT, _TAKE_BACK = script("kept", "admit"), script("kept", "take_back")
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What a turn needs. `tokens`: so many at most; `supersedes`: it ends its session's last turn.
+
+    `only_looks`: whether there is room, without taking it. `bytes`: what its start takes in the log;
+    `until_ms`: when that is gone, should no turn follow; `bytes_last_s`: how long the counts are kept.
+    """
+
+    turn: TurnRef
+    limits: Limits
+    tokens: int
+    supersedes: bool
+    only_looks: bool = False
+    bytes: int = 0
+    until_ms: int = 0
+    bytes_last_s: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a tenant stands at one moment, from which all times count. `refused_by`: empty if it was let in.
+
+    `wait_ms`: until what refused can have room; `starts` were let in within a minute, none of which counts
+    any more in `window_ms`; `tokens` are used or reserved of the day, which ends in `day_left_ms`.
+    `replaced`: sessions, quoted, that went for a new one; their events up to `void_ms` are void.
+    """
+
+    refused_by: Limit
+    wait_ms: int
+    starts: int
+    window_ms: int
+    tokens: int
+    day_left_ms: int
+    replaced: tuple[str, ...] = ()
+    void_ms: int = 0
+
+    def later(self, passed_ms: int) -> "Standing":
+        """The same where nothing has happened for a while, within the same day."""
+        wait_ms, window_ms = max(0, self.wait_ms - passed_ms), max(0, self.window_ms - passed_ms)
+        day_left_ms = max(0, self.day_left_ms - passed_ms)
+        return replace(self, wait_ms=wait_ms, window_ms=window_ms, day_left_ms=day_left_ms)
+
+
+def is_limited(limits: Limits) -> bool:
+    """Whether turns of this tenant must be let in."""
+    counts = (limits.turns_per_minute, limits.live_turns, limits.tokens_per_day)
+    return any((*counts, limits.sessions_kept, limits.kept_bytes))
+
+
+async def admit(stores: Stores, ask: Ask, lease_ms: int) -> Standing:
+    """Let a turn in, in one round trip, or take nothing. Raises STORE_ERRORS."""
+    turn, limits, tenant = ask.turn, ask.limits, ask.turn.session.tenant
+    now_ms, void_ms = stores.queue_clock.now_ms(), stores.log_clock.now_ms()
+    asked = {
+        "turn": str(turn),
+        "session": turn.session.quoted,
+        "tokens": ask.tokens,
+        "day": day_of(now_ms),
+        "supersedes": ask.supersedes,
+        "only_looks": ask.only_looks,
+        "most": {
+            "turns": limits.turns_per_minute,
+            "live": limits.live_turns,
+            "tokens": limits.tokens_per_day,
+            "sessions": limits.sessions_kept,
+            "bytes": limits.kept_bytes,
+        },
+        "bytes": ask.bytes,
+        "until_ms": ask.until_ms,
+        "bytes_last_s": ask.bytes_last_s,
+        "day_left_ms": _DAY_MS - now_ms % _DAY_MS,
+        "void_ms": void_ms,
+        "list": _listing(stores, turn, lease_ms),
+    }
+    names = (
+        keys.turn_starts(tenant),
+        keys.live_turns(tenant),
+        keys.reserved(tenant),
+        keys.sessions(tenant),
+        keys.deleted(tenant),
+        keys.tokens(tenant, day_of(now_ms)),
+        *kept_bytes.names(tenant),
+    )
+    (reply,) = await stores.on_queue.run(
+        lambda pipe: pipe.eval(_ADMIT, len(names), *names, orjson.dumps(asked).decode())
+    )
+    refused_by, wait_ms, starts, window_ms, tokens, day_left_ms, *replaced = reply
+    return Standing(
+        refused_by.decode(),
+        wait_ms,
+        starts,
+        window_ms,
+        tokens,
+        day_left_ms,
+        tuple(session.decode() for session in replaced),
+        void_ms,
+    )
+
+
+def _listing(stores: Stores, turn: TurnRef, lease_ms: int) -> list[list[str]]:
+    """What a start writes to the queue server, as commands for the script."""
+    now_ms, pipe = stores.queue_clock.now_ms(), stores.queue.pipeline()
+    job_queue.hold_turns(pipe, [turn], now_ms + lease_ms)
+    job_queue.list_turn(pipe, turn, now_ms)
+    commands: list[tuple[tuple[Any, ...], Any]] = pipe.command_stack
+    return [[job_queue.text_of(part) for part in command] for command, _ in commands]
+
+
+async def take_back(stores: Stores, turn: TurnRef) -> None:
+    """Give back what a turn was let in with that is not to be, if nobody has. Raises STORE_ERRORS."""
+    tenant = turn.session.tenant
+    names = (keys.UNSETTLED, keys.turn_starts(tenant), keys.reserved(tenant), *kept_bytes.names(tenant))
+
+    def build(pipe: Pipe) -> None:
+        pipe.eval(_TAKE_BACK, len(names), *names, str(turn), keys.tokens(tenant, ""), turn.session.quoted)
+        job_queue.drop_turn(pipe, turn)
+
+    await stores.on_queue.run(build)

@@ -1,0 +1,99 @@
+"""Parameters of several doors, as the OpenAPI document tells them. Each is checked by whoever reads it."""
+
+from typing import Annotated
+
+from fastapi import Path
+
+from api.openapi.document import header, query
+from api.openapi.examples import ENTRY, SESSION, TURN
+from common.knowledge.documents import MAX_ID_CHARS
+from common.names import MAX_SESSION_CHARS
+
+_NAME = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+_A_SESSION = {"type": "string", "minLength": 1, "maxLength": MAX_SESSION_CHARS}
+
+SessionPath = Annotated[
+    str,
+    Path(
+        description="The session as its client named it, percent-quoted, a slash as `%2F`.",
+        examples=[SESSION],
+        json_schema_extra={"minLength": 1},
+    ),
+]
+TurnPath = Annotated[
+    str,
+    Path(
+        description="The turn, as `X-Turn-ID` named it.",
+        examples=[TURN],
+        json_schema_extra={"pattern": "^[0-9a-z]{8,40}$"},
+    ),
+]
+CollectionPath = Annotated[
+    str,
+    Path(
+        description="1 to 64 letters, digits and, not first, `.`, `_`, `-`.",
+        examples=["shop"],
+        json_schema_extra={"pattern": _NAME},
+    ),
+]
+DocumentPath = Annotated[
+    str,
+    Path(
+        description="The document's id, as its client named it; slashes are fine.",
+        examples=["hours"],
+        json_schema_extra={"minLength": 1, "maxLength": MAX_ID_CHARS},
+    ),
+]
+
+TenantPath = Annotated[
+    str,
+    Path(
+        description="The tenant's id.",
+        examples=["acme"],
+        json_schema_extra={"pattern": "^[a-z0-9][a-z0-9_-]{0,39}$"},
+    ),
+]
+ProfilePath = Annotated[
+    str, Path(description="The profile's name.", examples=["support"], json_schema_extra={"pattern": _NAME})
+]
+SecretPath = Annotated[
+    str, Path(description="The secret's name.", examples=["MODELS"], json_schema_extra={"pattern": _NAME})
+]
+KeyPath = Annotated[
+    str,
+    Path(
+        description="The key's id: its second part.",
+        examples=["Jq3VtZ8bXk1d"],
+        json_schema_extra={"pattern": "^[A-Za-z0-9]{12}$"},
+    ),
+]
+
+_CALLER = ("X-User-ID", "X-Room-ID", "X-Room-ID-Type", "X-Sdk-App-ID")
+ASKING = (
+    header("X-Session-ID", "Names the session: 1 to 128 printable characters.", SESSION, **_A_SESSION),
+    header("X-Task-ID", "The same, as CloudBase calls it.", None, **_A_SESSION),
+    header(
+        "Idempotency-Key",
+        "Tells a retry: 1 to 256 printable characters.",
+        "8f14e45f-ceea-467f-9575-2f2ec1a0f6a3",
+        type="string",
+        minLength=1,
+        maxLength=256,
+    ),
+    header("X-Request-ID", "Tells a retry too, within a session that the client names.", "tencent-1"),
+    *(header(name, "Who asks, as Tencent says it; noted with the turn.") for name in _CALLER),
+)
+"""What every door reads that starts turns."""
+
+LANES = header("X-Fast-Reply-Lanes", "`1`: each chunk says who speaks, and when.", "1")
+LAST_PLACE = header(
+    "Last-Event-ID",
+    "Go on after this event; a browser's `EventSource` sends it by itself.",
+    pattern=r"^[0-9a-z]{8,40}-\d{1,9}-\d{1,9}$",
+    type="string",
+)
+ENTRY_ID = r"^\d{1,19}-\d{1,19}$"
+AFTER_ENTRY = query("after", "Only what stands behind this entry.", ENTRY, type="string", pattern=ENTRY_ID)
+LAST_ENTRY = header(
+    "Last-Event-ID", "The same, as a browser's `EventSource` sends it.", type="string", pattern=ENTRY_ID
+)

@@ -1,0 +1,1 @@
+"""What callers send: read, checked, told apart from a retry."""

@@ -1,0 +1,63 @@
+"""What of a policy a request may set, as shapes for the OpenAPI document: `Policy` itself reads it."""
+
+from typing import Any
+
+from pydantic import ConfigDict, Field
+from pydantic.config import JsonDict
+
+from common.turn.overrides import NEVER
+from common.turn.policy import ApologyPolicy, DraftPolicy, FillerPolicy, HandoffPolicy, Policy
+
+
+def _wished(part: str = "") -> Any:
+    """Without what no request sets, and without defaults: what isn't said stays as the profile has it."""
+
+    def change(schema: JsonDict) -> None:
+        properties = schema["properties"]
+        assert isinstance(properties, dict)
+        for name, each in list(properties.items()):
+            if f"{part}{name}" in NEVER:
+                del properties[name]
+            elif isinstance(each, dict):
+                each.pop("default", None)
+
+    return ConfigDict(json_schema_extra=change)
+
+
+class WishedHandoff(HandoffPolicy):
+    """When the full overtakes, where the draft is cut, how the full's text follows."""
+
+    model_config = _wished("handoff.")
+
+
+class WishedDraft(DraftPolicy):
+    """Whether there is a draft, in what manner it speaks, and what of it goes out as it comes."""
+
+    model_config = _wished("draft.")
+
+
+class WishedFiller(FillerPolicy):
+    """What is said when nothing has been for a while, by our names or by JAICP's. "*" is any language."""
+
+    model_config = _wished("filler.")
+
+    fillerPhrase: str | None = None
+    fillerPhrasesList: list[str] | None = None
+    activationDelayMs: int = Field(default=2_000, ge=0, le=60_000)  # `delay_ms`
+
+
+class WishedApology(ApologyPolicy):
+    """What is said where a turn fails and nothing that was heard is an answer. By language; "*" is any."""
+
+    model_config = _wished("apology.")
+
+
+class WishedPolicy(Policy):
+    """The hand-over for this turn. What isn't said stays as the profile has it."""
+
+    model_config = _wished()
+
+    handoff: WishedHandoff = WishedHandoff()
+    draft: WishedDraft = WishedDraft()
+    filler: WishedFiller = WishedFiller()
+    apology: WishedApology = WishedApology()

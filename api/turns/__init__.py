@@ -1,0 +1,1 @@
+"""Turns on this replica: planned, started, followed, ended."""

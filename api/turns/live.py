@@ -1,0 +1,273 @@
+"""A live turn on this replica: folds its events, drives what the fold asks for, and keeps what was released.
+
+Folding and driving never wait for a client; clients read from `releases` at their own pace.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import Any
+
+from common import driver
+from common.errors import turn_error
+from common.events import Entry, TimerFired, TurnEnded, TurnStarted, place
+from common.log import stream
+from common.names import TurnRef
+from common.process.bugs import about
+from common.store.redis import STORE_ERRORS, Stores
+from common.turn.cost import no_usage
+from common.turn.fold import Fold
+from common.turn.outputs import DEADLINE, Due, Release, Said
+
+logger = logging.getLogger(__name__)
+
+_RETRY_S = 0.5
+
+
+class LiveTurn:
+    """One turn. Call `begin` with its first entries, then `take` with what follows.
+
+    `queued`: the jobs that it begins with have just been put. Raises UnknownFold.
+    """
+
+    def __init__(
+        self, stores: Stores, turn: TurnRef, started: TurnStarted, lane_lease_ms: int, *, queued: bool = True
+    ) -> None:
+        self.turn = turn
+        self.started = started
+        self.releases: list[Release] = []
+        self.fold = Fold(started)
+        self.usage: dict[str, Any] = {}  # all lanes' together, as it was known at the ending
+        self.closed = asyncio.Event()  # the ending stands in the log: nothing is left to do
+        self.ended_elsewhere = False  # another wrote it
+        self.followers = 0
+        self.resumes = False  # a client of it has said, or shown, that it comes back
+        self.limit_headers: dict[str, str] = {}  # where its tenant stood when it was let in
+        self._stores = stores
+        self._start_ms = 0
+        self._last_id = (0, 0)
+        self._bells: set[asyncio.Event] = set()
+        self._lease_ms = lane_lease_ms
+        self._started_lanes = {lane.lane for lane in self.fold.unstarted()} if queued else set()
+        self._told: set[tuple[str, int]] = set()
+        self._acts: set[asyncio.Task[None]] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._due: Due | None = None
+        self._ending_written = False
+        self._writes_end = False
+        self._told_of_bug = False
+        self._broken = False  # by a bug: it ends as it stands
+
+    def begin(self, entry: Entry, *later: Entry) -> None:
+        """The turn's first entry is in the log, and what came after it until now."""
+        self._start_ms, self._last_id = entry.ms, place(entry.id)
+        self.take(list(later))
+
+    def take(self, entries: list[Entry]) -> None:
+        """Fold what came after the turn's start; earlier and repeated entries are passed over."""
+        if not self._start_ms or self._broken:
+            return  # the log is yet to be read, from the turn's start on; or nothing more counts
+        try:
+            self._take(entries)
+        except Exception as bug:
+            self._break(bug)
+
+    def _take(self, entries: list[Entry]) -> None:
+        count = len(self.releases)
+        for entry in entries:
+            here = place(entry.id)
+            if here <= self._last_id:
+                continue
+            self._last_id = here
+            if isinstance(entry.event, TimerFired):
+                self._due = None  # should it have come a moment too early, it is set again
+            self._let_out(self.fold.feed(entry.event, entry.ms - self._start_ms))
+            if (bug := self.fold.broken_by) and not self._told_of_bug:
+                self._told_of_bug = True
+                logger.error("a fold broke: its turn is ended", extra={**about(bug), "turn": self.turn.turn})
+            if isinstance(entry.event, TurnEnded) and entry.event.turn == self.turn.turn:
+                self.ended_elsewhere = not self._writes_end
+                self._close()
+        if len(self.releases) > count:
+            self._ring()
+        self._drive()
+
+    def lose_log(self) -> None:
+        """The session was deleted: nothing more can come, so the turn ends here."""
+        if self._broken:
+            return
+        try:
+            if self.fold.ending is None:
+                self._let_out(self.fold.break_off(turn_error("session_deleted", "the session was deleted")))
+                self._ring()
+            self._drive()
+        except Exception as bug:
+            self._break(bug)
+
+    async def follow(self) -> AsyncGenerator[list[Release], None]:
+        """What has been released, from the first, in batches as large as the reader is slow."""
+        bell, done = asyncio.Event(), 0
+        self._bells.add(bell)
+        self.followers += 1
+        try:
+            while True:
+                bell.clear()
+                batch = self.releases[done:]
+                done += len(batch)
+                if batch:
+                    yield batch
+                elif self.fold.ending:
+                    return
+                else:
+                    await bell.wait()
+        finally:
+            self._bells.discard(bell)
+            self.followers -= 1
+
+    async def interrupt(self, by: str, heard: int = -1) -> bool:
+        """Stop the turn, if it hasn't ended, and write how much of it was heard, if that is known.
+
+        False where there is no log to write it to. Raises STORE_ERRORS.
+        """
+        if self.fold.ending and heard < 0:
+            return True
+        return await driver.interrupt(self._stores, self.turn, by, heard)
+
+    async def catch_up(self) -> None:
+        """Fold all that the log has by now. Raises STORE_ERRORS."""
+        if not self.closed.is_set():
+            millis, number = self._last_id
+            self.take(await stream.read_after(self._stores, self.turn.session, f"{millis}-{number}"))
+
+    def stop(self) -> None:
+        """Leave the turn to others: no more timers or acts."""
+        if self._timer:
+            self._timer.cancel()
+        for task in self._acts:
+            task.cancel()
+
+    @property
+    def start_ms(self) -> int:
+        """When the turn started, on the log server's clock."""
+        return self._start_ms
+
+    @property
+    def created_s(self) -> int:
+        """When the turn started, in seconds on the log server's clock."""
+        return self._start_ms // 1000
+
+    @property
+    def text(self) -> str:
+        """All that was said until now."""
+        return "".join(release.text for release in self.releases if isinstance(release, Said))
+
+    def _let_out(self, released: list[Release]) -> None:
+        self.releases += released
+        if self.fold.ending and not self.usage:
+            self.usage = self.fold.usage()["sum"]
+
+    def _ring(self) -> None:
+        for bell in self._bells:
+            bell.set()
+
+    # Driving.
+
+    def _drive(self) -> None:
+        """Set going what the fold asks for and hasn't been told of."""
+        if self.closed.is_set():
+            return
+        # A lane whose attempt begins after it was told to stop is told again, now by its worker's name.
+        unwanted = {(lane.lane, lane.attempt): lane for lane in self.fold.unwanted()}
+        untold = [lane for key, lane in unwanted.items() if key not in self._told]
+        if untold:
+            self._told.update(unwanted)
+            self._act(lambda: driver.stop_lanes(self._stores, self.turn, untold))
+        unstarted = [lane for lane in self.fold.unstarted() if lane.lane not in self._started_lanes]
+        if unstarted:
+            self._started_lanes.update(lane.lane for lane in unstarted)
+            self._act(lambda: driver.start_lanes(self._stores, self.turn, unstarted, self._lease_ms))
+        if self.fold.ending and not self._ending_written:
+            self._ending_written = True
+            self._act(self._end)
+        self._watch_clock()
+
+    async def _end(self) -> None:
+        if not self.closed.is_set():  # else it stands in the log, though the reply to it was lost
+            self._writes_end = True
+            await driver.end_turn(self._stores, self.turn, self.started, self.fold)
+            self._close()
+
+    def _close(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+        self.closed.set()
+
+    def _act(self, act: Callable[[], Awaitable[None]]) -> None:
+        task = asyncio.create_task(self._until_done(act))
+        self._acts.add(task)
+        task.add_done_callback(self._acts.discard)
+
+    async def _until_done(self, act: Callable[[], Awaitable[None]]) -> None:
+        """Acts are idempotent, so a store that is away only delays them. A bug ends the turn."""
+        while True:
+            try:
+                return await act()
+            except STORE_ERRORS as error:
+                logger.warning(
+                    "could not drive a turn", extra={"turn": self.turn.turn, "error": type(error).__name__}
+                )
+                await asyncio.sleep(_RETRY_S)
+            except Exception as bug:
+                if not self._broken:
+                    self._break(bug)
+                else:  # not even its ending can be written: the sweep finds it when its lease lapses
+                    logger.error("a turn can't be ended", extra={**about(bug), "turn": self.turn.turn})
+                    self._close()
+                return None
+
+    def _break(self, bug: Exception) -> None:
+        """This turn has met a bug: it ends with an error, for its clients and in the log."""
+        logger.error("a turn broke: it is ended", extra={**about(bug), "turn": self.turn.turn})
+        self._broken = True
+        if self._timer:
+            self._timer.cancel()
+        error = turn_error("internal_error", "the turn could not go on", "server_error")
+        if self.fold.ending is None:
+            self.releases += self.fold.break_off(error)
+        self.usage = self.usage or no_usage()["sum"]
+        self._ring()
+        if not self.closed.is_set():
+            self._act(lambda: self._end_broken(error))
+
+    async def _end_broken(self, error: dict[str, Any]) -> None:
+        await driver.end_by_force(self._stores, self.turn, self.started.tell, error, self.fold)
+        self._close()
+
+    def _watch_clock(self) -> None:
+        waits = {due: self._wait_ms(due) for due in self.fold.dues()}
+        due = min(waits, key=lambda due: (waits[due], due.number), default=None)
+        if due == self._due:
+            return
+        self._due = due
+        if self._timer:
+            self._timer.cancel()
+        if due is None:
+            return
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(max(0.0, waits[due] / 1000), lambda: self._fire(due))
+
+    def _wait_ms(self, due: Due) -> int:
+        """How long it is until then, by the log's clock; the deadline's, however that is set."""
+        clock = self._stores.log_clock
+        if due.due == DEADLINE.due:
+            return due.at_ms - clock.since(self._start_ms)
+        return due.at_ms - (clock.now_ms() - self._start_ms)
+
+    def look_at_clock(self) -> None:
+        """The log's clock was stepped: set the timer anew."""
+        self._due = None
+        if not self.closed.is_set() and not self._broken:
+            self._watch_clock()
+
+    def _fire(self, due: Due) -> None:
+        self._act(lambda: driver.fire_timer(self._stores, self.turn, self.started, due))

@@ -1,0 +1,252 @@
+"""What lies before a turn: its own start, if this is a retry, and what its session remembers."""
+
+import asyncio
+import logging
+from dataclasses import dataclass, replace
+
+import orjson
+
+from api.requests.idempotency import Claim, Held, Once
+from api.requests.turn_request import TurnRequest
+from api.turns.history import History, read_history
+from api.turns.spoken_past import in_words, named_turns, words_of
+from common import driver
+from common.errors import BadRequest
+from common.events import Entry, TurnEnded, TurnInterrupted, TurnStarted
+from common.log.stream import FIRST_PAGE, decode_entries, next_count, read_after
+from common.names import SessionRef, TurnRef
+from common.sessions.sessions import Known, Sessions
+from common.settings import Settings
+from common.store import keys
+from common.store.redis import Pipe, Stores
+from common.tenants.directory import Directory
+from common.tenants.profiles import Memory
+from common.turn.folded import fold_turn
+from common.turn.tool_history import repaired
+from common.turn.version import UnknownFold
+
+logger = logging.getLogger(__name__)
+
+Raw = list[tuple[bytes, dict[bytes, bytes]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    """A turn that knows its past and is to start; or `earlier`: the one that this request has started."""
+
+    started: TurnStarted
+    claim: Claim | None = None
+    earlier: TurnRef | None = None
+
+
+class Past:
+    """Looks back from a planned turn. What its session remembers follows from the log, or the archive."""
+
+    def __init__(self, settings: Settings, stores: Stores, sessions: Sessions, directory: Directory) -> None:
+        self._settings = settings
+        self._stores = stores
+        self._sessions = sessions
+        self._directory = directory
+
+    async def recall(self, turn: TurnRef, started: TurnStarted, request: TurnRequest) -> Recalled:
+        """Look for an earlier start and for what to remember, in one round trip if both servers are one.
+
+        Raises Conflict where the request's key was used for another, BadRequest where there is nothing to go
+        on with, STORE_ERRORS.
+        """
+        tenant = self._directory.tenant(turn.session.tenant)
+        profile = tenant.get(started.profile) if tenant else None
+        memory = profile.memory if profile else Memory("off")  # deleted, since the turn was planned
+        remembers = _remembers(memory, request)
+        if not remembers and request.once is None:
+            return Recalled(_with_messages(await self._in_words(turn.session, started)))
+        known, (held, tail) = await asyncio.gather(
+            self._sessions.find(turn.session), self._look(turn.session, request, remembers)
+        )
+        claim = None
+        if request.once:
+            if held and known is None:  # of two servers the one with the index was asked too early
+                known = await self._sessions.find(turn.session)
+            if before := _valid(held, known):
+                before.check(request.once)
+                earlier = TurnRef(turn.session, before.turn)
+                unheard = await self._unheard(earlier)
+                if unheard is None:
+                    return Recalled(started, earlier=earlier)
+                return Recalled(_as_before(started, unheard), self._claim(turn, request.once, held))
+            claim = self._claim(turn, request.once, held)
+        started = await self._in_words(turn.session, started)
+        if remembers and known:
+            last = await self._last_turn(turn.session, known, tail, memory)
+            started = _with_history(started, last, memory)
+        return Recalled(_with_messages(started), claim)
+
+    async def _in_words(self, session: SessionRef, started: TurnStarted) -> TurnStarted:
+        """The turn with words for earlier answers that are named by their audio's ids.
+
+        Raises BadRequest, STORE_ERRORS.
+        """
+        messages = started.request["messages"]
+        if not any(message.get("role") == "assistant" and "audio" in message for message in messages):
+            return started
+        turns, said = named_turns(messages), dict[str, str]()
+        if turns and (known := await self._sessions.find(session)):
+            said = await words_of(self._sessions.entries(session), turns, known.void_ms)
+        return replace(started, request={**started.request, "messages": in_words(messages, said)})
+
+    async def _unheard(self, turn: TurnRef) -> TurnStarted | None:
+        """The start of a turn that was stopped before its first word, as nobody was there; None of another.
+
+        Where the reply to a start was lost, its client has heard of no turn at all.
+        """
+        entries = await self._sessions.turn(turn)
+        if not entries or not isinstance(started := entries[0].event, TurnStarted):
+            return None
+        stops = (
+            e.event for e in entries if isinstance(e.event, TurnInterrupted) and e.event.turn == turn.turn
+        )
+        first = next(stops, None)
+        if first is None or first.by not in ("sweep", "disconnect"):
+            return None
+        try:
+            fold = fold_turn(entries)
+        except UnknownFold:
+            return None
+        ended = fold.ending is not None and fold.ending.reason == "interrupted"
+        return started if ended and not fold.released else None
+
+    def _claim(self, turn: TurnRef, once: Once, seen: bytes | None) -> Claim:
+        held = Held(turn.turn, once.fingerprint, self._stores.log_clock.now_ms())
+        return Claim(
+            keys.once(turn.session, once.key), seen, held, min(once.most_s, self._settings.retention_s)
+        )
+
+    async def _look(
+        self, session: SessionRef, request: TurnRequest, remembers: bool
+    ) -> tuple[bytes | None, Raw]:
+        """What the request's key holds, and the log's last page, the newest first: as of one moment."""
+
+        def build(pipe: Pipe) -> None:
+            if request.once:
+                pipe.get(keys.once(session, request.once.key))
+            if remembers:
+                pipe.xrevrange(keys.log(session), count=FIRST_PAGE)
+
+        replies = await self._stores.on_log.run(build)
+        return replies[0] if request.once else None, replies[-1] if remembers else []
+
+    async def _last_turn(self, session: SessionRef, known: Known, tail: Raw, memory: Memory) -> list[Entry]:
+        """The session's last turn, from its start to the log's end; none where it is forgotten."""
+        since_ms = self._stores.log_clock.now_ms() - memory.expiry_ms
+        entries = await self._read_back(session, tail)
+        if not entries and self._settings.archive_url and known.last_turn_ms > since_ms:
+            entries = await self._archived(session)
+        if not entries or entries[0].ms <= max(since_ms, known.void_ms):
+            return []
+        return await self._stop(session, entries)
+
+    async def _read_back(self, session: SessionRef, tail: Raw) -> list[Entry]:
+        """The log from its last turn's start on, the rest of it read backwards, by pages of so many bytes."""
+        raw, page, count = list(tail), tail, FIRST_PAGE
+        while not any(map(_is_start, page)):
+            if len(page) < count:
+                return []
+            before, count = f"({page[-1][0].decode()}", next_count(page)
+            page = await self._stores.log.xrevrange(keys.log(session), max=before, count=count)
+            raw += page
+        begin = next(place for place, item in enumerate(raw) if _is_start(item))
+        return _from_start(decode_entries(raw[begin::-1]))
+
+    async def _archived(self, session: SessionRef) -> list[Entry]:
+        """The same from the archive. Where that is away, a call without memory is better than none."""
+        last: list[Entry] = []
+        try:
+            async with asyncio.timeout(self._settings.redis_timeout_s):
+                async for page in self._sessions.entries(session):
+                    for entry in page:
+                        if isinstance(entry.event, TurnStarted):
+                            last = []
+                        last.append(entry)
+        except OSError as error:
+            logger.warning("a turn starts without memory", extra={"error": type(error).__name__})
+            return []
+        return _from_start(last)
+
+    async def _stop(self, session: SessionRef, entries: list[Entry]) -> list[Entry]:
+        """Stop a turn that goes on, so that what was said of it is known, unless both may go on."""
+        started = entries[0].event
+        assert isinstance(started, TurnStarted)
+        over = any(isinstance(e.event, TurnEnded) and e.event.turn == started.turn for e in entries)
+        if over or not started.policy.get("barge_in", True):
+            return entries
+        await driver.interrupt(self._stores, TurnRef(session, started.turn), "next_turn")
+        return [*entries, *await read_after(self._stores, session, entries[-1].id)]
+
+
+def _remembers(memory: Memory, request: TurnRequest) -> bool:
+    """Whether the turn is to know what its session remembers. A session of no name has nothing to."""
+    if request.session is None:
+        return False
+    if request.memory is not None:
+        return request.memory
+    if memory.mode != "auto":
+        return memory.mode == "on"
+    return not any(message["role"] == "assistant" for message in request.body["messages"])
+
+
+def _as_before(started: TurnStarted, unheard: TurnStarted) -> TurnStarted:
+    """The start with the messages of the same request's earlier one: what that remembered, and its own."""
+    request = {**started.request, "messages": unheard.request["messages"]}
+    return replace(started, request=request, remembered=unheard.remembered, record=unheard.record)
+
+
+def _valid(held: bytes | None, known: Known | None) -> Held | None:
+    """What the key holds, unless it is of a deleted session."""
+    if held is None or known is None:
+        return None
+    found = Held(**orjson.loads(held))
+    return found if found.ms > known.void_ms else None
+
+
+def _with_history(started: TurnStarted, last: list[Entry], memory: Memory) -> TurnStarted:
+    """The turn's start with what is remembered before its messages; it is kept no better than that."""
+    if not last:
+        return started
+    before = last[0].event
+    assert isinstance(before, TurnStarted)
+    if before.record == "none":
+        return started
+    try:
+        history = read_history(last)
+    except UnknownFold:
+        logger.warning("what was said is not known to this version", extra={"turn": before.turn})
+        history = History(before.request["messages"], known=False)
+    messages, remembered = history.before(started.request["messages"], memory.max_messages, memory.max_bytes)
+    record = before.record if remembered and started.record == "full" else started.record
+    request = {**started.request, "messages": messages}
+    return replace(started, request=request, remembered=remembered, record=record)
+
+
+def _with_messages(started: TurnStarted) -> TurnStarted:
+    """The turn, if it has any message: a request without one goes on with its session. Raises BadRequest.
+
+    Of its tools' calls and results those that belong together are left.
+    """
+    asked = started.request["messages"]
+    messages = repaired(asked)
+    if messages:
+        return (
+            started
+            if messages is asked
+            else replace(started, request={**started.request, "messages": messages})
+        )
+    raise BadRequest("messages: there are none, and no session remembers any to go on with", param="messages")
+
+
+def _is_start(item: tuple[bytes, dict[bytes, bytes]]) -> bool:
+    return b"turn.started" in item[1]
+
+
+def _from_start(entries: list[Entry]) -> list[Entry]:
+    """The entries, if they begin with a turn: its start may be lost, or broken."""
+    return entries if entries and isinstance(entries[0].event, TurnStarted) else []

@@ -1,0 +1,347 @@
+"""The turns that live on this replica: started or gone on with, watched over, let go."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
+
+from api.limits.admission import Admissions
+from api.requests.idempotency import AlreadyStarted, MayHaveStarted
+from api.requests.turn_request import TurnRequest
+from api.turns.followers import Followers
+from api.turns.live import LiveTurn
+from api.turns.recall import Past, Recalled
+from api.turns.starter import TurnStarter
+from common import driver
+from common.errors import FastReplyError, Gone, NotFound, Unavailable
+from common.events import Entry, TurnEnded, TurnStarted
+from common.log import stream
+from common.log.reader import LogReader
+from common.names import TurnRef
+from common.queue import job_queue
+from common.sessions.sessions import Sessions
+from common.settings import Settings
+from common.store import keys
+from common.store.redis import STORE_ERRORS, Pipe, Stores
+from common.turn.version import UnknownFold
+
+logger = logging.getLogger(__name__)
+
+_RETRY_S = 0.1
+_LOOKS = 5
+_MOST_COST = 2  # processes that a turn may cost
+
+Prepare = Callable[[TurnRequest], Awaitable[TurnRequest]]
+
+
+class Turns:
+    """Starts turns, goes on with other replicas', and keeps their leases until their endings are written."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        stores: Stores,
+        reader: LogReader,
+        sessions: Sessions,
+        starter: TurnStarter,
+        past: Past,
+        admissions: Admissions,
+    ) -> None:
+        self._settings = settings
+        self._stores = stores
+        self._reader = reader
+        self._sessions = sessions
+        self._starter = starter
+        self._past = past
+        self._admissions = admissions
+        self._followers = Followers(stores, settings.turn_lease_ms)
+        self._live: dict[str, LiveTurn] = {}
+        self._known = False  # whether the queue's server has heard of us
+        self._steps = stores.log_clock.steps
+        self._opening: dict[str, asyncio.Task[LiveTurn]] = {}
+        self._minded: set[asyncio.Task[None]] = set()
+
+    @property
+    def count(self) -> int:
+        """How many turns live on this replica."""
+        return len(self._live)
+
+    async def start(self, request: TurnRequest, prepare: Prepare | None = None) -> LiveTurn:
+        """Start a turn and follow it; a retry joins the turn that it has started before.
+
+        `prepare` makes of the request what is to be asked; it is costly, so it is spared to whom is refused.
+        Raises BadRequest, Conflict, RateLimited, Overloaded, Unavailable where a store is away, and what
+        `attach` raises.
+        """
+        self._admissions.check_sizes(request)
+        turn, planned = self._starter.plan(request)
+        try:
+            recalled = await self._past.recall(turn, planned, request)
+            if recalled.earlier is None and prepare:
+                await self._admissions.check(turn, planned)
+                return await self.start(await prepare(request))
+            if recalled.earlier is None:
+                live = await self._share(turn, self._begin(turn, recalled, request))
+                live.resumes = _comes_back(request)
+                return live
+        except AlreadyStarted:
+            return await self.start(request)  # and join it
+        except STORE_ERRORS as error:
+            logger.warning("could not start a turn", extra={"error": type(error).__name__})
+            raise store_is_away() from None
+        return await self.attach(recalled.earlier, resumes=_comes_back(request))
+
+    async def _begin(self, turn: TurnRef, recalled: Recalled, request: TurnRequest) -> LiveTurn:
+        started = recalled.started
+        headers = await self._admissions.admit(turn, started)
+        try:
+            live = await self._write(turn, recalled, request)
+        except MayHaveStarted:
+            raise  # who starts it again finds it
+        except (AlreadyStarted, FastReplyError):  # it is not in the log
+            await self._admissions.take_back(turn)
+            raise
+        live.limit_headers = headers
+        return live
+
+    async def _write(self, turn: TurnRef, recalled: Recalled, request: TurnRequest) -> LiveTurn:
+        started = recalled.started
+
+        def beside(pipe: Pipe) -> None:
+            self._followers.hold(pipe, [turn])
+            self._starter.keep(pipe, turn, started, request)
+
+        live = LiveTurn(self._stores, turn, started, self._settings.lane_lease_ms)
+        # Before the start, so that its first wake-up is heard.
+        self._reader.follow(turn.session, live.take, live.lose_log)
+        try:
+            writing = self._starter.write(turn, started, recalled.claim, beside=beside)
+            entry = await asyncio.wait_for(writing, self._settings.redis_timeout_s)
+        except BaseException:
+            self._reader.leave(turn.session, live.take)
+            raise
+        live.begin(entry)
+        self._keep(live, entry)
+        return live
+
+    async def attach(self, turn: TurnRef, *, resumes: bool = True) -> LiveTurn:
+        """The turn, for a client that is to follow it: other replicas hear so. Raises what `find` does.
+
+        `resumes`: that shows a client that comes back when its connection breaks.
+        """
+        live = await self.find(turn)
+        live.resumes = live.resumes or resumes
+        if not live.closed.is_set():
+            try:
+                await self._followers.begin(turn)
+            except STORE_ERRORS:
+                raise store_is_away() from None
+        return live
+
+    async def find(self, turn: TurnRef) -> LiveTurn:
+        """The turn, live here from now on if it goes on. Raises NotFound, Gone, Unavailable."""
+        if live := self._live.get(str(turn)):
+            return live
+        try:
+            return await asyncio.shield(self._opening.get(str(turn)) or self._share(turn, self._open(turn)))
+        except STORE_ERRORS:
+            raise store_is_away() from None
+
+    def _share(self, turn: TurnRef, work: Coroutine[None, None, LiveTurn]) -> "asyncio.Task[LiveTurn]":
+        """Start or open a turn so that who asks for it meanwhile gets the same one."""
+        key = str(turn)
+        task = self._opening[key] = asyncio.create_task(work)
+        task.add_done_callback(lambda _: self._opened(key, task))
+        return task
+
+    def _opened(self, key: str, task: "asyncio.Task[LiveTurn]") -> None:
+        del self._opening[key]
+        if not task.cancelled():
+            task.exception()  # whoever asked may have gone
+
+    async def _open(self, turn: TurnRef) -> LiveTurn:
+        try:
+            entries = await self._sessions.turn(turn)
+            if not entries:
+                raise await self._why_missing(turn)
+            if any(isinstance(e.event, TurnEnded) and _is_dropped(e.event, turn) for e in entries):
+                raise Gone("what was said in the turn is not kept", code="turn_dropped", param="turn")
+            return await self._read(turn, entries)
+        except UnknownFold:
+            message = "the turn was written by another version of this server"
+            raise Unavailable(message, code="turn_of_another_version") from None
+
+    async def _read(self, turn: TurnRef, entries: list[Entry]) -> LiveTurn:
+        """The turn of these entries, from its start to the log's end of a moment ago."""
+        first, *later = entries
+        assert isinstance(first.event, TurnStarted)
+        live = LiveTurn(self._stores, turn, first.event, self._settings.lane_lease_ms, queued=False)
+        ended = any(isinstance(e.event, TurnEnded) and e.event.turn == turn.turn for e in later)
+        if not ended:
+            await self._take_over(turn)
+            self._reader.follow(turn.session, live.take, live.lose_log)
+        live.begin(first, *later)
+        if not ended:
+            self._keep(live, entries[-1])
+            self._mind(self._stop_unfollowed(live, self._settings.resume_grace_s))
+        elif live.fold.ending is None:
+            message = "the log has lost a part of the turn"  # and who wrote it could not put it back
+            raise Gone(message, code="turn_incomplete", param="turn")
+        return live
+
+    async def _take_over(self, turn: TurnRef) -> None:
+        """Drive the turn from now on, unless it has just cost two who folded it. Raises Unavailable."""
+
+        def build(pipe: Pipe) -> None:
+            pipe.hdel(keys.FOLDING, f"{turn}|sweep")
+            self._hold(pipe, [turn])
+
+        for _ in range(_LOOKS):
+            (mark,) = await self._stores.on_queue.run(lambda pipe: pipe.hget(keys.FOLDING, str(turn)))
+            if mark is None or int(mark.partition(b":")[0]) < _MOST_COST:
+                await self._stores.on_queue.run(build)
+                return
+            await asyncio.sleep(_RETRY_S)  # mostly the sweep is at it, and about to be done
+        raise Unavailable("the turn can't be gone on with now; try again", code="turn_unavailable")
+
+    async def _why_missing(self, turn: TurnRef) -> FastReplyError:
+        """What to say of a turn that isn't in its session's log."""
+        if not await stream.was_cut(self._stores, turn.session):
+            async for _ in self._sessions.entries(turn.session):
+                return NotFound("there is no such turn", code="turn_not_found", param="turn")
+        return Gone("the turn is no longer kept", code="turn_gone", param="turn")
+
+    def _keep(self, live: LiveTurn, last: Entry) -> None:
+        """Go on with a turn after the last entry that it has taken."""
+        self._reader.read_from(live.turn.session, last.id)
+        self._live[str(live.turn)] = live
+        self._mind(self._let_go(live))
+
+    def client_left(self, live: LiveTurn, *, sent_away: bool = False) -> None:
+        """A client went away before the end: the turn is stopped, unless it is to go on. After a grace, where
+        the client may come back, as one whose key has ended does with another.
+        """
+        comes_back = sent_away or live.resumes or live.fold.policy.on_disconnect == "resume"
+        self._mind(self._grant_grace(live, self._settings.resume_grace_s if comes_back else 0))
+
+    async def _grant_grace(self, live: LiveTurn, grace_s: float) -> None:
+        if not live.followers and not live.closed.is_set():
+            try:
+                await self._followers.end(live.turn, int(grace_s * 1000))
+            except STORE_ERRORS:
+                logger.warning("could not tell that a client left; it counts until its lease ends")
+        await self._stop_unfollowed(live, grace_s)
+
+    async def _stop_unfollowed(self, live: LiveTurn, grace_s: float) -> None:
+        """Stop the turn, unless it is to go on or somebody, here or elsewhere, follows it after the grace."""
+        if live.fold.policy.on_disconnect == "continue":
+            return
+        wait_s = grace_s
+        try:
+            while not await _within(live.closed, wait_s):
+                if live.followers:
+                    return
+                wait_s = await self._followers.elsewhere_s(live.turn)
+                if not wait_s:
+                    await live.interrupt("disconnect")
+                    return
+        except STORE_ERRORS:
+            logger.warning("could not stop a turn without a client; its deadline will")
+
+    async def run(self) -> None:
+        """Renew the leases of all live turns until cancelled."""
+        period_s = self._settings.turn_lease_s / 4
+        while True:
+            wait_s = period_s
+            try:
+                await self._renew()
+            except STORE_ERRORS as error:
+                logger.warning("could not renew the turns' leases", extra={"error": type(error).__name__})
+                self._followers.lose_touch()
+                wait_s = min(period_s, _RETRY_S)  # others may be waiting to see whether we live
+            await asyncio.sleep(wait_s)
+
+    def close(self) -> None:
+        """Let go of every turn; the sweep or another replica goes on with them."""
+        for live in self._live.values():
+            live.stop()
+        for task in self._minded:
+            task.cancel()
+
+    async def _renew(self) -> None:
+        if self._stores.log_clock.steps != self._steps:
+            self._steps = self._stores.log_clock.steps
+            for live in self._live.values():
+                live.look_at_clock()
+        held = [live for live in self._live.values() if not live.closed.is_set()]
+
+        def build(pipe: Pipe) -> None:
+            self._followers.beat(pipe)
+            if held:
+                self._hold(pipe, [live.turn for live in held])
+                self._followers.hold(pipe, [live.turn for live in held if live.followers])
+
+        is_new, *_ = await self._stores.on_queue.run(build)
+        self._followers.keep_touch()
+        if is_new and self._known:  # our beat was gone, so all else may be
+            await self._list_anew(held)
+        self._known = True
+
+    async def _list_anew(self, held: list[LiveTurn]) -> None:
+        """The queue's server has lost what it had, or has not heard of us for long: put the live turns back.
+
+        Their lanes go on where their workers live, else the sweep finds them; those not begun get new jobs.
+        """
+        lease_ms = self._settings.lane_lease_ms
+
+        def put(pipe: Pipe) -> None:
+            for live in held:
+                job_queue.list_turn(pipe, live.turn, live.start_ms, live.fold.policy.deadline_ms)
+                driver.watch_lanes(self._stores, pipe, live.turn, live.started, live.fold, lease_ms)
+
+        await self._stores.on_queue.run(put)
+        logger.warning("the queue had forgotten this replica", extra={"turns": len(held)})
+
+    def _hold(self, pipe: Pipe, turns: list[TurnRef]) -> None:
+        job_queue.hold_turns(pipe, turns, self._stores.queue_clock.now_ms() + self._settings.turn_lease_ms)
+
+    async def _let_go(self, live: LiveTurn) -> None:
+        await live.closed.wait()
+        self._reader.leave(live.turn.session, live.take)
+        del self._live[str(live.turn)]
+
+        def forget(pipe: Pipe) -> None:
+            self._followers.forget(pipe, live.turn)
+            if live.ended_elsewhere:  # our word that we drive it may have come after that
+                pipe.zrem(keys.LEASES, str(live.turn))
+
+        with suppress(*STORE_ERRORS):  # else it goes by its time
+            await self._stores.on_queue.run(forget)
+
+    def _mind(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._minded.add(task)
+        task.add_done_callback(self._minded.discard)
+
+
+def _comes_back(request: TurnRequest) -> bool:
+    """Whether the request's own key says that it is sent again until it is answered."""
+    return request.once is not None and request.once.is_explicit
+
+
+def _is_dropped(ended: TurnEnded, turn: TurnRef) -> bool:
+    return ended.turn == turn.turn and ended.record == "none"
+
+
+async def _within(event: asyncio.Event, time_s: float) -> bool:
+    """Whether it comes in time."""
+    try:
+        await asyncio.wait_for(event.wait(), time_s)
+    except TimeoutError:
+        return False
+    return True
+
+
+def store_is_away() -> Unavailable:
+    """Try again."""
+    return Unavailable("the store is away; try again", code="store_unavailable")

@@ -1,0 +1,1 @@
+"""`fast-reply whatif`: recorded turns under another policy."""

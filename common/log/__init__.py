@@ -1,0 +1,1 @@
+"""The streams of sessions: written, read, counted."""

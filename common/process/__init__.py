@@ -1,0 +1,1 @@
+"""This process itself: its log lines, its memory."""

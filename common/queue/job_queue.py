@@ -1,0 +1,183 @@
+"""The queue: jobs for arq, the leases that watch over them, and the marks that stop them."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import orjson
+from arq.constants import in_progress_key_prefix, job_key_prefix, retry_key_prefix
+from arq.jobs import serialize_job
+
+from common.names import LANES_OF_WORKERS, JobRef, Lane, TurnRef
+from common.queue import fair_share
+from common.store import keys
+from common.store.redis import Build, Pipe, Stores, encode_job
+from common.store.scripts import script
+
+RUN_LANE = "run_lane"
+"""The one function that workers run."""
+
+# arq leaves a job alone until its score: a clock ahead of the worker's would make it wait.
+_BACKDATE_MS = 60_000
+_JOB_TTL_MS = 86_400_000  # far longer than a turn: the server's clock may be set forward
+# A mark is for the lane that runs: whoever picks the job up later sees in the log that it is not wanted.
+_MARK_TTL_MS = 30_000
+_LONGEST_TURN_MS = 3_720_000  # the policy's longest deadline, and two minutes
+
+PAST_DEADLINE_MS = 5_000
+"""So long after its deadline a turn's own driver may take to end it."""
+
+_IF_LAPSED = script("if_lapsed")
+
+
+def put(pipe: Pipe, job: JobRef, now_ms: int, lease_ms: int) -> None:
+    """Queue one attempt: arq's own entry, our lease, and its place among the tenant's waiting jobs.
+
+    Safe to repeat: the job's entry is written once (NX), and whoever finds it waiting twice finds it taken.
+    """
+    args = (job.turn.session.tenant, job.turn.session.session, job.turn.turn, job.lane, job.attempt)
+    body = serialize_job(RUN_LANE, args, {}, None, now_ms, serializer=encode_job)
+    pipe.zadd(keys.LEASES, {str(job): now_ms + lease_ms}, nx=True)
+    pipe.set(job_key_prefix + str(job), body, nx=True, px=_JOB_TTL_MS)
+    pipe.zadd(keys.queue(job.lane), {str(job): now_ms - _BACKDATE_MS})
+    fair_share.put(pipe, job, now_ms)
+
+
+async def wake_again(stores: Stores, job: JobRef, lease_ms: int) -> None:
+    """Wake a worker for a job that nobody took; its place in the line is kept. Raises STORE_ERRORS.
+
+    Unless somebody has just taken it: then its lease holds again, and is theirs.
+    """
+    waits, now_ms = await fair_share.waits(stores.queue, job), stores.queue_clock.now_ms()
+
+    def wake(pipe: Pipe) -> None:
+        if waits:
+            fair_share.wake(pipe, job, now_ms)
+        else:
+            fair_share.put(pipe, job, now_ms, first=True)
+        pipe.zadd(keys.LEASES, {str(job): now_ms + lease_ms}, xx=True)
+
+    await if_lapsed(stores, job, wake)
+
+
+async def if_lapsed(stores: Stores, held: JobRef | TurnRef, build: Build) -> bool:
+    """Do what `build` queues, if the lease has lapsed up to that very moment. Raises STORE_ERRORS."""
+    pipe = stores.queue.pipeline()
+    build(pipe)
+    commands = [[text_of(part) for part in command] for command, _ in pipe.command_stack]
+    args = str(held), str(stores.queue_clock.now_ms()), orjson.dumps(commands).decode()
+    (done,) = await stores.on_queue.run(lambda pipe: pipe.eval(_IF_LAPSED, 1, keys.LEASES, *args))
+    return bool(done)
+
+
+def text_of(part: Any) -> str:
+    """A part of a command, to be handed to a script."""
+    return part.decode() if isinstance(part, bytes) else str(part)
+
+
+def forget(pipe: Pipe, job: JobRef) -> None:
+    """Drop all that an attempt left on the queue server: it is over, or another takes its place."""
+    let_go(pipe, job)
+    fair_share.withdraw(pipe, job)
+
+
+def _keys_of(job: JobRef) -> list[str]:
+    """The job's own keys: arq's, and the mark that stops it."""
+    prefixes = (job_key_prefix, in_progress_key_prefix, retry_key_prefix)
+    return [*(prefix + str(job) for prefix in prefixes), keys.cancelled(job)]
+
+
+def hold_job(pipe: Pipe, job: JobRef, now_ms: int, lease_ms: int) -> None:
+    """Say anew that this job runs, where that is lost."""
+    pipe.zadd(keys.LEASES, {str(job): now_ms + lease_ms}, nx=True)
+    pipe.zadd(keys.queue(job.lane), {str(job): now_ms - _BACKDATE_MS}, nx=True)
+    pipe.set(in_progress_key_prefix + str(job), b"1", nx=True, px=_LONGEST_TURN_MS)
+    pipe.zadd(keys.running(job.lane, job.turn.session.tenant), {str(job): now_ms + lease_ms})
+
+
+def watch_job(pipe: Pipe, job: JobRef, now_ms: int, lease_ms: int) -> None:
+    """Have the sweep look at this job unless somebody who runs it says so in time."""
+    pipe.zadd(keys.LEASES, {str(job): now_ms + lease_ms}, nx=True)
+
+
+def let_go(pipe: Pipe, job: JobRef) -> None:
+    """Drop what an attempt that was picked up has left, its slot excepted: it is over."""
+    pipe.zrem(keys.LEASES, str(job))
+    pipe.zrem(keys.queue(job.lane), str(job))
+    pipe.delete(*_keys_of(job))
+
+
+async def replace(stores: Stores, job: JobRef, lease_ms: int) -> None:
+    """Queue the next attempt in this one's place. Raises STORE_ERRORS."""
+    pipe = stores.queue.pipeline(transaction=True)
+    _replace(pipe, job, stores.queue_clock.now_ms(), lease_ms)
+    await pipe.execute()
+
+
+async def replace_lapsed(stores: Stores, job: JobRef, lease_ms: int) -> bool:
+    """Do the same, unless its lease holds, renewed or taken just now. Raises STORE_ERRORS."""
+    now_ms = stores.queue_clock.now_ms()
+    return await if_lapsed(stores, job, lambda pipe: _replace(pipe, job, now_ms, lease_ms))
+
+
+def _replace(pipe: Pipe, job: JobRef, now_ms: int, lease_ms: int) -> None:
+    put(pipe, JobRef(job.turn, job.lane, job.attempt + 1), now_ms, lease_ms)
+    forget(pipe, job)
+
+
+def hold_turns(pipe: Pipe, turns: Iterable[TurnRef], deadline_ms: int) -> None:
+    """Say that these turns have a driver until the deadline."""
+    pipe.zadd(keys.LEASES, {str(turn): deadline_ms for turn in turns})
+
+
+def list_turn(pipe: Pipe, turn: TurnRef, now_ms: int, deadline_ms: int = 0) -> None:
+    """Put a turn that starts now among the live and the unsettled ones, and its session into the index.
+
+    `deadline_ms`: it is over so long after its start, else the sweep ends it.
+    """
+    if deadline_ms:
+        pipe.zadd(keys.DEADLINES, {str(turn): now_ms + deadline_ms + PAST_DEADLINE_MS})
+    tenant = turn.session.tenant
+    pipe.sadd(keys.KEPT, tenant)
+    pipe.zadd(keys.UNSETTLED, {str(turn): now_ms + _LONGEST_TURN_MS}, nx=True)
+    pipe.zadd(keys.live_turns(tenant), {f"{turn.session.quoted}:{turn.turn}": now_ms})
+    pipe.zadd(keys.sessions(tenant), {turn.session.quoted: now_ms}, gt=True)
+
+
+def drop_turn(pipe: Pipe, turn: TurnRef) -> None:
+    """Let go of a turn that has ended, or never was: it can be settled now."""
+    pipe.zadd(keys.UNSETTLED, {str(turn): 0}, xx=True)
+    pipe.zrem(keys.LEASES, str(turn))
+    pipe.zrem(keys.DEADLINES, str(turn))
+    pipe.hdel(keys.FOLDING, str(turn), f"{turn}|sweep", f"{turn}|lost")
+    pipe.zrem(keys.live_turns(turn.session.tenant), f"{turn.session.quoted}:{turn.turn}")
+    pipe.delete(keys.auth(turn))
+
+
+def put_telling(pipe: Pipe, turn: TurnRef, now_ms: int) -> None:
+    """Have the webhook told that a turn has ended."""
+    pipe.zadd(keys.TELLING, {f"{turn}|1": now_ms}, nx=True)
+
+
+def stop(pipe: Pipe, job: JobRef, worker: str) -> None:
+    """Tell a job to stop: a mark for whoever looks, and an order to its worker where one is known."""
+    pipe.set(keys.cancelled(job), b"1", px=_MARK_TTL_MS)
+    if worker:
+        pipe.publish(keys.orders(worker), str(job))
+
+
+async def taken(stores: Stores, job: JobRef) -> bool:
+    """Whether a worker has picked the job up, or it is gone from the queue. Raises STORE_ERRORS."""
+    pipe = stores.queue.pipeline(transaction=False)
+    pipe.exists(in_progress_key_prefix + str(job))
+    pipe.zscore(keys.queue(job.lane), str(job))
+    running, queued = await pipe.execute()
+    return bool(running) or queued is None
+
+
+async def count_workers(stores: Stores, within_ms: int = fair_share.BEATS_FOR_MS) -> dict[Lane, int]:
+    """How many workers of each lane have beaten lately. Raises STORE_ERRORS."""
+    since = stores.queue_clock.now_ms() - within_ms
+    pipe = stores.queue.pipeline(transaction=False)
+    for lane in LANES_OF_WORKERS:
+        pipe.zcount(keys.workers(lane), since, "+inf")
+    return dict(zip(LANES_OF_WORKERS, await pipe.execute(), strict=True))

@@ -1,0 +1,39 @@
+"""The operator's list of turns that were given up because they have cost too many processes.
+
+It has no session's name: that may be somebody's number, and goes with its session.
+"""
+
+from dataclasses import dataclass
+
+from common.names import TurnRef
+from common.store import keys
+from common.store.redis import Pipe, Stores
+
+MOST = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """One of them: `reason` says what it has cost, `at_ms` when it was given up, on the queue's clock."""
+
+    tenant: str
+    turn: str
+    reason: str
+    at_ms: int
+
+
+def note(pipe: Pipe, turn: TurnRef, reason: str, now_ms: int) -> None:
+    """Put a turn on the list. Once is enough."""
+    pipe.zadd(keys.PARKED, {f"{turn.session.tenant}|{turn.turn}|{reason}": now_ms}, nx=True)
+    pipe.zremrangebyrank(keys.PARKED, 0, -MOST - 1)
+
+
+async def look(stores: Stores, limit: int = MOST) -> list[Parked]:
+    """The latest of them, the latest first. Raises STORE_ERRORS."""
+    found = await stores.queue.zrevrange(keys.PARKED, 0, limit - 1, withscores=True)
+    return [_read(member.decode(), int(at_ms)) for member, at_ms in found]
+
+
+def _read(member: str, at_ms: int) -> Parked:
+    tenant, turn, reason = member.split("|", 2)
+    return Parked(tenant, turn, reason, at_ms)

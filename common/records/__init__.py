@@ -1,0 +1,1 @@
+"""Turns that are over: recorded, replayed under another policy, reported."""

@@ -1,0 +1,218 @@
+"""Folding a recorded turn again: as it was, and as it would have been under another policy.
+
+As it was, the recorded events are fed as they are. Under another policy the models say what they said, when
+they said it, and callers do what they did; times that come due are the fold's own, so recorded `timer.fired`
+are passed over. What the recording can't tell is said to be unknown, with the reason, and never guessed.
+"""
+
+from dataclasses import dataclass, field, replace
+from zlib import crc32
+
+from common.events import Delta, Event, LaneFinished, TimerFired, TurnInterrupted, TurnStarted
+from common.records.recording import RecordedTurn
+from common.turn.fillers import conversation, phrases_for
+from common.turn.fold import Fold
+from common.turn.outputs import DEADLINE, FILLER, Called, Due, Release, Said
+from common.turn.policy import Policy
+
+BY_POLICY = "the policy says so"
+"""What `drafting` says in `turn.started` where `draft.when` is never."""
+
+
+@dataclass(slots=True)
+class Refolded:
+    """A turn folded again. Where `unknown` says why, nothing else of it holds."""
+
+    turn: RecordedTurn
+    fold: Fold
+    said: list[Said] = field(default_factory=list)
+    called: list[Called] = field(default_factory=list)
+    drafted: int | None = None  # characters that the draft had made when it was told to stop
+    unknown: str = ""
+
+    def add(self, releases: list[Release]) -> None:
+        """Take down what was let out."""
+        for release in releases:
+            if isinstance(release, Said):
+                self.said.append(release)
+            elif isinstance(release, Called):
+                self.called.append(release)
+
+    def note_draft(self) -> None:
+        """Look whether the draft is no longer wanted."""
+        if self.drafted is None and not self.fold.wants("draft"):
+            self.drafted = len(self.fold.draft.text)
+
+
+@dataclass(slots=True)
+class Recorded(Refolded):
+    """A turn as it was heard."""
+
+    policy: Policy = field(default_factory=Policy)
+    cut: set[int] = field(
+        default_factory=set
+    )  # ends of lanes that the hand-over or the turn's end brought about
+    strays: set[int] = field(default_factory=set)  # stops of a turn that was over
+
+    @property
+    def drifted(self) -> bool:
+        """Whether this fold says something else than the one that wrote the ending."""
+        ended, ending = self.turn.ended, self.fold.ending
+        if ended is None or self.turn.dropped:
+            return False
+        now = (self.fold.hash(), self.fold.released, ending and ending.reason)
+        return now != (ended.hash, ended.released, ended.reason)
+
+
+def replay(turn: RecordedTurn) -> Recorded:
+    """Fold a recorded turn as it was. Raises UnknownFold."""
+    fold = Fold(turn.started)
+    whole = Recorded(turn, fold, policy=fold.policy)
+    for index, (ms, event) in enumerate(turn.events):
+        if isinstance(event, LaneFinished):
+            if event.reason == "cancelled" and not fold.wants(event.lane):
+                whole.cut.add(index)
+        elif isinstance(event, TurnInterrupted | TurnStarted) and fold.ending:
+            whole.strays.add(index)
+        releases = fold.feed(event, ms)
+        if releases:
+            whole.add(releases)
+        if whole.drafted is None:
+            whole.note_draft()
+    if whole.drafted is None:
+        whole.drafted = len(fold.draft.text)
+    if turn.dropped:
+        whole.unknown = "what was said is not kept"
+    elif fold.ending is None:
+        whole.unknown = "the turn has not ended in the recording"
+    elif whole.drifted:
+        whole.unknown = "drift: it was heard otherwise than this version folds it"
+    return whole
+
+
+def refold(recorded: Recorded, policy: Policy) -> Refolded:
+    """Fold a turn as it would have been under this policy."""
+    if recorded.unknown or policy == recorded.policy:
+        return recorded
+    turn = recorded.turn
+    lanes = dict(turn.started.lanes)
+    if policy.draft.when == "never":
+        lanes.pop("draft", None)
+    fold = Fold(replace(turn.started, policy=policy.model_dump(), lanes=lanes))
+    again = _Again(turn, fold, recorded=recorded)
+    again.unknown = _untold(recorded, fold)
+    if not again.unknown:
+        again.run()
+    if again.drafted is None:
+        again.drafted = len(fold.draft.text)
+    return again
+
+
+@dataclass(slots=True)
+class _Again(Refolded):
+    """The refolding itself."""
+
+    recorded: Recorded = field(kw_only=True)
+
+    def run(self) -> None:
+        """Feed what was recorded, with the fold's own times between."""
+        fold, cut, strays = self.fold, self.recorded.cut, self.recorded.strays
+        stage, due = fold.stage, fold.next_due
+        for index, (ms, event) in enumerate(self.turn.events):
+            if due is not None and due.at_ms <= ms:
+                due = self._fire_until(ms)
+            if fold.ending and not fold.policy.handoff.shadow:
+                break
+            if isinstance(event, TimerFired) or index in strays:
+                continue
+            if index in cut:
+                if self._misses(event):
+                    return
+                continue
+            self._feed(event, ms)
+            # A delta can bring a time nearer only by another stage, or where it is spoken.
+            if fold.aloud or fold.stage != stage or not isinstance(event, Delta):
+                stage, due = fold.stage, fold.next_due
+        if fold.ending is None:
+            self._go_on()
+        if not self.unknown:
+            self.unknown = self._contradiction()
+
+    def _feed(self, event: Event, ms: int) -> None:
+        releases = self.fold.feed(event, ms)
+        if releases:
+            self.add(releases)
+        if self.drafted is None:
+            self.note_draft()
+
+    def _fire_until(self, ms: int) -> Due | None:
+        """Let come what is due until then; the next that is."""
+        while (due := self.fold.next_due) and due.at_ms <= ms:
+            self._fire(due)
+        return due
+
+    def _fire(self, due: Due) -> None:
+        phrase = self._phrase(due.number) if due.due == FILLER.due else ""
+        self._feed(TimerFired(self.turn.started.turn, due.number, due.due, phrase), due.at_ms)
+
+    def _phrase(self, number: int) -> str:
+        """The turn's phrases one after the other; with which it begins hangs on its name."""
+        started = self.turn.started
+        phrases = phrases_for(self.fold.policy.filler, conversation(started))
+        first = crc32(started.turn.encode()) - FILLER.number
+        return phrases[(first + number) % len(phrases)] if phrases else ""
+
+    def _misses(self, event: Event) -> bool:
+        """Whether the fold wanted more of a lane that was cut."""
+        if not isinstance(event, LaneFinished) or not self.fold.wants(event.lane):
+            return False
+        self.unknown = f"the {event.lane} was cut before this policy would have cut it"
+        return True
+
+    def _go_on(self) -> None:
+        """After the last entry: times that come due, as far as they lead to an end."""
+        while (due := self.fold.next_due) and due.due != DEADLINE.due:
+            self._fire(due)
+        if self.fold.ending is None:
+            self.unknown = "the recording stops before this policy's end of the turn"
+
+    def _contradiction(self) -> str:
+        """Why what was folded can't have been so."""
+        fold, then = self.fold, self.recorded.fold
+        if then.draft_waits and not fold.draft_waits and "draft" in fold.lanes and not then.draft.attempt:
+            return "the late draft was never run"
+        if fold.continues and _heard_draft(fold) != _heard_draft(then):
+            return "the full was told of another draft"
+        return ""
+
+
+def _heard_draft(fold: Fold) -> str:
+    return fold.draft.text[: fold.spoken["draft"]]
+
+
+def _untold(recorded: Recorded, fold: Fold) -> str:
+    """Why the recording can't tell at all what this policy would have come to."""
+    old, policy, started = recorded.policy, fold.policy, recorded.turn.started
+    if recorded.fold.continues != fold.continues:
+        return "the full would have been asked otherwise, under `continue`"
+    stopped = any(isinstance(e, TurnInterrupted) and e.by != "client" for _, e in recorded.turn.events)
+    if policy.on_disconnect != old.on_disconnect and stopped:
+        return "the turn was stopped when its client had left"
+    return "" if policy.draft.when == "never" else _undrafted(started, old, policy)
+
+
+def _undrafted(started: TurnStarted, old: Policy, new: Policy) -> str:
+    """Why the draft would have been another, or none."""
+    was, now = old.draft, new.draft
+    late = started.drafting == "late"
+    if started.drafting == BY_POLICY and was.when != now.when:
+        return "no draft was run"
+    for rule in ("off_with_tools", "off_in_states", "off_if_metadata"):
+        if getattr(was, rule) != getattr(now, rule):
+            return f"whether there is a draft under another `draft.{rule}` is not recorded"
+    if "draft" not in started.lanes:
+        return ""
+    adapted = now.when == "adaptive" and (was.when != now.when or was.slow_ms != now.slow_ms)
+    if adapted or (late and (was.when != now.when or was.hedge_ms != now.hedge_ms)):
+        return "the draft would have been begun at another time, or not at all"
+    return "the draft would have had another prompt" if was.style != now.style else ""

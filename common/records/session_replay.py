@@ -1,0 +1,75 @@
+"""A whole session folded as its log goes on: what each entry lets out, of whichever turn."""
+
+import math
+from typing import Any
+
+from common.events import Entry, TurnEnded, TurnStarted
+from common.turn.fold import Fold
+from common.turn.outputs import Called, Ending, Passed, Release, Said
+from common.turn.version import UnknownFold
+
+SLOWEST, FASTEST = 0.1, 100.0
+
+
+def parse_speed(text: str) -> float:
+    """How quick a replay is to be, against the original; infinite for `max`. Raises ValueError."""
+    if text == "max":
+        return math.inf
+    try:
+        speed = float(text)
+    except ValueError:
+        speed = math.nan
+    if not SLOWEST <= speed <= FASTEST:
+        raise ValueError(f"speed is max, or from {SLOWEST:g} to {FASTEST:g}")
+    return speed
+
+
+class SessionFold:
+    """Feed it a session's entries in log order, from the first."""
+
+    def __init__(self) -> None:
+        self._going: dict[
+            str, tuple[Fold, int]
+        ] = {}  # turns that have not ended, by id, with their start, ms
+        self._unknown: set[str] = set()
+
+    def take(self, entry: Entry) -> list[tuple[str, Release]] | None:
+        """What the entry lets out, each with its turn; None where another version folds its turn."""
+        event = entry.event
+        if isinstance(event, TurnStarted):
+            ended = [(turn, release) for turn in tuple(self._going) for release in self._feed(turn, entry)]
+            return ended if self._begin(entry.ms, event) else None
+        if event.turn in self._unknown:
+            return None
+        released = self._feed(event.turn, entry)
+        if isinstance(event, TurnEnded):
+            self._going.pop(event.turn, None)
+        return [(event.turn, release) for release in released]
+
+    def _begin(self, start_ms: int, started: TurnStarted) -> bool:
+        try:
+            self._going[started.turn] = Fold(started), start_ms
+        except UnknownFold:
+            self._unknown.add(started.turn)
+            return False
+        return True
+
+    def _feed(self, turn: str, entry: Entry) -> list[Release]:
+        if turn not in self._going:
+            return []
+        fold, start_ms = self._going[turn]
+        return fold.feed(entry.event, entry.ms - start_ms)
+
+
+def describe(turn: str, release: Release) -> dict[str, Any]:
+    """A release in plain JSON."""
+    match release:
+        case Said(lane, text):
+            said: dict[str, Any] = {"lane": lane, "text": text}
+        case Called(index, call):
+            said = {"call": {"index": index, "id": call.id, "name": call.name, "arguments": call.arguments}}
+        case Passed(choice):
+            said = {"passed": choice}
+        case Ending(reason, degraded, error):
+            said = {"ended": reason, "degraded": degraded, "error": error}
+    return {"turn": turn, **said}

@@ -1,0 +1,55 @@
+"""A folded text cut into words, numbers and the signs that addresses need. Pure, in one pass."""
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from common.redaction.personal.number_words import DIGITS, UNITS
+
+HAN = "\u2e80-\u2fff\u3005\u3007\u3021-\u3029\u3400-\u9fff\uf900-\ufaff"
+_NUMERALS = "".join([*DIGITS, *UNITS])
+_SAID = "艾特|小老鼠|下划线|下横线|横杠|减号|中划线|空格|圈a|点|點|杠|嗯|呃|额"  # words that matter, within Chinese
+_TOKEN = re.compile(
+    rf"(?P<digits>[0-9]+)|(?P<numeral>[{_NUMERALS}]+)"
+    rf"|(?P<word>[^\W\d_{HAN}]+|{_SAID}|(?:(?!{_SAID}|[{_NUMERALS}])[{HAN}])+)|(?P<at>@)"
+)
+
+
+class Token(NamedTuple):
+    """One of them, with its place in the folded text. `kind`: digits, numeral, word or at."""
+
+    kind: str
+    begin: int
+    end: int
+    text: str
+
+
+def cut(folded: str) -> list[Token]:
+    """The text's tokens in their order; what is between them are spaces and marks."""
+    return [
+        Token(found.lastgroup or "", found.start(), found.end(), found[0])
+        for found in _TOKEN.finditer(folded)
+    ]
+
+
+_DIGITS = re.compile(r"\d+")
+
+
+def near_digits(pattern: re.Pattern[str], folded: str, before: int, longest: int) -> Iterator[re.Match[str]]:
+    """All matches of a pattern that needs a digit, at most `before` characters from its begin.
+
+    No match is longer than `longest`: only what stands close to a digit is looked at.
+    """
+    done = first = last = 0
+    for digits in [*_DIGITS.finditer(folded), None]:
+        if digits and last and digits.start() - before <= last:
+            last = digits.end()
+            continue
+        at = max(done, first)
+        while last and at < last and (found := pattern.search(folded, at, last + longest + 2)):
+            if found.start() >= last:
+                break
+            yield found
+            at = done = max(found.end(), found.start() + 1)
+        if digits:
+            first, last = max(0, digits.start() - before), digits.end()

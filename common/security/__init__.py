@@ -1,0 +1,1 @@
+"""Secrets under lock, and which addresses may be asked."""

@@ -1,0 +1,38 @@
+"""What a request brings along for the models' servers and no log may hold: sealed while its turn lasts."""
+
+from dataclasses import asdict, dataclass, field
+
+import orjson
+
+from common.names import TurnRef
+from common.security.secret_box import Seal
+from common.store import keys
+from common.store.redis import Pipe, Stores
+
+_MARGIN_MS = 60_000
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """The caller's own key for the full's server; headers and query for a server that the caller names."""
+
+    key: str = field(default="", repr=False)
+    headers: dict[str, str] = field(default_factory=dict, repr=False)
+    query: str = field(default="", repr=False)
+
+    def __bool__(self) -> bool:
+        return bool(self.key or self.headers or self.query)
+
+
+def keep(pipe: Pipe, turn: TurnRef, credentials: Credentials, seal: Seal, deadline_ms: int) -> None:
+    """Seal them up for the turn's workers, until it ends or its deadline is over."""
+    sealed = seal.close(orjson.dumps(asdict(credentials)).decode(), str(turn))
+    pipe.set(keys.auth(turn), sealed, px=deadline_ms + _MARGIN_MS)
+
+
+async def read(stores: Stores, turn: TurnRef, seal: Seal) -> Credentials | None:
+    """The turn's; None where they are gone, or were sealed with another key. Raises STORE_ERRORS."""
+    sealed = await stores.queue.get(keys.auth(turn))
+    # A version before this one bound them to nothing; a turn of its may still go on.
+    text = (seal.open(sealed, str(turn)) or seal.open(sealed)) if sealed else None
+    return Credentials(**orjson.loads(text)) if text else None

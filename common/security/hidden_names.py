@@ -1,0 +1,56 @@
+"""Sessions' names that hold personal data, as they are kept where words are not: a keyed hash in their place.
+
+The same name is always the same session, and who knows the name finds it; nobody reads the name from the
+store, the index, the archive's files, a webhook or a log.
+"""
+
+import hashlib
+import hmac
+import logging
+import re
+from dataclasses import replace
+
+from common.names import SessionRef
+from common.redaction.masking import mask
+from common.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+_PURPOSE = b"fast-reply session names 1"
+_PREFIX = "hidden-"
+_LETTERS = str.maketrans("0123456789abcdef", "abcdefghijklmnop")  # a hash must not look like a number
+_MACHINES = re.compile(
+    r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[a-zA-Z]{0,4}(?=(?:\d*[a-f]){3})[0-9a-f]{20,64}"
+)
+
+
+class HiddenNames:
+    """Hides names with the newest secret key; what older ones hid is still found."""
+
+    def __init__(self, settings: Settings) -> None:
+        kept = [settings.secret_key, *settings.old_secret_keys]
+        given = [key.get_secret_value().encode() for key in kept if key.get_secret_value()]
+        self._is_keyed = bool(given)
+        self._keys = [hmac.digest(key, _PURPOSE, hashlib.sha256) for key in given or [b""]]
+
+    def hide(self, session: SessionRef) -> SessionRef:
+        """The session under the name by which it is kept; the same where that tells nothing of anybody."""
+        if not is_personal(session.session):
+            return session
+        if not self._is_keyed:
+            logger.warning("sessions' names are hidden without FAST_REPLY_SECRET_KEY: they can be guessed")
+        return _hidden(self._keys[0], session)
+
+    def known_as(self, session: SessionRef) -> list[SessionRef]:
+        """Under what else a session of this name may be kept."""
+        return [_hidden(key, session) for key in self._keys] if is_personal(session.session) else []
+
+
+def is_personal(name: str) -> bool:
+    """Whether the name holds what would be masked, but for what a machine made up."""
+    return not _MACHINES.fullmatch(name) and mask(name) != name
+
+
+def _hidden(key: bytes, session: SessionRef) -> SessionRef:
+    digest = hmac.digest(key, str(session).encode(), hashlib.sha256).hex()[:32]
+    return replace(session, session=_PREFIX + digest.translate(_LETTERS))

@@ -1,0 +1,1 @@
+"""Whole sessions, in the log or the archive: found, read, deleted."""

@@ -1,0 +1,1 @@
+"""Sound: its formats, and how it reaches the API."""

@@ -1,0 +1,1 @@
+"""Both Redis servers: connections, batches, keys, clocks, publish and subscribe, scripts."""

@@ -1,0 +1,1 @@
+"""Texts: sentences, languages, Markdown, repeats. Strings in, strings out; knows no turn."""

@@ -1,0 +1,216 @@
+"""The two processes' parts, put together in the test's own process."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from api.limits.admission import Admissions
+from api.limits.overload import Pressure
+from api.requests.turn_request import TurnRequest
+from api.turns.recall import Past
+from api.turns.registry import Turns
+from api.turns.starter import TurnStarter
+from common.log.reader import LogReader
+from common.names import Lane
+from common.sessions.archive import open_archive
+from common.sessions.sessions import Sessions
+from common.settings import Settings
+from common.store import keys
+from common.store.redis import Stores, open_stores
+from common.tenants.config import Limits
+from common.tenants.directory import Directory
+from common.tenants.latency import Pace
+from tests.support.limited_tenants import LimitedDirectory
+from tests.support.waiting import end, until
+from workers.knowledge.retrieval import Retrieval, Search
+from workers.lanes.lane import LaneRunner
+from workers.lanes.publisher import Publisher
+from workers.leases import RunningLanes
+from workers.providers.base import Provider
+from workers.runner import JobRunner
+from workers.upkeep.sweep import Sweep
+
+_ANSWER_S = 20.0
+_LONGEST_TURN_S = 600
+
+
+@dataclass
+class Worker:
+    """One worker's parts over connections of its own, so that it can die alone."""
+
+    settings: Settings
+    stores: Stores
+    publisher: Publisher
+    running: RunningLanes
+    runner: JobRunner
+    sweep: Sweep
+    tasks: list["asyncio.Task[None]"]
+    killed: bool = False
+
+    async def kill(self) -> None:
+        """End it so that the stores see what they see when a process is killed: nothing more."""
+        self.killed = True
+        stores = self.stores
+        for client in (stores.log, stores.queue):
+            client.connection_pool.get_connection = _killed
+            await client.connection_pool.disconnect(inuse_connections=True)
+        self.runner.abandon()
+        for task in self.tasks:
+            task.cancel()
+
+    async def sweep_now(self) -> int:
+        """One step of the sweep, whoever swept a moment ago; how many leases it looked at."""
+        await self.stores.queue.delete(keys.SWEEPING)
+        return await self.sweep.sweep()
+
+    async def drain(self) -> None:
+        """End it as a deploy does: hand over what runs."""
+        await self.runner.stop_taking(0)
+        self.running.drain()
+        await self.runner.stop_taking(_ANSWER_S)
+
+
+@asynccontextmanager
+async def open_worker(
+    settings: Settings,
+    lane: Lane,
+    provider: Provider,
+    *,
+    name: str = "w:1",
+    sweeping: bool = False,
+    patient: bool = False,
+    search: Search | None = None,
+) -> AsyncIterator[Worker]:
+    """A working worker of one lane. It sweeps only if told to: most tests take that step by hand."""
+    async with open_stores(settings) as stores:
+        await stores.sync_clocks()
+        publisher = Publisher(stores)
+        running = RunningLanes(settings, stores, lane, name)
+        running.on_forgotten = publisher.doubt
+        retrieval = Retrieval(settings, stores, search) if search else None
+        lanes = LaneRunner(
+            settings, stores, Directory(settings, stores), provider, publisher, running, retrieval
+        )
+        runner = JobRunner(
+            lane,
+            stores.queue,
+            lanes.run_lane,
+            slots=settings.worker_slots,
+            timeout_s=_LONGEST_TURN_S,
+            lease_ms=settings.lane_lease_ms,
+            on_taken=running.took,
+            on_over=running.gave_back,
+        )
+        sweep = Sweep(settings, stores, name)
+        if not patient:  # what a test lets lapse is lapsed
+            sweep.patience = 0
+        work = [publisher.run(), running.run(), runner.main()]
+        tasks = [asyncio.create_task(each) for each in (*work, *([sweep.run()] if sweeping else []))]
+        worker = Worker(settings, stores, publisher, running, runner, sweep, tasks)
+        try:
+            yield worker
+            if not worker.killed:  # behind a lane that is over arq tidies up, shielded from any cancellation
+                await until(lambda: runner.job_counter <= min(running.count, publisher.speaking))
+            if not worker.killed and runner.allow_pick_jobs:
+                _assert_alive(tasks)
+        finally:
+            await end(*tasks, *runner.tasks.values())
+            await running.upstreams.settle()
+
+
+@asynccontextmanager
+async def open_workers(
+    settings: Settings, provider: Provider, *, sweeping: bool = True, patient: bool = False
+) -> AsyncIterator[tuple[Worker, Worker]]:
+    """A draft worker and a full worker, which sweep."""
+    async with (
+        open_worker(settings, "draft", provider, name="w:draft", sweeping=sweeping, patient=patient) as draft,
+        open_worker(settings, "full", provider, name="w:full", sweeping=sweeping, patient=patient) as full,
+    ):
+        yield draft, full
+
+
+@dataclass
+class Api:
+    """One API replica's parts."""
+
+    stores: Stores
+    directory: LimitedDirectory
+    starter: TurnStarter
+    reader: LogReader
+    admissions: Admissions
+    turns: Turns
+    pace: Pace
+    tasks: list["asyncio.Task[None]"]
+
+    async def kill(self) -> None:
+        """End it so that the stores see nothing more of it."""
+        for task in self.tasks:
+            task.cancel()
+        self.turns.close()
+
+
+@asynccontextmanager
+async def open_api(settings: Settings, limits: Limits | None = None) -> AsyncIterator[Api]:
+    """A working replica, to which every tenant has these limits."""
+    async with open_stores(settings) as stores:
+        await stores.sync_clocks()
+        reader = LogReader(stores, settings.reread_s)
+        pace = Pace(stores)
+        directory = LimitedDirectory(settings, stores, limits or Limits())
+        starter = TurnStarter(settings, stores, directory, pace, Pressure(settings, stores, directory))
+        sessions = Sessions(stores, open_archive(settings.archive_url))
+        past = Past(settings, stores, sessions, directory)
+        admissions = Admissions(settings, stores, sessions, directory)
+        turns = Turns(settings, stores, reader, sessions, starter, past, admissions)
+        tasks = [asyncio.create_task(work) for work in (reader.run(), turns.run(), pace.run())]
+        api = Api(stores, directory, starter, reader, admissions, turns, pace, tasks)
+        try:
+            yield api
+            if not any(task.cancelled() or task.cancelling() for task in tasks):
+                _assert_alive(tasks)
+        finally:
+            turns.close()
+            admissions.close()
+            await end(*tasks)
+
+
+def open_starter(settings: Settings, stores: Stores) -> TurnStarter:
+    """What starts turns, where nothing is known of the models' pace."""
+    directory = Directory(settings, stores)
+    return TurnStarter(settings, stores, directory, Pace(stores), Pressure(settings, stores, directory))
+
+
+def open_past(settings: Settings, stores: Stores) -> Past:
+    """What looks back from a turn."""
+    return Past(
+        settings, stores, Sessions(stores, open_archive(settings.archive_url)), Directory(settings, stores)
+    )
+
+
+def ask(session: str | None = "s1", *, drafting: bool | None = None, **policy: Any) -> TurnRequest:
+    """A turn as a door reads it."""
+    return TurnRequest(
+        session=session,
+        model=None,
+        body={"messages": [{"role": "user", "content": "When do you open?"}]},
+        stream=True,
+        include_usage=False,
+        drafting=drafting,
+        lanes=False,
+        state="",
+        policy=policy,
+    )
+
+
+async def _killed(*_: object, **__: object) -> NoReturn:
+    raise ConnectionError("this process was killed")
+
+
+def _assert_alive(tasks: list["asyncio.Task[None]"]) -> None:
+    for task in tasks:
+        if task.done():
+            task.result()
+            raise AssertionError("background work ended")

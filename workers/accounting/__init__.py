@@ -1,0 +1,1 @@
+"""What ended turns have cost, settled with their tenants."""

@@ -1,0 +1,1 @@
+"""Documents made searchable, and passages found for a turn."""

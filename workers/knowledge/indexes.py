@@ -1,0 +1,180 @@
+"""The indexes of this process: one for each collection that has documents, kept up with what changes."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+
+from common.knowledge.documents import Document, Documents
+from common.names import CollectionRef
+from common.process.bugs import about
+from common.store import keys
+from common.store.pubsub import Channels
+from common.store.redis import STORE_ERRORS, Stores
+from workers.knowledge.index import CollectionIndex, Passage
+from workers.knowledge.preparer import DocumentFailed, Preparer
+
+logger = logging.getLogger(__name__)
+
+_LOOK_S = 0.8  # should a wake-up be lost, a document is found within a second all the same
+_RETRY_S = 0.2
+
+
+@dataclass(slots=True)
+class _Followed:
+    """A collection and how far it was read. `index` is None while there is nothing in it."""
+
+    collection: CollectionRef
+    index: CollectionIndex | None = None
+    after: str = ""
+    bell: asyncio.Event = field(default_factory=asyncio.Event)
+    read: asyncio.Event = field(default_factory=asyncio.Event)  # all that was there at the start was read
+
+
+class Indexes:
+    """Follows all collections. Writing an index takes a thread of its own, and never the event loop's."""
+
+    def __init__(self, stores: Stores, document_timeout_s: float = 20.0) -> None:
+        self._documents = Documents(stores)
+        self._preparer = Preparer(document_timeout_s)
+        self._followed: dict[str, _Followed] = {}
+        self._listed = asyncio.Event()  # the collections of the start are known
+        self._bell = asyncio.Event()
+        self._channels = Channels(stores, lambda _, name: self._wake(name.decode()), lambda _: self._wake(""))
+        self._channels.add(keys.KNOWLEDGE_CHANGED)
+        self._thread = ThreadPoolExecutor(1, "indexing")
+
+    async def search(self, collection: CollectionRef, question: str, most: int) -> list[Passage] | None:
+        """The best passages; None where there is no such collection. Waits until all of it was read."""
+        await self._listed.wait()
+        followed = self._followed.get(str(collection))
+        if followed is None:
+            return None
+        await followed.read.wait()
+        if followed.index is None:
+            return None
+        return await asyncio.to_thread(followed.index.search, question, most)
+
+    async def run(self) -> None:
+        """Follow until cancelled."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._channels.run())
+                while True:
+                    self._bell.clear()
+                    try:
+                        for followed in await self._look():
+                            tasks.create_task(self._follow(followed))
+                    except STORE_ERRORS as error:
+                        logger.warning("could not look for documents", extra={"error": type(error).__name__})
+                    await _rung(self._bell)
+        finally:
+            self._thread.shutdown(wait=False, cancel_futures=True)
+            await self._preparer.close()
+
+    def _wake(self, name: str) -> None:
+        """Look at this collection; with no name, or one that is new, at all of them."""
+        if followed := self._followed.get(name):
+            followed.bell.set()
+        else:
+            self._bell.set()
+
+    async def _look(self) -> list[_Followed]:
+        """Wake those that have changed; the collections that are new."""
+        collections = await self._documents.collections()
+        new = []
+        for collection, latest in zip(collections, await self._documents.latest(collections), strict=True):
+            followed = self._followed.get(str(collection))
+            if followed is None:
+                followed = self._followed[str(collection)] = _Followed(collection)
+                new.append(followed)
+            if latest != followed.after:
+                followed.bell.set()
+            elif not latest:
+                followed.read.set()  # there is nothing in it
+        self._listed.set()
+        return new
+
+    async def _follow(self, followed: _Followed) -> None:
+        while True:
+            await followed.bell.wait()
+            followed.bell.clear()
+            try:
+                while await self._catch_up(followed):
+                    pass
+                followed.read.set()
+            except STORE_ERRORS as error:
+                logger.warning("could not read a collection", extra={"error": type(error).__name__})
+                await asyncio.sleep(_RETRY_S)
+                followed.bell.set()
+
+    async def _catch_up(self, followed: _Followed) -> bool:
+        """Take in what has changed since; whether anything had."""
+        changes = await self._documents.changes(followed.collection, followed.after)
+        if changes is None:
+            await self._read_all(followed)
+            return True
+        if not changes.ids:
+            return False
+        found = await self._documents.find(followed.collection, changes.ids)
+        gone = set(changes.ids) - {document.id for document in found}
+        index = followed.index or CollectionIndex()
+        await self._write(lambda: index.remove(gone))
+        await self._take_in(followed.collection, index, found)
+        await self._write(index.commit)
+        followed.index, followed.after = index, changes.last
+        return True
+
+    async def _read_all(self, followed: _Followed) -> None:
+        # What changes while we read is read once more: taking a document in twice does no harm.
+        (last,) = await self._documents.latest([followed.collection])
+        index = None
+        async for page in self._documents.scan(followed.collection):
+            index = index or CollectionIndex()
+            await self._take_in(followed.collection, index, page)
+        if index:
+            await self._write(index.commit)
+        followed.index, followed.after = index, last
+        logger.info("read a collection", extra={"collection": str(followed.collection)})
+
+    async def _take_in(
+        self, collection: CollectionRef, index: CollectionIndex, documents: list[Document]
+    ) -> None:
+        """Take documents in; one that can't be is marked, and left out from then on."""
+        failed = await self._documents.failures(collection, documents)
+        for document in documents:
+            code = failed.get(document.id) or await self._index(index, document)
+            if code is None:
+                continue
+            await self._write(partial(index.remove, [document.id]))
+            if document.id not in failed:
+                logger.error("left a document out", extra={"collection": str(collection), "code": code})
+                await self._documents.note_failure(collection, document, code)
+
+    async def _index(self, index: CollectionIndex, document: Document) -> str | None:
+        """Put one document into the index; the code of why it can't be."""
+        try:
+            passages = await self._preparer.prepare(document)
+            await self._write(partial(index.put_prepared, document.id, passages))
+        except DocumentFailed as failure:
+            return failure.code
+        except STORE_ERRORS:
+            raise
+        except Exception as bug:  # one tenant's document must not end the worker
+            logger.error("a document broke its reading", extra=about(bug))
+            return "document_unreadable"
+        return None
+
+    async def _write(self, work: Callable[[], None]) -> None:
+        await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+
+async def _rung(bell: asyncio.Event) -> None:
+    """Wait until the bell rings, or it is time to look anyway."""
+    try:
+        async with asyncio.timeout(_LOOK_S):
+            await bell.wait()
+    except TimeoutError:
+        return

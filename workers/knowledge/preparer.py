@@ -1,0 +1,62 @@
+"""The process that reads documents for this worker's indexes; it is ended where one takes too long."""
+
+import asyncio
+
+import orjson
+
+from common.knowledge import preparing
+from common.knowledge.documents import Document
+from common.knowledge.preparing import Prepared
+from common.net.framing import pack
+from workers.child import Child
+
+_TRIES = 2  # a process may be ended for a reason that is not the document's
+
+
+class DocumentFailed(Exception):
+    """There is nothing to find of a document; `code` says why."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+class Preparer:
+    """One document at a time; each is given so long."""
+
+    def __init__(self, timeout_s: float, module: str = preparing.__name__) -> None:
+        self._timeout_s = timeout_s
+        self._child = Child(module)
+        self._turn = asyncio.Lock()
+
+    async def prepare(self, document: Document) -> list[Prepared]:
+        """The document's passages. Raises DocumentFailed, OSError where there is no process to read it."""
+        question = pack([document.title, document.text])
+        async with self._turn:
+            for _ in range(_TRIES):
+                await self._child.begin()  # that it can't is not the document's fault
+                try:
+                    async with asyncio.timeout(self._timeout_s):
+                        answer = await self._ask(question)
+                except TimeoutError:
+                    await self.close()
+                    raise DocumentFailed("document_too_slow") from None
+                except (OSError, EOFError):
+                    await self.close()
+                    continue
+                except BaseException:  # half an answer must not be taken for the next one's
+                    await self.close()
+                    raise
+                if answer is None:
+                    raise DocumentFailed("document_unreadable")
+                return [Prepared(*each) for each in answer]
+        raise DocumentFailed("document_crashed")
+
+    async def close(self) -> None:
+        """End the process."""
+        await self._child.close()
+
+    async def _ask(self, question: bytes) -> list[list[str]] | None:
+        await self._child.ask(question)
+        answer: list[list[str]] | None = orjson.loads(await self._child.answer())
+        return answer

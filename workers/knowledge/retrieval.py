@@ -1,0 +1,145 @@
+"""What a turn's full model is told of the tenant's knowledge: found once a turn, and written to its log."""
+
+import asyncio
+import logging
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import httpx
+import orjson
+from pydantic import BaseModel, Field, ValidationError
+
+from common.events import Retrieved, TurnStarted
+from common.log.stream import append_now
+from common.names import CollectionRef, TurnRef
+from common.settings import Settings
+from common.store.redis import STORE_ERRORS, Stores
+from common.text.language import text_of
+from workers.knowledge.index import Passage, as_json
+
+logger = logging.getLogger(__name__)
+
+_MOST_TEXT_CHARS = 2_500  # of a passage, whoever found it
+_MOST_NAME_CHARS = 300
+
+
+class SearchFailed(Exception):
+    """There are no passages; `code` says why."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+class Search(Protocol):
+    """Whatever finds passages."""
+
+    async def search(self, collection: CollectionRef, question: str, most: int) -> list[Passage] | None:
+        """The best passages; None where there is no such collection. Raises SearchFailed."""
+
+
+class _FoundPassage(BaseModel):
+    id: str
+    text: str
+    score: float = 0.0
+    document: str = ""
+    title: str = ""
+
+
+class _Found(BaseModel):
+    passages: list[_FoundPassage] = Field(max_length=1_000)
+
+
+class SearchService:
+    """A search service of the operator's own, over HTTP: `docs/knowledge.md` says how it is asked."""
+
+    def __init__(self, settings: Settings, client: httpx.AsyncClient) -> None:
+        self._url = settings.search_url
+        self._key = settings.search_api_key.get_secret_value()
+        self._client = client
+
+    async def search(self, collection: CollectionRef, question: str, most: int) -> list[Passage] | None:
+        """The passages that the service answers with. Raises SearchFailed."""
+        body = {
+            "query": question,
+            "collection": collection.collection,
+            "tenant": collection.tenant,
+            "top_k": most,
+        }
+        headers = {"Content-Type": "application/json"}
+        if self._key:
+            headers["Authorization"] = f"Bearer {self._key}"
+        try:
+            reply = await self._client.post(self._url, content=orjson.dumps(body), headers=headers)
+        except httpx.HTTPError:
+            raise SearchFailed("search_unreachable") from None
+        if reply.status_code == 404:
+            return None
+        if reply.status_code != 200:
+            raise SearchFailed("search_refused")
+        try:
+            found = _Found.model_validate_json(reply.content)
+        except ValidationError:
+            raise SearchFailed("search_garbled") from None
+        return [Passage(p.id, p.document, p.title, p.text, p.score) for p in found.passages]
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieval:
+    """Finds passages for turns."""
+
+    settings: Settings
+    stores: Stores
+    service: Search
+
+    async def retrieve(self, turn: TurnRef, started: TurnStarted, start_ms: int) -> Retrieved | None:
+        """What is found for the turn's question, once it stands in the log; None where nothing was asked for.
+
+        A search that fails fails no turn: the event says so.
+        """
+        wanted = started.lanes["full"].get("knowledge")
+        if not wanted:
+            return None
+        collection = CollectionRef(turn.session.tenant, wanted["collection"])
+        passages: list[Passage] = []
+        error: str | None = None
+        try:
+            passages = await self._search(collection, _question(started), wanted["top_k"])
+        except SearchFailed as failure:
+            error = failure.code
+            logger.warning("a search failed", extra={"turn": turn.turn, "code": error})
+        since_ms = self.stores.log_clock.since(start_ms)
+        found = [as_json(_bounded(passage)) for passage in passages]
+        retrieved = Retrieved(turn.turn, wanted["collection"], found, error, since_ms)
+        try:
+            await append_now(self.stores, turn.session, retrieved)
+        except STORE_ERRORS as trouble:  # should this attempt fail, too, the next one searches again
+            logger.warning("could not note what was found", extra={"error": type(trouble).__name__})
+        return retrieved
+
+    async def _search(self, collection: CollectionRef, question: str, most: int) -> list[Passage]:
+        try:
+            async with asyncio.timeout(self.settings.search_timeout_s):
+                found = await self.service.search(collection, question, most)
+        except TimeoutError:
+            raise SearchFailed("search_timeout") from None
+        if found is None:
+            raise SearchFailed("unknown_collection")
+        return found[:most]
+
+
+def citations(retrieved: Retrieved) -> dict[str, Any]:
+    """The passages as a chunk's choice, numbered as the model was shown them."""
+    numbered = [{"index": number, **passage} for number, passage in enumerate(retrieved.passages, 1)]
+    return {"index": 0, "delta": {"citations": numbered}, "finish_reason": None}
+
+
+def _question(started: TurnStarted) -> str:
+    """What the user said last."""
+    messages: list[dict[str, Any]] = started.request["messages"]
+    return next((text_of(m.get("content")) for m in reversed(messages) if m["role"] == "user"), "")
+
+
+def _bounded(passage: Passage) -> Passage:
+    names = {name: getattr(passage, name)[:_MOST_NAME_CHARS] for name in ("id", "document", "title")}
+    return replace(passage, text=passage.text[:_MOST_TEXT_CHARS], **names)

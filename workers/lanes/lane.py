@@ -1,0 +1,304 @@
+"""One attempt at one lane: pick the job up, ask the model, write what it says, write how it ended."""
+
+import asyncio
+import logging
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from common import driver
+from common.events import Entry, LaneFinished, LaneStarted, Retrieved, TurnStarted
+from common.log import stream
+from common.log.stream import decode_entries, read_turn
+from common.names import JobRef, SessionRef, TurnRef
+from common.process.bugs import about
+from common.queue import job_queue
+from common.settings import Settings
+from common.store import keys
+from common.store.redis import STORE_ERRORS, Pipe, Stores, insist
+from common.tenants import latency
+from common.tenants.directory import Directory
+from common.turn.fold import Fold
+from common.turn.folded import fold_turn
+from common.turn.outputs import CUT, TOLD
+from common.turn.version import UnknownFold
+from workers.knowledge.retrieval import Retrieval, citations
+from workers.lanes.failures import RefusedDrafts
+from workers.lanes.generation import Answer, Asker
+from workers.lanes.publisher import LaneWriter, Publisher
+from workers.lanes.relearning import Relearned
+from workers.lanes.upstream_resolver import Servers
+from workers.leases import Held, RunningLanes
+from workers.prompts import with_passages
+from workers.providers.base import Provider, UpstreamError
+
+logger = logging.getLogger(__name__)
+
+_LOOK_S = 0.02  # so often the full looks what the draft has said, under `continue`
+_LATE_MS = 50
+_LOST_MS = 5_000  # what the log still doesn't say then, it will not say
+_FIRST_PAGE = 64
+
+
+class LaneRunner:
+    """Runs the attempts that the queue hands to this worker."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        stores: Stores,
+        directory: Directory,
+        provider: Provider,
+        publisher: Publisher,
+        running: RunningLanes,
+        retrieval: Retrieval | None = None,
+    ) -> None:
+        self._settings = settings
+        self._stores = stores
+        self._directory = directory
+        self._provider = provider
+        self._publisher = publisher
+        self._running = running
+        self._retrieval = retrieval
+        self._relearned, self._refused = Relearned(), RefusedDrafts()
+        self._servers = Servers(settings, stores, directory)
+
+    async def run_lane(
+        self, ctx: dict[str, Any], tenant: str, session: str, turn: str, lane: Any, attempt: int
+    ) -> None:
+        """The job. Always returns: what goes wrong is written to the log, never left to the queue."""
+        job = JobRef(TurnRef(SessionRef(tenant, session), turn), lane, attempt)
+        with self._running.hold(job) as held:
+            try:
+                # While a store is away the job waits here, with its lease renewed: nobody has died.
+                picked = await insist(lambda: self._pick_up(job, held), until=lambda: held.stop is not None)
+            except UnknownFold:
+                logger.warning("left a turn to a worker of its version", extra={"turn": turn})
+                return  # its lease lapses, and the sweep of such a worker gives it another attempt
+            if picked is None:
+                if held.stop == "cancelled":
+                    await self._let_go(job)
+                return
+            try:
+                await self._work(held, picked)
+            finally:
+                self._publisher.close(picked.writer)
+        if held.stop != "lost":
+            await self._let_go(job)
+
+    async def _pick_up(self, job: JobRef, held: Held) -> "_Picked | None":
+        """Begin the attempt in the log; what the log says up to there decides whether it is still of use."""
+        begun = LaneStarted(job.turn.turn, job.lane, job.attempt, self._running.worker)
+        entries, cancelled, leased = await self._begin(job, begun)
+        if not entries:  # the session was deleted
+            await self._let_go(job)
+            return None
+        started = entries[0].event
+        assert isinstance(started, TurnStarted)
+        fold = fold_turn(entries)
+        state = fold.lanes[job.lane]
+        if state.attempt == job.attempt and state.worker != begun.worker:
+            return None  # this very attempt runs elsewhere: its lease is not ours to drop
+        if state.over or state.attempt != job.attempt:  # it began too late, or another has taken its place
+            await self._write_off(job, self._publisher.ms_since(entries[0].ms))
+            return None
+        if not leased:
+            await self._let_go(job)
+            return None
+        writer = self._publisher.open(begun, job, entries[0].ms, state)
+        if cancelled or not fold.wants(job.lane):
+            held.end("cancelled")
+        mine = (entry.event for entry in entries if entry.event.turn == job.turn.turn)
+        retrieved = next((event for event in mine if isinstance(event, Retrieved)), None)
+        return _Picked(writer, started, fold, entries[0].ms, entries[-1].id, retrieved)
+
+    async def _begin(self, job: JobRef, begun: LaneStarted) -> tuple[list[Entry], bool, bool]:
+        """Append `lane.started` and read the turn; is the job marked to stop, is its lease ours."""
+        stores, session = self._stores, job.turn.session
+
+        def ask_queue(pipe: Pipe) -> None:
+            pipe.exists(*self._stops(job))
+            pipe.zscore(keys.LEASES, str(job))
+            self._running.upstreams.look(pipe)
+
+        def ask_log(pipe: Pipe) -> None:
+            stream.append(pipe, session, begun)
+            pipe.time()
+            pipe.xrevrange(keys.log(session), count=_FIRST_PAGE)
+
+        # Side by side; where both are one server, its batcher makes them one round trip.
+        asked_ms = stores.log_clock.ask()
+        on_queue, on_log = await asyncio.gather(stores.on_queue.run(ask_queue), stores.on_log.run(ask_log))
+        marked, lease, busy, broken = on_queue
+        entry_id, time, page = on_log
+        self._running.upstreams.saw(busy, broken)
+        self._stores.log_clock.take(time, asked_ms)
+        if entry_id is None:
+            return [], False, False
+        entries = decode_entries(page[::-1])
+        for place, entry in enumerate(entries):
+            if isinstance(entry.event, TurnStarted) and entry.event.turn == job.turn.turn:
+                return entries[place:], bool(marked), lease is not None
+        return await read_turn(self._stores, job.turn), bool(marked), lease is not None
+
+    def _stops(self, job: JobRef) -> list[str]:
+        """The marks that stop this job: its own, and for a draft its tenant's switch."""
+        switch = [keys.full_only(job.turn.session.tenant)] if job.lane == "draft" else []
+        return [keys.cancelled(job), *switch]
+
+    async def _work(self, held: Held, picked: "_Picked") -> None:
+        """Speak until the end, or until somebody stops it; then write how it ended."""
+        answer, writer = Answer(), picked.writer
+        if held.stop is None:
+            held.work = asyncio.create_task(self._speak(picked, answer))
+            gone = asyncio.create_task(writer.gone.wait())
+            try:
+                await asyncio.wait((held.work, gone), return_when=asyncio.FIRST_COMPLETED)
+                if not held.work.done():
+                    held.end("lost")
+            finally:  # also where the job itself is cancelled: no stream outlives it
+                gone.cancel()
+                held.work.cancel()
+                await asyncio.gather(held.work, gone, return_exceptions=True)
+            if not held.work.cancelled() and (bug := held.work.exception()):
+                facts = {"turn": held.job.turn.turn, "lane": held.job.lane}
+                logger.error("a lane broke", extra={**about(bug), **facts})
+                answer.error = UpstreamError("internal_error", "the lane broke")
+        await self._write_end(held, writer, answer)
+
+    async def _write_end(self, held: Held, writer: LaneWriter, answer: Answer) -> None:
+        if held.stop == "lost":
+            return  # whoever owns the lane now writes its end
+        usage = answer.usage
+        if held.stop == "cancelled":
+            reason, error = "cancelled", None
+        elif held.stop == "drain":
+            reason, error = "handed_over", None
+        elif answer.error:
+            reason, error = "error", answer.error.as_event()
+        else:
+            reason, error = answer.reason, None
+        await writer.finish(reason, usage, error)
+        if held.stop is None:
+            answer.failures.warn(held.job, answered=error is None)
+        logger.info(
+            "lane finished",
+            extra={
+                "turn": held.job.turn.turn,
+                "lane": held.job.lane,
+                "attempt": held.job.attempt,
+                "ending": reason,
+                "code": error["code"] if error else None,
+                "tokens": (usage or {}).get("completion_tokens"),
+            },
+        )
+        if held.stop == "drain":
+            with suppress(*STORE_ERRORS):  # else its lease lapses; the log says that it was handed over
+                await job_queue.replace(self._stores, held.job, self._settings.lane_lease_ms)
+
+    async def _speak(self, picked: "_Picked", answer: Answer) -> None:
+        """Ask the lane's models; under `continue` the full's once it is known what the draft has said."""
+        job, started, writer = picked.writer.job, picked.started, picked.writer
+        try:
+            upstreams = await self._servers.find(job.turn, started.profile, job.lane, started.lanes[job.lane])
+        except UpstreamError as error:
+            answer.error = error
+            return
+        retrieved = await self._retrieve(picked) if job.lane == "full" else None
+        if retrieved and retrieved.passages:
+            started = with_passages(started, retrieved.passages)
+        picked_ms = self._publisher.ms_since(picked.start_ms)
+        before = await self._draft_said(picked) if job.lane == "full" and picked.fold.continues else ""
+        asked_ms = self._publisher.ms_since(picked.start_ms)
+        first_by_ms: list[int] = []
+
+        def on_first() -> None:  # the wait for the draft is not the model's
+            first_by_ms.append(self._publisher.ms_since(picked.start_ms) - asked_ms + picked_ms)
+
+        most_chars = picked.fold.policy.draft.max_chars if job.lane == "draft" else 0
+        asker = Asker(
+            self._settings,
+            self._provider,
+            self._running.upstreams,
+            writer,
+            answer,
+            on_first,
+            most_chars,
+            self._relearned,
+            self._refused,
+        )
+        await asker.ask(upstreams, started, before)
+        if retrieved and answer.error is None:
+            _cite(writer, started, retrieved)
+        if job.lane == "full" and job.attempt == 1 and first_by_ms:
+            await self._note_pace(picked, first_by_ms[0])
+
+    async def _retrieve(self, picked: "_Picked") -> Retrieved | None:
+        """What the turn's answer is to rest on; an earlier attempt may have found it."""
+        if picked.retrieved or self._retrieval is None:
+            return picked.retrieved
+        return await self._retrieval.retrieve(picked.writer.job.turn, picked.started, picked.start_ms)
+
+    async def _note_pace(self, picked: "_Picked", first_by_ms: int) -> None:
+        tenant, profile = picked.writer.job.turn.session.tenant, picked.started.profile
+        try:
+            await latency.note(self._stores, tenant, profile, first_by_ms)
+        except STORE_ERRORS as error:  # the answer is whole all the same
+            logger.warning("could not note a model's pace", extra={"error": type(error).__name__})
+
+    async def _draft_said(self, picked: "_Picked") -> str:
+        """Follow the turn until the fold has let the draft come to its end; what of it is heard."""
+        fold, last_id = picked.fold, picked.last_id
+        wait_ms = fold.policy.handoff.continue_wait_ms + _LOST_MS
+        lost_ms = self._publisher.ms_since(picked.start_ms) + wait_ms
+        while fold.stage != "full" and fold.ending is None:
+            if self._publisher.ms_since(picked.start_ms) > lost_ms:
+                break  # the session was deleted
+            await asyncio.sleep(_LOOK_S)
+            try:
+                last_id = await self._look(picked, last_id)
+            except STORE_ERRORS as error:
+                logger.warning("could not follow the draft", extra={"error": type(error).__name__})
+        return fold.draft.text[: fold.spoken["draft"]]
+
+    async def _look(self, picked: "_Picked", after: str) -> str:
+        """Fold what came after this entry; the last one's id."""
+        fold, turn = picked.fold, picked.writer.job.turn
+        for entry in decode_entries(await self._stores.log.xrange(keys.log(turn.session), min=f"({after}")):
+            fold.feed(entry.event, entry.ms - picked.start_ms)
+            after = entry.id
+        now_ms = self._publisher.ms_since(picked.start_ms)
+        for due in fold.dues():
+            # Mostly the turn's driver does that; it is safe to do twice, and this model waits for it.
+            if due.due in (CUT.due, TOLD.due) and now_ms > due.at_ms + _LATE_MS:
+                await driver.fire_timer(self._stores, turn, picked.started, due)
+        return after
+
+    async def _write_off(self, job: JobRef, ms: int) -> None:
+        """End an attempt that no fold counts: whoever reads the log need not wait for more of it."""
+        ended = LaneFinished(job.turn.turn, job.lane, job.attempt, 0, "cancelled", None, None, ms)
+        await insist(lambda: stream.append_now(self._stores, job.turn.session, ended))
+        await self._let_go(job)
+
+    async def _let_go(self, job: JobRef) -> None:
+        await insist(lambda: self._stores.on_queue.run(lambda pipe: job_queue.let_go(pipe, job)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Picked:
+    """A job that has begun: its pen, and the turn up to there."""
+
+    writer: LaneWriter
+    started: TurnStarted
+    fold: Fold
+    start_ms: int
+    last_id: str
+    retrieved: Retrieved | None
+
+
+def _cite(writer: LaneWriter, started: TurnStarted, retrieved: Retrieved) -> None:
+    """Tell the client what the answer rests on, if it wants to know and no earlier attempt has told it."""
+    mine = citations(retrieved)["delta"]  # a model's server may have some of its own
+    told = any(extra.get("delta") == mine for extra in writer.state.extras)
+    if retrieved.passages and started.lanes["full"]["knowledge"]["citations"] and not told:
+        writer.add(citations(retrieved))

@@ -1,0 +1,1 @@
+"""Words that are not to be kept, masked in the log."""

@@ -1,0 +1,146 @@
+"""What is kept of a turn once it has ended: its events with personal data masked, or without any words. Pure.
+
+A turn's `record` says which. Doing it again changes nothing, so it may be done as often as something is
+added.
+"""
+
+from dataclasses import dataclass, replace
+
+from common.events import (
+    Delta,
+    Entry,
+    Event,
+    Extra,
+    LaneFinished,
+    LaneStarted,
+    Retrieved,
+    TimerFired,
+    ToolPart,
+    TurnEnded,
+    TurnStarted,
+)
+from common.redaction.masking import MASK
+from common.turn.fold import Fold
+from common.turn.outputs import Said
+from common.turn.transcript import Released
+from common.turn.version import UnknownFold
+from workers.redaction.masked_events import Masks
+
+_LATE_MS = 60_000  # after a turn's deadline nobody writes for it any more
+_DEADLINE_MS = 120_000
+
+
+@dataclass(frozen=True, slots=True)
+class Rewritten:
+    """A turn's events as they are to be kept: by entry id those that change, None for one that goes.
+
+    `drifted`: what is let out now isn't what was, masked. `whole`: nothing more can come of the turn.
+    """
+
+    changes: dict[str, Event | None]
+    drifted: bool
+    whole: bool
+
+
+def rewrite_turn(entries: list[Entry], now_ms: int, *, drop: bool = False) -> Rewritten:
+    """How an ended turn's events are kept; `entries` from its start to the log's end, as of `now_ms`.
+
+    `drop`: without its words, whatever its `record` says.
+    """
+    started = entries[0].event
+    assert isinstance(started, TurnStarted)
+    own = [entry for entry in entries if entry.event.turn == started.turn]
+    drifted = False
+    if drop or started.record == "none":
+        kept: dict[str, Event | None] = {entry.id: without_words(entry.event) for entry in own}
+    else:
+        kept, drifted = _masked(entries, own)
+    changes = {entry.id: kept[entry.id] for entry in own if kept[entry.id] != entry.event}
+    return Rewritten(changes, drifted, _is_whole(started, own, now_ms))
+
+
+def _is_whole(started: TurnStarted, own: list[Entry], now_ms: int) -> bool:
+    """Whether every attempt that began has said its last word, or has had the time to."""
+    if now_ms > own[0].ms + started.policy.get("deadline_ms", _DEADLINE_MS) + _LATE_MS:
+        return True
+    begun: set[tuple[str, int]] = {
+        (e.event.lane, e.event.attempt) for e in own if isinstance(e.event, LaneStarted)
+    }
+    over: set[tuple[str, int]] = {
+        (e.event.lane, e.event.attempt) for e in own if isinstance(e.event, LaneFinished)
+    }
+    if started.policy.get("handoff", {}).get("shadow"):
+        begun |= {(lane, 1) for lane in started.lanes}  # it may begin after the end
+    return begun <= over
+
+
+def without_words(event: Event) -> Event | None:
+    """An event as it is kept of a turn whose words aren't; None of one that goes."""
+    match event:
+        case TurnStarted():
+            lanes = {
+                name: {k: v for k, v in asked.items() if k in ("model", "late")}
+                for name, asked in event.lanes.items()
+            }
+            return replace(event, request={"messages": []}, lanes=lanes, caller={}, record="none")
+        case Delta() | ToolPart() | Extra() | Retrieved():
+            return None
+        case LaneFinished():
+            return replace(event, at=0)
+        case TimerFired():
+            return replace(event, phrase="")
+        case TurnEnded():
+            return replace(event, released=0, hash=Released(0).hash(), record="none")
+    return event
+
+
+def _masked(entries: list[Entry], own: list[Entry]) -> tuple[dict[str, Event | None], bool]:
+    """The turn's events masked, by entry id, and whether something else would be let out of them."""
+    then = _Heard.of(entries)
+    for digit in (MASK, "0", MASK):  # a guard, or a look for repeats, may ask whether there is a number
+        masks = Masks([entry.event for entry in own], then.fold if then else None, digit)
+        kept: dict[str, Event | None] = {entry.id: masks.of(entry.event) for entry in own}
+        now = _Heard.of([replace(entry, event=kept.get(entry.id) or entry.event) for entry in entries])
+        drifted = then is not None and (now is None or not now.is_masked(then))
+        if not drifted:
+            break
+    for entry in own:
+        if isinstance(entry.event, TurnEnded):
+            kept[entry.id] = _ended(entry.event, then, now)
+    return kept, drifted
+
+
+def _ended(ended: TurnEnded, then: "_Heard | None", now: "_Heard | None") -> TurnEnded:
+    """An ending of the masked text; where it had another before, or nobody can say, that stays to be seen."""
+    if then and now and (then.fold.released, then.fold.hash()) == (ended.released, ended.hash):
+        return replace(ended, released=now.fold.released, hash=now.fold.hash(), record="redacted")
+    return replace(ended, record="redacted")
+
+
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    """A turn folded, and the text that it let out."""
+
+    fold: Fold
+    text: str
+
+    @staticmethod
+    def of(entries: list[Entry]) -> "_Heard | None":
+        """None where another version folds the turn."""
+        started, said = entries[0].event, []
+        assert isinstance(started, TurnStarted)
+        try:
+            fold = Fold(started)
+        except UnknownFold:
+            return None
+        for entry in entries[1:]:
+            for release in fold.feed(entry.event, entry.ms - entries[0].ms):
+                if isinstance(release, Said):
+                    said.append(release.text)
+        return _Heard(fold, "".join(said))
+
+    def is_masked(self, clear: "_Heard") -> bool:
+        """Whether this says what the other does, but for masks."""
+        return len(self.text) == len(clear.text) and all(
+            masked in (char, MASK, "0") for char, masked in zip(clear.text, self.text, strict=True)
+        )

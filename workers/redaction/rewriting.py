@@ -1,0 +1,79 @@
+"""A session's log written anew, with some of its turns masked or without their words, in one transaction.
+
+Redis can't change a stream's entries, so all are added again under their own ids: places, times and whoever
+reads on from an id see the same log. What is appended meanwhile makes the transaction fail, and isn't lost.
+"""
+
+import asyncio
+from typing import Any
+
+from redis.exceptions import WatchError
+
+from common.names import SessionRef
+from common.store import keys
+from common.store.redis import Stores, TimedPipeline
+from workers.redaction.planner import Planner
+from workers.redaction.redacted_log import Plan, Raw
+
+LONG = 2_000
+"""A log of more entries is written anew only while none of its turns goes on: it takes too long."""
+
+_PAGE = 500
+_TRIES = 3
+_TIMEOUT_S = 20.0
+
+
+async def rewrite_log(stores: Stores, planner: Planner, session: SessionRef, turns: set[str]) -> Plan:
+    """Mask or drop the words of these turns, as far as they have ended. Raises STORE_ERRORS."""
+    key = keys.log(session)
+    for _ in range(_TRIES):
+        async with stores.log.pipeline(transaction=True) as pipe:
+            pipe.timeout_s = _TIMEOUT_S
+            async with asyncio.timeout(_TIMEOUT_S):
+                await pipe.watch(key)
+                raw = await _read(pipe, key)
+            plan = await planner.plan(raw, turns, stores.log_clock.now_ms())
+            if not plan.changes:
+                return plan
+            if len(raw) > LONG and plan.live:
+                return Plan(busy=True)
+            try:
+                async with asyncio.timeout(_TIMEOUT_S):
+                    await _write(pipe, key, raw, plan)
+            except WatchError:
+                continue  # something was appended meanwhile
+            return plan
+    return Plan(busy=True)
+
+
+async def _write(pipe: TimedPipeline, key: str, raw: Raw, plan: Plan) -> None:
+    about = await pipe.xinfo_stream(key)
+    expires_ms: Any = await pipe.execute_command("PEXPIRETIME", key)
+    pipe.multi()  # type: ignore[no-untyped-call]
+    pipe.delete(key)
+    gone = 0
+    for entry_id, fields in raw:
+        kept: Any = plan.changes.get(entry_id, fields)
+        if kept is None:
+            gone += 1
+        else:
+            pipe.xadd(key, kept, id=entry_id)
+    # The stream goes on behind its last id, and what was trimmed before is still known to be gone.
+    added, deleted = about["entries-added"] - gone, about["max-deleted-entry-id"]
+    pipe.execute_command(
+        "XSETID", key, about["last-generated-id"], "ENTRIESADDED", added, "MAXDELETEDID", deleted
+    )
+    if expires_ms > 0:
+        pipe.pexpireat(key, expires_ms)
+    await pipe.execute()
+
+
+async def _read(pipe: TimedPipeline, key: str) -> Raw:
+    raw: Raw = []
+    begin = "-"
+    while True:
+        page: Any = await pipe.xrange(key, min=begin, count=_PAGE)
+        raw += page
+        if len(page) < _PAGE:
+            return raw
+        begin = f"({page[-1][0].decode()}"

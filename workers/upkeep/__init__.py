@@ -1,0 +1,1 @@
+"""What is done beside the turns: the sweep, retention, webhooks."""

@@ -1,0 +1,74 @@
+"""Parking: a turn that has cost too many is ended where it stands, unfolded, and told to the operator.
+
+What the lanes said goes from its log with it, so that nobody who reads the session later folds it to death.
+"""
+
+import logging
+
+from common import driver
+from common.errors import turn_error
+from common.events import Entry, LaneStarted, TurnEnded, TurnStarted
+from common.log.stream import append
+from common.names import JobRef, TurnRef
+from common.queue import job_queue, parked
+from common.store import keys
+from common.store.redis import Pipe, Stores
+from common.turn.cost import no_usage
+from common.turn.transcript import Released
+
+logger = logging.getLogger(__name__)
+
+_CHUNK = 1_000
+
+
+async def park(stores: Stores, turn: TurnRef, entries: list[Entry], jobs: list[JobRef], reason: str) -> None:
+    """End the turn for all; `entries`: its log from its start on; `jobs`: what is known of its jobs besides.
+
+    May be done twice. Raises STORE_ERRORS.
+    """
+    own = [entry for entry in entries if entry.event.turn == turn.turn]
+    started = own[0].event if own else None
+    if not isinstance(started, TurnStarted):
+        await stores.on_queue.run(lambda pipe: job_queue.drop_turn(pipe, turn))
+        return
+    ended = any(isinstance(entry.event, TurnEnded) for entry in own)
+    words = [e.id for e in own if not isinstance(e.event, TurnStarted | TurnEnded)]
+
+    def write(pipe: Pipe) -> None:
+        if not ended:
+            append(pipe, turn.session, _ending(turn))
+        for begin in range(0, len(words), _CHUNK):
+            pipe.xdel(keys.log(turn.session), *words[begin : begin + _CHUNK])
+
+    await stores.on_log.run(write)
+    now_ms = stores.queue_clock.now_ms()
+    begun = [
+        (JobRef(turn, each.event.lane, each.event.attempt), each.event.worker)
+        for each in own
+        if isinstance(each.event, LaneStarted)
+    ]
+
+    def release(pipe: Pipe) -> None:
+        for job, worker in begun:
+            job_queue.forget(pipe, job)
+            job_queue.stop(pipe, job, worker)
+        for job in (*jobs, *_first_jobs(turn, started)):
+            job_queue.forget(pipe, job)
+        driver.let_go(pipe, turn, started.tell, now_ms)
+        parked.note(pipe, turn, reason, now_ms)
+        pipe.publish(keys.wake(turn.session), b"")
+
+    await stores.on_queue.run(release)
+    about = {"turn": turn.turn, "tenant": turn.session.tenant, "reason": reason}
+    logger.error("a turn is parked: it has cost too many processes", extra=about)
+
+
+def _ending(turn: TurnRef) -> TurnEnded:
+    error = turn_error("turn_parked", "the turn could not go on and was given up", "server_error")
+    nothing = Released(0)
+    return TurnEnded(turn.turn, "error", 0, no_usage(), nothing.hash(), degraded=False, error=error)
+
+
+def _first_jobs(turn: TurnRef, started: TurnStarted) -> list[JobRef]:
+    lanes = [JobRef(turn, "draft" if name == "draft" else "full", 1) for name in started.lanes]
+    return [*lanes, JobRef(turn, "speech", 1)] if started.speech else lanes

@@ -1,0 +1,387 @@
+"""The sweep: run by every worker, it mends what a dead process left behind.
+
+A lapsed lease only says where to look; what is to be done follows from the turn's log, so that sweeping
+twice, or beside the rightful owner, changes nothing.
+
+Nobody is condemned for a time in which the server was away or its clock was stepped, or we stood still
+ourselves: who was alive then could not say so, or we could not hear it.
+"""
+
+import asyncio
+import logging
+from dataclasses import dataclass
+
+from common import driver
+from common.errors import turn_error
+from common.events import (
+    Delta,
+    Entry,
+    Extra,
+    LaneFinished,
+    LaneStarted,
+    ToolPart,
+    TurnEnded,
+    TurnStarted,
+)
+from common.log.stream import append_now, read_turn
+from common.names import JobRef, TurnRef, parse_lease, parse_turn
+from common.process.bugs import about
+from common.queue import job_queue, parked
+from common.settings import Settings
+from common.speech import stream
+from common.speech.stream import Over
+from common.store import keys
+from common.store.clocks import Contact, ServerClock
+from common.store.redis import STORE_ERRORS, Pipe, Stores
+from common.store.scripts import script
+from common.turn.fold import Fold
+from common.turn.folded import fold_turn
+from common.turn.outputs import DEADLINE, Due
+from common.turn.version import UnknownFold
+from workers.upkeep.guarded import Guard, drive
+from workers.upkeep.parking import park
+
+logger = logging.getLogger(__name__)
+
+_BATCH = 100
+_LOOK_AGAIN_MS = 1_000
+_BROKEN_AGAIN_MS = 60_000
+_LONGEST_LEASE_MS = 120_000
+_GAP_S = 1.0  # by so much sooner than it lapses the shortest lease is renewed
+_PARTS_OF_A_TURN = 3
+
+_LOOK = script("sweep")
+
+
+@dataclass(slots=True)
+class _Lapsed:
+    """A turn with leases that have lapsed, or past its deadline; its log, and that folded."""
+
+    turn: TurnRef
+    leases: list[TurnRef | JobRef]
+    is_late: bool
+    entries: list[Entry]
+    worker_lost: bool
+    fold: Fold | None = None
+    is_known: bool = True  # to this version
+
+
+class Sweep:
+    """Looks for lapsed leases now and then; one worker at a time."""
+
+    def __init__(self, settings: Settings, stores: Stores, worker: str) -> None:
+        self._settings = settings
+        self._stores = stores
+        self._worker = worker
+        self._hold_ms = max(1, int(settings.sweep_s * 800))
+        self._guard = Guard(stores, settings.turn_lease_ms)
+        self.contact = Contact(gap_s=max(_GAP_S, 4 * settings.sweep_s))
+        self.patience = 1.0  # times a lease, and what a command may take: 0 where nobody is to be waited for
+
+    async def run(self) -> None:
+        """Sweep until cancelled."""
+        while True:
+            try:
+                await self.sweep()
+            except STORE_ERRORS as error:
+                logger.warning("could not sweep", extra={"error": type(error).__name__})
+            await asyncio.sleep(self._settings.sweep_s)
+
+    async def sweep(self) -> int:
+        """Mend what has lapsed by now; how many leases that were. Raises STORE_ERRORS."""
+        lapsed, overdue = await self._look()
+        lapsed = [member for member in lapsed if self._is_condemned(member)]
+        overdue = [member for member in overdue if self._is_condemned(member)]
+        if not (lapsed or overdue) or not await self._stores.queue.set(
+            keys.SWEEPING, self._worker, nx=True, px=self._hold_ms
+        ):
+            return 0
+        await self._mend_all(lapsed, overdue)
+        return len(lapsed) + len(overdue)
+
+    async def _mend_all(self, lapsed: list[bytes], overdue: list[bytes]) -> None:
+        groups = await self._group(lapsed, overdue)
+        found = await asyncio.gather(*(self._gather(*each) for each in groups))
+        try:
+            # One after the other, so that one whose fold kills us takes no other's good name along.
+            folded = [await self._fold(each) for each in found]
+        finally:
+            await self._guard.settle()
+        await asyncio.gather(*(self._mend_one(each) for each in folded if each))
+
+    async def _group(
+        self, lapsed: list[bytes], overdue: list[bytes]
+    ) -> "list[tuple[TurnRef, list[TurnRef | JobRef], bool]]":
+        """The leases by turn, and whether it is past its deadline. What names no lease goes."""
+        held: dict[TurnRef, list[TurnRef | JobRef]] = {}
+        for member in lapsed:
+            try:
+                lease = parse_lease(member.decode())
+            except (ValueError, IndexError):
+                await self._stores.queue.zrem(keys.LEASES, member)
+            else:
+                held.setdefault(lease if isinstance(lease, TurnRef) else lease.turn, []).append(lease)
+        late = set[TurnRef]()
+        for member in overdue:
+            try:
+                late.add(turn := parse_turn(member.decode()))
+                held.setdefault(turn, [])
+            except ValueError:
+                await self._stores.queue.zrem(keys.DEADLINES, member)
+        return [(turn, leases, turn in late) for turn, leases in held.items()]
+
+    async def _gather(self, turn: TurnRef, leases: list[TurnRef | JobRef], is_late: bool) -> "_Lapsed":
+        """The turn's log, and whether it has cost a worker. Raises STORE_ERRORS."""
+        jobs = [lease for lease in leases if isinstance(lease, JobRef)]
+        taken = await asyncio.gather(*(job_queue.taken(self._stores, job) for job in jobs))
+        entries = await read_turn(self._stores, turn)
+        return _Lapsed(turn, leases, is_late, entries, worker_lost=any(taken))
+
+    async def _fold(self, lapsed: "_Lapsed") -> "_Lapsed | None":
+        """The same with its fold; None where it is not for us, or is parked now. Raises STORE_ERRORS."""
+        turn, driver_lapsed = lapsed.turn, lapsed.turn in lapsed.leases
+        verdict = await self._guard.begin(turn, worker_lost=lapsed.worker_lost, driver_lapsed=driver_lapsed)
+        if verdict == "busy":
+            return None
+        if verdict == "park":
+            await self._park(lapsed, "folding")
+            return None
+        try:
+            lapsed.fold = fold_turn(lapsed.entries) if lapsed.entries else None
+        except UnknownFold:
+            lapsed.is_known = False
+        except Exception as bug:
+            logger.error("could not fold a turn", extra={**about(bug), "turn": turn.turn})
+            lapsed.is_known = False
+        self._guard.came_back(turn)
+        return lapsed
+
+    async def _fold_on(self, turn: TurnRef, fold: Fold) -> Fold:
+        """The turn folded again, with what was just written. Raises STORE_ERRORS."""
+        entries = await read_turn(self._stores, turn)
+        if await self._guard.begin(turn, worker_lost=False, driver_lapsed=False) != "fold":
+            return fold
+        fold = fold_turn(entries) if entries else fold
+        self._guard.came_back(turn)
+        await self._guard.settle()
+        return fold
+
+    async def _park(self, lapsed: "_Lapsed", reason: str) -> None:
+        jobs = [lease for lease in lapsed.leases if isinstance(lease, JobRef)]
+        await park(self._stores, lapsed.turn, lapsed.entries, jobs, reason)
+
+    async def _look(self) -> tuple[list[bytes], list[bytes]]:
+        """The leases that have lapsed by the server's clock, and late turns. Raises STORE_ERRORS."""
+        clock, args = self._stores.queue_clock, (_BATCH, _LONGEST_LEASE_MS, self._hold_ms)
+        names, asked = (keys.LEASES, keys.SWEEPING, keys.DEADLINES), clock.ask()
+        try:
+            (found,) = await self._stores.on_queue.run(
+                lambda pipe: pipe.eval(_LOOK, len(names), *names, *map(str, args))
+            )
+        except STORE_ERRORS:
+            self.contact.lost()
+            raise
+        (seconds, micros), lapsed, overdue = found
+        if clock.take((int(seconds), int(micros)), asked):
+            self.contact.lost()  # leases by the old time and by the new one can't be told apart
+        self.contact.made()
+        return list(lapsed), list(overdue)
+
+    def _is_condemned(self, member: bytes) -> bool:
+        """Whether who has let this lease lapse has had the time to renew it, with the server and us there."""
+        kind, settings = member.count(b":"), self._settings
+        lease_s = settings.turn_lease_s if kind == _PARTS_OF_A_TURN - 1 else settings.lane_lease_s
+        return self.contact.for_s >= self.patience * (lease_s + settings.redis_timeout_s)
+
+    async def _mend_one(self, lapsed: "_Lapsed") -> None:
+        for lease in lapsed.leases:
+            try:
+                await self._mend(lease, lapsed)
+            except STORE_ERRORS:
+                raise
+            except Exception as bug:  # one that one turn meets must not keep the others from being mended
+                logger.error("could not mend", extra={**about(bug), "turn": lapsed.turn.turn})
+                await self._look_again(str(lease), _BROKEN_AGAIN_MS)
+        if lapsed.is_late:
+            await self._end_overdue(lapsed)
+
+    async def _mend(self, held: TurnRef | JobRef, lapsed: "_Lapsed") -> None:
+        if not lapsed.is_known:
+            await self._look_again(str(held), _LOOK_AGAIN_MS)  # a worker of that version will know
+        elif isinstance(held, TurnRef):
+            await self._mend_turn(held, lapsed.entries, lapsed.fold)
+        elif held.lane == "speech":
+            await self._mend_speech(held, lapsed.entries)
+        else:
+            await self._mend_lane(held, lapsed.entries, lapsed.fold)
+
+    async def _claim(self, held: TurnRef | JobRef) -> bool:
+        """Hold the lease while what it stood for is ended, unless somebody has just renewed it."""
+        member = {str(held): self._stores.queue_clock.now_ms() + _LOOK_AGAIN_MS}
+        return await job_queue.if_lapsed(
+            self._stores, held, lambda pipe: pipe.zadd(keys.LEASES, member, xx=True)
+        )
+
+    # A turn whose driver is gone.
+
+    async def _mend_turn(self, turn: TurnRef, entries: list[Entry], fold: Fold | None) -> None:
+        if fold is None:  # it never was
+            await self._stores.on_queue.run(lambda pipe: job_queue.drop_turn(pipe, turn))
+            return
+        started = entries[0].event
+        assert isinstance(started, TurnStarted)
+        if any(isinstance(e.event, TurnEnded) and e.event.turn == turn.turn for e in entries):
+            # Where log and queue are apart its driver may have died between them, and told nobody.
+            tell, now_ms = started.tell and not self._stores.shared, self._stores.queue_clock.now_ms()
+            await self._stores.on_queue.run(lambda pipe: driver.let_go(pipe, turn, tell, now_ms))
+            return
+        if not await self._claim(turn):
+            return
+        logger.info("a turn lost its driver", extra={"turn": turn.turn})
+        if await self._guard.cost_too_many(turn):
+            await park(self._stores, turn, entries, [], "driving")
+            return
+        due, elapsed_ms = fold.next_due, self._stores.log_clock.since(entries[0].ms)
+        if due and elapsed_ms >= due.at_ms:
+            await driver.fire_timer(self._stores, turn, started, due)
+        elif fold.ending is None and fold.policy.on_disconnect != "continue":
+            await driver.interrupt(self._stores, turn, "sweep")
+        fold = await self._fold_on(turn, fold)
+        if unwanted := fold.unwanted():
+            await driver.stop_lanes(self._stores, turn, unwanted)
+        if fold.ending:
+            await driver.end_turn(self._stores, turn, started, fold)
+        else:
+            await self._go_on(turn, fold)
+
+    async def _go_on(self, turn: TurnRef, fold: Fold) -> None:
+        """The turn is to end without a client: see that its lanes have jobs, and look again soon."""
+        await self._stores.on_queue.run(lambda pipe: drive(pipe, turn))
+        if lanes := fold.unstarted():
+            await driver.start_lanes(self._stores, turn, lanes, self._settings.lane_lease_ms)
+        await self._look_again(str(turn), _LOOK_AGAIN_MS)
+
+    # A turn that should be over, whatever its driver does.
+
+    async def _end_overdue(self, lapsed: "_Lapsed") -> None:
+        """Fire its deadline for it; where even that ends nothing, it is ended by force."""
+        turn, entries = lapsed.turn, lapsed.entries
+        started = entries[0].event if entries else None
+        if not isinstance(started, TurnStarted):
+            await self._stores.queue.zrem(keys.DEADLINES, str(turn))
+            return
+        now_ms = self._stores.queue_clock.now_ms()
+        if any(isinstance(e.event, TurnEnded) and e.event.turn == turn.turn for e in entries):
+            tell = started.tell and not self._stores.shared
+            await self._stores.on_queue.run(lambda pipe: driver.let_go(pipe, turn, tell, now_ms))
+            return
+        deadline_ms = lapsed.fold.policy.deadline_ms if lapsed.fold else started.policy.get("deadline_ms", 0)
+        left_ms = deadline_ms + job_queue.PAST_DEADLINE_MS - self._stores.log_clock.since(entries[0].ms)
+        if left_ms > 0:  # the server's clock was set
+            await self._stores.queue.zadd(keys.DEADLINES, {str(turn): now_ms + left_ms}, xx=True)
+            return
+        logger.error("a turn is past its deadline: it is ended", extra={"turn": turn.turn})
+        fold = lapsed.fold
+        if fold and fold.ending is None:
+            due = Due(DEADLINE.number, DEADLINE.due, deadline_ms)
+            await driver.fire_timer(self._stores, turn, started, due)
+            fold = await self._fold_on(turn, fold)
+        if fold and fold.ending:
+            if unwanted := fold.unwanted():
+                await driver.stop_lanes(self._stores, turn, unwanted)
+            await driver.end_turn(self._stores, turn, started, fold)
+        else:
+            error = turn_error("turn_deadline", "the turn took longer than it may")
+            await driver.end_by_force(self._stores, turn, started.tell, error, fold)
+        await self._stores.on_queue.run(lambda pipe: pipe.publish(keys.wake(turn.session), b""))
+
+    # A lane whose worker is gone, or that nobody has picked up.
+
+    async def _mend_lane(self, job: JobRef, entries: list[Entry], fold: Fold | None) -> None:
+        if fold is None or not fold.wants(job.lane) or fold.lanes[job.lane].attempt > job.attempt:
+            pipe = self._stores.queue.pipeline(transaction=True)
+            job_queue.forget(pipe, job)
+            await pipe.execute()
+            return
+        lane = fold.lanes[job.lane]
+        if lane.attempt < job.attempt and not await job_queue.taken(self._stores, job):
+            await job_queue.wake_again(self._stores, job, self._settings.lane_lease_ms)
+        elif alive_ms := self._alive_ms(self._stores.log_clock, _last_word_ms(entries, job)):
+            await self._look_again(str(job), alive_ms)
+        elif job.attempt - len(lane.handed_over) >= self._settings.max_attempts:
+            await self._give_up(job)
+        else:
+            await self._pass_on(job, "a lane lost its worker")
+
+    def _alive_ms(self, clock: ServerClock, last_word_ms: int | None) -> int:
+        """How much longer an attempt that has written then is taken to be alive, whatever its lease says."""
+        patience_ms = int(self.patience * self._settings.lane_lease_ms)
+        return 0 if last_word_ms is None else max(0, patience_ms - clock.since(last_word_ms))
+
+    async def _pass_on(self, job: JobRef, why: str) -> None:
+        """Let the next attempt take this one's place."""
+        if await job_queue.replace_lapsed(self._stores, job, self._settings.lane_lease_ms):
+            about = {"turn": job.turn.turn, "lane": job.lane, "attempt": job.attempt}
+            logger.warning(why, extra=about)
+
+    async def _give_up(self, job: JobRef) -> None:
+        """End a lane that has cost too many workers: a new attempt fences all others, and fails."""
+        if not await self._claim(job):
+            return
+        turn, attempt = job.turn.turn, job.attempt + 1
+        error = turn_error("worker_lost", "the workers that spoke were lost", "server_error")
+        await append_now(
+            self._stores,
+            job.turn.session,
+            LaneStarted(turn, job.lane, attempt, self._worker),
+            LaneFinished(turn, job.lane, attempt, 0, "error", None, error, 0),
+        )
+        pipe, now_ms = self._stores.queue.pipeline(transaction=True), self._stores.queue_clock.now_ms()
+        job_queue.forget(pipe, job)
+        parked.note(pipe, job.turn, f"{job.lane} workers", now_ms)
+        pipe.publish(keys.wake(job.turn.session), b"")
+        await pipe.execute()
+        about_it = {"turn": turn, "tenant": job.turn.session.tenant, "reason": f"{job.lane} workers"}
+        logger.error("a lane is given up: it has cost too many workers", extra=about_it)
+
+    # A turn whose speaker is gone, or that nobody has begun to speak.
+
+    async def _mend_speech(self, job: JobRef, entries: list[Entry]) -> None:
+        over_ms = self._stores.log_clock.now_ms() - stream.TTL_MS
+        if _ended_before(entries, job.turn, over_ms):  # nobody waits for it any more
+            await self._stores.on_queue.run(lambda pipe: job_queue.forget(pipe, job))
+        elif not await job_queue.taken(self._stores, job):
+            await job_queue.wake_again(self._stores, job, self._settings.lane_lease_ms)
+        elif alive_ms := self._alive_ms(self._stores.queue_clock, await stream.last_ms(self._stores, job)):
+            await self._look_again(str(job), alive_ms)
+        elif job.attempt >= self._settings.max_attempts:
+
+            def give_up(pipe: Pipe) -> None:
+                stream.append(pipe, job.turn, Over(job.attempt + 1, "failed"))
+                job_queue.forget(pipe, job)
+
+            if await self._claim(job):
+                await self._stores.on_queue.run(give_up)
+        else:
+            await self._pass_on(job, "a turn lost its speaker")
+
+    async def _look_again(self, member: str, in_ms: int) -> None:
+        deadline_ms = self._stores.queue_clock.now_ms() + in_ms
+        await self._stores.queue.zadd(keys.LEASES, {member: deadline_ms}, xx=True)
+
+
+def _last_word_ms(entries: list[Entry], job: JobRef) -> int | None:
+    """When the log heard of this attempt last."""
+    for entry in reversed(entries):
+        event = entry.event
+        if not isinstance(event, LaneStarted | Delta | ToolPart | Extra):
+            continue
+        if (event.turn, event.lane, event.attempt) == (job.turn.turn, job.lane, job.attempt):
+            return entry.ms
+    return None
+
+
+def _ended_before(entries: list[Entry], turn: TurnRef, time_ms: int) -> bool:
+    """Whether the turn ended before that time of the log's clock, or is gone."""
+    ended = [e.ms for e in entries if isinstance(e.event, TurnEnded) and e.event.turn == turn.turn]
+    return not entries or any(ended_ms < time_ms for ended_ms in ended)
