@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from api.answers.audio_feed import AudioFeed
-from api.auth.authenticator import Doorkeeper
-from api.auth.trail import Trail
+from api.auth.authenticator import Authenticator
+from api.auth.trail import AuditTrail
 from api.limits.admission import Admissions
-from api.limits.overload import Pressure
-from api.limits.patience import Patience
+from api.limits.overload import LoadShedder
+from api.limits.patience import RefusalDelay
 from api.limits.readers import Readers
 from api.refusals import Refusals
-from api.turns.recall import Past
-from api.turns.registry import Turns
+from api.turns.recall import Recall
+from api.turns.registry import LiveTurns
 from api.turns.starter import TurnStarter
 from api.turns.transcription import Transcriber
 from common.log.reader import LogReader
@@ -28,7 +28,7 @@ from common.sessions.sessions import Sessions
 from common.settings import Settings
 from common.store.redis import STORE_ERRORS, Stores, open_stores
 from common.tenants.directory import Directory
-from common.tenants.latency import Pace
+from common.tenants.latency import FirstTokenLatency
 
 logger = logging.getLogger(__name__)
 
@@ -40,13 +40,13 @@ class Services:
     settings: Settings
     stores: Stores
     directory: Directory
-    doorkeeper: Doorkeeper
-    trail: Trail
-    patience: Patience
-    pace: Pace
-    pressure: Pressure
+    authenticator: Authenticator
+    audit_trail: AuditTrail
+    refusal_delay: RefusalDelay
+    pace: FirstTokenLatency
+    load_shedder: LoadShedder
     admissions: Admissions
-    turns: Turns
+    turns: LiveTurns
     sessions: Sessions
     hidden_names: HiddenNames
     recordings: Sessions
@@ -88,22 +88,22 @@ def _assemble(settings: Settings, stores: Stores, apart: Stores) -> Services:
     archive = open_archive(settings.archive_url)
     sessions = Sessions(stores, archive)
     reader = LogReader(stores, settings.reread_s)
-    pace = Pace(stores)
-    pressure = Pressure(settings, stores, directory)
-    starter = TurnStarter(settings, stores, directory, pace, pressure)
-    past = Past(settings, stores, sessions, directory)
+    pace = FirstTokenLatency(stores)
+    load_shedder = LoadShedder(settings, stores, directory)
+    starter = TurnStarter(settings, stores, directory, pace, load_shedder)
+    past = Recall(settings, stores, sessions, directory)
     admissions = Admissions(settings, stores, sessions, directory)
-    turns = Turns(settings, stores, reader, sessions, starter, past, admissions)
+    turns = LiveTurns(settings, stores, reader, sessions, starter, past, admissions)
     readers = Readers(settings.tenant_readers, busy=lambda: turns.count > 0)
     return Services(
         settings=settings,
         stores=stores,
         directory=directory,
-        doorkeeper=Doorkeeper(settings, directory),
-        trail=Trail(stores),
-        patience=Patience(settings.refusal_delay_s),
+        authenticator=Authenticator(settings, directory),
+        audit_trail=AuditTrail(stores),
+        refusal_delay=RefusalDelay(settings.refusal_delay_s),
         pace=pace,
-        pressure=pressure,
+        load_shedder=load_shedder,
         admissions=admissions,
         turns=turns,
         sessions=sessions,
@@ -123,7 +123,7 @@ async def _first_look(services: Services) -> None:
         await services.stores.sync_clocks()
     with suppress(*STORE_ERRORS):
         await services.directory.refresh()
-        await services.pressure.look()
+        await services.load_shedder.refresh()
 
 
 def _work_of(services: Services) -> list[Coroutine[Any, Any, None]]:
@@ -133,11 +133,11 @@ def _work_of(services: Services) -> list[Coroutine[Any, Any, None]]:
         services.reader.run(),
         services.turns.run(),
         services.pace.run(),
-        services.pressure.run(),
+        services.load_shedder.run(),
         services.stores.keep_clocks(),
         services.directory.run(),
-        services.doorkeeper.run(),
-        services.trail.run(),
+        services.authenticator.run(),
+        services.audit_trail.run(),
         _say_whom_it_serves(services.settings, services.directory),
     ]
 

@@ -22,7 +22,7 @@ from bench.data import Answered
 from bench.handover_judge import Measures, floor, measure
 from bench.pace import SHADOW, Pace, record, write
 from bench.report import Result, Table, Value, percentile, print_result
-from common.records.replay import refold, replay
+from common.records.replay import replay_as_recorded, replay_under
 from common.turn.policy import Policy
 
 _ALL = "all"
@@ -61,11 +61,11 @@ def _family(model: str) -> str:
 
 def measure_pair(answered: Answered, pace: Pace, joins: list[str]) -> dict[str, Measures]:
     """A pair of answers under each join, and under a guard."""
-    recorded = replay(record(answered, pace))
-    alone = refold(recorded, _policy(when="never"))
-    appended = refold(recorded, _policy("append"))
-    folded = {join: refold(recorded, _policy(join)) for join in joins}
-    folded[_GUARD] = refold(recorded, _policy(guard=True))
+    recorded = replay_as_recorded(record(answered, pace))
+    alone = replay_under(recorded, _policy(when="never"))
+    appended = replay_under(recorded, _policy("append"))
+    folded = {join: replay_under(recorded, _policy(join)) for join in joins}
+    folded[_GUARD] = replay_under(recorded, _policy(guard=True))
     assert not any(one.unknown for one in (alone, appended, *folded.values())), "a made recording tells all"
     return {name: measure(one, appended, alone) for name, one in folded.items()}
 

@@ -11,9 +11,9 @@ from cli.whatif import judge
 from cli.whatif.tally import heard_draft, informed_ms, left_out, repeats
 from common.events import Delta
 from common.names import Lane
-from common.records.replay import Refolded
+from common.records.replay import ReplayedTurn
 from common.text.sentences import Sentences, split_sentences
-from common.turn.outputs import Said
+from common.turn.outputs import TextReleased
 from simulator.tokens import split_tokens
 
 
@@ -34,11 +34,11 @@ class Measures:
     slowed_ms: int | None  # how long after the hand-over, or its own end, the full's first sentence was out
 
 
-def measure(folded: Refolded, appended: Refolded, alone: Refolded) -> Measures:
+def measure(folded: ReplayedTurn, appended: ReplayedTurn, alone: ReplayedTurn) -> Measures:
     """Measure one turn."""
     missing = left_out(folded)
     spoken = heard_draft(folded)
-    handed_ms, overtaken_ms = folded.fold.handed_over_ms, folded.fold.overtaken_ms
+    handed_ms, overtaken_ms = folded.fold.handover_ms, folded.fold.overtaken_ms
     handed = handed_ms is not None and overtaken_ms is not None and bool(folded.fold.spoken["draft"])
     return Measures(
         counted=bool(whole_sentences(appended)),
@@ -55,24 +55,24 @@ def measure(folded: Refolded, appended: Refolded, alone: Refolded) -> Measures:
     )
 
 
-def whole_sentences(folded: Refolded) -> int:
+def whole_sentences(folded: ReplayedTurn) -> int:
     """How many whole sentences the draft has spoken."""
     draft, spoken = folded.fold.draft, folded.fold.spoken["draft"]
     return sum(end <= spoken for end in draft.sentences.ends)
 
 
-def longest_gap_ms(said: Sequence[Said]) -> int:
+def longest_gap_ms(said: Sequence[TextReleased]) -> int:
     """The longest time between two texts."""
     return max((b.at_ms - a.at_ms for a, b in pairwise(said)), default=0)
 
 
-def _informed(folded: Refolded) -> int:
+def _informed(folded: ReplayedTurn) -> int:
     """When the caller had been told something; where nothing informs, when all was said."""
     ms = informed_ms(folded.said, drafts=True)
     return ms if ms is not None else folded.said[-1].at_ms if folded.said else 0
 
 
-def _sound_later(folded: Refolded) -> int | None:
+def _sound_later(folded: ReplayedTurn) -> int | None:
     first = next((piece for piece in folded.said if piece.text.strip()), None)
     if first is None or first.lane != "draft":
         return None  # the full was first
@@ -83,7 +83,7 @@ def _sound_later(folded: Refolded) -> int | None:
     return first.at_ms - _came_ms(folded, "draft", 1)
 
 
-def _beyond(folded: Refolded, overtaken_ms: int, handed_ms: int) -> int:
+def _beyond(folded: ReplayedTurn, overtaken_ms: int, handed_ms: int) -> int:
     """How long after the end of the draft's sentence the full had to wait."""
     at = folded.fold.draft
     floor = sum(
@@ -98,10 +98,10 @@ def _beyond(folded: Refolded, overtaken_ms: int, handed_ms: int) -> int:
     return max(0, handed_ms - max(overtaken_ms, _came_ms(folded, "draft", end)))
 
 
-def _slowed(folded: Refolded, handed_ms: int) -> int | None:
+def _slowed(folded: ReplayedTurn, handed_ms: int) -> int | None:
     """How long the full's first sentence was held after it was whole and might be said."""
     fold = folded.fold
-    begin = (fold.full_voice.opening.begin if fold.full_voice.opening else 0) or 0
+    begin = (fold.full_gate.opening.begin if fold.full_gate.opening else 0) or 0
     end = next((end for end in fold.full.sentences.ends if end > begin), None)
     if end is None:
         return None
@@ -116,7 +116,7 @@ def _slowed(folded: Refolded, handed_ms: int) -> int | None:
     return out_ms - max(handed_ms, _came_ms(folded, "full", end))
 
 
-def _came_ms(folded: Refolded, lane: Lane, count: int) -> int:
+def _came_ms(folded: ReplayedTurn, lane: Lane, count: int) -> int:
     """When so many characters of a lane had come."""
     for ms, event in folded.turn.events:
         if not isinstance(event, Delta) or event.lane != lane:

@@ -18,12 +18,12 @@ from common.events import (
 )
 from common.names import Lane
 from common.records.recording import RecordedTurn, write_line
-from common.records.replay import replay
-from common.turn.policy import DraftPolicy, HandoffPolicy, Policy
+from common.records.replay import replay_as_recorded
+from common.turn.policy import DraftPolicy, HandoverPolicy, Policy
 from common.turn.version import FOLD_VERSION
 from simulator.tokens import split_tokens
 
-SHADOW = Policy(handoff=HandoffPolicy(shadow=True), draft=DraftPolicy(style="answer"))
+SHADOW = Policy(handoff=HandoverPolicy(shadow=True), draft=DraftPolicy(style="answer"))
 """What made recordings are recorded under: drafts go on to their end and are never heard."""
 
 _EPOCH_MS = 1_700_000_000_000
@@ -79,7 +79,7 @@ def _events(turn: str, lane: Lane, text: str, pace: Pace) -> Iterator[tuple[int,
 
 
 def _ended(turn: RecordedTurn) -> RecordedTurn:
-    fold = replay(turn).fold
+    fold = replay_as_recorded(turn).fold
     ending = fold.ending
     assert ending is not None, "a made recording is whole"
     ended = TurnEnded(

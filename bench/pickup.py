@@ -119,7 +119,7 @@ def _put_ours(redis: ArqRedis) -> Put:
     async def put(session: str, turn: str) -> None:
         pipe = redis.pipeline(transaction=True)
         job = JobRef(TurnRef(SessionRef("default", session), turn), "full", 1)
-        job_queue.put(pipe, job, int(time() * 1000), _LEASE_MS)
+        job_queue.enqueue(pipe, job, int(time() * 1000), _LEASE_MS)
         await pipe.execute()
 
     return put

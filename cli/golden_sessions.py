@@ -13,7 +13,7 @@ import orjson
 
 from common.events import TurnEnded
 from common.records.recording import RecordedTurn, SessionTurns, read_line
-from common.records.replay import Recorded, replay
+from common.records.replay import RecordedReplay, replay_as_recorded
 from common.turn.version import FOLD_VERSION, UnknownFold
 
 KEPT = "golden.heard"
@@ -61,16 +61,16 @@ def _turns(lines: Iterable[bytes]) -> list[RecordedTurn]:
     turns = SessionTurns()
     for line in lines:
         if entry := read_line(line):
-            turns.take(entry)
+            turns.feed(entry)
     return turns.all()
 
 
-def _fold(turn: RecordedTurn) -> Recorded:
+def _fold(turn: RecordedTurn) -> RecordedReplay:
     """Fold a turn with the fold of today, whichever it was recorded with. Raises UnknownFold."""
-    return replay(replace(turn, started=replace(turn.started, fold=FOLD_VERSION)))
+    return replay_as_recorded(replace(turn, started=replace(turn.started, fold=FOLD_VERSION)))
 
 
-def _said(folded: Recorded) -> Said:
+def _said(folded: RecordedReplay) -> Said:
     """What was said, neighbours of one lane put together."""
     parts: Said = []
     for piece in folded.said:
@@ -108,7 +108,7 @@ def _ending(ended: TurnEnded) -> str:
     return f"{ended.reason}{degraded}, {ended.released} characters, hash {ended.hash}"
 
 
-def _ending_now(folded: Recorded) -> str:
+def _ending_now(folded: RecordedReplay) -> str:
     fold, ending = folded.fold, folded.fold.ending
     if ending is None:
         return f"goes on, {fold.released} characters until now"

@@ -17,7 +17,7 @@ from common.records.report import report_turn
 from common.records.session_replay import parse_speed
 from common.settings import Settings
 from common.turn.fold import Fold
-from common.turn.outputs import Ending, Said
+from common.turn.outputs import TextReleased, TurnEnding
 from common.turn.version import UnknownFold
 
 _LONGEST_PAUSE_MS = 5_000  # between turns: nobody wants to wait for a caller who thinks it over
@@ -57,7 +57,7 @@ def load_turns(settings: Settings, recorded: str, tenant: str = DEFAULT_TENANT) 
         path = as_file(settings, recorded, Path(folder), tenant)
         for line in path.read_bytes().splitlines():
             if entry := read_line(line):
-                turns.take(entry)
+                turns.feed(entry)
     return turns.all()
 
 
@@ -90,9 +90,9 @@ def _draw_turn(console: Console, turn: RecordedTurn) -> Iterator[int]:
             continue
         yield ms
         for release in released:
-            if isinstance(release, Said):
+            if isinstance(release, TextReleased):
                 view.said(release.lane, release.text, release.at_ms)
-            elif isinstance(release, Ending):
+            elif isinstance(release, TurnEnding):
                 view.said("", "", release.at_ms)
     view.ended(f"turn {turn.started.turn}")
     for line in draw(report, min(console.width, _WIDEST)):

@@ -6,7 +6,7 @@ import sys
 import typer
 from pydantic import ValidationError
 
-from common.security.secret_box import seal_of
+from common.security.secret_box import open_secret_box
 from common.settings import Settings
 from common.store import keys
 from common.store.redis import STORE_ERRORS, open_stores
@@ -28,8 +28,8 @@ def resign(settings: Settings, sure: bool) -> int:
 
 async def _resign(settings: Settings, sure: bool) -> int:
     async with open_stores(settings) as stores:
-        store = TenantStore(stores, seal_of(settings))
-        seen = await store.look_at_all()
+        store = TenantStore(stores, open_secret_box(settings))
+        seen = await store.read_all()
         found = list(seen.unsigned(known=False))
         for table, name, text in found:
             print(_line(table, name, text))

@@ -15,7 +15,7 @@ import orjson
 from cli.gateway import Refused
 from cli.tenants import ask_secret, seconds_of
 from common.names import valid_tenant
-from common.security.secret_box import BOUND, MARK, Seal, place_of, seal_of
+from common.security.secret_box import BOUND, MARK, SecretBox, open_secret_box, place_of
 from common.settings import Settings
 from common.tenants.api_keys import NewKey, new_key
 from common.tenants.config import SCOPES
@@ -115,13 +115,13 @@ def _lines(tenant: str, key: NewKey, scopes: list[str]) -> list[str]:
     ]
 
 
-def _seal(settings: Settings) -> Seal:
-    if sealing := seal_of(settings):
+def _seal(settings: Settings) -> SecretBox:
+    if sealing := open_secret_box(settings):
         return sealing
     raise Refused(_NO_KEY)
 
 
-def _resealed(text: bytes, sealing: Seal) -> tuple[bytes, int]:
+def _resealed(text: bytes, sealing: SecretBox) -> tuple[bytes, int]:
     """The text with all its secrets sealed with the newest key, and how many weren't. Raises Refused."""
     count, lost, places = 0, [], _places(text)
 

@@ -11,13 +11,13 @@ from common.log.stream import append, append_now, decode_entries, read_turn
 from common.names import JobRef, SessionRef, TurnRef
 from common.queue import job_queue
 from common.store import keys
-from common.store.redis import STORE_ERRORS, Pipe, Stores, insist
+from common.store.redis import STORE_ERRORS, Pipeline, Stores, insist
 from common.turn.cost import no_usage
 from common.turn.fillers import conversation, phrases_for
 from common.turn.fold import Fold
 from common.turn.lane_state import LaneState
-from common.turn.outputs import FILLER, Due, Said
-from common.turn.transcript import Released
+from common.turn.outputs import FILLER, Due, TextReleased
+from common.turn.transcript import Transcript
 from common.turn.version import UnknownFold, policy_of
 
 _PAGE = 500
@@ -32,9 +32,9 @@ def job_of(turn: TurnRef, lane: LaneState) -> JobRef:
 async def stop_lanes(stores: Stores, turn: TurnRef, lanes: list[LaneState]) -> None:
     """Tell lanes that are no longer wanted to stop. Raises STORE_ERRORS."""
 
-    def build(pipe: Pipe) -> None:
+    def build(pipe: Pipeline) -> None:
         for lane in lanes:
-            job_queue.stop(pipe, job_of(turn, lane), lane.worker)
+            job_queue.order_stop(pipe, job_of(turn, lane), lane.worker)
 
     await stores.on_queue.run(build)
 
@@ -83,7 +83,7 @@ def _fillers_said(entries: list[Entry]) -> list[str]:
     for entry in entries[1:]:
         out = fold.feed(entry.event, entry.ms - entries[0].ms)
         if isinstance(entry.event, TimerFired) and any(
-            isinstance(r, Said) and r.lane == "filler" for r in out
+            isinstance(r, TextReleased) and r.lane == "filler" for r in out
         ):
             said.append(entry.event.phrase)
     return said
@@ -93,20 +93,20 @@ async def start_lanes(stores: Stores, turn: TurnRef, lanes: list[LaneState], lea
     """Queue the first attempt of lanes that are to begin. Raises STORE_ERRORS."""
     now_ms = stores.queue_clock.now_ms()
 
-    def build(pipe: Pipe) -> None:
+    def build(pipe: Pipeline) -> None:
         for lane in lanes:
-            job_queue.put(pipe, JobRef(turn, lane.lane, 1), now_ms, lease_ms)
+            job_queue.enqueue(pipe, JobRef(turn, lane.lane, 1), now_ms, lease_ms)
 
     await stores.on_queue.run(build)
 
 
 def watch_lanes(
-    stores: Stores, pipe: Pipe, turn: TurnRef, started: TurnStarted, fold: Fold, lease_ms: int
+    stores: Stores, pipe: Pipeline, turn: TurnRef, started: TurnStarted, fold: Fold, lease_ms: int
 ) -> None:
     """See that each lane that is wanted has a job, or a lease that lapses where nobody holds it."""
     now_ms = stores.queue_clock.now_ms()
     for lane in fold.unstarted():
-        job_queue.put(pipe, JobRef(turn, lane.lane, 1), now_ms, lease_ms)
+        job_queue.enqueue(pipe, JobRef(turn, lane.lane, 1), now_ms, lease_ms)
     for lane in fold.lanes.values():
         if lane.attempt and fold.wants(lane.lane):
             job_queue.watch_job(pipe, job_of(turn, lane), now_ms, lease_ms)
@@ -133,10 +133,10 @@ async def end_turn(stores: Stores, turn: TurnRef, started: TurnStarted, fold: Fo
         error=ending.error,
     )
 
-    def release(pipe: Pipe) -> None:
+    def release(pipe: Pipeline) -> None:
         let_go(pipe, turn, started.tell, stores.queue_clock.now_ms())
 
-    def write(pipe: Pipe) -> None:
+    def write(pipe: Pipeline) -> None:
         append(pipe, turn.session, ended)
         if stores.shared:
             release(pipe)
@@ -153,7 +153,7 @@ async def end_by_force(
 
     Readers take such an ending as it stands, see `was_forced`.
     """
-    nothing = Released(0)
+    nothing = Transcript(0)
     released, text_hash, usage = nothing.chars, nothing.hash(), no_usage()
     reason, lanes = "error", list[LaneState]()
     if fold:
@@ -165,9 +165,9 @@ async def end_by_force(
             released, text_hash, usage = fold.released, fold.hash(), told
     ended = TurnEnded(turn.turn, reason, released, usage, text_hash, degraded=False, error=error)
 
-    def release(pipe: Pipe) -> None:
+    def release(pipe: Pipeline) -> None:
         for lane in lanes:
-            job_queue.stop(pipe, job_of(turn, lane), lane.worker)
+            job_queue.order_stop(pipe, job_of(turn, lane), lane.worker)
         let_go(pipe, turn, tell, stores.queue_clock.now_ms())
 
     await append_now(stores, turn.session, ended)
@@ -176,20 +176,20 @@ async def end_by_force(
         await stores.on_queue.run(lambda pipe: pipe.publish(keys.wake(turn.session), b""))
 
 
-def let_go(pipe: Pipe, turn: TurnRef, tell: bool, now_ms: int) -> None:
+def let_go(pipe: Pipeline, turn: TurnRef, tell: bool, now_ms: int) -> None:
     """The turn has ended: it needs no driver any more, and is to be told of."""
-    job_queue.drop_turn(pipe, turn)
+    job_queue.unregister_turn(pipe, turn)
     if tell:
-        job_queue.put_telling(pipe, turn, now_ms)
+        job_queue.enqueue_webhook(pipe, turn, now_ms)
 
 
 async def _append_and_wake(stores: Stores, turn: TurnRef, event: TimerFired | TurnInterrupted) -> bool:
     """In one round trip where log and queue share a server. Whether there is a log."""
 
-    def wake(pipe: Pipe) -> None:
+    def wake(pipe: Pipeline) -> None:
         pipe.publish(keys.wake(turn.session), b"")
 
-    def write(pipe: Pipe) -> None:
+    def write(pipe: Pipeline) -> None:
         append(pipe, turn.session, event)
         if stores.shared:
             wake(pipe)

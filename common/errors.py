@@ -51,7 +51,7 @@ def passes_on(status: int | None) -> bool:
     return status is not None and 400 <= status < 500 and status not in _NOT_THE_REQUESTS
 
 
-def shown(error: dict[str, Any]) -> dict[str, Any]:
+def presented(error: dict[str, Any]) -> dict[str, Any]:
     """A turn's error in OpenAI's shape, as a client gets it."""
     return {name: error.get(name) for name in _SHOWN}
 

@@ -9,13 +9,9 @@ from pathlib import Path
 from common.net import framing
 from common.net.framing import LENGTH_BYTES
 
-_ROOT = Path(framing.__file__).parents[1]
-_ENVIRONMENT = (
-    "PATH",
-    "LD_LIBRARY_PATH",
-    "SYSTEMROOT",
-    "LANG",
-)  # no key goes where strangers' texts are read
+_ROOT = Path(framing.__file__).parents[framing.__name__.count(".")]
+# No key goes where strangers' texts are read.
+_ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "SYSTEMROOT", "LANG")
 
 
 class Child:

@@ -11,8 +11,8 @@ from common.names import JobRef, Lane, parse_lease
 from common.queue import fair_share, job_queue
 from common.settings import Settings
 from common.store import keys
-from common.store.pubsub import Channels
-from common.store.redis import STORE_ERRORS, Pipe, Stores
+from common.store.pubsub import Subscriptions
+from common.store.redis import STORE_ERRORS, Pipeline, Stores
 from workers.upstreams import Upstreams
 
 logger = logging.getLogger(__name__)
@@ -23,7 +23,7 @@ _RETRY_S = 0.1
 
 
 @dataclass(slots=True)
-class Held:
+class HeldLane:
     """A lane that runs here. `work` is what to cancel; `stop` says why it was."""
 
     job: JobRef
@@ -38,7 +38,7 @@ class Held:
                 self.work.cancel()
 
 
-class RunningLanes:
+class LaneLeases:
     """All lanes of this process."""
 
     def __init__(self, settings: Settings, stores: Stores, lane: Lane, worker: str) -> None:
@@ -48,27 +48,27 @@ class RunningLanes:
         self._settings = settings
         self._stores = stores
         self.upstreams = Upstreams(settings, stores)
-        self._held: dict[str, Held] = {}
+        self._held: dict[str, HeldLane] = {}
         self._known = False  # whether the server has heard of us
         self.on_forgotten: Callable[[], None] = lambda: None
         self._taken: set[str] = set()  # jobs that were picked up here and are not over; most are held
-        self._channels = Channels(stores, self._order, lambda _: None)
+        self._channels = Subscriptions(stores, self._order, lambda _: None)
         self._channels.add(keys.orders(worker))
 
     @contextmanager
-    def hold(self, job: JobRef) -> Iterator[Held]:
+    def hold(self, job: JobRef) -> Iterator[HeldLane]:
         """Renew the job's lease for as long as the context lasts."""
-        held = self._held[str(job)] = Held(job)
+        held = self._held[str(job)] = HeldLane(job)
         try:
             yield held
         finally:
             self._held.pop(str(job), None)
 
-    def took(self, job_id: str) -> None:
+    def picked_up(self, job_id: str) -> None:
         """Renew this job's lease from now on, though nobody may have begun with it."""
         self._taken.add(job_id)
 
-    def gave_back(self, job_id: str) -> None:
+    def finished(self, job_id: str) -> None:
         """It is over."""
         self._taken.discard(job_id)
 
@@ -109,7 +109,7 @@ class RunningLanes:
         begun = [str(h.job) for h in held]
         waiting = self._taken.difference(begun)
         clock = self._stores.queue_clock
-        now_ms, asked_ms = clock.now_ms(), clock.ask()
+        now_ms, asked_ms = clock.now_ms(), clock.asked_at()
         deadline_ms = now_ms + self._settings.lane_lease_ms
         pipe = self._stores.queue.pipeline(transaction=False)
         pipe.time()
@@ -129,7 +129,7 @@ class RunningLanes:
         self.upstreams.renew(pipe)
         fair_share.renew(pipe, self.lane, (h.job for h in held), deadline_ms)
         replies = await pipe.execute()
-        if clock.take(replies[0], asked_ms):
+        if clock.set_from(replies[0], asked_ms):
             self.upstreams.contact.lost()
         self.upstreams.contact.made()
         if replies[1] and self._known:  # our beat was gone, so all else may be
@@ -153,7 +153,7 @@ class RunningLanes:
         jobs |= {str(job): job for name in self._taken if isinstance(job := parse_lease(name), JobRef)}
         lease_ms, now_ms = self._settings.lane_lease_ms, self._stores.queue_clock.now_ms()
 
-        def hold(pipe: Pipe) -> None:
+        def hold(pipe: Pipeline) -> None:
             for job in jobs.values():
                 job_queue.hold_job(pipe, job, now_ms, lease_ms)
 

@@ -20,7 +20,7 @@ from common.net.kept_connections import KeptTransport, no_cookies
 from common.process.logs import set_up_logs
 from common.process.memory import freeze_start_up
 from common.queue.fair_share import share_of
-from common.security.secret_box import seal_of
+from common.security.secret_box import open_secret_box
 from common.security.url_guard import open_guarded_client
 from common.sessions.archive import open_archive
 from common.sessions.sessions import Sessions
@@ -28,12 +28,12 @@ from common.settings import Settings
 from common.store.redis import STORE_ERRORS, Stores, open_stores
 from common.tenants.directory import Directory
 from common.tenants.profiles import profile_of
-from workers.accounting.settlement import Settler
+from workers.accounting.settlement import SettlementJob
 from workers.knowledge.indexes import Indexes
 from workers.knowledge.retrieval import Retrieval, SearchService
 from workers.lanes.lane import LaneRunner
 from workers.lanes.publisher import Publisher
-from workers.leases import RunningLanes
+from workers.leases import LaneLeases
 from workers.providers import litellm
 from workers.providers.base import UpstreamError
 from workers.providers.registry import Providers
@@ -41,10 +41,10 @@ from workers.redaction.redactor import Redactor
 from workers.runner import JobRunner
 from workers.speech.lane import SpeechRunner
 from workers.speech.voices import open_voice
-from workers.upkeep.retention import Keeper
+from workers.upkeep.retention import RetentionJob
 from workers.upkeep.sweep import Sweep
 from workers.upkeep.webhooks import TIMEOUT_S as TELLING_TIMEOUT_S
-from workers.upkeep.webhooks import Teller
+from workers.upkeep.webhooks import WebhookSender
 
 _HAND_OVER_S = 3.0
 _LONGEST_TURN_S = 3_660.0  # the policy's longest deadline, and a minute
@@ -82,7 +82,7 @@ async def work(settings: Settings, lane: Lane) -> None:
     ):
         await _first_contact(stores, stopping)
         worker = worker_id()
-        running = RunningLanes(settings, stores, lane, worker)
+        running = LaneLeases(settings, stores, lane, worker)
         directory = Directory(settings, stores)
         if lane == "speech":
             run, own = _open_speech(settings, stores, client, running)
@@ -96,23 +96,23 @@ async def work(settings: Settings, lane: Lane) -> None:
             timeout_s=_LONGEST_TURN_S,
             lease_ms=settings.lane_lease_ms,
             share=lambda: share_of(settings, directory),
-            on_taken=running.took,
-            on_over=running.gave_back,
+            on_taken=running.picked_up,
+            on_over=running.finished,
         )
         sweep = Sweep(settings, stores, worker)
         archive = open_archive(settings.archive_url)
-        keeper = Keeper(settings, stores, worker, archive)
+        keeper = RetentionJob(settings, stores, worker, archive)
         redactor = Redactor(stores, worker)
         background = [*own, running.run(), sweep.run(), keeper.run(), redactor.run(), runner.main()]
         background.append(stores.keep_clocks())
         sessions = Sessions(stores, archive)
-        teller = Teller(directory, stores, sessions, telling, worker)
+        teller = WebhookSender(directory, stores, sessions, telling, worker)
         background += [directory.run(), teller.run()]
         if lane != "draft":  # folding ended turns anew would hold up the first words of others
-            background.append(Settler(settings, stores, sessions).run())
+            background.append(SettlementJob(settings, stores, sessions).run())
         freeze_start_up()
         await _until_stopped(background, stopping, lambda: _drain(settings, runner, running))
-        await running.upstreams.settle()
+        await running.upstreams.flush()
 
 
 _Opened = tuple[Callable[..., Awaitable[None]], list[Coroutine[Any, Any, None]]]
@@ -130,12 +130,12 @@ def _open_models(
     directory: Directory,
     client: httpx.AsyncClient,
     guarded: httpx.AsyncClient,
-    running: RunningLanes,
+    running: LaneLeases,
 ) -> _Opened:
     publisher, indexes = Publisher(stores), Indexes(stores, settings.knowledge_document_timeout_s)
     search = SearchService(settings, client) if settings.search_url else indexes
     retrieval = Retrieval(settings, stores, search)
-    provider = Providers(client, guarded, stores, seal_of(settings), settings.thinking_models)
+    provider = Providers(client, guarded, stores, open_secret_box(settings), settings.thinking_models)
     running.on_forgotten = publisher.doubt
     lanes = LaneRunner(settings, stores, directory, provider, publisher, running, retrieval)
     indexing = [indexes.run()] if running.lane == "full" and search is indexes else []
@@ -143,7 +143,7 @@ def _open_models(
 
 
 def _open_speech(
-    settings: Settings, stores: Stores, client: httpx.AsyncClient, running: RunningLanes
+    settings: Settings, stores: Stores, client: httpx.AsyncClient, running: LaneLeases
 ) -> _Opened:
     reader = LogReader(stores, settings.reread_s)
     speech = SpeechRunner(settings, stores, reader, open_voice(settings, client), running)
@@ -167,7 +167,7 @@ async def _until_stopped(
         await asyncio.gather(*tasks, stop, return_exceptions=True)
 
 
-async def _drain(settings: Settings, runner: JobRunner, running: RunningLanes) -> None:
+async def _drain(settings: Settings, runner: JobRunner, running: LaneLeases) -> None:
     with contextlib.suppress(*STORE_ERRORS):
         await running.say_goodbye()
     await runner.stop_taking(settings.drain_s)

@@ -117,7 +117,7 @@ class JobRunner(Worker):
             return
         self._took_all = False  # should it fail
         self._call = self._call or secrets.token_hex(6)
-        taken = await fair_share.take(
+        taken = await fair_share.acquire_jobs(
             self.pool,
             self._lane,
             free,
@@ -154,7 +154,7 @@ class JobRunner(Worker):
         await insist(lambda: self._give_back(job_id), until=self._is_gone)
 
     async def _give_back(self, job_id: str) -> None:
-        await self._batcher.run(lambda pipe: fair_share.give_back(pipe, self._lane, job_id))
+        await self._batcher.run(lambda pipe: fair_share.release_slot(pipe, self._lane, job_id))
 
     async def finish_job(self, *about: Any) -> None:
         """arq's tidying up, as often as it takes: nothing of a job may stay behind."""

@@ -15,7 +15,7 @@ from common.names import JobRef
 from common.settings import Settings
 from common.store import keys
 from common.store.clocks import Contact
-from common.store.redis import STORE_ERRORS, Pipe, Stores
+from common.store.redis import STORE_ERRORS, Pipeline, Stores
 from common.tenants.profiles import Upstream
 from workers.providers.base import UpstreamError
 
@@ -42,17 +42,17 @@ class Upstreams:
 
     # As a part of others' round trips.
 
-    def look(self, pipe: Pipe) -> None:
+    def read_state(self, pipe: Pipeline) -> None:
         """Ask which upstreams are busy and broken: two replies."""
         pipe.zrange(keys.UPSTREAMS_BUSY, 0, -1, withscores=True)
         pipe.zrange(keys.UPSTREAMS_BROKEN, 0, -1, withscores=True)
 
-    def saw(self, busy: list[tuple[bytes, float]], broken: list[tuple[bytes, float]]) -> None:
+    def set_state(self, busy: list[tuple[bytes, float]], broken: list[tuple[bytes, float]]) -> None:
         """Take the replies to `look`."""
         self._busy = {name.decode(): until_ms for name, until_ms in busy}
         self._broken = {name.decode(): until_ms for name, until_ms in broken}
 
-    def renew(self, pipe: Pipe) -> None:
+    def renew(self, pipe: Pipeline) -> None:
         """Renew the leases of the streams that are held here."""
         deadline_ms = self._stores.queue_clock.now_ms() + self._settings.lane_lease_ms
         for name, job in self._held:
@@ -77,9 +77,9 @@ class Upstreams:
                 self._held.discard((name, str(job)))
                 self._later(self._leave(name, job))
             if trial:
-                self._later(self._end_trial(name, job))
+                self._later(self._end_probe(name, job))
 
-    def spoke(self, upstream: Upstream) -> None:
+    def record_success(self, upstream: Upstream) -> None:
         """It answers: whatever it failed at before is forgotten."""
         name = name_of(upstream)
         if name in self._failed or name in self._broken:
@@ -87,7 +87,7 @@ class Upstreams:
             self._broken.pop(name, None)
             self._later(self._mend(name))
 
-    def failed(self, upstream: Upstream, error: UpstreamError) -> None:
+    def record_failure(self, upstream: Upstream, error: UpstreamError) -> None:
         """It has failed: all workers are told."""
         name = name_of(upstream)
         if error.retry_after_s is not None:
@@ -98,7 +98,7 @@ class Upstreams:
             self._failed.add(name)
             self._later(self._count(name, upstream.model))
 
-    async def settle(self) -> None:
+    async def flush(self) -> None:
         """Wait until what was to be noted is noted, or could not be."""
         while self._tasks:
             await asyncio.gather(*self._tasks)
@@ -113,7 +113,7 @@ class Upstreams:
                 if not (pause_s := self._busy_s(name)):
                     if name in self._broken and not trial:
                         tried = True
-                        trial = await self._try(name, job)
+                        trial = await self._take_probe(name, job)
                     if trial == tried and await self._has_room(upstream, name, job):
                         return trial
                 pause_s = pause_s or _LOOK_S
@@ -122,7 +122,7 @@ class Upstreams:
                 await asyncio.sleep(pause_s)
         except BaseException:  # also where it may have been taken on, and nobody heard of it
             if tried:
-                self._later(self._end_trial(name, job))
+                self._later(self._end_probe(name, job))
             raise
 
     def _busy_s(self, name: str) -> float:
@@ -134,14 +134,14 @@ class Upstreams:
         left_s = (until_ms - self._stores.queue_clock.now_ms()) / 1000
         return left_s if 0 < left_s < _LONGEST_S else 0.0
 
-    async def _try(self, name: str, job: JobRef) -> bool:
+    async def _take_probe(self, name: str, job: JobRef) -> bool:
         """Take on the trial of a broken upstream; raises UpstreamError where somebody else has.
 
         False where the store can't be asked: whoever has no fallback tries again.
         """
         for_ms, key = int(self._settings.first_token_timeout_s * 1000), keys.upstream_trial(name)
 
-        def try_(pipe: Pipe) -> None:
+        def try_(pipe: Pipeline) -> None:
             pipe.set(key, str(job), nx=True, px=for_ms)
             pipe.get(key)  # it may be ours already: taken on, with the reply lost
 
@@ -167,7 +167,7 @@ class Upstreams:
         key, member, now_ms = keys.upstream_streams(name), str(job), self._stores.queue_clock.now_ms()
         deadline_ms = now_ms + self._settings.lane_lease_ms
 
-        def take(pipe: Pipe) -> None:
+        def take(pipe: Pipeline) -> None:
             # Those of dead workers count no more; of one that was out of touch they count again, renewed.
             pipe.zremrangebyscore(key, "-inf", now_ms - _KEPT_MS)
             pipe.zadd(key, {member: deadline_ms})
@@ -186,7 +186,7 @@ class Upstreams:
     async def _count(self, name: str, model: str) -> None:
         settings, key = self._settings, keys.upstream_failures(name)
 
-        def count(pipe: Pipe) -> None:
+        def count(pipe: Pipeline) -> None:
             pipe.incr(key)
             pipe.pexpire(key, int(settings.breaker_window_s * 1000), nx=True)
 
@@ -197,20 +197,20 @@ class Upstreams:
             logger.warning("an upstream is broken", extra={"model": model, "failures": failures})
 
     async def _shut(self, key: str, name: str, until_ms: float, keep_ms: int) -> None:
-        def shut(pipe: Pipe) -> None:
+        def shut(pipe: Pipeline) -> None:
             pipe.zremrangebyscore(key, "-inf", self._stores.queue_clock.now_ms() - keep_ms)
             pipe.zadd(key, {name: until_ms}, gt=True)
 
         await self._stores.on_queue.run(shut)
 
     async def _mend(self, name: str) -> None:
-        def mend(pipe: Pipe) -> None:
+        def mend(pipe: Pipeline) -> None:
             pipe.zrem(keys.UPSTREAMS_BROKEN, name)
             pipe.delete(keys.upstream_failures(name))
 
         await self._stores.on_queue.run(mend)
 
-    async def _end_trial(self, name: str, job: JobRef) -> None:
+    async def _end_probe(self, name: str, job: JobRef) -> None:
         """Let others try, where the trial is this job's."""
         key = keys.upstream_trial(name)
         whose = await self._stores.on_queue.run(lambda pipe: pipe.get(key))

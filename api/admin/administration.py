@@ -18,9 +18,9 @@ from api.turns.registry import store_is_away
 from common.errors import BadRequest, Conflict
 from common.queue import parked
 from common.queue.parked import Parked
-from common.security.secret_box import Seal, seal_of
+from common.security.secret_box import SecretBox, open_secret_box
 from common.security.url_guard import UrlGuard
-from common.store.redis import STORE_ERRORS, Build
+from common.store.redis import STORE_ERRORS, Commands
 from common.tenants.config import SCOPES, KeyConfig, Scope, TenantConfig, stored_tenant
 from common.tenants.stored import Change, TenantStore
 from common.tenants.texts import Texts
@@ -49,9 +49,9 @@ class Administration:
         """The request's body. Raises TooLarge, BadRequest."""
         return await read_body(self._request, _MAX_BODY_BYTES)
 
-    def seal(self) -> Seal:
+    def seal(self) -> SecretBox:
         """The deployment's seal. Raises BadRequest where it has none."""
-        if seal := seal_of(self._settings):
+        if seal := open_secret_box(self._settings):
             return seal
         raise BadRequest("no secret can be kept: FAST_REPLY_SECRET_KEY is not set", code="no_secret_key")
 
@@ -88,12 +88,12 @@ class Administration:
     async def acts(self, tenant: str | None, after: str, limit: int, kind: audit.Kind) -> Page:
         """A page of the audit log, see `common.audit.look`."""
         async with _told_if_away():
-            return await audit.look(self._stores, tenant, after, limit, kind)
+            return await audit.read_page(self._stores, tenant, after, limit, kind)
 
     async def parked(self) -> list[Parked]:
         """The turns that were given up, the latest first."""
         async with _told_if_away():
-            return await parked.look(self._stores)
+            return await parked.read_parked(self._stores)
 
     async def _texts(self) -> Texts:
         if self._settings.tenants:
@@ -109,7 +109,7 @@ class Administration:
         if self._settings.tenants:
             raise Conflict("the tenants are in a file: change them there", code="tenants_in_a_file")
         async with _told_if_away():
-            yield TenantStore(self._stores, seal_of(self._settings))
+            yield TenantStore(self._stores, open_secret_box(self._settings))
 
     async def change(
         self,
@@ -137,7 +137,7 @@ class Administration:
                 tenant, watched, lambda pipe: audit.note(pipe, self._act(what, tenant, target, fields))
             )
 
-    def note(self, what: str, tenant: str, target: str = "", fields: tuple[str, ...] = ()) -> Build:
+    def note(self, what: str, tenant: str, target: str = "", fields: tuple[str, ...] = ()) -> Commands:
         """What writes an act down beside the change that it is."""
         return lambda pipe: audit.note(pipe, self._act(what, tenant, target, fields))
 

@@ -15,7 +15,7 @@ from api.turns.spoken_past import audio_id
 from common.errors import turn_error
 from common.speech.audio import format_of, wav_header
 from common.speech.stream import TTL_MS, Frame, Over, Reason
-from common.turn.outputs import Ending, Release, Said
+from common.turn.outputs import Output, TextReleased, TurnEnding
 
 _CUT_SHORT = ("interrupted", "superseded")
 _UNSPOKEN = turn_error("speech_failed", "the answer could not be spoken to its end", "server_error")
@@ -37,9 +37,9 @@ class SpokenAnswer:
         self._format = live.started.speech["format"]
         self._rate = format_of(live.started.speech).rate
         self._told = 0  # characters of the text that were told in transcripts
-        self._others: deque[tuple[int, Release]] = deque()  # with the place in the text where they stand
+        self._others: deque[tuple[int, Output]] = deque()  # with the place in the text where they stand
         self._frames: deque[Frame] = deque()
-        self._ending: Ending | None = None
+        self._ending: TurnEnding | None = None
         self._spoken: Reason | None = None  # how the speaking ended
 
     @property
@@ -57,12 +57,12 @@ class SpokenAnswer:
         ending_ms = self._ending.at_ms if self._ending else 0
         return self._live.created_s + (ending_ms + TTL_MS) // 1000
 
-    def release(self, releases: Sequence[Release]) -> bytes:
+    def release(self, releases: Sequence[Output]) -> bytes:
         """The events that these releases bring about."""
         for release in releases:
-            if isinstance(release, Said):
+            if isinstance(release, TextReleased):
                 self.text += release.text
-            elif isinstance(release, Ending):
+            elif isinstance(release, TurnEnding):
                 self._ending = release
                 if release.reason in _CUT_SHORT:
                     return self._close(release)
@@ -116,7 +116,7 @@ class SpokenAnswer:
         self._told = max(self._told, upto)
         return b"".join(events)
 
-    def _close(self, ending: Ending) -> bytes:
+    def _close(self, ending: TurnEnding) -> bytes:
         self.over, self.error = True, ending.error
         others = [release for _, release in self._others]
         last = self._delta({"expires_at": self.expires_at}, frames=1) if self.audio else b""

@@ -7,9 +7,9 @@ from typing import Any
 
 from common.names import TurnRef
 from common.speech import stream
-from common.speech.stream import Frame, Over, Speech
+from common.speech.stream import Frame, Over, SpeechState
 from common.store import keys
-from common.store.pubsub import Channels
+from common.store.pubsub import Subscriptions
 from common.store.redis import STORE_ERRORS, Stores
 
 _PAGE = 50  # frames: half a megabyte at most
@@ -23,7 +23,7 @@ class AudioFeed:
         self._stores = stores
         self._reread_s = reread_s
         self._bells: dict[str, set[asyncio.Event]] = {}
-        self._channels = Channels(stores, lambda channel, _: self._ring(channel), self._ring)
+        self._channels = Subscriptions(stores, lambda channel, _: self._ring(channel), self._ring)
 
     async def run(self) -> None:
         """Listen until cancelled."""
@@ -34,14 +34,14 @@ class AudioFeed:
         channel, bell = keys.spoke(turn), asyncio.Event()
         self._bells.setdefault(channel, set()).add(bell)
         self._channels.add(channel)
-        state, after = Speech(), "-"
+        state, after = SpeechState(), "-"
         try:
             while state.over is None:
                 bell.clear()
                 page = await self._read(turn, after)
                 if page:
                     after = f"({page[-1][0].decode()}"
-                    yield [counts for entry in stream.decode_all(page) if (counts := state.take(entry))]
+                    yield [counts for entry in stream.decode_all(page) if (counts := state.apply(entry))]
                 else:
                     await _wait(bell, self._reread_s)  # a lost wake-up costs a moment
         finally:

@@ -11,8 +11,8 @@ import orjson
 
 from api.answers.cursor import START, Place
 from api.turns.live import LiveTurn
-from common.errors import shown
-from common.turn.outputs import Called, Ending, Passed, Release, Said
+from common.errors import presented
+from common.turn.outputs import Output, PassedThrough, TextReleased, ToolCalled, TurnEnding
 
 # What is no whole answer never ends with `stop`. `length` is OpenAI's own word for one that was cut; `error`
 # is what others say, behind an error at which OpenAI's clients stop reading.
@@ -40,7 +40,7 @@ class ChunkWriter:
         """Where the answer stands after what was written."""
         return Place(self._chars, self._frames)
 
-    def write(self, releases: list[Release]) -> bytes:
+    def write(self, releases: list[Output]) -> bytes:
         """The events of these releases, one after the other."""
         first = self._tell_metadata() if self._metadata and releases else b""
         return first + b"".join(map(self._one, releases))
@@ -52,8 +52,8 @@ class ChunkWriter:
         self._frames += frames
         return first + self._event(self._choice(delta), None)
 
-    def _one(self, release: Release) -> bytes:
-        if isinstance(release, Said):
+    def _one(self, release: Output) -> bytes:
+        if isinstance(release, TextReleased):
             meta = b""
             if self._tells_speaker and release.lane != self._speaker:
                 meta = self._tell_speaker(release)
@@ -68,9 +68,9 @@ class ChunkWriter:
             )
             return meta + self._event(delta, self._mark(release.lane, release.at_ms))
         self._frames += 1
-        if isinstance(release, Called):
+        if isinstance(release, ToolCalled):
             return self._event(self._choice(call_delta(release)), self._mark("full", release.at_ms))
-        if isinstance(release, Passed):
+        if isinstance(release, PassedThrough):
             choice = {"index": 0, "delta": {}, "finish_reason": None, **release.choice}
             return self._event(orjson.dumps(choice), self._mark("full", release.at_ms))
         return self._close(release)
@@ -84,7 +84,7 @@ class ChunkWriter:
         head = completion_head(self._live, "chat.completion.custom_metadata")
         return self._frame({**head, "choices": [], "metadata": metadata})
 
-    def _tell_speaker(self, said: Said) -> bytes:
+    def _tell_speaker(self, said: TextReleased) -> bytes:
         """Tencent's chunk for the client that is not spoken: somebody else speaks now.
 
         Source: https://cloud.tencent.com/document/product/647/122399
@@ -101,10 +101,10 @@ class ChunkWriter:
         self._frames += 1
         return self._line(orjson.dumps(value))
 
-    def _close(self, ending: Ending) -> bytes:
+    def _close(self, ending: TurnEnding) -> bytes:
         frames = []
         if ending.error:
-            frames.append(self._line(orjson.dumps({"error": shown(ending.error)})))
+            frames.append(self._line(orjson.dumps({"error": presented(ending.error)})))
             self._frames += 1
         mark = ending_mark(ending) if self._lanes or ending.reason in _FINISH else None
         frames.append(self._event(self._choice({}, finish_reason(ending)), mark))
@@ -151,21 +151,21 @@ def completion_head(live: LiveTurn, kind: str) -> dict[str, Any]:
     }
 
 
-def finish_reason(ending: Ending) -> str:
+def finish_reason(ending: TurnEnding) -> str:
     """OpenAI's word for an ending."""
     return _FINISH.get(ending.reason, ending.reason)
 
 
-def ending_mark(ending: Ending) -> dict[str, Any]:
+def ending_mark(ending: TurnEnding) -> dict[str, Any]:
     """How a turn ended, where OpenAI has no word for it."""
     return {"ended": ending.reason, "ms": ending.at_ms, "degraded": ending.degraded}
 
 
-def call_delta(called: Called) -> dict[str, Any]:
+def call_delta(called: ToolCalled) -> dict[str, Any]:
     """One whole tool call in the streaming form."""
     return {"tool_calls": [{"index": called.index, **whole_call(called)}]}
 
 
-def whole_call(called: Called) -> dict[str, Any]:
+def whole_call(called: ToolCalled) -> dict[str, Any]:
     """One whole tool call as a message holds it."""
     return called.call.whole()

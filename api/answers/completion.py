@@ -5,8 +5,8 @@ from typing import Any
 from api.answers.chunks import completion_head, ending_mark, finish_reason, whole_call
 from api.turns.live import LiveTurn
 from api.turns.merging import MergedChoice
-from common.errors import shown
-from common.turn.outputs import Called, Passed, Said
+from common.errors import presented
+from common.turn.outputs import PassedThrough, TextReleased, ToolCalled
 
 _SAID = ("role", "content", "tool_calls")  # of the first choice these are what was heard
 
@@ -18,12 +18,12 @@ def whole_answer(live: LiveTurn) -> dict[str, Any]:
     choices: dict[int, MergedChoice] = {0: MergedChoice()}
     ending = live.fold.ending
     assert ending is not None, "the turn goes on"
-    for release in live.releases:
-        if isinstance(release, Said):
+    for release in live.outputs:
+        if isinstance(release, TextReleased):
             text.append(release.text)
-        elif isinstance(release, Called):
+        elif isinstance(release, ToolCalled):
             calls.append(whole_call(release))
-        elif isinstance(release, Passed):
+        elif isinstance(release, PassedThrough):
             choices.setdefault(_index(release.choice), MergedChoice()).add(release.choice)
     first = choices.pop(0)
     message: dict[str, Any] = {"role": "assistant", "content": "".join(text) or (None if calls else "")}
@@ -63,7 +63,7 @@ def turn_object(live: LiveTurn) -> dict[str, Any]:
         told = {
             "reason": ending.reason,
             "degraded": ending.degraded,
-            "error": ending.error and shown(ending.error),
+            "error": ending.error and presented(ending.error),
         }
         turn |= {"status": "ended", **told, "answer": whole_answer(live)}
     return turn

@@ -35,7 +35,7 @@ _HEADERS = {
 }
 
 
-class EventStream(Response):
+class EventStreamResponse(Response):
     """Streams batches of bytes until they end. `on_left` is called where the client went first, and told
     whether it had to, because its key has ended.
 

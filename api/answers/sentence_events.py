@@ -13,10 +13,10 @@ import orjson
 from api.answers.chunks import finish_reason, whole_call
 from api.answers.cursor import START, Place
 from api.turns.live import LiveTurn
-from common.errors import shown
+from common.errors import presented
 from common.text.speakable import spoken_part
-from common.turn.outputs import Called, Ending, Release, Said
-from common.turn.sentence_splitter import Cutter
+from common.turn.outputs import Output, TextReleased, ToolCalled, TurnEnding
+from common.turn.sentence_splitter import SentenceSplitter
 
 
 class SentenceWriter:
@@ -25,8 +25,8 @@ class SentenceWriter:
     def __init__(self, live: LiveTurn, after: Place = START) -> None:
         self._live = live
         self._after = after
-        self._cutter = Cutter(after.chars, whole=True)
-        self._lanes: deque[tuple[int, Said]] = deque()  # with the place in the text where each begins
+        self._cutter = SentenceSplitter(after.chars, whole=True)
+        self._lanes: deque[tuple[int, TextReleased]] = deque()  # with the place in the text where each begins
         self._calls: list[dict[str, Any]] = []
         self._frames = 0
         self._told = after.chars
@@ -36,16 +36,16 @@ class SentenceWriter:
         """Where the answer stands, told or not."""
         return Place(len(self._cutter.text), self._frames)
 
-    def write(self, releases: list[Release]) -> bytes:
+    def write(self, releases: list[Output]) -> bytes:
         """The events that these releases bring about."""
         events = []
         for release in releases:
-            if isinstance(release, Said):
+            if isinstance(release, TextReleased):
                 self._lanes.append((len(self._cutter.text), release))
                 self._cutter.feed(release)
-            elif isinstance(release, Called):
+            elif isinstance(release, ToolCalled):
                 self._calls.append(whole_call(release))
-            elif isinstance(release, Ending):
+            elif isinstance(release, TurnEnding):
                 self._cutter.close()
                 events += [self._sentences(), self._end(release)]
         return b"".join([self._sentences(), *events])
@@ -59,13 +59,13 @@ class SentenceWriter:
                 events.append(self._event("sentence", {"text": words, "lane": said.lane, "ms": said.at_ms}))
         return b"".join(events)
 
-    def _said_at(self, start: int) -> Said:
+    def _said_at(self, start: int) -> TextReleased:
         """What was let out at this place of the text."""
         while len(self._lanes) > 1 and self._lanes[1][0] <= start:
             self._lanes.popleft()
         return self._lanes[0][1]
 
-    def _end(self, ending: Ending) -> bytes:
+    def _end(self, ending: TurnEnding) -> bytes:
         """The calls in one event, the error, the end. The last place is the whole text's."""
         self._told = len(self._cutter.text)
         events = []
@@ -73,7 +73,7 @@ class SentenceWriter:
             name = self._live.started.reply["calls_event"]
             events.append(self._frame(name, {"tool_calls": self._calls}))
         if ending.error:
-            events.append(self._frame("error", {"error": shown(ending.error)}))
+            events.append(self._frame("error", {"error": presented(ending.error)}))
         end = {
             "reason": ending.reason,
             "finish_reason": finish_reason(ending),
@@ -110,12 +110,12 @@ async def sentences(
 def spoken_answer(live: LiveTurn) -> dict[str, Any]:
     """The answer of a turn that has ended, in one piece: what is to be said, and the calls."""
     replies, calls = [], []
-    cutter, ending = Cutter(whole=True), live.fold.ending
+    cutter, ending = SentenceSplitter(whole=True), live.fold.ending
     assert ending is not None, "the turn goes on"
-    for release in live.releases:
-        if isinstance(release, Said):
+    for release in live.outputs:
+        if isinstance(release, TextReleased):
             cutter.feed(release)
-        elif isinstance(release, Called):
+        elif isinstance(release, ToolCalled):
             calls.append(whole_call(release))
     cutter.close()
     while sentence := cutter.next():

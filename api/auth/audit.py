@@ -11,7 +11,7 @@ import orjson
 
 from common.events import place
 from common.store import keys
-from common.store.redis import Pipe, Stores
+from common.store.redis import Pipeline, Stores
 
 _KEPT = 100_000
 
@@ -36,17 +36,17 @@ class Act:
     count: int = 1
 
 
-def note(pipe: Pipe, act: Act) -> None:
+def note(pipe: Pipeline, act: Act) -> None:
     """Write an act down, in the transaction that does it."""
     _add(pipe, act, keys.AUDIT, keys.audit(act.tenant))
 
 
-def note_access(pipe: Pipe, act: Act) -> None:
+def note_access(pipe: Pipeline, act: Act) -> None:
     """Write an access down."""
     _add(pipe, act, keys.ACCESS, *([keys.access(act.tenant)] if act.tenant else []))
 
 
-def _add(pipe: Pipe, act: Act, *logs: str) -> None:
+def _add(pipe: Pipeline, act: Act, *logs: str) -> None:
     entry: dict[Any, Any] = {**asdict(act), "fields": orjson.dumps(act.fields)}
     for log in logs:
         pipe.xadd(log, entry, maxlen=_KEPT, approximate=True)
@@ -60,7 +60,7 @@ class Page:
     more: str | None
 
 
-async def look(stores: Stores, tenant: str | None, after: str, limit: int, kind: Kind = "") -> Page:
+async def read_page(stores: Stores, tenant: str | None, after: str, limit: int, kind: Kind = "") -> Page:
     """Acts older than the entry `after`, of one tenant or of all. Raises STORE_ERRORS.
 
     `kind`: changes or accesses alone. Two of one moment stand on one page, which may have one more so.
@@ -73,7 +73,7 @@ async def look(stores: Stores, tenant: str | None, after: str, limit: int, kind:
     }
     upto = f"({after}" if after else "+"
 
-    def ask(pipe: Pipe) -> None:
+    def ask(pipe: Pipeline) -> None:
         for log in (log for name, log in logs.items() if kind in ("", name)):
             pipe.xrevrange(log, upto, "-", count=limit + 1)
 

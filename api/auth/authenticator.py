@@ -10,7 +10,7 @@ from typing import NoReturn
 from fastapi import Request
 from starlette.types import Scope as RequestScope
 
-from api.auth.loopback import check_names, is_nearby
+from api.auth.loopback import check_names, is_on_this_machine
 from api.auth.tokens import PREFIX, Token, token_signer
 from common.errors import Unauthorized, Unavailable
 from common.names import DEFAULT_TENANT
@@ -24,7 +24,7 @@ _LOOK_S = 0.25  # with the directory's own period less than a second
 
 
 @dataclass(frozen=True, slots=True)
-class Grounds:
+class Credential:
     """What an identity rests on: a key, by its id, empty for the open default tenant; a token's time, ms."""
 
     key: str
@@ -40,7 +40,7 @@ class Identity:
 
     tenant: Tenant
     scopes: frozenset[Scope]
-    grounds: Grounds = Grounds("")
+    credential: Credential = Credential("")
     token: Token | None = None
     needed: frozenset[str] = frozenset()
     also: frozenset[str] = frozenset()  # under what else its session is kept
@@ -52,7 +52,7 @@ class Identity:
     @property
     def key(self) -> str:
         """The id of the tenant's key, empty for the open default tenant."""
-        return self.grounds.key
+        return self.credential.key
 
     @property
     def session(self) -> str | None:
@@ -60,29 +60,31 @@ class Identity:
         return self.token.session if self.token else None
 
 
-class Doorkeeper:
+class Authenticator:
     """Lets in who shows a valid key or token, and looks again and again at those whose answer goes on."""
 
     def __init__(self, settings: Settings, directory: Directory) -> None:
         self._settings = settings
         self._directory = directory
-        self._inside: dict[tuple[Grounds, frozenset[str]], set[asyncio.Future[None]]] = {}
+        self._inside: dict[tuple[Credential, frozenset[str]], set[asyncio.Future[None]]] = {}
         self.tokens = token_signer(settings)
 
-    def admit(self, request: Request, shown: str) -> Identity:
+    def authenticate(self, request: Request, shown: str) -> Identity:
         """Who it is that shows this key or token. Raises Unauthorized, Forbidden, Unavailable."""
         if shown.startswith(PREFIX):
             return self._by_token(shown)
         if self._directory.open:
-            tenant = self._tenant(Grounds(""))
-            if tenant and (self._settings.open_access or is_nearby(request, self._settings.host_names)):
+            tenant = self._tenant(Credential(""))
+            if tenant and (
+                self._settings.open_access or is_on_this_machine(request, self._settings.host_names)
+            ):
                 check_names(request, self._settings.host_names, tenant.cors_origins)
                 return Identity(tenant, frozenset(SCOPES))
             raise Unauthorized("no tenant is set up: only this machine is served", code="no_tenants")
         return self._by_key(shown)
 
     def _by_key(self, text: str) -> Identity:
-        grounds = Grounds(id_of(text) or "")
+        grounds = Credential(id_of(text) or "")
         key = self._directory.key(grounds.key)
         tenant = self._tenant(grounds)
         if not opens(text, key) or key is None or tenant is None:
@@ -93,13 +95,13 @@ class Doorkeeper:
         token = self.tokens.read(text)
         if token is None:
             self._refuse()
-        grounds = Grounds(token.key, token.expires_ms)
+        grounds = Credential(token.key, token.expires_ms)
         tenant = self._tenant(grounds)
         if tenant is None:
             self._refuse()
         return Identity(tenant, frozenset(token.scopes) & self._scopes(grounds), grounds, token)
 
-    def _scopes(self, grounds: Grounds) -> frozenset[Scope]:
+    def _scopes(self, grounds: Credential) -> frozenset[Scope]:
         """What these grounds allow now: all where no key is needed, a token never more than its key."""
         key = self._directory.key(grounds.key)
         return frozenset(key.scopes if key else SCOPES)
@@ -110,7 +112,7 @@ class Doorkeeper:
             raise Unavailable("the store is away; try again", code="store_unavailable")
         raise not_valid()
 
-    def _tenant(self, grounds: Grounds) -> Tenant | None:
+    def _tenant(self, grounds: Credential) -> Tenant | None:
         """The tenant for whom these grounds are valid now."""
         now = datetime.now(UTC)
         if grounds.expires_ms is not None and now.timestamp() * 1000 >= grounds.expires_ms:
@@ -123,7 +125,7 @@ class Doorkeeper:
     @contextmanager
     def watch(self, identity: Identity) -> Iterator["asyncio.Future[None]"]:
         """While an answer goes on: what is done as soon as the identity could no longer ask for it."""
-        over, rests_on = asyncio.get_running_loop().create_future(), (identity.grounds, identity.needed)
+        over, rests_on = asyncio.get_running_loop().create_future(), (identity.credential, identity.needed)
         waiting = self._inside.setdefault(rests_on, set())
         waiting.add(over)
         try:
@@ -142,7 +144,7 @@ class Doorkeeper:
                     if not over.done():
                         over.set_result(None)
 
-    def _may(self, grounds: Grounds, needed: frozenset[str]) -> bool:
+    def _may(self, grounds: Credential, needed: frozenset[str]) -> bool:
         return self._tenant(grounds) is not None and needed <= self._scopes(grounds)
 
 
@@ -153,7 +155,7 @@ def watching(request: RequestScope) -> Iterator["asyncio.Future[None]"]:
     if identity is None:
         yield asyncio.get_running_loop().create_future()  # nobody in particular asked
         return
-    with request["app"].state.services.doorkeeper.watch(identity) as over:
+    with request["app"].state.services.authenticator.watch(identity) as over:
         yield over
 
 

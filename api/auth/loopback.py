@@ -16,7 +16,7 @@ _SIMPLE = ("application/x-www-form-urlencoded", "multipart/form-data", "text/pla
 """What a page may post anywhere without asking first."""
 
 
-def is_nearby(request: Request, names: Collection[str]) -> bool:
+def is_on_this_machine(request: Request, names: Collection[str]) -> bool:
     """Whether this machine asks: by its address, those for whom it was forwarded, and the name it calls."""
     forwarded = [
         part.strip() for line in request.headers.getlist("x-forwarded-for") for part in line.split(",")

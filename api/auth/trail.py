@@ -15,7 +15,7 @@ from fastapi import Request
 from api.auth import audit
 from api.auth.audit import Act
 from api.auth.loopback import address_of
-from common.store.redis import STORE_ERRORS, Pipe, Stores
+from common.store.redis import STORE_ERRORS, Pipeline, Stores
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ _NAMES = {
 }
 
 
-class Trail:
+class AuditTrail:
     """Takes down accesses, and writes them to the audit log's part for them until cancelled."""
 
     def __init__(self, stores: Stores) -> None:
@@ -95,7 +95,7 @@ class Trail:
         if not taken:
             return
 
-        def build(pipe: Pipe) -> None:
+        def build(pipe: Pipeline) -> None:
             for act, count in taken.items():
                 audit.note_access(pipe, replace(act, count=count))
 
@@ -117,7 +117,7 @@ def note_access(
     target: str = "",
 ) -> None:
     """Take down what a request is about to look at. `what`, `target`: its names, else by the route."""
-    trail: Trail = request.app.state.services.trail
+    trail: AuditTrail = request.app.state.services.audit_trail
     called = what or _named(request)
     of_path = "/".join(unquote(value) for name, value in request.path_params.items() if name != "tenant")
     trail.note(Act(who, address_of(request), called, tenant, (target or of_path)[:_MAX_CHARS], fields))

@@ -16,7 +16,7 @@ from api.answers.audio_feed import AudioFeed
 from api.answers.chunks import ChunkWriter
 from api.answers.completion import whole_answer
 from api.answers.cursor import Place
-from api.answers.event_stream import EventStream
+from api.answers.event_stream import EventStreamResponse
 from api.doors.chat import read_asked, turn_headers
 from api.doors.spoken import find
 from api.http.cors import note_profile
@@ -154,8 +154,8 @@ async def _see_spoken(services: Services, live: LiveTurn) -> None:
 
 def _streamed(
     services: Services, live: LiveTurn, events: AsyncGenerator[bytes, None], first: bytes = b""
-) -> EventStream:
-    return EventStream(
+) -> EventStreamResponse:
+    return EventStreamResponse(
         _after(first, events),
         headers=turn_headers(live),
         heartbeat_s=services.settings.heartbeat_s,
@@ -191,7 +191,7 @@ def _to_be_spoken(asked: TurnRequest, *, for_agora: bool) -> TurnRequest:
     usual = "pcm16" if asked.stream else "wav"
     speech = {"voice": wanted.audio.voice, "format": wanted.audio.format or usual}
     speech |= _form(wanted, speech["format"], for_agora=for_agora)
-    return replace(asked, body=body, speech=speech, once=asked.once and asked.once.aloud)
+    return replace(asked, body=body, speech=speech, idempotency=asked.idempotency and asked.idempotency.aloud)
 
 
 def _form(wanted: SpokenRequest, name: str, *, for_agora: bool) -> dict[str, str]:

@@ -11,7 +11,7 @@ from starlette.datastructures import Headers
 from api.answers.chunks import ChunkWriter
 from api.answers.completion import whole_answer
 from api.answers.cursor import START, Place
-from api.answers.event_stream import EventStream, chunks
+from api.answers.event_stream import EventStreamResponse, chunks
 from api.answers.sentence_events import SentenceWriter, sentences
 from api.body import read_asking
 from api.http.cors import note_profile
@@ -118,14 +118,14 @@ def turn_headers(live: LiveTurn) -> dict[str, str]:
 
 def stream_answer(
     services: Services, live: LiveTurn, after: Place = START, first: bytes = b""
-) -> EventStream:
+) -> EventStreamResponse:
     """A turn in the form it was asked for, from a place on. `first`: lines that go before the first event."""
     writer = open_writer(live, after)
     if isinstance(writer, SentenceWriter):
         events = sentences(live, writer, first)
     else:
         events = chunks(live, writer, first)
-    return EventStream(
+    return EventStreamResponse(
         events,
         headers=turn_headers(live),
         heartbeat_s=services.settings.heartbeat_s,

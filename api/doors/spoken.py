@@ -60,7 +60,7 @@ async def find(stores: Stores, turn: TurnRef, lease_ms: int) -> TurnStarted:
         raise NotFound("there is no such turn in the log", code="turn_not_found", param="turn")
     if not await stores.queue.exists(keys.audio(turn)):
         now_ms, job = stores.queue_clock.now_ms(), JobRef(turn, "speech", AGAIN)
-        await stores.on_queue.run(lambda pipe: job_queue.put(pipe, job, now_ms, lease_ms))
+        await stores.on_queue.run(lambda pipe: job_queue.enqueue(pipe, job, now_ms, lease_ms))
     return entries[0].event
 
 

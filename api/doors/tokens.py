@@ -70,7 +70,7 @@ async def make_token(request: Request, who: Member) -> dict[str, Any]:
         )
     if asked.profile is not None and who.tenant.get(asked.profile) is None:
         raise BadRequest("there is no such profile", code="invalid_value", param="profile")
-    signer = services.doorkeeper.tokens
+    signer = services.authenticator.tokens
     if not signer.can_sign:
         raise BadRequest("this server has no FAST_REPLY_SECRET_KEY to sign tokens with", code="no_secret_key")
     expires_ms = int(time.time() * 1000) + asked.ttl_s * 1000

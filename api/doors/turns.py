@@ -198,7 +198,7 @@ async def _end(live: LiveTurn, place: Place) -> Place:
     """Where the answer stands. Raises BadRequest if the place lies past that, Unavailable."""
     for caught_up in (False, True):
         writer = open_writer(live)
-        writer.write(live.releases)
+        writer.write(live.outputs)
         if writer.place.covers(place):
             return writer.place
         if not caught_up:  # another replica may have read further

@@ -8,7 +8,7 @@ from fastapi.responses import JSONResponse
 
 from api.http.identity import Operator, Reader
 from api.limits.admission_script import MINUTE_MS
-from api.limits.usage_report import GROUPINGS, Asked, Table, read_query
+from api.limits.usage_report import GROUPINGS, Table, UsageQuery, read_query
 from api.openapi import examples
 from api.openapi.answers import LimitsNow, UsageList
 from api.openapi.document import as_json, as_text, query, told
@@ -17,7 +17,7 @@ from api.turns.registry import store_is_away
 from common.errors import BadRequest
 from common.names import valid_tenant
 from common.store import keys
-from common.store.redis import STORE_ERRORS, Pipe
+from common.store.redis import STORE_ERRORS, Pipeline
 from common.tenants.usage import day_of, read_usage
 
 router = APIRouter()
@@ -71,7 +71,7 @@ async def limits(request: Request, who: Reader) -> dict[str, Any]:
     services: Services = request.app.state.services
     tenant, now_ms = who.tenant, services.stores.queue_clock.now_ms()
 
-    def build(pipe: Pipe) -> None:
+    def build(pipe: Pipeline) -> None:
         pipe.zcount(keys.turn_starts(tenant.id), f"({now_ms - MINUTE_MS}", "+inf")
         pipe.zcard(keys.live_turns(tenant.id))
         pipe.zcard(keys.sessions(tenant.id))
@@ -94,13 +94,13 @@ async def limits(request: Request, who: Reader) -> dict[str, Any]:
     return {"object": "limits", "limits": tenant.limits.model_dump(), "used": used}
 
 
-def _asked(request: Request) -> Asked:
+def _asked(request: Request) -> UsageQuery:
     services: Services = request.app.state.services
     today = datetime.fromtimestamp(services.stores.queue_clock.now_ms() / 1000, UTC).date()
     return read_query(request.query_params, request.headers.get("accept", ""), today)
 
 
-async def _answer(request: Request, asked: Asked, table: Table, tenants: list[str]) -> Response:
+async def _answer(request: Request, asked: UsageQuery, table: Table, tenants: list[str]) -> Response:
     services: Services = request.app.state.services
     try:
         for tenant in tenants:

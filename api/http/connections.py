@@ -12,7 +12,7 @@ import orjson
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from api.http.headers import EVERYWHERE
-from api.limits.crowd import HALF_CLOSED, Bounds, Crowd, give_up_after, next_probe
+from api.limits.crowd import HALF_CLOSED, Bounds, OpenConnections, give_up_after, next_probe
 from common.settings import Settings
 
 MOST_HEAD_BYTES = 32_768
@@ -34,7 +34,7 @@ def bounded_protocol(settings: Settings) -> type[HttpToolsProtocol]:
     """The protocol of one process's server, for uvicorn."""
 
     class Bounded(BoundedProtocol):
-        crowd = Crowd(Bounds.of(settings))
+        open_connections = OpenConnections(Bounds.of(settings))
 
     return Bounded
 
@@ -50,7 +50,7 @@ class _Refused(Exception):
 class BoundedProtocol(HttpToolsProtocol):
     """One connection. Requests that are whole at once cost no timer beyond the connection's first."""
 
-    crowd: Crowd
+    open_connections: OpenConnections
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -71,16 +71,16 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._address = self.client[0] if self.client else ""
-        give_up_after(transport, self.crowd.bounds.send_s)
-        if not self.crowd.enter(self._address):
+        give_up_after(transport, self.open_connections.bounds.send_s)
+        if not self.open_connections.enter(self._address):
             self._refuse(_Refused(503, "too_many_connections", "too many connections; try again"))
             return
         self._expect()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.crowd.leave(self._address)
+        self.open_connections.leave(self._address)
         if self._lingers:
-            self.crowd.lingering -= 1
+            self.open_connections.lingering -= 1
         if self._timer:
             self._timer.cancel()
         self._due_s = None
@@ -259,11 +259,11 @@ class BoundedProtocol(HttpToolsProtocol):
                 self.transport.close()
                 return
         self.transport.write(b"".join(self._words(refusal)))
-        if self.crowd.lingering >= _MOST_LINGERING or not self.transport.can_write_eof():
+        if self.open_connections.lingering >= _MOST_LINGERING or not self.transport.can_write_eof():
             self.transport.close()
             return
         self._lingers = True
-        self.crowd.lingering += 1
+        self.open_connections.lingering += 1
         self.transport.write_eof()
         self._timer = self.loop.call_later(_LINGER_S, self.transport.abort)
 
@@ -283,7 +283,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _expect(self) -> None:
         """From now on what has begun must be whole in time."""
-        self._due_s = self.loop.time() + self.crowd.bounds.request_s
+        self._due_s = self.loop.time() + self.open_connections.bounds.request_s
         if self._timer is None or self._timer.when() > self._due_s:
             self._watch(self._due_s)
 
@@ -300,7 +300,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._part == _BODY:
             due_s += self._body_bytes / _LEAST_BYTES_PER_S
             if self.flow.read_paused or (self._answering is not None and self._answering.response_started):
-                due_s = now_s + self.crowd.bounds.request_s  # it is we who don't read on
+                due_s = now_s + self.open_connections.bounds.request_s  # it is we who don't read on
         if now_s < due_s:
             self._watch(due_s)
         elif self._part == _NOTHING or (self._is_idle and self._part == _BODY):

@@ -70,7 +70,7 @@ async def _admit(request: Request, bearer: HTTPAuthorizationCredentials | None) 
     services = request.app.state.services
     shown = _shown(request, bearer)
     try:
-        admitted: Identity = services.doorkeeper.admit(request, shown)
+        admitted: Identity = services.authenticator.authenticate(request, shown)
     except Unauthorized:
         await _refuse(request, shown)
         raise
@@ -84,7 +84,7 @@ async def _refuse(request: Request, shown: str) -> None:
     known = services.directory.key(key_id)
     if shown:
         note_access(request, f"key:{key_id}" if known else "", known.tenant if known else "", REFUSED)
-        await services.patience.refuse(address_of(request))
+        await services.refusal_delay.refuse(address_of(request))
 
 
 def _puts_documents(request: Request) -> bool:
@@ -136,7 +136,7 @@ def is_ours(credential: str) -> bool:
 async def authenticate_operator(request: Request, bearer: _Bearer) -> Actor:
     """Raises Unauthorized unless the operator's token comes with the request."""
     shown = _shown(request, bearer)
-    await request.app.state.services.patience.before_operator(address_of(request))
+    await request.app.state.services.refusal_delay.before_operator(address_of(request))
     if not _is_operators(request, shown):
         await _refuse(request, shown)
         raise not_valid()
@@ -148,7 +148,7 @@ async def authenticate_operator(request: Request, bearer: _Bearer) -> Actor:
 async def authenticate_tenant_admin(request: Request, bearer: _Bearer) -> Actor:
     """The operator, or an admin of the tenant in the path. Raises Unauthorized, Forbidden, NotFound."""
     tenant, shown = request.path_params["tenant"], _shown(request, bearer)
-    await request.app.state.services.patience.before_operator(address_of(request))
+    await request.app.state.services.refusal_delay.before_operator(address_of(request))
     if _is_operators(request, shown):
         if request.method == "GET":
             note_access(request, "operator", tenant if valid_tenant(tenant) else "")

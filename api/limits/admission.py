@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from api.limits import admission_script
-from api.limits.admission_script import Ask, Standing
+from api.limits.admission_script import AdmissionRequest, LimitStatus
 from api.requests.turn_request import TurnRequest
 from common.errors import BadRequest, RateLimited
 from common.events import TurnStarted
@@ -85,7 +85,7 @@ class Admissions:
         limits, at_s = tenant.limits, time.monotonic()
         supersedes = bool(started.policy.get("barge_in", True))
         stores, now_ms = self._stores, self._stores.queue_clock.now_ms()
-        ask = Ask(
+        ask = AdmissionRequest(
             turn,
             limits,
             _most_tokens(started, limits),
@@ -104,13 +104,13 @@ class Admissions:
             self._bury(tenant.id, standing)
         return _headers(limits, standing)
 
-    async def take_back(self, turn: TurnRef) -> None:
+    async def release(self, turn: TurnRef) -> None:
         """Give back what a turn was let in with that is not to be."""
         if not admission_script.is_limited(self._limits(turn.session.tenant)):
             return
         self._full.pop(turn.session.tenant, None)
         try:
-            await admission_script.take_back(self._stores, turn)
+            await admission_script.release(self._stores, turn)
         except STORE_ERRORS as error:  # when its lease lapses the sweep sees to it
             logger.warning("could not take a turn back", extra={"error": type(error).__name__})
 
@@ -123,12 +123,12 @@ class Admissions:
         tenant = self._directory.tenant(name)
         return tenant.limits if tenant else Limits()
 
-    def _bury(self, tenant: str, standing: Standing) -> None:
+    def _bury(self, tenant: str, standing: LimitStatus) -> None:
         task = asyncio.create_task(self._drop_replaced(tenant, standing))
         self._burying.add(task)
         task.add_done_callback(self._burying.discard)
 
-    async def _drop_replaced(self, tenant: str, standing: Standing) -> None:
+    async def _drop_replaced(self, tenant: str, standing: LimitStatus) -> None:
         try:
             for quoted in standing.replaced:
                 session = SessionRef.parse(f"{tenant}:{quoted}")
@@ -142,7 +142,7 @@ class _Full:
     """A tenant whose turns of a minute are used up, as of a moment of the process's own clock."""
 
     limits: Limits
-    standing: Standing
+    standing: LimitStatus
     at_s: float
 
 
@@ -223,7 +223,7 @@ _WHY: dict[str, tuple[str, str, str]] = {
 }
 
 
-def _refusal(limits: Limits, standing: Standing) -> RateLimited:
+def _refusal(limits: Limits, standing: LimitStatus) -> RateLimited:
     kind, code, message = _WHY[standing.refused_by]
     return RateLimited(
         message.format(limits),
@@ -234,7 +234,7 @@ def _refusal(limits: Limits, standing: Standing) -> RateLimited:
     )
 
 
-def _headers(limits: Limits, standing: Standing) -> dict[str, str]:
+def _headers(limits: Limits, standing: LimitStatus) -> dict[str, str]:
     """The `x-ratelimit-…` headers of the limits that there are."""
     counts = (
         ("requests", limits.turns_per_minute, standing.starts, standing.window_ms),

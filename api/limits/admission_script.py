@@ -13,7 +13,7 @@ from common.log import kept_bytes
 from common.names import TurnRef
 from common.queue import job_queue
 from common.store import keys
-from common.store.redis import Pipe, Stores
+from common.store.redis import Pipeline, Stores
 from common.store.scripts import script
 from common.tenants.config import Limits
 from common.tenants.usage import day_of
@@ -26,7 +26,7 @@ _ADMIT, _TAKE_BACK = script("kept", "admit"), script("kept", "take_back")
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class AdmissionRequest:
     """What a turn needs. `tokens`: so many at most; `supersedes`: it ends its session's last turn.
 
     `only_looks`: whether there is room, without taking it. `bytes`: what its start takes in the log;
@@ -37,14 +37,14 @@ class Ask:
     limits: Limits
     tokens: int
     supersedes: bool
-    only_looks: bool = False
+    dry_run: bool = False
     bytes: int = 0
     until_ms: int = 0
     bytes_last_s: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class LimitStatus:
     """Where a tenant stands at one moment, from which all times count. `refused_by`: empty if it was let in.
 
     `wait_ms`: until what refused can have room; `starts` were let in within a minute, none of which counts
@@ -61,7 +61,7 @@ class Standing:
     replaced: tuple[str, ...] = ()
     void_ms: int = 0
 
-    def later(self, passed_ms: int) -> "Standing":
+    def later(self, passed_ms: int) -> "LimitStatus":
         """The same where nothing has happened for a while, within the same day."""
         wait_ms, window_ms = max(0, self.wait_ms - passed_ms), max(0, self.window_ms - passed_ms)
         day_left_ms = max(0, self.day_left_ms - passed_ms)
@@ -74,7 +74,7 @@ def is_limited(limits: Limits) -> bool:
     return any((*counts, limits.sessions_kept, limits.kept_bytes))
 
 
-async def admit(stores: Stores, ask: Ask, lease_ms: int) -> Standing:
+async def admit(stores: Stores, ask: AdmissionRequest, lease_ms: int) -> LimitStatus:
     """Let a turn in, in one round trip, or take nothing. Raises STORE_ERRORS."""
     turn, limits, tenant = ask.turn, ask.limits, ask.turn.session.tenant
     now_ms, void_ms = stores.queue_clock.now_ms(), stores.log_clock.now_ms()
@@ -84,7 +84,7 @@ async def admit(stores: Stores, ask: Ask, lease_ms: int) -> Standing:
         "tokens": ask.tokens,
         "day": day_of(now_ms),
         "supersedes": ask.supersedes,
-        "only_looks": ask.only_looks,
+        "only_looks": ask.dry_run,
         "most": {
             "turns": limits.turns_per_minute,
             "live": limits.live_turns,
@@ -112,7 +112,7 @@ async def admit(stores: Stores, ask: Ask, lease_ms: int) -> Standing:
         lambda pipe: pipe.eval(_ADMIT, len(names), *names, orjson.dumps(asked).decode())
     )
     refused_by, wait_ms, starts, window_ms, tokens, day_left_ms, *replaced = reply
-    return Standing(
+    return LimitStatus(
         refused_by.decode(),
         wait_ms,
         starts,
@@ -128,18 +128,18 @@ def _listing(stores: Stores, turn: TurnRef, lease_ms: int) -> list[list[str]]:
     """What a start writes to the queue server, as commands for the script."""
     now_ms, pipe = stores.queue_clock.now_ms(), stores.queue.pipeline()
     job_queue.hold_turns(pipe, [turn], now_ms + lease_ms)
-    job_queue.list_turn(pipe, turn, now_ms)
+    job_queue.register_turn(pipe, turn, now_ms)
     commands: list[tuple[tuple[Any, ...], Any]] = pipe.command_stack
     return [[job_queue.text_of(part) for part in command] for command, _ in commands]
 
 
-async def take_back(stores: Stores, turn: TurnRef) -> None:
+async def release(stores: Stores, turn: TurnRef) -> None:
     """Give back what a turn was let in with that is not to be, if nobody has. Raises STORE_ERRORS."""
     tenant = turn.session.tenant
     names = (keys.UNSETTLED, keys.turn_starts(tenant), keys.reserved(tenant), *kept_bytes.names(tenant))
 
-    def build(pipe: Pipe) -> None:
+    def build(pipe: Pipeline) -> None:
         pipe.eval(_TAKE_BACK, len(names), *names, str(turn), keys.tokens(tenant, ""), turn.session.quoted)
-        job_queue.drop_turn(pipe, turn)
+        job_queue.unregister_turn(pipe, turn)
 
     await stores.on_queue.run(build)

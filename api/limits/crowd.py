@@ -38,7 +38,7 @@ class Bounds:
 
 
 @dataclass(slots=True)
-class Crowd:
+class OpenConnections:
     """Who is connected to this process."""
 
     bounds: Bounds

@@ -16,7 +16,7 @@ from common.names import Lane, TurnRef
 from common.queue import fair_share
 from common.queue.fair_share import Load, share_of
 from common.settings import Settings
-from common.store.redis import STORE_ERRORS, Pipe, Stores
+from common.store.redis import STORE_ERRORS, Pipeline, Stores
 from common.tenants.directory import Directory
 
 logger = logging.getLogger(__name__)
@@ -37,7 +37,7 @@ class _Begun:
     sent: bool = False
 
 
-class Pressure:
+class LoadShedder:
     """What this process knows of the lanes' backlog: what it last saw there, and what it has begun since.
 
     Where no worker is known nothing is refused: one may come, and turns wait for it.
@@ -89,7 +89,7 @@ class Pressure:
         while True:
             self._starting.clear()
             try:
-                await self.look()
+                await self.refresh()
             except STORE_ERRORS as error:
                 logger.warning("could not look at the backlog", extra={"error": type(error).__name__})
             with suppress(TimeoutError):
@@ -97,14 +97,14 @@ class Pressure:
                     await self._starting.wait()
             await asyncio.sleep(_LOOK_AGAIN_S)
 
-    async def look(self) -> None:
+    async def refresh(self) -> None:
         """Look now. Raises STORE_ERRORS."""
         shown: list[str] = []
 
-        def build(pipe: Pipe) -> None:
+        def build(pipe: Pipeline) -> None:
             shown.extend(turn for turn, begun in self._begun.items() if begun.sent)
             for lane in _LANES:
-                fair_share.look(pipe, lane)
+                fair_share.read_load(pipe, lane)
 
         replies = await self._stores.on_queue.run(build)
         self._loads = {lane: fair_share.load_of(reply) for lane, reply in zip(_LANES, replies, strict=True)}

@@ -16,7 +16,7 @@ _MOST_WAITING = 500
 _MOST_OF_ONE = 10
 
 
-class Patience:
+class RefusalDelay:
     """Counts refusals by address, in bounded memory, and has those wait that were refused often."""
 
     def __init__(self, most_s: float) -> None:

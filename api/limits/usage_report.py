@@ -25,7 +25,7 @@ Row = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class UsageQuery:
     """Which usage is asked for; both days are included. `profile`: None is all; `columns`: a row for each."""
 
     first: date
@@ -35,7 +35,7 @@ class Asked:
     csv: bool
 
 
-def read_query(query: Mapping[str, str], accept: str, today: date) -> Asked:
+def read_query(query: Mapping[str, str], accept: str, today: date) -> UsageQuery:
     """What a query asks for. Raises BadRequest with the parameter's name."""
     last = _date("to", query["to"]) if query.get("to") else today
     first = _date("from", query["from"]) if query.get("from") else _usual_first(last)
@@ -49,7 +49,7 @@ def read_query(query: Mapping[str, str], accept: str, today: date) -> Asked:
     form = query.get("format") or ("csv" if "text/csv" in accept else "json")
     if form not in ("json", "csv"):
         raise BadRequest("format is json or csv", param="format")
-    return Asked(first, last, query.get("profile"), GROUPINGS[by] if by else _USUAL, form == "csv")
+    return UsageQuery(first, last, query.get("profile"), GROUPINGS[by] if by else _USUAL, form == "csv")
 
 
 def _date(param: str, text: str) -> date:
@@ -68,7 +68,7 @@ def _usual_first(last: date) -> date:
 class Table:
     """Usage put together as it was asked for. With `tenants` each has rows of its own."""
 
-    def __init__(self, asked: Asked, *, tenants: bool = False) -> None:
+    def __init__(self, asked: UsageQuery, *, tenants: bool = False) -> None:
         self._asked = asked
         self._columns = (*(("tenant",) if tenants else ()), *asked.columns)
         self._rows: dict[tuple[str, ...], Counts] = {}

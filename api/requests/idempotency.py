@@ -14,7 +14,7 @@ import orjson
 from redis.exceptions import WatchError
 
 from common.errors import BadRequest, Conflict
-from common.store.redis import Build, TimedRedis
+from common.store.redis import Commands, TimedRedis
 
 _MAX_KEY_CHARS = 256
 _CHANGES_ON_RETRY = ("context", "timestamp", "stream", "stream_options")
@@ -25,7 +25,7 @@ _EXPLICIT = "Idempotency-Key:"
 
 
 @dataclass(frozen=True, slots=True)
-class Once:
+class IdempotencyKey:
     """What a request is known by when it comes again: its key, and a digest of what it asks.
 
     `most_s`: for how long at most; the key is kept as long as its session's log, where that is shorter.
@@ -46,15 +46,15 @@ class Once:
         return "s" + hashlib.sha256(self.key.encode()).hexdigest()[:20]
 
     @property
-    def aloud(self) -> "Once":
+    def aloud(self) -> "IdempotencyKey":
         """The same, asked to be spoken: a turn that is only written has no sound for who would join it."""
         asked = hashlib.sha256(f"aloud:{self.fingerprint}".encode()).hexdigest()
         return replace(self, key=self.key if self.is_explicit else f"{self.key}:aloud", fingerprint=asked)
 
 
-def name_once(
+def name_key(
     body: dict[str, Any], idempotency_key: str | None, request_id: str | None, *, in_session: bool
-) -> Once | None:
+) -> IdempotencyKey | None:
     """What tells a retry of this request: `Idempotency-Key`, or the retry id of a voice platform.
 
     Those count only within a session that the client names, and together with what is asked: another text is
@@ -72,11 +72,11 @@ def name_once(
         raise BadRequest(f"{name} has 1 to {_MAX_KEY_CHARS} printable characters", param=name)
     asked = _fingerprint(body)
     if name == "Idempotency-Key":
-        return Once(f"{name}:{key}", asked)
+        return IdempotencyKey(f"{name}:{key}", asked)
     # No client made these for this: a channel's next call counts anew, one id may be a whole trace's.
     if name == "turn_id":
         key += _agent(body.get("context"))
-    return Once(f"{name}:{key}:{asked[:_ASKED_CHARS]}", asked, _RETRIES_END_S)
+    return IdempotencyKey(f"{name}:{key}:{asked[:_ASKED_CHARS]}", asked, _RETRIES_END_S)
 
 
 def _agent(context: Any) -> str:
@@ -99,29 +99,29 @@ def _fingerprint(body: dict[str, Any]) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class StoredKey:
     """What a key stands for: the turn, what was asked, and when it started, ms on the log's clock."""
 
     turn: str
     fingerprint: str
     ms: int
 
-    def check(self, once: Once) -> None:
+    def check(self, once: IdempotencyKey) -> None:
         """Raises Conflict where something else is asked now."""
         if self.fingerprint != once.fingerprint:
             raise Conflict("this key was used with another request", code="idempotency_key_reused")
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class KeyClaim:
     """A key on the log server that is to stand for a turn, if it still holds what was `seen` there."""
 
     key: str
     seen: bytes | None
-    held: Held
+    held: StoredKey
     keep_s: int
 
-    async def run(self, redis: TimedRedis, build: Build) -> list[Any]:
+    async def run(self, redis: TimedRedis, build: Commands) -> list[Any]:
         """Write the key together with what `build` queues; the replies to the latter.
 
         Raises AlreadyStarted where another was first, MayHaveStarted where the reply was lost, STORE_ERRORS.
@@ -129,7 +129,7 @@ class Claim:
         async with asyncio.timeout(redis.timeout_s), redis.pipeline(transaction=True) as pipe:
             await pipe.watch(self.key)
             if await pipe.get(self.key) != self.seen:
-                raise AlreadyStarted
+                raise DuplicateTurn
             pipe.multi()  # type: ignore[no-untyped-call]
             build(pipe)
             pipe.set(self.key, orjson.dumps(self.held), ex=self.keep_s)
@@ -137,13 +137,13 @@ class Claim:
                 replies = await pipe.execute()
             except WatchError as error:
                 # redis-py says the same of a connection that broke, and then it may all have been written.
-                raise (AlreadyStarted if str(error) == _CHANGED else MayHaveStarted) from None
+                raise (DuplicateTurn if str(error) == _CHANGED else StartUnknown) from None
             return replies[:-1]
 
 
-class AlreadyStarted(Exception):
+class DuplicateTurn(Exception):
     """The same request has started its turn in the meantime."""
 
 
-class MayHaveStarted(AlreadyStarted):
+class StartUnknown(DuplicateTurn):
     """It may have been this very start: what it has written must stay."""

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from api.requests.idempotency import name_once
+from api.requests.idempotency import name_key
 from api.requests.platforms import tidy
 from api.requests.policy_schema import WishedFiller
 from api.requests.turn_request import (
@@ -98,7 +98,7 @@ def read_llm_request(
         state=asked.fast_reply.state,
         policy=_policy(asked),
         memory=asked.fast_reply.memory,
-        once=name_once(body, idempotency_key, request_id, in_session=bool(session)),
+        idempotency=name_key(body, idempotency_key, request_id, in_session=bool(session)),
         knowledge=asked.fast_reply.knowledge,
         caller=caller,
         meta=False,

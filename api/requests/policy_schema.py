@@ -6,7 +6,7 @@ from pydantic import ConfigDict, Field
 from pydantic.config import JsonDict
 
 from common.turn.overrides import NEVER
-from common.turn.policy import ApologyPolicy, DraftPolicy, FillerPolicy, HandoffPolicy, Policy
+from common.turn.policy import ApologyPolicy, DraftPolicy, FillerPolicy, HandoverPolicy, Policy
 
 
 def _wished(part: str = "") -> Any:
@@ -24,7 +24,7 @@ def _wished(part: str = "") -> Any:
     return ConfigDict(json_schema_extra=change)
 
 
-class WishedHandoff(HandoffPolicy):
+class WishedHandoff(HandoverPolicy):
     """When the full overtakes, where the draft is cut, how the full's text follows."""
 
     model_config = _wished("handoff.")

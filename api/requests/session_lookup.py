@@ -8,7 +8,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from common.errors import NotFound, Unavailable
 from common.names import SessionRef, valid_session
 from common.security.hidden_names import HiddenNames
-from common.sessions.sessions import Known, Sessions
+from common.sessions.sessions import SessionEntry, Sessions
 from common.store.redis import STORE_ERRORS
 
 _PATHS = "/v1/sessions/"
@@ -51,7 +51,7 @@ def _is_untidy(path: str) -> bool:
 
 async def find_session(
     sessions: Sessions, hidden: HiddenNames, tenant: str, quoted: str
-) -> tuple[SessionRef, Known]:
+) -> tuple[SessionRef, SessionEntry]:
     """The tenant's session of a path's quoted name. Raises NotFound, Unavailable."""
     try:
         session, known = await look_up(sessions, hidden, tenant, quoted)
@@ -64,7 +64,7 @@ async def find_session(
 
 async def look_up(
     sessions: Sessions, hidden: HiddenNames, tenant: str, quoted: str
-) -> tuple[SessionRef, Known | None]:
+) -> tuple[SessionRef, SessionEntry | None]:
     """The same, or as whom it would be known. A name may be kept hidden. Raises NotFound, STORE_ERRORS."""
     session = session_ref(tenant, quoted)
     for kept in (session, *hidden.known_as(session)):

@@ -17,7 +17,7 @@ from pydantic import (
 from pydantic.config import JsonDict
 
 from api.auth.tokens import Token
-from api.requests.idempotency import Once, name_once
+from api.requests.idempotency import IdempotencyKey, name_key
 from api.requests.measure import check_fields, check_measure
 from api.requests.platforms import caller_in, kept_here, tidy
 from api.requests.policy_schema import WishedPolicy
@@ -181,7 +181,7 @@ class TurnRequest:
     state: str
     policy: dict[str, Any]
     memory: bool | None = None
-    once: Once | None = None
+    idempotency: IdempotencyKey | None = None
     speech: dict[str, str] = field(default_factory=dict)
     knowledge: Knowledge | None = None
     caller: dict[str, str] = field(default_factory=dict)
@@ -231,7 +231,7 @@ def read_chat(
         state=asked.fast_reply.state,
         policy=asked.fast_reply.wishes,
         memory=asked.fast_reply.memory,
-        once=name_once(body, idempotency_key, request_id, in_session=bool(session)),
+        idempotency=name_key(body, idempotency_key, request_id, in_session=bool(session)),
         knowledge=asked.fast_reply.knowledge or (Knowledge() if rag else None),
         caller={
             **(caller or {}),

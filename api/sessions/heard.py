@@ -50,7 +50,7 @@ def chars_in_ms(released: str, ms: float, chars_per_s: float = 0.0) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class HeardPart:
     """A part of the released text that was put into sound, and how long that is.
 
     `whole`: all of its sound is there.
@@ -62,7 +62,7 @@ class Piece:
     whole: bool = True
 
 
-def chars_in_sound(released: str, pieces: Iterable[Piece], ms: float, chars_per_s: float = 0.0) -> int:
+def chars_in_sound(released: str, pieces: Iterable[HeardPart], ms: float, chars_per_s: float = 0.0) -> int:
     """How many characters of the released text are heard in so much of its sound, cut back to whole words.
 
     Within a piece its letters share its sound; of one whose sound still comes it is told by the rate.

@@ -1,11 +1,11 @@
 """Tells from a turn's sound how much of its text a caller heard in so many milliseconds."""
 
-from api.sessions.heard import Piece, chars_in_ms, chars_in_sound
+from api.sessions.heard import HeardPart, chars_in_ms, chars_in_sound
 from api.turns.live import LiveTurn
 from common.names import TurnRef
 from common.speech import stream
 from common.speech.audio import Format, format_of
-from common.speech.stream import Frame, Speech
+from common.speech.stream import Frame, SpeechState
 from common.store import keys
 from common.store.redis import Stores
 
@@ -25,16 +25,16 @@ async def chars_spoken_in(stores: Stores, live: LiveTurn, ms: float, chars_per_s
     return chars_in_ms(text, ms, chars_per_s)
 
 
-async def _pieces(stores: Stores, turn: TurnRef, form: Format, ms: float) -> list[Piece]:
+async def _pieces(stores: Stores, turn: TurnRef, form: Format, ms: float) -> list[HeardPart]:
     """What was put into sound, from its beginning to the end of the piece in which that time is over."""
-    state, after = Speech(), "-"
-    pieces = list[Piece]()
+    state, after = SpeechState(), "-"
+    pieces = list[HeardPart]()
     while True:
         (page,) = await stores.on_queue.run(
             lambda pipe, after=after: pipe.xrange(keys.audio(turn), min=after, count=_PAGE)  # type: ignore[misc]
         )
         for _, fields in page:
-            frame = state.take(stream.decode(fields))
+            frame = state.apply(stream.decode(fields))
             if isinstance(frame, Frame):
                 _add(pieces, frame, form)
                 if frame.last:
@@ -46,9 +46,9 @@ async def _pieces(stores: Stores, turn: TurnRef, form: Format, ms: float) -> lis
         after = f"({page[-1][0].decode()}"
 
 
-def _add(pieces: list[Piece], frame: Frame, form: Format) -> None:
+def _add(pieces: list[HeardPart], frame: Frame, form: Format) -> None:
     """Let a frame be part of the last piece, or the first of the next one."""
     sound_ms = form.seconds(len(frame.data)) * 1000
     if pieces and not pieces[-1].whole and pieces[-1].start == frame.start:
         sound_ms += pieces.pop().ms
-    pieces.append(Piece(frame.start, frame.end, sound_ms, frame.last))
+    pieces.append(HeardPart(frame.start, frame.end, sound_ms, frame.last))

@@ -13,7 +13,7 @@ import orjson
 from common.errors import BadRequest
 from common.names import SessionRef
 from common.store import keys
-from common.store.redis import Pipe, Stores
+from common.store.redis import Pipeline, Stores
 
 _PAGE = 500  # members of the index that are looked at in one go
 _MOST = 5_000  # and in one request
@@ -27,7 +27,7 @@ Member = tuple[int, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class SessionQuery:
     """What of the list is asked for. Times in ms since 1970, `after` included, `before` not."""
 
     state: State | None
@@ -47,14 +47,14 @@ class Asked:
 _FAR_MS = 10**15
 
 
-def read_query(query: Mapping[str, str]) -> Asked:
+def read_query(query: Mapping[str, str]) -> SessionQuery:
     """What a query asks for. Raises BadRequest with the parameter's name."""
     state = query.get("state")
     if state not in (None, *get_args(State)):
         raise BadRequest("state is live, ended or archived", param="state")
     after = query.get("after")
     before = query.get("before")
-    return Asked(
+    return SessionQuery(
         state=state,  # type: ignore[arg-type]
         after_ms=_time_ms("after", after) if after else 0,
         before_ms=_time_ms("before", before) if before else None,
@@ -94,7 +94,7 @@ def _read_cursor(text: str) -> Member:
     raise BadRequest("cursor is not one of ours", param="cursor")
 
 
-async def list_sessions(stores: Stores, tenant: str, asked: Asked) -> dict[str, Any]:
+async def list_sessions(stores: Stores, tenant: str, asked: SessionQuery) -> dict[str, Any]:
     """One page of the list. Raises STORE_ERRORS."""
     live = await _live_sessions(stores, tenant)
     members = _of_live(stores, tenant, live) if asked.state == "live" else _of_index(stores, tenant, asked)
@@ -145,7 +145,7 @@ async def _of_live(stores: Stores, tenant: str, live: set[str]) -> AsyncIterator
     yield sorted(members, reverse=True)
 
 
-async def _of_index(stores: Stores, tenant: str, asked: Asked) -> AsyncIterator[list[Member]]:
+async def _of_index(stores: Stores, tenant: str, asked: SessionQuery) -> AsyncIterator[list[Member]]:
     """The index from the cursor on, in pages. Those with the score that a page ends with begin the next."""
     highest, done = "+inf", 0
     if asked.before_ms is not None:
@@ -171,7 +171,7 @@ async def _states(stores: Stores, tenant: str, members: list[Member], live: set[
     """The state of each session."""
     idle = [quoted for _, quoted in members if quoted not in live]
 
-    def build(pipe: Pipe) -> None:
+    def build(pipe: Pipeline) -> None:
         for quoted in idle:
             pipe.exists(keys.log(SessionRef(tenant, unquote(quoted))))
 

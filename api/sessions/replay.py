@@ -12,7 +12,7 @@ from common.events import Entry, TurnStarted, place
 from common.names import SessionRef, valid_turn
 from common.records.session_replay import SessionFold, describe, parse_speed
 from common.sessions.sessions import Sessions
-from common.turn.outputs import Release
+from common.turn.outputs import Output
 
 _SLICE = 16  # events folded without a break: each may cost as much as a live turn's
 _MOST = 100  # events in one write
@@ -121,7 +121,7 @@ class Replay:
             for number, entry in enumerate(page):
                 if number % _SLICE == 0:
                     await asyncio.sleep(0)  # the tokens of this replica's live turns go first
-                released = fold.take(entry)
+                released = fold.feed(entry)
                 if self._is_wanted(entry):
                     yield entry, self._frame(entry, released)
 
@@ -132,7 +132,7 @@ class Replay:
             self._base_ms = self._begin.base_ms(entry, self._first_ms)
         return self._base_ms is not None and (self._after is None or place(entry.id) > self._after)
 
-    def _frame(self, entry: Entry, released: list[tuple[str, Release]] | None) -> bytes:
+    def _frame(self, entry: Entry, released: list[tuple[str, Output]] | None) -> bytes:
         data = {
             "ms": entry.ms - (self._base_ms or 0),
             "event": entry.event,

@@ -6,7 +6,7 @@ from contextlib import aclosing
 
 from starlette.responses import Response
 
-from api.answers.event_stream import EventStream
+from api.answers.event_stream import EventStreamResponse
 from api.turns.registry import store_is_away
 from common.events import Entry, kind_of
 from common.settings import Settings
@@ -40,7 +40,7 @@ async def stream(
     except STORE_ERRORS:
         raise store_is_away() from None
     kind = {} if events else {"Content-Type": LINES}
-    return EventStream(
+    return EventStreamResponse(
         _rest(first, batches),
         headers={**kind, **(headers or {})},
         heartbeat_s=settings.heartbeat_s if events else None,

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from common.names import TurnRef
 from common.store import keys
 from common.store.clocks import Contact
-from common.store.redis import Pipe, Stores
+from common.store.redis import Pipeline, Stores
 
 
 class Followers:
@@ -21,14 +21,14 @@ class Followers:
         self._replica = secrets.token_hex(6)
         self._contact = Contact(gap_s=lease_ms / 2000)
 
-    def beat(self, pipe: Pipe) -> None:
+    def beat(self, pipe: Pipeline) -> None:
         """Queue the word that this replica is alive; who has been silent is dropped."""
         now_ms = self._now_ms()
         pipe.zadd(keys.REPLICAS, {self._replica: now_ms})
         pipe.zremrangebyscore(keys.REPLICAS, "-inf", now_ms - self._lease_ms)
         pipe.zremrangebyscore(keys.FOLLOWED, "-inf", now_ms)
 
-    def hold(self, pipe: Pipe, turns: Iterable[TurnRef]) -> None:
+    def hold(self, pipe: Pipeline, turns: Iterable[TurnRef]) -> None:
         """Queue the word that these turns are followed here, until it is due again."""
         until_ms = self._now_ms() + self._lease_ms
         if members := {_member(turn, self._replica): until_ms for turn in turns}:
@@ -45,7 +45,7 @@ class Followers:
             lambda pipe: pipe.zadd(keys.FOLLOWED, {_member(turn, self._replica): until_ms})
         )
 
-    def forget(self, pipe: Pipe, turn: TurnRef) -> None:
+    def forget(self, pipe: Pipeline, turn: TurnRef) -> None:
         """Queue the word that the turn is over."""
         pipe.zrem(keys.FOLLOWED, _member(turn, self._replica))
 

@@ -12,7 +12,7 @@ from api.turns.merging import MergedChoice
 from api.turns.unanswered import carried_on
 from common.events import Entry, TurnInterrupted, TurnStarted
 from common.turn.fold import Fold
-from common.turn.outputs import Called, Passed, Release, Said
+from common.turn.outputs import Output, PassedThrough, TextReleased, ToolCalled
 from common.turn.tool_history import THOUGHTS, without_thoughts
 
 Message = dict[str, Any]
@@ -69,32 +69,32 @@ def read_history(entries: list[Entry]) -> History:
     """What there is to remember of a turn, from its start to the log's end. Raises UnknownFold."""
     started = entries[0].event
     assert isinstance(started, TurnStarted)
-    fold, heard, releases = Fold(started), None, list[Release]()
+    fold, heard, releases = Fold(started), None, list[Output]()
     for entry in entries[1:]:
         event = entry.event
         releases += fold.feed(event, entry.ms - entries[0].ms)
         if isinstance(event, TurnInterrupted) and event.turn == started.turn and event.heard >= 0:
             heard = event.heard  # also of a turn that was over: the caller was still listening
-    calls = tuple(release.call.whole() for release in releases if isinstance(release, Called))
+    calls = tuple(release.call.whole() for release in releases if isinstance(release, ToolCalled))
     beside = _beside(releases) if calls else {}
     return History(started.request["messages"], _said(releases, heard), calls, beside=beside)
 
 
-def _beside(releases: list[Release]) -> Message:
+def _beside(releases: list[Output]) -> Message:
     """What the full's message held besides words and calls, of what models may want back."""
     merged = MergedChoice()
     for release in releases:
-        if isinstance(release, Passed) and not release.choice.get("index"):
+        if isinstance(release, PassedThrough) and not release.choice.get("index"):
             merged.add(release.choice)
     beside = {key: value for key, value in merged.message().items() if key in _BESIDE}
     return beside if _size([beside]) <= _MOST_BESIDE else {}
 
 
-def _said(releases: list[Release], heard: int | None) -> str:
+def _said(releases: list[Output], heard: int | None) -> str:
     """The lanes' words up to where the caller heard them. A filler is heard, but says nothing."""
     words, left = list[str](), heard
     for release in releases:
-        if isinstance(release, Said):
+        if isinstance(release, TextReleased):
             text = release.text[:left]
             left = None if left is None else left - len(text)
             if release.lane != "filler":

@@ -17,7 +17,7 @@ from common.process.bugs import about
 from common.store.redis import STORE_ERRORS, Stores
 from common.turn.cost import no_usage
 from common.turn.fold import Fold
-from common.turn.outputs import DEADLINE, Due, Release, Said
+from common.turn.outputs import DEADLINE, Due, Output, TextReleased
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ class LiveTurn:
     ) -> None:
         self.turn = turn
         self.started = started
-        self.releases: list[Release] = []
+        self.outputs: list[Output] = []
         self.fold = Fold(started)
         self.usage: dict[str, Any] = {}  # all lanes' together, as it was known at the ending
         self.closed = asyncio.Event()  # the ending stands in the log: nothing is left to do
@@ -61,19 +61,19 @@ class LiveTurn:
     def begin(self, entry: Entry, *later: Entry) -> None:
         """The turn's first entry is in the log, and what came after it until now."""
         self._start_ms, self._last_id = entry.ms, place(entry.id)
-        self.take(list(later))
+        self.apply(list(later))
 
-    def take(self, entries: list[Entry]) -> None:
+    def apply(self, entries: list[Entry]) -> None:
         """Fold what came after the turn's start; earlier and repeated entries are passed over."""
         if not self._start_ms or self._broken:
             return  # the log is yet to be read, from the turn's start on; or nothing more counts
         try:
-            self._take(entries)
+            self._apply(entries)
         except Exception as bug:
             self._break(bug)
 
-    def _take(self, entries: list[Entry]) -> None:
-        count = len(self.releases)
+    def _apply(self, entries: list[Entry]) -> None:
+        count = len(self.outputs)
         for entry in entries:
             here = place(entry.id)
             if here <= self._last_id:
@@ -81,30 +81,30 @@ class LiveTurn:
             self._last_id = here
             if isinstance(entry.event, TimerFired):
                 self._due = None  # should it have come a moment too early, it is set again
-            self._let_out(self.fold.feed(entry.event, entry.ms - self._start_ms))
+            self._publish(self.fold.feed(entry.event, entry.ms - self._start_ms))
             if (bug := self.fold.broken_by) and not self._told_of_bug:
                 self._told_of_bug = True
                 logger.error("a fold broke: its turn is ended", extra={**about(bug), "turn": self.turn.turn})
             if isinstance(entry.event, TurnEnded) and entry.event.turn == self.turn.turn:
                 self.ended_elsewhere = not self._writes_end
                 self._close()
-        if len(self.releases) > count:
-            self._ring()
+        if len(self.outputs) > count:
+            self._notify()
         self._drive()
 
-    def lose_log(self) -> None:
+    def on_log_deleted(self) -> None:
         """The session was deleted: nothing more can come, so the turn ends here."""
         if self._broken:
             return
         try:
             if self.fold.ending is None:
-                self._let_out(self.fold.break_off(turn_error("session_deleted", "the session was deleted")))
-                self._ring()
+                self._publish(self.fold.break_off(turn_error("session_deleted", "the session was deleted")))
+                self._notify()
             self._drive()
         except Exception as bug:
             self._break(bug)
 
-    async def follow(self) -> AsyncGenerator[list[Release], None]:
+    async def follow(self) -> AsyncGenerator[list[Output], None]:
         """What has been released, from the first, in batches as large as the reader is slow."""
         bell, done = asyncio.Event(), 0
         self._bells.add(bell)
@@ -112,7 +112,7 @@ class LiveTurn:
         try:
             while True:
                 bell.clear()
-                batch = self.releases[done:]
+                batch = self.outputs[done:]
                 done += len(batch)
                 if batch:
                     yield batch
@@ -137,7 +137,7 @@ class LiveTurn:
         """Fold all that the log has by now. Raises STORE_ERRORS."""
         if not self.closed.is_set():
             millis, number = self._last_id
-            self.take(await stream.read_after(self._stores, self.turn.session, f"{millis}-{number}"))
+            self.apply(await stream.read_after(self._stores, self.turn.session, f"{millis}-{number}"))
 
     def stop(self) -> None:
         """Leave the turn to others: no more timers or acts."""
@@ -159,14 +159,14 @@ class LiveTurn:
     @property
     def text(self) -> str:
         """All that was said until now."""
-        return "".join(release.text for release in self.releases if isinstance(release, Said))
+        return "".join(release.text for release in self.outputs if isinstance(release, TextReleased))
 
-    def _let_out(self, released: list[Release]) -> None:
-        self.releases += released
+    def _publish(self, released: list[Output]) -> None:
+        self.outputs += released
         if self.fold.ending and not self.usage:
             self.usage = self.fold.usage()["sum"]
 
-    def _ring(self) -> None:
+    def _notify(self) -> None:
         for bell in self._bells:
             bell.set()
 
@@ -181,14 +181,14 @@ class LiveTurn:
         untold = [lane for key, lane in unwanted.items() if key not in self._told]
         if untold:
             self._told.update(unwanted)
-            self._act(lambda: driver.stop_lanes(self._stores, self.turn, untold))
+            self._perform(lambda: driver.stop_lanes(self._stores, self.turn, untold))
         unstarted = [lane for lane in self.fold.unstarted() if lane.lane not in self._started_lanes]
         if unstarted:
             self._started_lanes.update(lane.lane for lane in unstarted)
-            self._act(lambda: driver.start_lanes(self._stores, self.turn, unstarted, self._lease_ms))
+            self._perform(lambda: driver.start_lanes(self._stores, self.turn, unstarted, self._lease_ms))
         if self.fold.ending and not self._ending_written:
             self._ending_written = True
-            self._act(self._end)
+            self._perform(self._end)
         self._watch_clock()
 
     async def _end(self) -> None:
@@ -202,7 +202,7 @@ class LiveTurn:
             self._timer.cancel()
         self.closed.set()
 
-    def _act(self, act: Callable[[], Awaitable[None]]) -> None:
+    def _perform(self, act: Callable[[], Awaitable[None]]) -> None:
         task = asyncio.create_task(self._until_done(act))
         self._acts.add(task)
         task.add_done_callback(self._acts.discard)
@@ -233,11 +233,11 @@ class LiveTurn:
             self._timer.cancel()
         error = turn_error("internal_error", "the turn could not go on", "server_error")
         if self.fold.ending is None:
-            self.releases += self.fold.break_off(error)
+            self.outputs += self.fold.break_off(error)
         self.usage = self.usage or no_usage()["sum"]
-        self._ring()
+        self._notify()
         if not self.closed.is_set():
-            self._act(lambda: self._end_broken(error))
+            self._perform(lambda: self._end_broken(error))
 
     async def _end_broken(self, error: dict[str, Any]) -> None:
         await driver.end_by_force(self._stores, self.turn, self.started.tell, error, self.fold)
@@ -263,11 +263,11 @@ class LiveTurn:
             return due.at_ms - clock.since(self._start_ms)
         return due.at_ms - (clock.now_ms() - self._start_ms)
 
-    def look_at_clock(self) -> None:
+    def reset_timer(self) -> None:
         """The log's clock was stepped: set the timer anew."""
         self._due = None
         if not self.closed.is_set() and not self._broken:
             self._watch_clock()
 
     def _fire(self, due: Due) -> None:
-        self._act(lambda: driver.fire_timer(self._stores, self.turn, self.started, due))
+        self._perform(lambda: driver.fire_timer(self._stores, self.turn, self.started, due))

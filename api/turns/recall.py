@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import orjson
 
-from api.requests.idempotency import Claim, Held, Once
+from api.requests.idempotency import IdempotencyKey, KeyClaim, StoredKey
 from api.requests.turn_request import TurnRequest
 from api.turns.history import History, read_history
 from api.turns.spoken_past import in_words, named_turns, words_of
@@ -15,10 +15,10 @@ from common.errors import BadRequest
 from common.events import Entry, TurnEnded, TurnInterrupted, TurnStarted
 from common.log.stream import FIRST_PAGE, decode_entries, next_count, read_after
 from common.names import SessionRef, TurnRef
-from common.sessions.sessions import Known, Sessions
+from common.sessions.sessions import SessionEntry, Sessions
 from common.settings import Settings
 from common.store import keys
-from common.store.redis import Pipe, Stores
+from common.store.redis import Pipeline, Stores
 from common.tenants.directory import Directory
 from common.tenants.profiles import Memory
 from common.turn.folded import fold_turn
@@ -31,15 +31,15 @@ Raw = list[tuple[bytes, dict[bytes, bytes]]]
 
 
 @dataclass(frozen=True, slots=True)
-class Recalled:
+class TurnContext:
     """A turn that knows its past and is to start; or `earlier`: the one that this request has started."""
 
     started: TurnStarted
-    claim: Claim | None = None
+    claim: KeyClaim | None = None
     earlier: TurnRef | None = None
 
 
-class Past:
+class Recall:
     """Looks back from a planned turn. What its session remembers follows from the log, or the archive."""
 
     def __init__(self, settings: Settings, stores: Stores, sessions: Sessions, directory: Directory) -> None:
@@ -48,7 +48,7 @@ class Past:
         self._sessions = sessions
         self._directory = directory
 
-    async def recall(self, turn: TurnRef, started: TurnStarted, request: TurnRequest) -> Recalled:
+    async def recall(self, turn: TurnRef, started: TurnStarted, request: TurnRequest) -> TurnContext:
         """Look for an earlier start and for what to remember, in one round trip if both servers are one.
 
         Raises Conflict where the request's key was used for another, BadRequest where there is nothing to go
@@ -58,28 +58,28 @@ class Past:
         profile = tenant.get(started.profile) if tenant else None
         memory = profile.memory if profile else Memory("off")  # deleted, since the turn was planned
         remembers = _remembers(memory, request)
-        if not remembers and request.once is None:
-            return Recalled(_with_messages(await self._in_words(turn.session, started)))
+        if not remembers and request.idempotency is None:
+            return TurnContext(_with_messages(await self._in_words(turn.session, started)))
         known, (held, tail) = await asyncio.gather(
             self._sessions.find(turn.session), self._look(turn.session, request, remembers)
         )
         claim = None
-        if request.once:
+        if request.idempotency:
             if held and known is None:  # of two servers the one with the index was asked too early
                 known = await self._sessions.find(turn.session)
             if before := _valid(held, known):
-                before.check(request.once)
+                before.check(request.idempotency)
                 earlier = TurnRef(turn.session, before.turn)
                 unheard = await self._unheard(earlier)
                 if unheard is None:
-                    return Recalled(started, earlier=earlier)
-                return Recalled(_as_before(started, unheard), self._claim(turn, request.once, held))
-            claim = self._claim(turn, request.once, held)
+                    return TurnContext(started, earlier=earlier)
+                return TurnContext(_as_before(started, unheard), self._claim(turn, request.idempotency, held))
+            claim = self._claim(turn, request.idempotency, held)
         started = await self._in_words(turn.session, started)
         if remembers and known:
             last = await self._last_turn(turn.session, known, tail, memory)
             started = _with_history(started, last, memory)
-        return Recalled(_with_messages(started), claim)
+        return TurnContext(_with_messages(started), claim)
 
     async def _in_words(self, session: SessionRef, started: TurnStarted) -> TurnStarted:
         """The turn with words for earlier answers that are named by their audio's ids.
@@ -115,10 +115,10 @@ class Past:
         ended = fold.ending is not None and fold.ending.reason == "interrupted"
         return started if ended and not fold.released else None
 
-    def _claim(self, turn: TurnRef, once: Once, seen: bytes | None) -> Claim:
-        held = Held(turn.turn, once.fingerprint, self._stores.log_clock.now_ms())
-        return Claim(
-            keys.once(turn.session, once.key), seen, held, min(once.most_s, self._settings.retention_s)
+    def _claim(self, turn: TurnRef, once: IdempotencyKey, seen: bytes | None) -> KeyClaim:
+        held = StoredKey(turn.turn, once.fingerprint, self._stores.log_clock.now_ms())
+        return KeyClaim(
+            keys.idempotency(turn.session, once.key), seen, held, min(once.most_s, self._settings.retention_s)
         )
 
     async def _look(
@@ -126,16 +126,18 @@ class Past:
     ) -> tuple[bytes | None, Raw]:
         """What the request's key holds, and the log's last page, the newest first: as of one moment."""
 
-        def build(pipe: Pipe) -> None:
-            if request.once:
-                pipe.get(keys.once(session, request.once.key))
+        def build(pipe: Pipeline) -> None:
+            if request.idempotency:
+                pipe.get(keys.idempotency(session, request.idempotency.key))
             if remembers:
                 pipe.xrevrange(keys.log(session), count=FIRST_PAGE)
 
         replies = await self._stores.on_log.run(build)
-        return replies[0] if request.once else None, replies[-1] if remembers else []
+        return replies[0] if request.idempotency else None, replies[-1] if remembers else []
 
-    async def _last_turn(self, session: SessionRef, known: Known, tail: Raw, memory: Memory) -> list[Entry]:
+    async def _last_turn(
+        self, session: SessionRef, known: SessionEntry, tail: Raw, memory: Memory
+    ) -> list[Entry]:
         """The session's last turn, from its start to the log's end; none where it is forgotten."""
         since_ms = self._stores.log_clock.now_ms() - memory.expiry_ms
         entries = await self._read_back(session, tail)
@@ -200,11 +202,11 @@ def _as_before(started: TurnStarted, unheard: TurnStarted) -> TurnStarted:
     return replace(started, request=request, remembered=unheard.remembered, record=unheard.record)
 
 
-def _valid(held: bytes | None, known: Known | None) -> Held | None:
+def _valid(held: bytes | None, known: SessionEntry | None) -> StoredKey | None:
     """What the key holds, unless it is of a deleted session."""
     if held is None or known is None:
         return None
-    found = Held(**orjson.loads(held))
+    found = StoredKey(**orjson.loads(held))
     return found if found.ms > known.void_ms else None
 
 

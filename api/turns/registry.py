@@ -6,11 +6,11 @@ from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 
 from api.limits.admission import Admissions
-from api.requests.idempotency import AlreadyStarted, MayHaveStarted
+from api.requests.idempotency import DuplicateTurn, StartUnknown
 from api.requests.turn_request import TurnRequest
 from api.turns.followers import Followers
 from api.turns.live import LiveTurn
-from api.turns.recall import Past, Recalled
+from api.turns.recall import Recall, TurnContext
 from api.turns.starter import TurnStarter
 from common import driver
 from common.errors import FastReplyError, Gone, NotFound, Unavailable
@@ -22,7 +22,7 @@ from common.queue import job_queue
 from common.sessions.sessions import Sessions
 from common.settings import Settings
 from common.store import keys
-from common.store.redis import STORE_ERRORS, Pipe, Stores
+from common.store.redis import STORE_ERRORS, Pipeline, Stores
 from common.turn.version import UnknownFold
 
 logger = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ _MOST_COST = 2  # processes that a turn may cost
 Prepare = Callable[[TurnRequest], Awaitable[TurnRequest]]
 
 
-class Turns:
+class LiveTurns:
     """Starts turns, goes on with other replicas', and keeps their leases until their endings are written."""
 
     def __init__(
@@ -44,7 +44,7 @@ class Turns:
         reader: LogReader,
         sessions: Sessions,
         starter: TurnStarter,
-        past: Past,
+        past: Recall,
         admissions: Admissions,
     ) -> None:
         self._settings = settings
@@ -84,41 +84,41 @@ class Turns:
                 live = await self._share(turn, self._begin(turn, recalled, request))
                 live.resumes = _comes_back(request)
                 return live
-        except AlreadyStarted:
+        except DuplicateTurn:
             return await self.start(request)  # and join it
         except STORE_ERRORS as error:
             logger.warning("could not start a turn", extra={"error": type(error).__name__})
             raise store_is_away() from None
         return await self.attach(recalled.earlier, resumes=_comes_back(request))
 
-    async def _begin(self, turn: TurnRef, recalled: Recalled, request: TurnRequest) -> LiveTurn:
+    async def _begin(self, turn: TurnRef, recalled: TurnContext, request: TurnRequest) -> LiveTurn:
         started = recalled.started
         headers = await self._admissions.admit(turn, started)
         try:
             live = await self._write(turn, recalled, request)
-        except MayHaveStarted:
+        except StartUnknown:
             raise  # who starts it again finds it
-        except (AlreadyStarted, FastReplyError):  # it is not in the log
-            await self._admissions.take_back(turn)
+        except (DuplicateTurn, FastReplyError):  # it is not in the log
+            await self._admissions.release(turn)
             raise
         live.limit_headers = headers
         return live
 
-    async def _write(self, turn: TurnRef, recalled: Recalled, request: TurnRequest) -> LiveTurn:
+    async def _write(self, turn: TurnRef, recalled: TurnContext, request: TurnRequest) -> LiveTurn:
         started = recalled.started
 
-        def beside(pipe: Pipe) -> None:
+        def beside(pipe: Pipeline) -> None:
             self._followers.hold(pipe, [turn])
-            self._starter.keep(pipe, turn, started, request)
+            self._starter.store_credentials(pipe, turn, started, request)
 
         live = LiveTurn(self._stores, turn, started, self._settings.lane_lease_ms)
         # Before the start, so that its first wake-up is heard.
-        self._reader.follow(turn.session, live.take, live.lose_log)
+        self._reader.follow(turn.session, live.apply, live.on_log_deleted)
         try:
-            writing = self._starter.write(turn, started, recalled.claim, beside=beside)
+            writing = self._starter.commit(turn, started, recalled.claim, beside=beside)
             entry = await asyncio.wait_for(writing, self._settings.redis_timeout_s)
         except BaseException:
-            self._reader.leave(turn.session, live.take)
+            self._reader.leave(turn.session, live.apply)
             raise
         live.begin(entry)
         self._keep(live, entry)
@@ -179,7 +179,7 @@ class Turns:
         ended = any(isinstance(e.event, TurnEnded) and e.event.turn == turn.turn for e in later)
         if not ended:
             await self._take_over(turn)
-            self._reader.follow(turn.session, live.take, live.lose_log)
+            self._reader.follow(turn.session, live.apply, live.on_log_deleted)
         live.begin(first, *later)
         if not ended:
             self._keep(live, entries[-1])
@@ -192,7 +192,7 @@ class Turns:
     async def _take_over(self, turn: TurnRef) -> None:
         """Drive the turn from now on, unless it has just cost two who folded it. Raises Unavailable."""
 
-        def build(pipe: Pipe) -> None:
+        def build(pipe: Pipeline) -> None:
             pipe.hdel(keys.FOLDING, f"{turn}|sweep")
             self._hold(pipe, [turn])
 
@@ -272,10 +272,10 @@ class Turns:
         if self._stores.log_clock.steps != self._steps:
             self._steps = self._stores.log_clock.steps
             for live in self._live.values():
-                live.look_at_clock()
+                live.reset_timer()
         held = [live for live in self._live.values() if not live.closed.is_set()]
 
-        def build(pipe: Pipe) -> None:
+        def build(pipe: Pipeline) -> None:
             self._followers.beat(pipe)
             if held:
                 self._hold(pipe, [live.turn for live in held])
@@ -294,23 +294,23 @@ class Turns:
         """
         lease_ms = self._settings.lane_lease_ms
 
-        def put(pipe: Pipe) -> None:
+        def put(pipe: Pipeline) -> None:
             for live in held:
-                job_queue.list_turn(pipe, live.turn, live.start_ms, live.fold.policy.deadline_ms)
+                job_queue.register_turn(pipe, live.turn, live.start_ms, live.fold.policy.deadline_ms)
                 driver.watch_lanes(self._stores, pipe, live.turn, live.started, live.fold, lease_ms)
 
         await self._stores.on_queue.run(put)
         logger.warning("the queue had forgotten this replica", extra={"turns": len(held)})
 
-    def _hold(self, pipe: Pipe, turns: list[TurnRef]) -> None:
+    def _hold(self, pipe: Pipeline, turns: list[TurnRef]) -> None:
         job_queue.hold_turns(pipe, turns, self._stores.queue_clock.now_ms() + self._settings.turn_lease_ms)
 
     async def _let_go(self, live: LiveTurn) -> None:
         await live.closed.wait()
-        self._reader.leave(live.turn.session, live.take)
+        self._reader.leave(live.turn.session, live.apply)
         del self._live[str(live.turn)]
 
-        def forget(pipe: Pipe) -> None:
+        def forget(pipe: Pipeline) -> None:
             self._followers.forget(pipe, live.turn)
             if live.ended_elsewhere:  # our word that we drive it may have come after that
                 pipe.zrem(keys.LEASES, str(live.turn))
@@ -326,7 +326,7 @@ class Turns:
 
 def _comes_back(request: TurnRequest) -> bool:
     """Whether the request's own key says that it is sent again until it is answered."""
-    return request.once is not None and request.once.is_explicit
+    return request.idempotency is not None and request.idempotency.is_explicit
 
 
 def _is_dropped(ended: TurnEnded, turn: TurnRef) -> bool:

@@ -8,8 +8,8 @@ from typing import Any
 import orjson
 
 from api.auth.authenticator import not_valid
-from api.limits.overload import Pressure
-from api.requests.idempotency import AlreadyStarted, Claim, MayHaveStarted
+from api.limits.overload import LoadShedder
+from api.requests.idempotency import DuplicateTurn, KeyClaim, StartUnknown
 from api.requests.turn_request import Knowledge, TurnRequest, merge_policy
 from api.turns.draft_prompts import DRAFT_PROMPTS
 from api.turns.drafting import SHED, form_forbids, prose_breaks, why_no_draft
@@ -22,12 +22,12 @@ from common.queue import job_queue
 from common.security import credentials
 from common.security.credentials import Credentials
 from common.security.hidden_names import HiddenNames
-from common.security.secret_box import seal_of
+from common.security.secret_box import open_secret_box
 from common.settings import Settings
 from common.store import keys
-from common.store.redis import Build, Pipe, Stores
+from common.store.redis import Commands, Pipeline, Stores
 from common.tenants.directory import Directory
-from common.tenants.latency import Pace
+from common.tenants.latency import FirstTokenLatency
 from common.tenants.profiles import Profile
 from common.tenants.tenant import Tenant
 from common.turn.apology import chosen
@@ -42,14 +42,19 @@ class TurnStarter:
     """Writes what makes a turn exist; from then on it ends, whatever becomes of this process."""
 
     def __init__(
-        self, settings: Settings, stores: Stores, directory: Directory, pace: Pace, pressure: Pressure
+        self,
+        settings: Settings,
+        stores: Stores,
+        directory: Directory,
+        pace: FirstTokenLatency,
+        pressure: LoadShedder,
     ) -> None:
         self._settings = settings
         self._stores = stores
         self._directory = directory
         self._pace = pace
         self._pressure = pressure
-        self._seal = seal_of(settings)
+        self._seal = open_secret_box(settings)
         self._undrafted = set[str]()
         self._hidden = HiddenNames(settings)
         if settings.upstream_auth == "passthrough" and not self._seal:
@@ -58,7 +63,7 @@ class TurnStarter:
     def plan(self, request: TurnRequest) -> tuple[TurnRef, TurnStarted]:
         """Name the turn and decide who is asked what. Raises BadRequest, Forbidden, NotFound, Overloaded."""
         named, tenant = _session(request), self._tenant(request)
-        if request.once is None:  # else it may be a retry, which joins its turn
+        if request.idempotency is None:  # else it may be a retry, which joins its turn
             self._pressure.check(tenant.id)
         profile, model = pick(tenant, request)
         request, bounds = hold(request, profile, self._settings), layers(request, profile)
@@ -131,15 +136,22 @@ class TurnStarter:
             return bool(request.key and self._seal and not profile.full.api_key.get_secret_value())
         return bool(request.key) and mode == "passthrough"
 
-    def keep(self, pipe: Pipe, turn: TurnRef, started: TurnStarted, request: TurnRequest) -> None:
+    def store_credentials(
+        self, pipe: Pipeline, turn: TurnRef, started: TurnStarted, request: TurnRequest
+    ) -> None:
         """Seal up what the request brings along for the models' servers."""
         passed = started.lanes["full"].get("caller_key")
         brought = Credentials(key=request.key) if passed else request.credentials
         if brought and self._seal:
-            credentials.keep(pipe, turn, brought, self._seal, started.policy["deadline_ms"])
+            credentials.store_credentials(pipe, turn, brought, self._seal, started.policy["deadline_ms"])
 
-    async def write(
-        self, turn: TurnRef, started: TurnStarted, claim: Claim | None = None, *, beside: Build | None = None
+    async def commit(
+        self,
+        turn: TurnRef,
+        started: TurnStarted,
+        claim: KeyClaim | None = None,
+        *,
+        beside: Commands | None = None,
     ) -> Entry:
         """Make the turn exist, in one round trip where log and queue share a server.
 
@@ -156,15 +168,17 @@ class TurnStarter:
         except orjson.JSONEncodeError:  # deeper JSON can be read than written
             raise BadRequest("the body is nested too deeply", code="invalid_json") from None
 
-    async def _write(self, turn: TurnRef, started: TurnStarted, claim: Claim | None, beside: Build) -> str:
+    async def _write(
+        self, turn: TurnRef, started: TurnStarted, claim: KeyClaim | None, beside: Commands
+    ) -> str:
         """The id of the turn's entry."""
         stores, before_log = self._stores, 0
 
-        def lease(pipe: Pipe) -> None:
+        def lease(pipe: Pipeline) -> None:
             self._lease(pipe, turn, started)
             beside(pipe)
 
-        def write_all(pipe: Pipe) -> None:
+        def write_all(pipe: Pipeline) -> None:
             nonlocal before_log
             begin = len(pipe)
             lease(pipe)
@@ -178,42 +192,44 @@ class TurnStarter:
         await stores.on_queue.run(lease)
         try:
             entry_id, _ = await self._on_log(lambda pipe: self._log(pipe, turn, started), claim)
-        except MayHaveStarted:
+        except StartUnknown:
             raise
-        except AlreadyStarted:
-            await stores.on_queue.run(lambda pipe: job_queue.drop_turn(pipe, turn))
+        except DuplicateTurn:
+            await stores.on_queue.run(lambda pipe: job_queue.unregister_turn(pipe, turn))
             raise
         await stores.on_queue.run(lambda pipe: self._jobs(pipe, turn, started))
         return str(entry_id.decode())
 
-    async def _on_log(self, build: Build, claim: Claim | None) -> list[Any]:
+    async def _on_log(self, build: Commands, claim: KeyClaim | None) -> list[Any]:
         return await (claim.run(self._stores.log, build) if claim else self._stores.on_log.run(build))
 
-    def _lease(self, pipe: Pipe, turn: TurnRef, started: TurnStarted) -> None:
+    def _lease(self, pipe: Pipeline, turn: TurnRef, started: TurnStarted) -> None:
         now_ms = self._stores.queue_clock.now_ms()
         job_queue.hold_turns(pipe, [turn], now_ms + self._settings.turn_lease_ms)
-        job_queue.list_turn(pipe, turn, now_ms, started.policy["deadline_ms"])
+        job_queue.register_turn(pipe, turn, now_ms, started.policy["deadline_ms"])
 
-    def _log(self, pipe: Pipe, turn: TurnRef, started: TurnStarted) -> None:
+    def _log(self, pipe: Pipeline, turn: TurnRef, started: TurnStarted) -> None:
         stream.append(pipe, turn.session, started, create=True)
         if self._settings.archive_url:
             pipe.persist(keys.log(turn.session))  # it goes when it is archived, however long that is away
         else:
             pipe.expire(keys.log(turn.session), self._settings.retention_s)
 
-    def _jobs(self, pipe: Pipe, turn: TurnRef, started: TurnStarted) -> None:
+    def _jobs(self, pipe: Pipeline, turn: TurnRef, started: TurnStarted) -> None:
         now_ms, lease_ms = self._stores.queue_clock.now_ms(), self._settings.lane_lease_ms
         for lane in _first_lanes(started):
-            job_queue.put(pipe, JobRef(turn, lane, 1), now_ms, lease_ms)
+            job_queue.enqueue(pipe, JobRef(turn, lane, 1), now_ms, lease_ms)
         if started.speech:
-            job_queue.put(pipe, JobRef(turn, "speech", 1), now_ms, lease_ms)
+            job_queue.enqueue(pipe, JobRef(turn, "speech", 1), now_ms, lease_ms)
             pipe.publish(keys.wake(turn.session), b"")  # what is still spoken of an earlier turn falls silent
         self._pressure.sent(turn)
 
 
 def _session(request: TurnRequest) -> SessionRef:
     """The session as its client names it, else one that is made up. Raises BadRequest."""
-    name = request.session or (request.once.session if request.once else "s" + secrets.token_hex(10))
+    name = request.session or (
+        request.idempotency.session if request.idempotency else "s" + secrets.token_hex(10)
+    )
     if not valid_session(name):
         raise BadRequest(
             f"a session's id has 1 to {MAX_SESSION_CHARS} printable characters", param="session_id"
@@ -261,7 +277,7 @@ def _reply(settings: Settings, profile: Profile, policy: Policy, request: TurnRe
     return reply
 
 
-def _nothing(pipe: Pipe) -> None:
+def _nothing(pipe: Pipeline) -> None:
     """For whom nothing else is to be written."""
 
 

@@ -10,8 +10,8 @@ import orjson
 from pydantic import ValidationError
 
 from cli.whatif.tally import Tally, figures_of
-from common.records.recording import Part, RecordedTurn
-from common.records.replay import refold, replay
+from common.records.recording import RecordedTurn, TurnSpan
+from common.records.replay import replay_as_recorded, replay_under
 from common.turn.policy import Policy
 from common.turn.version import UnknownFold
 
@@ -149,7 +149,7 @@ def empty(cases: list[Case]) -> Report:
     return Report([Outcome() for _ in cases])
 
 
-def try_part(part: Part, cases: list[Case]) -> Report:
+def try_part(part: TurnSpan, cases: list[Case]) -> Report:
     """Try the cases on a part of a file. Raises OSError."""
     report = try_turns(part.turns(), cases)
     report.broken = part.broken
@@ -167,7 +167,7 @@ def try_turns(turns: Iterable[RecordedTurn], cases: list[Case]) -> Report:
 def _try_turn(turn: RecordedTurn, cases: list[Case], report: Report) -> None:
     name = turn.started.turn
     try:
-        recorded = replay(turn)
+        recorded = replay_as_recorded(turn)
     except UnknownFold:
         report.excluded[name] = "another version folded it"
         return
@@ -178,7 +178,7 @@ def _try_turn(turn: RecordedTurn, cases: list[Case], report: Report) -> None:
     report.before.add(before)
     known = []
     for case, outcome in zip(cases, report.outcomes, strict=True):
-        folded = refold(recorded, case.apply(recorded.policy))
+        folded = replay_under(recorded, case.apply(recorded.policy))
         if folded.unknown:
             outcome.unknown[name] = folded.unknown
             continue

@@ -18,7 +18,7 @@ from cli.recordings import NoRecording, as_file
 from cli.whatif.cases import Case, Report, WrongCase, empty, read_cases, try_part
 from cli.whatif.show import as_json, print_report
 from common.names import DEFAULT_TENANT
-from common.records.recording import Part, parts_of
+from common.records.recording import TurnSpan, parts_of
 from common.settings import Settings
 
 _PART_BYTES = 4_000_000  # that a process folds at a time
@@ -67,7 +67,7 @@ def try_files(paths: list[Path], cases: list[Case], jobs: int | None = None, *, 
     return report
 
 
-def _try_apart(part: Part, cases: list[Case]) -> Report:
+def _try_apart(part: TurnSpan, cases: list[Case]) -> Report:
     """Try a part in its own process. A fold makes no cycles; to look for them took a third of the time."""
     gc.disable()
     report = try_part(part, cases)
@@ -75,17 +75,17 @@ def _try_apart(part: Part, cases: list[Case]) -> Report:
     return report
 
 
-def _in_turn(parts: list[Part], cases: list[Case]) -> Iterator[tuple[Part, Report]]:
+def _in_turn(parts: list[TurnSpan], cases: list[Case]) -> Iterator[tuple[TurnSpan, Report]]:
     for part in parts:
         yield part, try_part(part, cases)
 
 
-def _side_by_side(parts: list[Part], cases: list[Case], jobs: int) -> Iterator[tuple[Part, Report]]:
+def _side_by_side(parts: list[TurnSpan], cases: list[Case], jobs: int) -> Iterator[tuple[TurnSpan, Report]]:
     """Parts as they are done; never more of them under way than the processes need."""
     waiting = iter(parts)
     # Not forked: the progress bar has a thread.
     with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
-        running: dict[Future[Report], Part] = {}
+        running: dict[Future[Report], TurnSpan] = {}
         while True:
             while len(running) < jobs * _AHEAD and (part := next(waiting, None)):
                 running[pool.submit(_try_apart, part, cases)] = part

@@ -10,9 +10,9 @@ from itertools import accumulate
 from cli.whatif import judge
 from common.events import Delta, ToolPart
 from common.records.recording import RecordedTurn
-from common.records.replay import Refolded
+from common.records.replay import ReplayedTurn
 from common.text.sentences import Sentences
-from common.turn.outputs import Said
+from common.turn.outputs import TextReleased
 
 _CHARS_A_TOKEN = 4  # where a lane has no usage
 
@@ -31,7 +31,7 @@ class Figures:
     failed: bool
 
 
-def figures_of(folded: Refolded) -> Figures:
+def figures_of(folded: ReplayedTurn) -> Figures:
     """The figures of one turn that is known."""
     fold, said = folded.fold, folded.said
     first = next((piece for piece in said if not piece.text.isspace()), None)
@@ -48,27 +48,27 @@ def figures_of(folded: Refolded) -> Figures:
     )
 
 
-def heard_draft(folded: Refolded) -> str:
+def heard_draft(folded: ReplayedTurn) -> str:
     """What of the draft was let out."""
     return folded.fold.draft.text[: folded.fold.spoken["draft"]]
 
 
-def draft_sentences(folded: Refolded) -> list[str]:
+def draft_sentences(folded: ReplayedTurn) -> list[str]:
     """The sentences of the draft that were let out; the last one may be cut."""
     text = heard_draft(folded)
     ends = [end for end in folded.fold.draft.sentences.ends if end <= len(text)]
     return [text[a:b] for a, b in zip([0, *ends], [*ends, len(text)], strict=True) if text[a:b].strip()]
 
 
-def left_out(folded: Refolded) -> list[str]:
+def left_out(folded: ReplayedTurn) -> list[str]:
     """The full's sentences that were left out."""
     fold = folded.fold
-    if fold.full_voice.opening is None:
+    if fold.full_gate.opening is None:
         return []
-    return [fold.full.text[a:b] for a, b in fold.full_voice.opening.left_out if b <= fold.spoken["full"]]
+    return [fold.full.text[a:b] for a, b in fold.full_gate.opening.left_out if b <= fold.spoken["full"]]
 
 
-def repeats(folded: Refolded) -> bool:
+def repeats(folded: ReplayedTurn) -> bool:
     """Whether the full was let say again what the draft had said."""
     if not folded.fold.spoken["draft"] or not folded.fold.spoken["full"]:
         return False
@@ -76,7 +76,7 @@ def repeats(folded: Refolded) -> bool:
     return judge.repeats(opening, draft_sentences(folded))
 
 
-def informed_ms(said: Iterable[Said], *, drafts: bool) -> int | None:
+def informed_ms(said: Iterable[TextReleased], *, drafts: bool) -> int | None:
     """When the first sentence was out that informs: fillers don't, nor bridges, nor exclamations."""
     pieces = list(said)
     for lane in ("draft", "full") if drafts else ("full",):
@@ -103,7 +103,7 @@ def _first_informing(texts: list[str], *, whole: bool) -> int | None:
     return None
 
 
-def _is_earlier(first: Said, turn: RecordedTurn) -> bool:
+def _is_earlier(first: TextReleased, turn: RecordedTurn) -> bool:
     """Whether this was heard before the full had said anything."""
     for ms, event in turn.events:
         if ms > first.at_ms:
@@ -115,7 +115,7 @@ def _is_earlier(first: Said, turn: RecordedTurn) -> bool:
     return True
 
 
-def _wasted(folded: Refolded) -> float:
+def _wasted(folded: ReplayedTurn) -> float:
     """The draft's tokens that were made, as far as is known, and never heard."""
     draft = folded.fold.draft
     made = folded.drafted or 0

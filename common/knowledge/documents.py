@@ -9,7 +9,7 @@ import orjson
 
 from common.names import CollectionRef
 from common.store import keys
-from common.store.redis import Pipe, Stores
+from common.store.redis import Pipeline, Stores
 
 MAX_ID_CHARS = 200
 MAX_TITLE_CHARS = 300
@@ -182,7 +182,7 @@ class Documents:
         await self._stores.queue.publish(keys.KNOWLEDGE_CHANGED, str(collection))
 
 
-def _note_change(pipe: Pipe, collection: CollectionRef, ids: list[str], *, create: bool = True) -> None:
+def _note_change(pipe: Pipeline, collection: CollectionRef, ids: list[str], *, create: bool = True) -> None:
     pipe.xadd(
         keys.document_changes(collection),
         {"ids": orjson.dumps(ids)},

@@ -13,7 +13,7 @@ from common.events import Event
 from common.names import SessionRef
 from common.settings import Settings
 from common.store import keys
-from common.store.redis import Pipe
+from common.store.redis import Pipeline
 from common.store.scripts import script
 
 _ENTRY = 56  # the names and numbers of a stream's entry, no less than a line of a file has besides
@@ -54,12 +54,12 @@ def names(tenant: str) -> tuple[str, str, str]:
     return keys.kept_bytes(tenant), keys.kept_until(tenant), keys.held_bytes(tenant)
 
 
-def shrink(pipe: Pipe, session: SessionRef, size: int) -> None:
+def shrink(pipe: Pipeline, session: SessionRef, size: int) -> None:
     """Queue that a session's log has lost so much, and has the rest still."""
     counts = names(session.tenant)[:2]
     pipe.eval(_SHRINK, len(counts), *counts, session.quoted, str(size))
 
 
-def drop(pipe: Pipe, session: SessionRef) -> None:
+def drop(pipe: Pipeline, session: SessionRef) -> None:
     """Queue that a session's log is gone."""
     shrink(pipe, session, _ALL)

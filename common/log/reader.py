@@ -16,7 +16,7 @@ from common.log.stream import decode_entries
 from common.names import SessionRef
 from common.process.bugs import about
 from common.store import keys
-from common.store.pubsub import Channels
+from common.store.pubsub import Subscriptions
 from common.store.redis import STORE_ERRORS, Stores
 
 logger = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ class LogReader:
         self._sessions: dict[str, _Followed] = {}
         self._woken: set[str] = set()
         self._bell = asyncio.Event()
-        self._channels = Channels(stores, self._hear, self._wake)
+        self._channels = Subscriptions(stores, self._hear, self._wake)
 
     def follow(self, session: SessionRef, listener: Listener, on_deleted: OnDeleted | None = None) -> None:
         """Call the listener with the session's entries, once `read_from` has said where to begin.

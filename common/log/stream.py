@@ -7,7 +7,7 @@ from typing import Any
 from common.events import Entry, Event, TurnStarted, decode, encode
 from common.names import SessionRef, TurnRef
 from common.store.keys import log
-from common.store.redis import Pipe, Stores
+from common.store.redis import Pipeline, Stores
 
 logger = logging.getLogger(__name__)
 
@@ -16,7 +16,7 @@ FIRST_PAGE = 32
 _PAGE_BYTES = 262_144
 
 
-def append(pipe: Pipe, session: SessionRef, event: Event, *, create: bool = False) -> None:
+def append(pipe: Pipeline, session: SessionRef, event: Event, *, create: bool = False) -> None:
     """Queue an append. Only a turn's start creates the log, so that a deleted session stays deleted."""
     pipe.xadd(log(session), encode(event), nomkstream=not create)  # type: ignore[arg-type]
 
@@ -39,7 +39,7 @@ def decode_entries(raw: Sequence[tuple[bytes, dict[bytes, bytes]]]) -> list[Entr
 async def append_now(stores: Stores, session: SessionRef, *events: Event) -> None:
     """Append at once, in one round trip. A deleted session's log stays away. Raises STORE_ERRORS."""
 
-    def build(pipe: Pipe) -> None:
+    def build(pipe: Pipeline) -> None:
         for event in events:
             append(pipe, session, event)
 

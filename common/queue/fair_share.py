@@ -17,7 +17,7 @@ from redis.asyncio import Redis
 from common.names import JobRef, Lane
 from common.settings import Settings
 from common.store import keys
-from common.store.redis import Pipe
+from common.store.redis import Pipeline
 from common.store.scripts import script
 from common.tenants.directory import Directory
 
@@ -42,14 +42,14 @@ def most_slots(slots: int, share: float) -> int:
     return max(1, int(slots * share)) if share < 1 else slots
 
 
-def put(pipe: Pipe, job: JobRef, now_ms: int, *, first: bool = False) -> None:
+def add_waiting(pipe: Pipeline, job: JobRef, now_ms: int, *, first: bool = False) -> None:
     """Let the job wait, behind its tenant's others or before them, and wake a worker."""
     ready = keys.ready(job.lane, job.turn.session.tenant)
     (pipe.lpush if first else pipe.rpush)(ready, str(job))
     wake(pipe, job, now_ms)
 
 
-def wake(pipe: Pipe, job: JobRef, now_ms: int) -> None:
+def wake(pipe: Pipeline, job: JobRef, now_ms: int) -> None:
     """Say that the job's tenant has some waiting, and wake a worker."""
     pipe.zadd(keys.waiting(job.lane), {job.turn.session.tenant: now_ms}, nx=True)
     pipe.rpush(keys.hints(job.lane), b"")
@@ -61,13 +61,13 @@ async def waits(redis: Redis, job: JobRef) -> bool:
     return found is not None
 
 
-def withdraw(pipe: Pipe, job: JobRef) -> None:
+def withdraw(pipe: Pipeline, job: JobRef) -> None:
     """Let the job neither wait nor hold a slot."""
     pipe.lrem(keys.ready(job.lane, job.turn.session.tenant), 0, str(job))
     pipe.zrem(keys.running(job.lane, job.turn.session.tenant), str(job))
 
 
-async def take(
+async def acquire_jobs(
     redis: Redis,
     lane: Lane,
     wanted: int,
@@ -102,14 +102,14 @@ async def take(
     return [(job.decode(), int(float(score))) for job, score in taken]
 
 
-def give_back(pipe: Pipe, lane: Lane, job_id: str) -> None:
+def release_slot(pipe: Pipeline, lane: Lane, job_id: str) -> None:
     """The job has ended: its slot is free, for whoever waits."""
     tenant = job_id.partition(":")[0]
     names = keys.running(lane, tenant), keys.waiting(lane), keys.hints(lane)
     pipe.eval(_GIVE_BACK, len(names), *names, job_id)
 
 
-def renew(pipe: Pipe, lane: Lane, jobs: Iterable[JobRef], deadline_ms: int) -> None:
+def renew(pipe: Pipeline, lane: Lane, jobs: Iterable[JobRef], deadline_ms: int) -> None:
     """Hold the slots of these jobs for longer, where they are not given back."""
     by_tenant: dict[str, dict[str, int]] = defaultdict(dict)
     for job in jobs:
@@ -147,7 +147,7 @@ class Load:
         return backlog > at * self.slots and self.waiting.get(tenant, 0) * parts >= backlog
 
 
-def look(pipe: Pipe, lane: Lane) -> None:
+def read_load(pipe: Pipeline, lane: Lane) -> None:
     """Ask how busy a lane is; `load_of` reads the reply."""
     names = (
         keys.queue(lane),

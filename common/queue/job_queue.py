@@ -10,7 +10,7 @@ from arq.jobs import serialize_job
 from common.names import LANES_OF_WORKERS, JobRef, Lane, TurnRef
 from common.queue import fair_share
 from common.store import keys
-from common.store.redis import Build, Pipe, Stores, encode_job
+from common.store.redis import Commands, Pipeline, Stores, encode_job
 from common.store.scripts import script
 
 RUN_LANE = "run_lane"
@@ -29,7 +29,7 @@ PAST_DEADLINE_MS = 5_000
 _IF_LAPSED = script("if_lapsed")
 
 
-def put(pipe: Pipe, job: JobRef, now_ms: int, lease_ms: int) -> None:
+def enqueue(pipe: Pipeline, job: JobRef, now_ms: int, lease_ms: int) -> None:
     """Queue one attempt: arq's own entry, our lease, and its place among the tenant's waiting jobs.
 
     Safe to repeat: the job's entry is written once (NX), and whoever finds it waiting twice finds it taken.
@@ -39,27 +39,27 @@ def put(pipe: Pipe, job: JobRef, now_ms: int, lease_ms: int) -> None:
     pipe.zadd(keys.LEASES, {str(job): now_ms + lease_ms}, nx=True)
     pipe.set(job_key_prefix + str(job), body, nx=True, px=_JOB_TTL_MS)
     pipe.zadd(keys.queue(job.lane), {str(job): now_ms - _BACKDATE_MS})
-    fair_share.put(pipe, job, now_ms)
+    fair_share.add_waiting(pipe, job, now_ms)
 
 
-async def wake_again(stores: Stores, job: JobRef, lease_ms: int) -> None:
+async def requeue(stores: Stores, job: JobRef, lease_ms: int) -> None:
     """Wake a worker for a job that nobody took; its place in the line is kept. Raises STORE_ERRORS.
 
     Unless somebody has just taken it: then its lease holds again, and is theirs.
     """
     waits, now_ms = await fair_share.waits(stores.queue, job), stores.queue_clock.now_ms()
 
-    def wake(pipe: Pipe) -> None:
+    def wake(pipe: Pipeline) -> None:
         if waits:
             fair_share.wake(pipe, job, now_ms)
         else:
-            fair_share.put(pipe, job, now_ms, first=True)
+            fair_share.add_waiting(pipe, job, now_ms, first=True)
         pipe.zadd(keys.LEASES, {str(job): now_ms + lease_ms}, xx=True)
 
     await if_lapsed(stores, job, wake)
 
 
-async def if_lapsed(stores: Stores, held: JobRef | TurnRef, build: Build) -> bool:
+async def if_lapsed(stores: Stores, held: JobRef | TurnRef, build: Commands) -> bool:
     """Do what `build` queues, if the lease has lapsed up to that very moment. Raises STORE_ERRORS."""
     pipe = stores.queue.pipeline()
     build(pipe)
@@ -74,9 +74,9 @@ def text_of(part: Any) -> str:
     return part.decode() if isinstance(part, bytes) else str(part)
 
 
-def forget(pipe: Pipe, job: JobRef) -> None:
+def forget_job(pipe: Pipeline, job: JobRef) -> None:
     """Drop all that an attempt left on the queue server: it is over, or another takes its place."""
-    let_go(pipe, job)
+    finish_job(pipe, job)
     fair_share.withdraw(pipe, job)
 
 
@@ -86,7 +86,7 @@ def _keys_of(job: JobRef) -> list[str]:
     return [*(prefix + str(job) for prefix in prefixes), keys.cancelled(job)]
 
 
-def hold_job(pipe: Pipe, job: JobRef, now_ms: int, lease_ms: int) -> None:
+def hold_job(pipe: Pipeline, job: JobRef, now_ms: int, lease_ms: int) -> None:
     """Say anew that this job runs, where that is lost."""
     pipe.zadd(keys.LEASES, {str(job): now_ms + lease_ms}, nx=True)
     pipe.zadd(keys.queue(job.lane), {str(job): now_ms - _BACKDATE_MS}, nx=True)
@@ -94,42 +94,42 @@ def hold_job(pipe: Pipe, job: JobRef, now_ms: int, lease_ms: int) -> None:
     pipe.zadd(keys.running(job.lane, job.turn.session.tenant), {str(job): now_ms + lease_ms})
 
 
-def watch_job(pipe: Pipe, job: JobRef, now_ms: int, lease_ms: int) -> None:
+def watch_job(pipe: Pipeline, job: JobRef, now_ms: int, lease_ms: int) -> None:
     """Have the sweep look at this job unless somebody who runs it says so in time."""
     pipe.zadd(keys.LEASES, {str(job): now_ms + lease_ms}, nx=True)
 
 
-def let_go(pipe: Pipe, job: JobRef) -> None:
+def finish_job(pipe: Pipeline, job: JobRef) -> None:
     """Drop what an attempt that was picked up has left, its slot excepted: it is over."""
     pipe.zrem(keys.LEASES, str(job))
     pipe.zrem(keys.queue(job.lane), str(job))
     pipe.delete(*_keys_of(job))
 
 
-async def replace(stores: Stores, job: JobRef, lease_ms: int) -> None:
+async def enqueue_next_attempt(stores: Stores, job: JobRef, lease_ms: int) -> None:
     """Queue the next attempt in this one's place. Raises STORE_ERRORS."""
     pipe = stores.queue.pipeline(transaction=True)
     _replace(pipe, job, stores.queue_clock.now_ms(), lease_ms)
     await pipe.execute()
 
 
-async def replace_lapsed(stores: Stores, job: JobRef, lease_ms: int) -> bool:
+async def enqueue_next_if_lapsed(stores: Stores, job: JobRef, lease_ms: int) -> bool:
     """Do the same, unless its lease holds, renewed or taken just now. Raises STORE_ERRORS."""
     now_ms = stores.queue_clock.now_ms()
     return await if_lapsed(stores, job, lambda pipe: _replace(pipe, job, now_ms, lease_ms))
 
 
-def _replace(pipe: Pipe, job: JobRef, now_ms: int, lease_ms: int) -> None:
-    put(pipe, JobRef(job.turn, job.lane, job.attempt + 1), now_ms, lease_ms)
-    forget(pipe, job)
+def _replace(pipe: Pipeline, job: JobRef, now_ms: int, lease_ms: int) -> None:
+    enqueue(pipe, JobRef(job.turn, job.lane, job.attempt + 1), now_ms, lease_ms)
+    forget_job(pipe, job)
 
 
-def hold_turns(pipe: Pipe, turns: Iterable[TurnRef], deadline_ms: int) -> None:
+def hold_turns(pipe: Pipeline, turns: Iterable[TurnRef], deadline_ms: int) -> None:
     """Say that these turns have a driver until the deadline."""
     pipe.zadd(keys.LEASES, {str(turn): deadline_ms for turn in turns})
 
 
-def list_turn(pipe: Pipe, turn: TurnRef, now_ms: int, deadline_ms: int = 0) -> None:
+def register_turn(pipe: Pipeline, turn: TurnRef, now_ms: int, deadline_ms: int = 0) -> None:
     """Put a turn that starts now among the live and the unsettled ones, and its session into the index.
 
     `deadline_ms`: it is over so long after its start, else the sweep ends it.
@@ -143,7 +143,7 @@ def list_turn(pipe: Pipe, turn: TurnRef, now_ms: int, deadline_ms: int = 0) -> N
     pipe.zadd(keys.sessions(tenant), {turn.session.quoted: now_ms}, gt=True)
 
 
-def drop_turn(pipe: Pipe, turn: TurnRef) -> None:
+def unregister_turn(pipe: Pipeline, turn: TurnRef) -> None:
     """Let go of a turn that has ended, or never was: it can be settled now."""
     pipe.zadd(keys.UNSETTLED, {str(turn): 0}, xx=True)
     pipe.zrem(keys.LEASES, str(turn))
@@ -153,19 +153,19 @@ def drop_turn(pipe: Pipe, turn: TurnRef) -> None:
     pipe.delete(keys.auth(turn))
 
 
-def put_telling(pipe: Pipe, turn: TurnRef, now_ms: int) -> None:
+def enqueue_webhook(pipe: Pipeline, turn: TurnRef, now_ms: int) -> None:
     """Have the webhook told that a turn has ended."""
     pipe.zadd(keys.TELLING, {f"{turn}|1": now_ms}, nx=True)
 
 
-def stop(pipe: Pipe, job: JobRef, worker: str) -> None:
+def order_stop(pipe: Pipeline, job: JobRef, worker: str) -> None:
     """Tell a job to stop: a mark for whoever looks, and an order to its worker where one is known."""
     pipe.set(keys.cancelled(job), b"1", px=_MARK_TTL_MS)
     if worker:
         pipe.publish(keys.orders(worker), str(job))
 
 
-async def taken(stores: Stores, job: JobRef) -> bool:
+async def is_picked_up(stores: Stores, job: JobRef) -> bool:
     """Whether a worker has picked the job up, or it is gone from the queue. Raises STORE_ERRORS."""
     pipe = stores.queue.pipeline(transaction=False)
     pipe.exists(in_progress_key_prefix + str(job))

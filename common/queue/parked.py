@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from common.names import TurnRef
 from common.store import keys
-from common.store.redis import Pipe, Stores
+from common.store.redis import Pipeline, Stores
 
 MOST = 1_000
 
@@ -22,13 +22,13 @@ class Parked:
     at_ms: int
 
 
-def note(pipe: Pipe, turn: TurnRef, reason: str, now_ms: int) -> None:
+def record(pipe: Pipeline, turn: TurnRef, reason: str, now_ms: int) -> None:
     """Put a turn on the list. Once is enough."""
     pipe.zadd(keys.PARKED, {f"{turn.session.tenant}|{turn.turn}|{reason}": now_ms}, nx=True)
     pipe.zremrangebyrank(keys.PARKED, 0, -MOST - 1)
 
 
-async def look(stores: Stores, limit: int = MOST) -> list[Parked]:
+async def read_parked(stores: Stores, limit: int = MOST) -> list[Parked]:
     """The latest of them, the latest first. Raises STORE_ERRORS."""
     found = await stores.queue.zrevrange(keys.PARKED, 0, limit - 1, withscores=True)
     return [_read(member.decode(), int(at_ms)) for member, at_ms in found]

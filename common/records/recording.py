@@ -99,7 +99,7 @@ class Collector:
         """Whether a turn is not whole yet."""
         return bool(self._open)
 
-    def take(self, entry: Entry, *, begins: bool = True) -> list[RecordedTurn]:
+    def feed(self, entry: Entry, *, begins: bool = True) -> list[RecordedTurn]:
         """The turns that are whole now. Unless it `begins`, a turn that starts here is not kept."""
         here, whole = place(entry.id), []
         if here < self._last:  # another session begins
@@ -168,13 +168,13 @@ class SessionTurns:
     _collector: Collector = field(default_factory=Collector)
     _whole: dict[str, RecordedTurn] = field(default_factory=dict)
 
-    def take(self, entry: Entry) -> None:
+    def feed(self, entry: Entry) -> None:
         """Take the log's next entry."""
         event = entry.event
         if isinstance(event, TurnInterrupted) and (turn := self._whole.get(event.turn)):
             turn.events.append((entry.ms - turn.start_ms, event))
         else:
-            self._whole.update((turn.started.turn, turn) for turn in self._collector.take(entry))
+            self._whole.update((turn.started.turn, turn) for turn in self._collector.feed(entry))
 
     def all(self) -> list[RecordedTurn]:
         """The turns by their start, those that go on too. Ends the taking."""
@@ -188,12 +188,12 @@ def read_turns(lines: Iterable[bytes]) -> Iterator[RecordedTurn]:
     for line in lines:
         entry = read_line(line)
         if entry:
-            yield from collector.take(entry)
+            yield from collector.feed(entry)
     yield from collector.rest()
 
 
 @dataclass(slots=True)
-class Part:
+class TurnSpan:
     """The turns that start in a part of a file, from byte to byte; it reads on until these are whole."""
 
     path: Path
@@ -209,7 +209,7 @@ class Part:
                 break
             entry = self._read(line, own)
             if entry:
-                yield from collector.take(entry, begins=own)
+                yield from collector.feed(entry, begins=own)
         yield from collector.rest()
 
     def _lines(self) -> Iterator[tuple[bytes, bool]]:
@@ -234,7 +234,7 @@ class Part:
         return entry
 
 
-def parts_of(path: Path, size: int) -> list[Part]:
+def parts_of(path: Path, size: int) -> list[TurnSpan]:
     """A file in parts of about that many bytes. Raises OSError."""
     length = path.stat().st_size
-    return [Part(path, start, min(start + size, length)) for start in range(0, length, size)]
+    return [TurnSpan(path, start, min(start + size, length)) for start in range(0, length, size)]

@@ -12,7 +12,7 @@ from common.events import Delta, Event, LaneFinished, TimerFired, TurnInterrupte
 from common.records.recording import RecordedTurn
 from common.turn.fillers import conversation, phrases_for
 from common.turn.fold import Fold
-from common.turn.outputs import DEADLINE, FILLER, Called, Due, Release, Said
+from common.turn.outputs import DEADLINE, FILLER, Due, Output, TextReleased, ToolCalled
 from common.turn.policy import Policy
 
 BY_POLICY = "the policy says so"
@@ -20,22 +20,22 @@ BY_POLICY = "the policy says so"
 
 
 @dataclass(slots=True)
-class Refolded:
+class ReplayedTurn:
     """A turn folded again. Where `unknown` says why, nothing else of it holds."""
 
     turn: RecordedTurn
     fold: Fold
-    said: list[Said] = field(default_factory=list)
-    called: list[Called] = field(default_factory=list)
+    said: list[TextReleased] = field(default_factory=list)
+    called: list[ToolCalled] = field(default_factory=list)
     drafted: int | None = None  # characters that the draft had made when it was told to stop
     unknown: str = ""
 
-    def add(self, releases: list[Release]) -> None:
+    def add(self, releases: list[Output]) -> None:
         """Take down what was let out."""
         for release in releases:
-            if isinstance(release, Said):
+            if isinstance(release, TextReleased):
                 self.said.append(release)
-            elif isinstance(release, Called):
+            elif isinstance(release, ToolCalled):
                 self.called.append(release)
 
     def note_draft(self) -> None:
@@ -45,7 +45,7 @@ class Refolded:
 
 
 @dataclass(slots=True)
-class Recorded(Refolded):
+class RecordedReplay(ReplayedTurn):
     """A turn as it was heard."""
 
     policy: Policy = field(default_factory=Policy)
@@ -64,10 +64,10 @@ class Recorded(Refolded):
         return now != (ended.hash, ended.released, ended.reason)
 
 
-def replay(turn: RecordedTurn) -> Recorded:
+def replay_as_recorded(turn: RecordedTurn) -> RecordedReplay:
     """Fold a recorded turn as it was. Raises UnknownFold."""
     fold = Fold(turn.started)
-    whole = Recorded(turn, fold, policy=fold.policy)
+    whole = RecordedReplay(turn, fold, policy=fold.policy)
     for index, (ms, event) in enumerate(turn.events):
         if isinstance(event, LaneFinished):
             if event.reason == "cancelled" and not fold.wants(event.lane):
@@ -90,7 +90,7 @@ def replay(turn: RecordedTurn) -> Recorded:
     return whole
 
 
-def refold(recorded: Recorded, policy: Policy) -> Refolded:
+def replay_under(recorded: RecordedReplay, policy: Policy) -> ReplayedTurn:
     """Fold a turn as it would have been under this policy."""
     if recorded.unknown or policy == recorded.policy:
         return recorded
@@ -109,10 +109,10 @@ def refold(recorded: Recorded, policy: Policy) -> Refolded:
 
 
 @dataclass(slots=True)
-class _Again(Refolded):
+class _Again(ReplayedTurn):
     """The refolding itself."""
 
-    recorded: Recorded = field(kw_only=True)
+    recorded: RecordedReplay = field(kw_only=True)
 
     def run(self) -> None:
         """Feed what was recorded, with the fold's own times between."""
@@ -190,7 +190,7 @@ def _heard_draft(fold: Fold) -> str:
     return fold.draft.text[: fold.spoken["draft"]]
 
 
-def _untold(recorded: Recorded, fold: Fold) -> str:
+def _untold(recorded: RecordedReplay, fold: Fold) -> str:
     """Why the recording can't tell at all what this policy would have come to."""
     old, policy, started = recorded.policy, fold.policy, recorded.turn.started
     if recorded.fold.continues != fold.continues:

@@ -15,7 +15,7 @@ from common.events import (
     TurnInterrupted,
 )
 from common.records.recording import RecordedTurn
-from common.records.replay import Recorded, replay
+from common.records.replay import RecordedReplay, replay_as_recorded
 from common.text.language import text_of
 from common.turn import handover
 from common.turn.lane_state import LaneState
@@ -29,7 +29,7 @@ def report_turn(turn: RecordedTurn) -> dict[str, Any]:
     So it is, with the rest of its words, where they were not kept: `record` says so.
     """
     try:
-        folded = replay(turn)
+        folded = replay_as_recorded(turn)
     except UnknownFold:
         folded = None
     started = turn.started
@@ -59,7 +59,7 @@ def _asked(request: dict[str, Any]) -> str:
     return text_of(said[-1]) if said else ""
 
 
-def _released(folded: Recorded) -> dict[str, Any]:
+def _released(folded: RecordedReplay) -> dict[str, Any]:
     fold, said = folded.fold, folded.said
     first = next((piece.at_ms for piece in said if not piece.text.isspace()), None)
     return {
@@ -72,8 +72,8 @@ def _released(folded: Recorded) -> dict[str, Any]:
         "fillers": [{"ms": piece.at_ms, "text": piece.text} for piece in said if piece.lane == "filler"],
         "first_sound_ms": first,
         "overtaken_ms": fold.overtaken_ms,
-        "handed_over_ms": fold.handed_over_ms,
-        "cut": fold.handed_over_ms is not None and not handover.is_whole(fold.draft, fold.spoken["draft"]),
+        "handed_over_ms": fold.handover_ms,
+        "cut": fold.handover_ms is not None and not handover.is_whole(fold.draft, fold.spoken["draft"]),
     }
 
 
@@ -91,13 +91,13 @@ _UNKNOWN = dict.fromkeys(
 )
 
 
-def _heard(folded: Recorded) -> int:
+def _heard(folded: RecordedReplay) -> int:
     """How many of the released characters reached the caller, as far as anybody has said."""
     told = [e.heard for _, e in folded.turn.events if isinstance(e, TurnInterrupted) and e.heard >= 0]
     return min([*told[-1:], folded.fold.released])
 
 
-def _lane(turn: RecordedTurn, name: str, folded: Recorded | None) -> dict[str, Any]:
+def _lane(turn: RecordedTurn, name: str, folded: RecordedReplay | None) -> dict[str, Any]:
     """One lane, by its own events: they mean the same to every version, and go on after the turn's end."""
     state = LaneState("draft" if name == "draft" else "full")
     started_ms = first_token_ms = finished_ms = None
@@ -105,7 +105,7 @@ def _lane(turn: RecordedTurn, name: str, folded: Recorded | None) -> dict[str, A
         if not _is_of(event, turn, name):
             continue
         was_over = state.over
-        state.take(event)  # type: ignore[arg-type]
+        state.apply(event)  # type: ignore[arg-type]
         if isinstance(event, LaneStarted) and started_ms is None:
             started_ms = ms
         elif isinstance(event, Delta | ToolPart) and first_token_ms is None:
@@ -129,7 +129,7 @@ def _lane(turn: RecordedTurn, name: str, folded: Recorded | None) -> dict[str, A
     }
 
 
-def _usage(turn: RecordedTurn, lane: str, folded: Recorded | None) -> Any:
+def _usage(turn: RecordedTurn, lane: str, folded: RecordedReplay | None) -> Any:
     """What the lane has cost, as the turn's client was told, or as far as is known now."""
     if turn.ended:
         return turn.ended.usage.get(lane)
@@ -153,7 +153,7 @@ def _queued_ms(turn: RecordedTurn, lane: str, started_ms: int | None) -> int | N
     return None if started_ms is None else max([ms for ms in causes if ms <= started_ms], default=None)
 
 
-def _ending(turn: RecordedTurn, folded: Recorded | None) -> dict[str, Any]:
+def _ending(turn: RecordedTurn, folded: RecordedReplay | None) -> dict[str, Any]:
     """How the turn ended: as its `turn.ended` says, else as far as it is folded; null while it goes on."""
     ending = folded.fold.ending if folded else None
     said = turn.ended or ending

@@ -5,7 +5,7 @@ from typing import Any
 
 from common.events import Entry, TurnEnded, TurnStarted
 from common.turn.fold import Fold
-from common.turn.outputs import Called, Ending, Passed, Release, Said
+from common.turn.outputs import Output, PassedThrough, TextReleased, ToolCalled, TurnEnding
 from common.turn.version import UnknownFold
 
 SLOWEST, FASTEST = 0.1, 100.0
@@ -33,7 +33,7 @@ class SessionFold:
         ] = {}  # turns that have not ended, by id, with their start, ms
         self._unknown: set[str] = set()
 
-    def take(self, entry: Entry) -> list[tuple[str, Release]] | None:
+    def feed(self, entry: Entry) -> list[tuple[str, Output]] | None:
         """What the entry lets out, each with its turn; None where another version folds its turn."""
         event = entry.event
         if isinstance(event, TurnStarted):
@@ -54,22 +54,22 @@ class SessionFold:
             return False
         return True
 
-    def _feed(self, turn: str, entry: Entry) -> list[Release]:
+    def _feed(self, turn: str, entry: Entry) -> list[Output]:
         if turn not in self._going:
             return []
         fold, start_ms = self._going[turn]
         return fold.feed(entry.event, entry.ms - start_ms)
 
 
-def describe(turn: str, release: Release) -> dict[str, Any]:
+def describe(turn: str, release: Output) -> dict[str, Any]:
     """A release in plain JSON."""
     match release:
-        case Said(lane, text):
+        case TextReleased(lane, text):
             said: dict[str, Any] = {"lane": lane, "text": text}
-        case Called(index, call):
+        case ToolCalled(index, call):
             said = {"call": {"index": index, "id": call.id, "name": call.name, "arguments": call.arguments}}
-        case Passed(choice):
+        case PassedThrough(choice):
             said = {"passed": choice}
-        case Ending(reason, degraded, error):
+        case TurnEnding(reason, degraded, error):
             said = {"ended": reason, "degraded": degraded, "error": error}
     return {"turn": turn, **said}

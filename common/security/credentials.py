@@ -5,9 +5,9 @@ from dataclasses import asdict, dataclass, field
 import orjson
 
 from common.names import TurnRef
-from common.security.secret_box import Seal
+from common.security.secret_box import SecretBox
 from common.store import keys
-from common.store.redis import Pipe, Stores
+from common.store.redis import Pipeline, Stores
 
 _MARGIN_MS = 60_000
 
@@ -24,15 +24,17 @@ class Credentials:
         return bool(self.key or self.headers or self.query)
 
 
-def keep(pipe: Pipe, turn: TurnRef, credentials: Credentials, seal: Seal, deadline_ms: int) -> None:
+def store_credentials(
+    pipe: Pipeline, turn: TurnRef, credentials: Credentials, seal: SecretBox, deadline_ms: int
+) -> None:
     """Seal them up for the turn's workers, until it ends or its deadline is over."""
-    sealed = seal.close(orjson.dumps(asdict(credentials)).decode(), str(turn))
+    sealed = seal.encrypt(orjson.dumps(asdict(credentials)).decode(), str(turn))
     pipe.set(keys.auth(turn), sealed, px=deadline_ms + _MARGIN_MS)
 
 
-async def read(stores: Stores, turn: TurnRef, seal: Seal) -> Credentials | None:
+async def read(stores: Stores, turn: TurnRef, seal: SecretBox) -> Credentials | None:
     """The turn's; None where they are gone, or were sealed with another key. Raises STORE_ERRORS."""
     sealed = await stores.queue.get(keys.auth(turn))
     # A version before this one bound them to nothing; a turn of its may still go on.
-    text = (seal.open(sealed, str(turn)) or seal.open(sealed)) if sealed else None
+    text = (seal.decrypt(sealed, str(turn)) or seal.decrypt(sealed)) if sealed else None
     return Credentials(**orjson.loads(text)) if text else None

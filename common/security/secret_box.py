@@ -17,7 +17,7 @@ BOUND = "sealed:2:"
 """One that is bound to its place begins so."""
 
 
-class Seal:
+class SecretBox:
     """Seals texts and opens them again, in every process of the same key. What old keys sealed opens, too.
 
     `place`: what a seal is bound to, such as a tenant and a secret's name: it opens nowhere else. What was
@@ -27,11 +27,11 @@ class Seal:
     def __init__(self, secret_key: str, old_keys: Sequence[str] = ()) -> None:
         self._keys = (secret_key, *old_keys)
 
-    def close(self, text: str, place: str = "") -> bytes:
+    def encrypt(self, text: str, place: str = "") -> bytes:
         """The text, unreadable."""
         return _fernet(self._keys[0], place).encrypt(text.encode())
 
-    def open(self, sealed: bytes, place: str = "") -> str | None:
+    def decrypt(self, sealed: bytes, place: str = "") -> str | None:
         """The text, or None where none of the keys sealed it for this place, or it was tampered with."""
         try:
             return self._all(place).decrypt(sealed).decode()
@@ -54,13 +54,13 @@ class Seal:
 
     def write(self, text: str, place: str = "") -> str:
         """The text as it may be written down."""
-        return (BOUND if place else MARK) + self.close(text, place).decode()
+        return (BOUND if place else MARK) + self.encrypt(text, place).decode()
 
     def read(self, written: str, place: str = "") -> str | None:
         """The text that was written down so; None where it can't be opened, or isn't sealed at all."""
         if written.startswith(BOUND):
-            return self.open(written.removeprefix(BOUND).encode(), place) if place else None
-        return self.open(written.removeprefix(MARK).encode()) if written.startswith(MARK) else None
+            return self.decrypt(written.removeprefix(BOUND).encode(), place) if place else None
+        return self.decrypt(written.removeprefix(MARK).encode()) if written.startswith(MARK) else None
 
     def rewrite(self, written: str, place: str = "") -> str | None:
         """The same sealed with the newest key, for its place; None where it can't be opened."""
@@ -99,7 +99,7 @@ def _fernet(secret_key: str, place: str = "") -> Fernet:
     return Fernet(base64.urlsafe_b64encode(digest))
 
 
-def seal_of(settings: Settings) -> Seal | None:
+def open_secret_box(settings: Settings) -> SecretBox | None:
     """The deployment's seal; None where it has no key, and no secret may rest in a store."""
     key = settings.secret_key.get_secret_value()
-    return Seal(key, [old.get_secret_value() for old in settings.old_secret_keys]) if key else None
+    return SecretBox(key, [old.get_secret_value() for old in settings.old_secret_keys]) if key else None

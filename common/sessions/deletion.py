@@ -12,7 +12,7 @@ from common.log.stream import decode_entries
 from common.names import SessionRef, TurnRef
 from common.sessions.archive import Archive
 from common.store import keys
-from common.store.redis import Pipe, Stores
+from common.store.redis import Pipeline, Stores
 
 _PAGE = 1_000
 
@@ -29,7 +29,7 @@ async def delete_session(stores: Stores, archive: Archive | None, session: Sessi
         await _stop_turns(stores, session)
         void_ms = await _now_ms(stores)
 
-        def hide(pipe: Pipe) -> None:
+        def hide(pipe: Pipeline) -> None:
             pipe.zrem(index, session.quoted)
             pipe.zadd(tombstones, {session.quoted: void_ms})
             kept_bytes.drop(pipe, session)

@@ -11,7 +11,7 @@ from common.log.stream import decode_entries
 from common.names import SessionRef, TurnRef
 from common.sessions.archive import Archive
 from common.store import keys
-from common.store.redis import Pipe, Stores
+from common.store.redis import Pipeline, Stores
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ class Index:
         else:
             started_ms, turn = last
 
-        def put(pipe: Pipe) -> None:
+        def put(pipe: Pipeline) -> None:
             pipe.sadd(keys.KEPT, session.tenant)
             pipe.zadd(keys.sessions(session.tenant), {session.quoted: started_ms}, nx=True)
             if turn:  # it goes on, so somebody has to see to it: whoever drives it, else the sweep
@@ -72,7 +72,7 @@ class Index:
         return back
 
     async def _recover_all(self, sessions: list[SessionRef]) -> int:
-        def look(pipe: Pipe) -> None:
+        def look(pipe: Pipeline) -> None:
             for session in sessions:
                 pipe.zscore(keys.sessions(session.tenant), session.quoted)
                 pipe.zscore(keys.deleted(session.tenant), session.quoted)

@@ -15,7 +15,7 @@ from common.sessions.archive import Archive
 from common.sessions.deletion import delete_session, drop_void
 from common.sessions.index import Index
 from common.store import keys
-from common.store.redis import Pipe, Stores
+from common.store.redis import Pipeline, Stores
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ _LAST = 2**64 - 1  # the last entry of a millisecond
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class SessionEntry:
     """What the index says of a session. Events up to `void_ms` are a deleted session's of the same name."""
 
     last_turn_ms: int
@@ -50,10 +50,10 @@ class Sessions:
         self._pace: Pace = pace or _no_pace
         self._index = Index(stores, archive)
 
-    async def find(self, session: SessionRef) -> Known | None:
+    async def find(self, session: SessionRef) -> SessionEntry | None:
         """What is known of a session; None where there is none. Raises STORE_ERRORS."""
 
-        def build(pipe: Pipe) -> None:
+        def build(pipe: Pipeline) -> None:
             pipe.zscore(keys.sessions(session.tenant), session.quoted)
             pipe.zscore(keys.deleted(session.tenant), session.quoted)
             pipe.exists(keys.INDEXED)
@@ -61,7 +61,7 @@ class Sessions:
         last, void, is_whole = await self._stores.on_queue.run(build)
         if last is None and void is None and not is_whole:
             last = await self._index.recover(session)
-        return None if last is None else Known(int(last), int(void or 0))
+        return None if last is None else SessionEntry(int(last), int(void or 0))
 
     async def entries(self, session: SessionRef, after: str = "0-0") -> AsyncGenerator[list[Entry], None]:
         """All events after this entry, in log order, page by page. Raises STORE_ERRORS, OSError."""
@@ -96,7 +96,7 @@ class Sessions:
         turns = SessionTurns()
         async for page in self.entries(session):
             for entry in page:
-                turns.take(entry)
+                turns.feed(entry)
         return turns.all()
 
     async def turn(self, turn: TurnRef) -> list[Entry]:
@@ -116,7 +116,7 @@ class Sessions:
         """A turn, if it is kept, and when it ended, ms since 1970; 0 where it has not."""
         turns, ended_ms = SessionTurns(), 0
         for entry in await self.turn(turn):
-            turns.take(entry)
+            turns.feed(entry)
             if isinstance(entry.event, TurnEnded) and entry.event.turn == turn.turn:
                 ended_ms = ended_ms or entry.ms
         return next((each for each in turns.all() if each.started.turn == turn.turn), None), ended_ms

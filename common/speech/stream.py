@@ -14,7 +14,7 @@ import orjson
 from common.events import place
 from common.names import JobRef, TurnRef
 from common.store import keys
-from common.store.redis import Pipe, Stores
+from common.store.redis import Pipeline, Stores
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ _KINDS: dict[bytes, type[Spoken]] = {b"began": Began, b"frame": Frame, b"over": 
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 
 
-def append(pipe: Pipe, turn: TurnRef, *entries: Spoken) -> None:
+def append(pipe: Pipeline, turn: TurnRef, *entries: Spoken) -> None:
     """Queue entries for a turn's stream on the queue server, and wake whoever follows it."""
     for entry in entries:
         facts = asdict(entry)
@@ -105,7 +105,7 @@ def decode_all(raw: Iterable[tuple[bytes, dict[bytes, bytes]]]) -> list[Spoken]:
     return entries
 
 
-class Speech:
+class SpeechState:
     """A turn's stream, entry by entry: where it stands, and which entries count."""
 
     def __init__(self) -> None:
@@ -115,7 +115,7 @@ class Speech:
         self.number = 0  # of its next frame
         self.over: Over | None = None
 
-    def take(self, entry: Spoken) -> Frame | Over | None:
+    def apply(self, entry: Spoken) -> Frame | Over | None:
         """The entry, if it counts: what is void, repeated or late changes nothing."""
         if self.over or entry.attempt < self.attempt:
             return None

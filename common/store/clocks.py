@@ -32,11 +32,11 @@ class ServerClock:
         """How many steps were noticed."""
         return self._noticed
 
-    def ask(self) -> float:
+    def asked_at(self) -> float:
         """When TIME is asked for, for `take`."""
         return self._steady() * 1000
 
-    def take(self, reply: tuple[int, int], asked: float) -> bool:
+    def set_from(self, reply: tuple[int, int], asked: float) -> bool:
         """Learn from a reply to TIME that has just come in; whether the server's clock was stepped.
 
         The server has looked at its clock at some moment since `asked`, so a late reply moves nothing.

@@ -13,7 +13,7 @@ def log(session: SessionRef) -> str:
     return f"fr:{{{session}}}:log"  # braces: one cluster slot a session
 
 
-def once(session: SessionRef, key: str) -> str:
+def idempotency(session: SessionRef, key: str) -> str:
     """String: which turn an idempotency key stands for, and of what request. Expires with the log at most."""
     return f"fr:{{{session}}}:once:{hashlib.sha256(key.encode()).hexdigest()[:32]}"
 

@@ -14,7 +14,7 @@ logger = logging.getLogger(__name__)
 _RETRY_S = 0.2
 
 
-class Channels:
+class Subscriptions:
     """A set of channels on the queue server.
 
     `on_message(channel, data)` for each message; `on_ready(channel)` whenever a subscription begins to hold,

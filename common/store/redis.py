@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import orjson
 from arq.connections import ArqRedis
 from redis.asyncio import BlockingConnectionPool, ConnectionPool, Redis
-from redis.asyncio.client import Pipeline
+from redis.asyncio.client import Pipeline as Pipeline
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import BusyLoadingError, ReadOnlyError, RedisError
 
@@ -53,10 +53,10 @@ class Batcher:
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
-        self._waiting: list[tuple[Build, asyncio.Future[list[Any]]]] = []
+        self._waiting: list[tuple[Commands, asyncio.Future[list[Any]]]] = []
         self._flushing: asyncio.Task[None] | None = None
 
-    async def run(self, build: "Build") -> list[Any]:
+    async def run(self, build: "Commands") -> list[Any]:
         """The replies to the commands that `build` queues. Raises STORE_ERRORS."""
         replies: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
         self._waiting.append((build, replies))
@@ -72,7 +72,7 @@ class Batcher:
         finally:
             self._flushing = None
 
-    async def _send(self, batch: "list[tuple[Build, asyncio.Future[list[Any]]]]") -> None:
+    async def _send(self, batch: "list[tuple[Commands, asyncio.Future[list[Any]]]]") -> None:
         pipe = self._redis.pipeline(transaction=True)
         sent: list[tuple[asyncio.Future[list[Any]], int]] = []
         for build, waiter in batch:
@@ -116,7 +116,7 @@ class Stores:
     """
 
     log: "TimedRedis"
-    writing: "TimedRedis"
+    append_connection: "TimedRedis"
     queue: "TimedRedis"
     on_log: Batcher
     on_queue: Batcher
@@ -151,8 +151,8 @@ class Stores:
 
 async def _sync(redis: "TimedRedis", clock: ServerClock) -> bool:
     """Ask one server for the time; whether its clock was stepped. Raises STORE_ERRORS."""
-    asked = clock.ask()
-    return clock.take(await redis.time(), asked)
+    asked = clock.asked_at()
+    return clock.set_from(await redis.time(), asked)
 
 
 async def _keep_clock(redis: "TimedRedis", clock: ServerClock) -> None:
@@ -289,8 +289,5 @@ async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
             await queue.aclose(close_connection_pool=True)
 
 
-Pipe = Pipeline
-"""A batch of commands on its way to one server."""
-
-Build = Callable[[Pipe], object]
+Commands = Callable[[Pipeline], object]
 """Queues one request's commands."""

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pydantic import SecretStr, ValidationError
 
 from common.names import DEFAULT_TENANT
-from common.security.secret_box import seal_of
+from common.security.secret_box import open_secret_box
 from common.settings import Settings
 from common.store.redis import STORE_ERRORS, Stores
 from common.tenants.config import KeyConfig, stored_tenant
@@ -75,7 +75,7 @@ class Directory:
     async def refresh(self) -> None:
         """Look now. Raises STORE_ERRORS."""
         async with self._looking:
-            texts = await self._source.look(self._texts)
+            texts = await self._source.poll(self._texts)
             if texts is not None and texts is not self._texts:
                 self._take(texts)
 
@@ -153,7 +153,7 @@ class Directory:
 
 
 def _source(settings: Settings, stores: Stores) -> Source:
-    return open_file(settings) if settings.tenants else TenantStore(stores, seal_of(settings))
+    return open_file(settings) if settings.tenants else TenantStore(stores, open_secret_box(settings))
 
 
 def _read_key(key_id: str, text: bytes) -> KeyConfig | None:

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import Field, ValidationError
 
 from common.names import valid_tenant
-from common.security.secret_box import MARK, Seal, place_of, seal_of
+from common.security.secret_box import MARK, SecretBox, open_secret_box, place_of
 from common.security.url_guard import UrlGuard
 from common.settings import Settings
 from common.tenants.checks import blocked_urls_of
@@ -41,7 +41,11 @@ class TenantsFile:
     """The file, and what it says. `guard` says where its URLs may lead."""
 
     def __init__(
-        self, path: str | Path, seal: Seal | None, guard: UrlGuard, environ: Mapping[str, str] = os.environ
+        self,
+        path: str | Path,
+        seal: SecretBox | None,
+        guard: UrlGuard,
+        environ: Mapping[str, str] = os.environ,
     ) -> None:
         self.guard = guard
         self._path = Path(path)
@@ -49,7 +53,7 @@ class TenantsFile:
         self._environ = environ
         self._signature: tuple[int, ...] | None = None
 
-    async def look(self, seen: Texts | None) -> Texts | None:
+    async def poll(self, seen: Texts | None) -> Texts | None:
         """What the file says now; a wrong one leaves it at what was seen, and is logged once."""
         return await asyncio.to_thread(self._look, seen)
 
@@ -119,7 +123,7 @@ class TenantsFile:
 
 def open_file(settings: Settings) -> TenantsFile:
     """The file that the settings name."""
-    return TenantsFile(settings.tenants, seal_of(settings), UrlGuard(settings.allowed_hosts))
+    return TenantsFile(settings.tenants, open_secret_box(settings), UrlGuard(settings.allowed_hosts))
 
 
 def mistakes_in(settings: Settings) -> list[str]:

@@ -13,7 +13,7 @@ _FRESH_S = 2.0
 _SLOW_SHARE = 0.3  # of the recent turns that may be slow before a draft is worth its tokens
 
 
-class Pace:
+class FirstTokenLatency:
     """First-token times by tenant and profile, shared by all processes.
 
     A process looks every two seconds at those of which it was asked.

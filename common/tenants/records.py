@@ -6,7 +6,7 @@ from typing import Any
 
 from common.errors import Conflict
 from common.store import keys
-from common.store.redis import Pipe, Stores
+from common.store.redis import Pipeline, Stores
 from common.store.signed import RecordSigner, field_of
 
 Record = tuple[str, str, bytes]
@@ -14,7 +14,7 @@ Record = tuple[str, str, bytes]
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class StoredRecords:
     """All that is kept as of one moment, whoever put it there."""
 
     version: str | None
@@ -55,10 +55,10 @@ class Records:
     def __init__(self, stores: Stores) -> None:
         self._stores = stores
 
-    async def read(self) -> Kept:
+    async def read(self) -> StoredRecords:
         """All of them."""
 
-        def ask(pipe: Pipe) -> None:
+        def ask(pipe: Pipeline) -> None:
             pipe.get(keys.TENANTS_VERSION)
             pipe.hgetall(keys.TENANTS)
             pipe.hgetall(keys.API_KEYS)
@@ -68,7 +68,7 @@ class Records:
         tenants, api_keys, signatures = (
             {name.decode(): text for name, text in table.items()} for table in tables
         )
-        return Kept(version_of(version), tenants, api_keys, signatures, self._stores.signer)
+        return StoredRecords(version_of(version), tenants, api_keys, signatures, self._stores.signer)
 
     async def get(self, where: Any, table: str, name: str) -> bytes | None:
         """One, over a pipe or not; None where there is none. Raises Conflict where it isn't signed."""
@@ -79,14 +79,14 @@ class Records:
                 raise Conflict("nobody has signed what the store has of it", code="record_not_signed")
         return text
 
-    def put(self, pipe: Pipe, table: str, name: str, text: bytes) -> None:
+    def put(self, pipe: Pipeline, table: str, name: str, text: bytes) -> None:
         """Write one, signed where there is a key."""
         pipe.hset(table, name, text)  # type: ignore[arg-type]
         if self._stores.signer.can_sign:
             signature = self._stores.signer.sign(table, name, text)
             pipe.hset(keys.SIGNATURES, field_of(table, name), signature)  # type: ignore[arg-type]
 
-    def drop(self, pipe: Pipe, table: str, names: list[str]) -> None:
+    def drop(self, pipe: Pipeline, table: str, names: list[str]) -> None:
         """Delete these, and their signatures."""
         if names:
             pipe.hdel(table, *names)

@@ -14,17 +14,17 @@ from redis.exceptions import WatchError
 
 from common.errors import BadRequest, Conflict, NotFound
 from common.names import valid_tenant
-from common.security.secret_box import MARK, Seal, place_of
+from common.security.secret_box import MARK, SecretBox, place_of
 from common.store import keys
-from common.store.redis import Build, Pipe, Stores
+from common.store.redis import Commands, Pipeline, Stores
 from common.tenants.config import KeyConfig, TenantConfig, mistakes, read_tenant, stored_tenant
-from common.tenants.records import Kept, Records, version_of
+from common.tenants.records import Records, StoredRecords, version_of
 from common.tenants.texts import Texts
 
 logger = logging.getLogger(__name__)
 
 Change = Callable[[TenantConfig], TenantConfig]
-Plan = Callable[[Pipe], Awaitable[Build]]
+Plan = Callable[[Pipeline], Awaitable[Commands]]
 """Reads what it needs to know over a pipe, and answers what is to be written."""
 
 
@@ -34,7 +34,7 @@ _MOST_ENDED = 1_000
 _SAID = 20
 
 
-def nothing(pipe: Pipe) -> None:
+def nothing(pipe: Pipeline) -> None:
     """Nothing is to be written beside."""
 
 
@@ -44,14 +44,14 @@ class TenantStore:
     What is to be written `beside` a change is written with it, or not at all.
     """
 
-    def __init__(self, stores: Stores, seal: Seal | None) -> None:
+    def __init__(self, stores: Stores, seal: SecretBox | None) -> None:
         self._stores = stores
         self._seal = seal
         self._records = Records(stores)
 
     # For the directory.
 
-    async def look(self, seen: Texts | None) -> Texts | None:
+    async def poll(self, seen: Texts | None) -> Texts | None:
         """What is kept now: the very same, if it hasn't changed since."""
         if (
             seen is not None
@@ -87,7 +87,7 @@ class TenantStore:
         return stored_tenant(_found(await self._records.get(self._stores.queue, keys.TENANTS, name)))
 
     async def put_tenant(
-        self, name: str, config: TenantConfig, *, create: bool | None = None, beside: Build = nothing
+        self, name: str, config: TenantConfig, *, create: bool | None = None, beside: Commands = nothing
     ) -> bool:
         """Keep a tenant; whether it is new. `create`: it must be new, or must not; None: it may be either.
 
@@ -97,7 +97,7 @@ class TenantStore:
             raise BadRequest("1 to 40 lower-case letters, digits and, not first, - and _", param="name")
         is_new = False
 
-        async def plan(pipe: Pipe) -> Build:
+        async def plan(pipe: Pipeline) -> Commands:
             nonlocal is_new
             old = await self._records.get(pipe, keys.TENANTS, name)
             is_new = old is None
@@ -113,14 +113,14 @@ class TenantStore:
         await self._write(plan, beside)
         return is_new
 
-    async def change_tenant(self, name: str, change: Change, beside: Build = nothing) -> TenantConfig:
+    async def change_tenant(self, name: str, change: Change, beside: Commands = nothing) -> TenantConfig:
         """Put the changed in place of what there is, and answer it. `change` may be asked several times.
 
         Raises BadRequest, NotFound, and what `change` raises.
         """
         changed = TenantConfig()
 
-        async def plan(pipe: Pipe) -> Build:
+        async def plan(pipe: Pipeline) -> Commands:
             nonlocal changed
             old = _found(await self._records.get(pipe, keys.TENANTS, name))
             text = self._checked(name, change(stored_tenant(old)), old)
@@ -130,14 +130,14 @@ class TenantStore:
         await self._write(plan, beside)
         return changed
 
-    async def delete_tenant(self, name: str, beside: Build = nothing) -> None:
+    async def delete_tenant(self, name: str, beside: Commands = nothing) -> None:
         """Delete a tenant and its keys; the keeper deletes what it leaves behind. Raises NotFound."""
 
-        async def plan(pipe: Pipe) -> Build:
+        async def plan(pipe: Pipeline) -> Commands:
             _found(await pipe.hget(keys.TENANTS, name))  # type: ignore[misc]
             lost = list(_keys_of(name, await pipe.hgetall(keys.API_KEYS)))  # type: ignore[misc]
 
-            def write(pipe: Pipe) -> None:
+            def write(pipe: Pipeline) -> None:
                 self._records.drop(pipe, keys.TENANTS, [name])
                 pipe.sadd(keys.TENANTS_GONE, name)
                 self._records.drop(pipe, keys.API_KEYS, lost)
@@ -146,7 +146,7 @@ class TenantStore:
 
         await self._write(plan, beside)
 
-    async def rotate_secrets(self, beside: Callable[[str], Build] = lambda tenant: nothing) -> int:
+    async def rotate_secrets(self, beside: Callable[[str], Commands] = lambda tenant: nothing) -> int:
         """Seal every secret with the newest key; how many were sealed with another one.
 
         `beside`: what is written with the change of a tenant, by its name.
@@ -168,14 +168,14 @@ class TenantStore:
             raise Conflict(f"none of the secret keys opens {', '.join(lost)}; {count} others sealed anew")
         return count
 
-    async def sign(self, seen: Kept, *, known: bool = False) -> int:
+    async def sign(self, seen: StoredRecords, *, known: bool = False) -> int:
         """Sign with the newest key what still is as it was seen; how many records were.
 
         `known`: no others than those that an older key has signed.
         """
         count = 0
 
-        async def plan(pipe: Pipe) -> Build:
+        async def plan(pipe: Pipeline) -> Commands:
             nonlocal count
             fresh = [
                 (table, name, text)
@@ -184,7 +184,7 @@ class TenantStore:
             ]
             count = len(fresh)
 
-            def write(pipe: Pipe) -> None:
+            def write(pipe: Pipeline) -> None:
                 for record in fresh:
                     self._records.put(pipe, *record)
 
@@ -194,7 +194,7 @@ class TenantStore:
             await self._write(plan, nothing)
         return count
 
-    async def look_at_all(self) -> Kept:
+    async def read_all(self) -> StoredRecords:
         """All that is kept, signed or not."""
         return await self._records.read()
 
@@ -215,13 +215,13 @@ class TenantStore:
         kept = {key_id: KeyConfig.model_validate_json(t) for key_id, t in (await self.read()).keys.items()}
         return {key_id: key for key_id, key in kept.items() if key.tenant == tenant}
 
-    async def put_key(self, key_id: str, key: KeyConfig, beside: Build = nothing) -> None:
+    async def put_key(self, key_id: str, key: KeyConfig, beside: Commands = nothing) -> None:
         """Keep a key of a tenant; of those that have ended the oldest go where they are too many.
 
         Raises NotFound without that tenant, Conflict where it is another's, BadRequest.
         """
 
-        async def plan(pipe: Pipe) -> Build:
+        async def plan(pipe: Pipeline) -> Commands:
             _found(await pipe.hget(keys.TENANTS, key.tenant))  # type: ignore[misc]
             texts = await pipe.hgetall(keys.API_KEYS)  # type: ignore[misc]
             old = texts.pop(key_id.encode(), None)
@@ -236,7 +236,7 @@ class TenantStore:
                 raise BadRequest(f"there are {_MOST_VALID} valid keys", code="too_many_keys")
             late = sorted(ended, key=lambda each: _ended_at(ended[each]))[:-_MOST_ENDED]
 
-            def write(pipe: Pipe) -> None:
+            def write(pipe: Pipeline) -> None:
                 self._records.put(pipe, keys.API_KEYS, key_id, _dump(key).encode())
                 self._records.drop(pipe, keys.API_KEYS, late)
 
@@ -244,11 +244,11 @@ class TenantStore:
 
         await self._write(plan, beside)
 
-    async def revoke_key(self, tenant: str, key_id: str, beside: Build = nothing) -> KeyConfig:
+    async def revoke_key(self, tenant: str, key_id: str, beside: Commands = nothing) -> KeyConfig:
         """Revoke a tenant's key, and answer it. One that is revoked stays so. Raises NotFound."""
         revoked: KeyConfig
 
-        async def plan(pipe: Pipe) -> Build:
+        async def plan(pipe: Pipeline) -> Commands:
             nonlocal revoked
             old = await self._records.get(pipe, keys.API_KEYS, key_id)
             key = KeyConfig.model_validate_json(old) if old else None
@@ -262,7 +262,7 @@ class TenantStore:
 
     # What they have in common.
 
-    async def _write(self, plan: Plan, beside: Build) -> None:
+    async def _write(self, plan: Plan, beside: Commands) -> None:
         """Carry a plan out, if nobody has changed anything since it looked; else plan anew."""
         async with self._stores.queue.pipeline(transaction=True) as pipe:
             while True:

@@ -20,7 +20,7 @@ class Texts:
 class Source(Protocol):
     """Where tenants come from."""
 
-    async def look(self, seen: Texts | None) -> Texts | None:
+    async def poll(self, seen: Texts | None) -> Texts | None:
         """What is written down now: the very same, if it hasn't changed since. Raises STORE_ERRORS."""
 
     def open_secret(self, written: str, tenant: str, name: str) -> str | None:

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from urllib.parse import quote, unquote
 
 from common.records.recording import RecordedTurn
-from common.records.replay import Recorded, replay
+from common.records.replay import RecordedReplay, replay_as_recorded
 from common.store import keys
 from common.store.redis import Stores
 from common.turn.cost import Cost, Costs, is_going
@@ -64,10 +64,10 @@ class Account:
 
     def __init__(self, turn: RecordedTurn) -> None:
         self._turn = turn
-        self._folded: Recorded | None = None
+        self._folded: RecordedReplay | None = None
         self._costs = _costs_of(turn)
         with suppress(UnknownFold):
-            self._folded = replay(turn)
+            self._folded = replay_as_recorded(turn)
             self._costs = self._folded.fold.costs  # as its client was told
 
     @property
@@ -101,7 +101,7 @@ class Account:
             "failed": reason == "error",
             "interrupted": stopped,
             "degraded": ended is not None and ended.degraded,
-            "hand_overs": folded is not None and folded.fold.handed_over_ms is not None,
+            "hand_overs": folded is not None and folded.fold.handover_ms is not None,
             "draft_wins": draft_heard,  # once the full was heard, no draft is
             "draft_only": draft_heard and not (full_heard or stopped or reason == "error"),
             "spoken": bool(turn.started.speech),
@@ -178,5 +178,5 @@ def _costs_of(turn: RecordedTurn) -> Costs:
     costs = Costs(turn.started)
     for _, event in turn.events:
         if event.turn == turn.started.turn:
-            costs.take(event)
+            costs.count(event)
     return costs

@@ -33,7 +33,7 @@ LEAD = 64
 _GAPS = ("", " ", "\n", "\n\n")
 
 
-def join(before: str, after: str, *, broken: bool = False, goes_on: bool = False) -> str:
+def join_texts(before: str, after: str, *, broken: bool = False, goes_on: bool = False) -> str:
     """A text as it is said after another: with what closes that one and a space or a line between them.
 
     `broken`: the first was cut in the middle of a sentence, which is to be heard. `goes_on`: the second was
@@ -58,7 +58,7 @@ def is_undecided(text: str) -> bool:
     return len(text) <= LEAD and _MAYBE_BLOCK.match(text) is not None
 
 
-def held(text: Text) -> int:
+def dangling_markup(text: Text) -> int:
     """How many characters at a text's end only open what is still empty: emphasis, code, a list's item."""
     # A line's marker is one behind a line's end, which is looked back at too.
     end = text[max(0, len(text) - _BACK - 1) :]

@@ -42,7 +42,7 @@ _EVEN = ("**", "`", '"')
 _PAIRS = ("()", "[]", "“”", "«»", "《》", "「」", "（）")
 
 
-class Spoken:
+class SpokenDraft:
     """What the draft has spoken, sentence by sentence and as a whole. Each of its words is read once.
 
     `work` counts what was looked at to compare with it, about in words.
@@ -59,7 +59,7 @@ class Spoken:
         self._tail = Traits()
         self._tail_counts = False  # the last sentence has begun, and is in the list
 
-    def hear(self, text: Text, ends: Sequence[int], spoken: int) -> None:
+    def read_to(self, text: Text, ends: Sequence[int], spoken: int) -> None:
         """The draft's text and its sentence ends; `spoken` characters of it are out."""
         if (spoken, len(ends)) == self._heard:
             return
@@ -108,7 +108,7 @@ def _may_go_on(word: str, after: str) -> bool:
     return _UNFINISHED.match(word + after) is not None and not IS_HAN.match(after[-1:])
 
 
-def repeats(sentence: Traits, spoken: Spoken, marker: str = "") -> bool:
+def repeats(sentence: Traits, spoken: SpokenDraft, marker: str = "") -> bool:
     """Whether a whole sentence says again what was spoken, and nothing else. `marker`: its list number."""
     whole = spoken.whole
     spoken.spend(len(sentence.words))
@@ -136,7 +136,7 @@ def _is_part(sentence: Traits, other: Traits) -> bool:
     return size >= 2 and size >= PART * len(other.content) and sentence.content <= other.content
 
 
-def may_repeat(beginning: Traits, spoken: Spoken) -> bool:
+def may_repeat(beginning: Traits, spoken: SpokenDraft) -> bool:
     """Whether a sentence that begins like this may turn out to be a repeat."""
     spoken.spend(len(beginning.words))
     if beginning.numbers - spoken.whole.numbers or beginning.negations - spoken.whole.negations:
@@ -150,7 +150,7 @@ def may_repeat(beginning: Traits, spoken: Spoken) -> bool:
     )
 
 
-def is_likely_repeat(beginning: Traits, spoken: Spoken, withheld: int, verbatim: int) -> bool:
+def is_likely_repeat(beginning: Traits, spoken: SpokenDraft, withheld: int, verbatim: int) -> bool:
     """Whether a sentence that begins like this is worth the silence: so many letters withheld."""
     spoken.spend(len(beginning.sequence))
     if beginning.numbers - spoken.whole.numbers or beginning.negations - spoken.whole.negations:
@@ -176,7 +176,7 @@ class Opening:
         self.decided = False  # nothing more will be left out
         self.begin: int | None = None  # of the first sentence that is said
         self.whole = False  # a sentence that is said, and does more than open, is whole
-        self._spoken = Spoken()
+        self._spoken = SpokenDraft()
         self._flowed = False  # the draft went on speaking when last looked
         self._place = 0  # all before it is settled
         self._saying = False  # the sentence that begins there is said
@@ -192,12 +192,12 @@ class Opening:
         self._covered = 0  # letters of that sentence that came while something was said
         self._withheld = 0  # letters left out while nothing was said
 
-    def hear(self, text: Text, ends: Sequence[int], spoken: int) -> None:
+    def set_spoken(self, text: Text, ends: Sequence[int], spoken: int) -> None:
         """The draft's text, its sentence ends, and how much of it is out."""
         if not self.decided:
-            self._spoken.hear(text, ends, spoken)
+            self._spoken.read_to(text, ends, spoken)
 
-    def look(self, text: Text, ends: Sequence[int], over: bool, flows: bool) -> None:
+    def scan(self, text: Text, ends: Sequence[int], over: bool, flows: bool) -> None:
         """The full's text and its sentence ends, and whether the draft goes on speaking meanwhile."""
         silent_now, self._flowed = self._flowed and not flows, flows
         if silent_now and not self.decided and not self._saying and not self._may_go_on(flows):
@@ -216,12 +216,12 @@ class Opening:
         """Whether the full holds a whole sentence to say, or as much of one."""
         return self.whole or (self.begin is not None and len(text) - self.begin >= min_chars)
 
-    def take_over(self, text: Text) -> None:
+    def start_speaking(self, text: Text) -> None:
         """The full speaks from now on; this is its text so far."""
         self._since = len(text)
         self._held_to = None if self._saying else self._said_to
 
-    def due(self, text: Text) -> int:
+    def releasable(self, text: Text) -> int:
         """How far the full may be said now. A held sentence goes slowly while the next one is open."""
         if self.decided:
             return len(text)
@@ -237,7 +237,7 @@ class Opening:
         """Up to here it is known what is said: all that is held of it may go."""
         return self._place
 
-    def said(self, text: Text, start: int, upto: int) -> str:
+    def without_repeats(self, text: Text, start: int, upto: int) -> str:
         """The text between two places, without what is left out."""
         parts = []
         for at in range(bisect_right(self.left_out, start, key=itemgetter(1)), len(self.left_out)):
@@ -329,7 +329,7 @@ def _pending(text: Text, start: int) -> int | None:
     return begin + match.start() if match else None
 
 
-def _is_repeated(part: str, traits: Traits, spoken: Spoken) -> bool:
+def _is_repeated(part: str, traits: Traits, spoken: SpokenDraft) -> bool:
     if not traits.sequence:
         return all(char < _SYMBOLS and not char.isalnum() for char in part)  # a ruler, a stray sign
     marker = _MARKER.match(part)

@@ -117,7 +117,7 @@ class Units:
         """The last unit's end that is no further than that."""
         return self.ends[bisect_right(self.ends, most) - 1]
 
-    def look(self, now_ms: int) -> None:
+    def update(self, now_ms: int) -> None:
         """Take in what has come of the lane since."""
         lane = self._lane
         if len(lane.text) > self._seen:
@@ -181,10 +181,10 @@ class Aloud:
         """A lane's units."""
         return self._units.get(lane.lane)
 
-    def look(self, lane: LaneState, now_ms: int) -> None:
+    def update(self, lane: LaneState, now_ms: int) -> None:
         """Take in what has come of a lane since."""
         if units := self._units.get(lane.lane):
-            units.look(now_ms)
+            units.update(now_ms)
 
     def rest_ms(self, *lanes: LaneState) -> int | None:
         """The next time at which what one of these lanes has said is taken for whole, as it rests."""

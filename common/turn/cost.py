@@ -39,7 +39,7 @@ class Attempt:
     reached: dict[int, int] = field(default_factory=dict)
     _last_extra: int = -1
 
-    def take(self, event: Delta | ToolPart | Extra | LaneFinished) -> None:
+    def count(self, event: Delta | ToolPart | Extra | LaneFinished) -> None:
         if isinstance(event, Delta):
             self._write(_TEXT, event.at, event.text)
         elif isinstance(event, ToolPart):
@@ -108,25 +108,25 @@ class Costs:
         self._started = started
         self._found_bytes = 0  # passages that the full was shown besides
 
-    def take(self, event: Event) -> None:
+    def count(self, event: Event) -> None:
         """Count an event of the turn, if it counts."""
         if isinstance(event, LaneStarted) and event.lane in self._started.lanes:
             self.lanes.setdefault(event.lane, {}).setdefault(event.attempt, Attempt())
         elif isinstance(event, Delta | ToolPart | Extra | LaneFinished):
             if attempt := self.lanes.get(event.lane, {}).get(event.attempt):
-                attempt.take(event)
+                attempt.count(event)
         elif isinstance(event, Retrieved) and not self._found_bytes:
             texts = [str(passage.get("text") or "") for passage in event.passages]
             self._found_bytes = sum(map(bytes_of, texts))
 
-    def take_late(self, event: Event, *, shadow: bool) -> None:
+    def count_late(self, event: Event, *, shadow: bool) -> None:
         """Count an event behind the turn's end: what a server told then, and a draft in the shadow.
 
         What a lane that was stopped says after that is counted for nobody.
         """
         goes_on = shadow and getattr(event, "lane", None) == "draft"
         if isinstance(event, LaneFinished) or goes_on:
-            self.take(event)
+            self.count(event)
 
     def of_lanes(self) -> dict[str, Cost]:
         """What each lane that began has cost, with the attempts of workers that died."""

@@ -1,14 +1,14 @@
 """What of the draft may be heard: by token or by sentence, and nothing that commits where it is guarded."""
 
 from common.text.commitments import commits
-from common.text.markdown_join import held
+from common.text.markdown_join import dangling_markup
 from common.turn.aloud import Units
 from common.turn.handover import is_whole
 from common.turn.lane_state import LaneState
 from common.turn.policy import DraftPolicy
 
 
-class DraftVoice:
+class DraftGate:
     """The draft of one turn as far as its policy lets it speak. `units`: in which, where it is spoken."""
 
     def __init__(self, policy: DraftPolicy, draft: LaneState, units: Units | None = None) -> None:
@@ -17,40 +17,46 @@ class DraftVoice:
         self._units = None if policy.guard else units
         self._by_sentence = policy.guard or policy.release == "sentence"
         self._checked = 0  # how many sentences were looked at
-        self.muted: str | None = None  # what it would have committed to
-        self.free = 0
+        self.blocked_by: str | None = None  # what it would have committed to
+        self.releasable = 0
         self._whole: bool | None = None  # once it is over: whether it breaks off no sentence
 
     @property
     def silent(self) -> bool:
         """Whether it will say no more than is free now."""
-        return self._draft.over or self.muted is not None
+        return self._draft.over or self.blocked_by is not None
 
     @property
     def answers(self) -> bool:
         """Whether it came to its end with something to hear, and nothing that was guarded."""
-        heard = not self._draft.failed and self.muted is None and 0 <= self._draft.text.first < self.free
+        heard = (
+            not self._draft.failed
+            and self.blocked_by is None
+            and 0 <= self._draft.text.first < self.releasable
+        )
         return self._draft.over and heard
 
-    def look(self) -> None:
+    def update(self) -> None:
         """Take in what the draft has said since."""
         if self._units:
             if not self._draft.failed:
-                self.free = self._units.ends[-1]
+                self.releasable = self._units.ends[-1]
             return
         if not self._by_sentence:
             text = self._draft.text
-            self.free = max(self.free, len(text) - (0 if self._draft.over else held(text)))
+            self.releasable = max(
+                self.releasable, len(text) - (0 if self._draft.over else dangling_markup(text))
+            )
             return
         if self._draft.over and self._whole is None:
             self._whole = is_whole(self._draft, len(self._draft.text))
         whole, ends = self._whole is not False, self._draft.sentences.ends
-        while self.muted is None and self._checked < len(ends) - (not whole):
+        while self.blocked_by is None and self._checked < len(ends) - (not whole):
             end = ends[self._checked]
             if self._policy.guard:
-                self.muted = commits(self._draft.text[self.free : end], self._policy.guard_rules)
-            if self.muted is None:
-                self.free = end
+                self.blocked_by = commits(self._draft.text[self.releasable : end], self._policy.guard_rules)
+            if self.blocked_by is None:
+                self.releasable = end
             self._checked += 1
-        if self._draft.over and self.muted is None and whole:
-            self.free = len(self._draft.text)
+        if self._draft.over and self.blocked_by is None and whole:
+            self.releasable = len(self._draft.text)

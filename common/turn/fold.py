@@ -24,7 +24,18 @@ from common.names import Lane
 from common.turn import handover
 from common.turn.fold_state import FoldState
 from common.turn.lane_state import LaneState, gives
-from common.turn.outputs import CUT, DEADLINE, DRAFT, FILLER, REST, TOLD, Called, Ending, Passed, Release
+from common.turn.outputs import (
+    CUT,
+    DEADLINE,
+    DRAFT,
+    FILLER,
+    REST,
+    TOLD,
+    Output,
+    PassedThrough,
+    ToolCalled,
+    TurnEnding,
+)
 from common.turn.version import UnknownFold
 
 _SEAM = 16  # characters at most that go between two texts
@@ -42,7 +53,7 @@ class Fold(FoldState):
         except Exception as bug:
             raise UnknownFold("the turn's start can't be folded") from bug
 
-    def feed(self, event: Event, at_ms: int) -> list[Release]:
+    def feed(self, event: Event, at_ms: int) -> list[Output]:
         """What this event lets out, in order. `at_ms`: the entry's time since the turn's start.
 
         What breaks the fold ends the turn, the same wherever it is folded: no turn may hang.
@@ -55,13 +66,13 @@ class Fold(FoldState):
             self._end("error", turn_error("internal_error", "the turn could not go on", "server_error"))
             return self._out
 
-    def _feed(self, event: Event, at_ms: int) -> list[Release]:
+    def _feed(self, event: Event, at_ms: int) -> list[Output]:
         if self.ending:
             self._record(event)
             return []
         self._out, self._now_ms = [], max(self._now_ms, at_ms)
         if event.turn == self.turn:
-            self.costs.take(event)
+            self.costs.count(event)
         if event.turn != self.turn:
             if isinstance(event, TurnStarted) and self.policy.barge_in:
                 self._end("superseded")
@@ -78,7 +89,7 @@ class Fold(FoldState):
             self._end(event.reason, event.error)
         return self._out
 
-    def break_off(self, error: dict[str, Any]) -> list[Release]:
+    def break_off(self, error: dict[str, Any]) -> list[Output]:
         """End the turn for a reason that no event can tell: its log is gone."""
         self._out = []
         self._end("error", error)
@@ -87,17 +98,17 @@ class Fold(FoldState):
     def _record(self, event: Event) -> None:
         """Of a turn that is over only the draft in the shadow still counts: it goes on to its end."""
         if event.turn == self.turn:
-            self.costs.take_late(event, shadow=self.policy.handoff.shadow)
+            self.costs.count_late(event, shadow=self.policy.handoff.shadow)
         if not isinstance(event, LaneStarted | Delta | LaneFinished):
             return
         if (event.turn, event.lane) == (self.turn, "draft") and self.policy.handoff.shadow:
-            self.draft.take(event)
+            self.draft.apply(event)
 
     def _take(self, lane: LaneState, event: LaneStarted | Delta | ToolPart | Extra | LaneFinished) -> None:
-        lane.take(event)
-        self.aloud.look(lane, self._now_ms)
+        lane.apply(event)
+        self.aloud.update(lane, self._now_ms)
         if lane is self.draft:
-            self.voice.look()
+            self.draft_gate.update()
         elif self.continues and self._told_by_ms is None and self.full.attempt and not self.full.over:
             self._told_by_ms = self._now_ms + handover.listen_ms(self.policy.handoff)
         self._advance()
@@ -112,36 +123,36 @@ class Fold(FoldState):
 
     def _follow_draft(self) -> None:
         if self.continues:
-            self._say("draft", self.voice.free)  # also its last words: the full waits for them
+            self._say("draft", self.draft_gate.releasable)  # also its last words: the full waits for them
         if self._overtaken():
-            self._begin_closing(before_silence=bool(self.full.calls) and not self.full_voice.has_to_say())
+            self._begin_closing(before_silence=bool(self.full.calls) and not self.full_gate.has_to_say())
             return
-        self._say("draft", self.voice.free)
+        self._say("draft", self.draft_gate.releasable)
         if self.full.over:
             self._stand_in()
 
     def _overtaken(self) -> bool:
         """Whether the full takes over now."""
         if self.continues:
-            return self._told_by_ms is not None and self.voice.silent
+            return self._told_by_ms is not None and self.draft_gate.silent
         if self.full.failed or not self.full.answers:
             return False
         if self.full.calls or not self.full.speaks:
             return True
-        if self.aloud and not self.full.over and not self.full_voice.has_to_say():
+        if self.aloud and not self.full.over and not self.full_gate.has_to_say():
             return False  # where it is spoken, a token is no sound yet
         if not self.spoken["draft"]:
-            self.full_voice.opening = None  # nothing was said that could be repeated, nor is to be waited for
+            self.full_gate.opening = None  # nothing was said that could be repeated, nor is to be waited for
             return True
-        idle = self.voice.silent and self.spoken["draft"] == self.voice.free
+        idle = self.draft_gate.silent and self.spoken["draft"] == self.draft_gate.releasable
         # Whoever wants the first token doesn't wait until a sentence can be judged as a whole.
         flows = not idle and self.policy.handoff.when != "first_token"
-        begin = self.full_voice.read_opening(self.spoken["draft"], flows=flows)
-        if begin is None or not self.full_voice.has_to_say(begin):
+        begin = self.full_gate.read_opening(self.spoken["draft"], flows=flows)
+        if begin is None or not self.full_gate.has_to_say(begin):
             return False
         if idle:
             return True
-        opening = self.full_voice.opening
+        opening = self.full_gate.opening
         return handover.overtakes(self.policy.handoff, self.full, opening, begin, self.spoken["draft"])
 
     def _begin_closing(self, *, before_silence: bool = False) -> None:
@@ -155,26 +166,26 @@ class Fold(FoldState):
             self.stage, self.overtaken_ms, self._closing_is_due = "draft", None, False
             self._follow_draft()
             return
-        place = self._closing.cut(self.voice.free)
-        may = min(self._closing.may_say(), self.voice.free)
+        place = self._closing.cut(self.draft_gate.releasable)
+        may = min(self._closing.may_say(), self.draft_gate.releasable)
         late = self._closing_is_due or self._closing.overruns()
-        if self._released.speaker == "filler":
+        if self._transcript.speaker == "filler":
             place = self.spoken["draft"]  # its sentence was broken off already
-        if place is None and (late or self.voice.muted):
+        if place is None and (late or self.draft_gate.blocked_by):
             place = max(may, self.spoken["draft"])
         if place is not None:
             self._say("draft", place)
             self._hand_over()
-        elif self.voice.free == len(self.draft.text):
+        elif self.draft_gate.releasable == len(self.draft.text):
             self._say("draft", may)
 
     def _hand_over(self) -> None:
         self.stage = "full"
         if not self.full.failed:
-            self.handed_over_ms = self._now_ms
+            self.handover_ms = self._now_ms
         cut_now = self.policy.handoff.cut == "now"
         self._broken = not cut_now and self._breaks_off()
-        self.full_voice.take_over(self.spoken["draft"])
+        self.full_gate.start_speaking(self.spoken["draft"])
 
     def _breaks_off(self) -> bool:
         """Whether the draft, should it stop here, is heard to break off. What is spoken is whole."""
@@ -187,10 +198,10 @@ class Fold(FoldState):
             self._end_closing()
             return
         self.degraded = True
-        if not self.voice.silent:
+        if not self.draft_gate.silent:
             return
         finished = self.draft.finished
-        if self.voice.answers and finished:
+        if self.draft_gate.answers and finished:
             self._end(finished.reason)
         else:
             self._fail()
@@ -206,14 +217,14 @@ class Fold(FoldState):
         if self.full.failed and not self._full_heard:
             self._fail_unheard()
             return
-        text = self.full_voice.take(self.spoken["draft"], self._released.speaker)
-        self.spoken["full"] = self.full_voice.taken
+        text = self.full_gate.next_text(self.spoken["draft"], self._transcript.speaker)
+        self.spoken["full"] = self.full_gate.taken
         self._let_out("full", text)
         if self.ending:
             return
         for choice in self.full.extras[self._extras_passed :]:
             self._full_heard = self._full_heard or gives(choice)
-            self._out.append(Passed(choice, self._now_ms))
+            self._out.append(PassedThrough(choice, self._now_ms))
         self._extras_passed = len(self.full.extras)
         finished = self.full.finished
         if finished is None:
@@ -224,15 +235,15 @@ class Fold(FoldState):
         if not self.full.speaks:
             self._apologize()  # a filter, or its length, has left nothing of it
         for index in sorted(self.full.calls):
-            self._out.append(Called(index, self.full.calls[index], self._now_ms))
+            self._out.append(ToolCalled(index, self.full.calls[index], self._now_ms))
         self._end(self.full.own_reason)
 
     def _fail_unheard(self) -> None:
         if self.continues and self._draft_answers and not self.draft.failed:
             self.stage, self.degraded = "draft", True  # the draft was only held back: it goes on
-            self._told_by_ms = self.overtaken_ms = self.handed_over_ms = None
+            self._told_by_ms = self.overtaken_ms = self.handover_ms = None
             self._closing_is_due = self._broken = False
-            self._say("draft", self.voice.free)
+            self._say("draft", self.draft_gate.releasable)
             self._stand_in()
         else:
             self._fail()
@@ -248,7 +259,7 @@ class Fold(FoldState):
             return
         elif fired.due == FILLER.due:
             # Without a phrase in this language there will be none.
-            self.fillers = self.fillers + 1 if fired.phrase else self.policy.filler.maximum
+            self.fillers_said = self.fillers_said + 1 if fired.phrase else self.policy.filler.maximum
             self._broken = self._breaks_off()
             self._let_out("filler", fired.phrase)
         else:
@@ -260,7 +271,7 @@ class Fold(FoldState):
                 self._end_listening()
             elif fired.due == REST.due:
                 self.aloud.rest(self._now_ms)
-                self.voice.look()
+                self.draft_gate.update()
             self._advance()
 
     def _end_listening(self) -> None:
@@ -273,7 +284,7 @@ class Fold(FoldState):
 
     def _reach_deadline(self) -> None:
         answer = self.draft.finished
-        if self.stage == "draft" and answer and self.voice.answers and self._draft_answers:
+        if self.stage == "draft" and answer and self.draft_gate.answers and self._draft_answers:
             self.degraded = True
             self._end(answer.reason)
         else:
@@ -291,9 +302,9 @@ class Fold(FoldState):
         """Release a text, within the turn's cap."""
         if not text or self.ending:
             return
-        goes_on = self.continues and (self._released.speaker, lane) == ("draft", "full")
-        broken = self._broken and self._released.speaker == "draft"
-        said, too_much = self._released.say(lane, text, self._now_ms, broken=broken, goes_on=goes_on)
+        goes_on = self.continues and (self._transcript.speaker, lane) == ("draft", "full")
+        broken = self._broken and self._transcript.speaker == "draft"
+        said, too_much = self._transcript.append(lane, text, self._now_ms, broken=broken, goes_on=goes_on)
         if said:
             self._full_heard = self._full_heard or (lane == "full" and not text.isspace())
             self._out.append(said)
@@ -307,7 +318,7 @@ class Fold(FoldState):
     def _end_failed(self, error: dict[str, Any]) -> None:
         self.degraded = False
         if not self._full_heard:
-            self.overtaken_ms = self.handed_over_ms = None  # by what was never heard
+            self.overtaken_ms = self.handover_ms = None  # by what was never heard
         self._apologize()
         self._end("error", error)
 
@@ -317,10 +328,10 @@ class Fold(FoldState):
             return
         if self.stage != "full":
             self._broken = self._breaks_off()
-        if self._released.chars + len(self.apology) + _SEAM <= self.policy.max_chars:
+        if self._transcript.chars + len(self.apology) + _SEAM <= self.policy.max_chars:
             self._let_out("filler", self.apology)
 
     def _end(self, reason: str, error: dict[str, Any] | None = None) -> None:
         if self.ending is None:
-            self.ending = Ending(reason, self.degraded, error, self._now_ms)
+            self.ending = TurnEnding(reason, self.degraded, error, self._now_ms)
             self._out.append(self.ending)

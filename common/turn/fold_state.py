@@ -8,11 +8,11 @@ from common.turn import handover
 from common.turn.aloud import Aloud
 from common.turn.apology import apology_for
 from common.turn.cost import Costs
-from common.turn.draft_gate import DraftVoice
-from common.turn.full_gate import FullVoice
+from common.turn.draft_gate import DraftGate
+from common.turn.full_gate import FullGate
 from common.turn.lane_state import LaneState
-from common.turn.outputs import CUT, DEADLINE, DRAFT, FILLER, REST, TOLD, Due, Ending, Release
-from common.turn.transcript import Released
+from common.turn.outputs import CUT, DEADLINE, DRAFT, FILLER, REST, TOLD, Due, Output, TurnEnding
+from common.turn.transcript import Transcript
 from common.turn.version import policy_of
 
 _SILENT_DRAFT_MS = 1_000  # a draft that has said nothing by then is not waited for
@@ -32,30 +32,30 @@ class FoldState:
         drafted = "draft" in started.lanes and not self.policy.handoff.shadow
         self.stage: Literal["draft", "closing", "full"] = "draft" if drafted else "full"
         self.aloud = Aloud(started, self.draft, self.full)
-        self.voice = DraftVoice(self.policy.draft, self.draft, self.aloud.of(self.draft))
+        self.draft_gate = DraftGate(self.policy.draft, self.draft, self.aloud.of(self.draft))
         self.draft_waits = bool(started.lanes.get("draft", {}).get("late"))
         join = self.policy.handoff.join
         # Where a draft is only the hedge of a quick full, that one doesn't wait for it.
         self.continues = drafted and join == "continue" and not self.draft_waits
         judged = drafted and join != "append" and not self.continues
-        self.full_voice = FullVoice(self.full, self.draft, self.aloud.of(self.full), judged=judged)
+        self.full_gate = FullGate(self.full, self.draft, self.aloud.of(self.full), judged=judged)
         self.costs = Costs(started)
         self._looks_up = "knowledge" in started.lanes.get("full", {})
         self.degraded = False
-        self.ending: Ending | None = None
+        self.ending: TurnEnding | None = None
         self.broken_by: Exception | None = None  # a bug that this turn's events have met
-        self.fillers = 0
+        self.fillers_said = 0
         self.overtaken_ms: int | None = None
-        self.handed_over_ms: int | None = None
+        self.handover_ms: int | None = None
         self.spoken: dict[str, int] = {"draft": 0, "full": 0}
-        self._closing = handover.Closing(self.policy.handoff, self.draft)
+        self._closing = handover.DraftCut(self.policy.handoff, self.draft)
         self._closing_is_due = False
         self._broken = False  # the draft was cut in the middle of a sentence
         self._told_by_ms: int | None = None
         self._full_heard = False
         self._extras_passed = 0
-        self._released = Released(self.policy.max_chars, aloud=bool(self.aloud))
-        self._out: list[Release] = []
+        self._transcript = Transcript(self.policy.max_chars, aloud=bool(self.aloud))
+        self._out: list[Output] = []
         self._now_ms = 0
 
     # What a driver asks.
@@ -63,7 +63,7 @@ class FoldState:
     @property
     def released(self) -> int:
         """How many characters were let out."""
-        return self._released.chars
+        return self._transcript.chars
 
     @property
     def next_due(self) -> Due | None:
@@ -86,9 +86,11 @@ class FoldState:
         if (rest_ms := self.aloud.rest_ms(*speaking)) is not None:
             dues.append(Due(REST.number, REST.due, rest_ms))
         filler = self.policy.filler
-        if self._may_fill and filler.phrases and self.fillers < filler.maximum:
-            pause_ms = filler.interval_ms if self.fillers else self._first_filler_ms
-            dues.append(Due(FILLER.number + self.fillers, FILLER.due, self._released.heard_ms + pause_ms))
+        if self._may_fill and filler.phrases and self.fillers_said < filler.maximum:
+            pause_ms = filler.interval_ms if self.fillers_said else self._first_filler_ms
+            dues.append(
+                Due(FILLER.number + self.fillers_said, FILLER.due, self._transcript.heard_ms + pause_ms)
+            )
         return dues
 
     def unwanted(self) -> list[LaneState]:
@@ -110,15 +112,15 @@ class FoldState:
 
     def hash(self) -> str:
         """A digest of the released text, to tell a replay that drifted."""
-        return self._released.hash()
+        return self._transcript.hash()
 
     @property
     def _first_filler_ms(self) -> int:
         """The silence before the first filler: short where something is looked up and no draft speaks."""
         delay_ms = self.policy.filler.delay_ms
-        if not self._looks_up or self._released.chars:
+        if not self._looks_up or self._transcript.chars:
             return delay_ms
-        return 0 if "draft" not in self.lanes or self.voice.silent else min(delay_ms, _SILENT_DRAFT_MS)
+        return 0 if "draft" not in self.lanes or self.draft_gate.silent else min(delay_ms, _SILENT_DRAFT_MS)
 
     @property
     def _may_fill(self) -> bool:
@@ -136,7 +138,7 @@ class FoldState:
             return self.ending is None
         if self.policy.handoff.shadow:
             return True  # recorded to its end, also where the turn is over
-        if self.ending or self.voice.muted:
+        if self.ending or self.draft_gate.blocked_by:
             return False
         # Under `continue` it is cut long before the full speaks, which may yet fail.
         may_stand_in = self.continues and self._draft_answers

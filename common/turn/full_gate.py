@@ -7,7 +7,7 @@ from common.turn.aloud import Units
 from common.turn.lane_state import LaneState
 
 
-class FullVoice:
+class FullGate:
     """The full of one turn, as far as it may be let out. `judged`: its opening may repeat the draft.
 
     `units`: in which it is let out, where it is spoken.
@@ -31,8 +31,8 @@ class FullVoice:
         if self.opening is None:
             return 0
         if not self.opening.decided:
-            self.opening.hear(self._draft.text, self._draft.sentences.ends, spoken)
-            self.opening.look(self._full.text, self._full.sentences.ends, self._full.over, flows)
+            self.opening.set_spoken(self._draft.text, self._draft.sentences.ends, spoken)
+            self.opening.scan(self._full.text, self._full.sentences.ends, self._full.over, flows)
         return self.opening.begin
 
     def has_to_say(self, begin: int = 0) -> bool:
@@ -40,22 +40,22 @@ class FullVoice:
         upto = self._units.ends[-1] if self._units else len(self._full.text)
         return self._full.text.solid_before(upto) > begin
 
-    def take_over(self, spoken: int) -> None:
+    def start_speaking(self, spoken: int) -> None:
         """The draft is heard so far, and no further."""
         if self.opening and not self.opening.decided:
-            self.opening.hear(self._draft.text, self._draft.sentences.ends, spoken)
-            self.opening.take_over(self._full.text)
+            self.opening.set_spoken(self._draft.text, self._draft.sentences.ends, spoken)
+            self.opening.start_speaking(self._full.text)
 
-    def take(self, spoken: int, speaker: Lane | None) -> str:
+    def next_text(self, spoken: int, speaker: Lane | None) -> str:
         """What may be let out after whoever spoke last; while the opening is undecided, repeats are held."""
         whole, start, upto = self._full.text, self.taken, len(self._full.text)
         if self.opening and not self.opening.decided:
             self.read_opening(spoken, flows=False)
         if self.opening:
-            upto = self.opening.due(whole)
+            upto = self.opening.releasable(whole)
         if self._units:
             upto = self._whole(upto)
-        text = self.opening.said(whole, start, upto) if self.opening else whole[start:upto]
+        text = self.opening.without_repeats(whole, start, upto) if self.opening else whole[start:upto]
         self.taken = max(start, upto)
         text, self._lead = self._lead + text, ""
         if speaker in (None, "full"):

@@ -7,24 +7,24 @@ from common.text.markdown_join import word_boundary
 from common.text.repeats import Opening
 from common.text.sentences import rests_at_end
 from common.turn.lane_state import LaneState
-from common.turn.policy import HandoffPolicy
+from common.turn.policy import HandoverPolicy
 
 FINISH_MS = 1_000
 """So long the draft may take to finish its sentence once it is overtaken: speech is slower than text."""
 
 
-def listen_ms(policy: HandoffPolicy) -> int:
+def listen_ms(policy: HandoverPolicy) -> int:
     """Under `continue`: so long a draft that goes on is listened to; then the end of its sentence will do."""
     return policy.continue_wait_ms // 2
 
 
-def finish_ms(policy: HandoffPolicy, continues: bool) -> int:
+def finish_ms(policy: HandoverPolicy, continues: bool) -> int:
     """How long the draft may take to finish its sentence. Under `continue` the full waits for it."""
     return policy.continue_wait_ms - listen_ms(policy) if continues else FINISH_MS
 
 
 def overtakes(
-    policy: HandoffPolicy, full: LaneState, opening: Opening | None, begin: int, spoken: int
+    policy: HandoverPolicy, full: LaneState, opening: Opening | None, begin: int, spoken: int
 ) -> bool:
     """Whether the full holds enough to take over from a draft that goes on and of which `spoken` is out.
 
@@ -40,10 +40,10 @@ def overtakes(
     return bool(full.sentences.ends) or new >= policy.min_chars
 
 
-class Closing:
+class DraftCut:
     """Where a draft stops that was overtaken, looked for as it goes on; each character is looked at once."""
 
-    def __init__(self, policy: HandoffPolicy, draft: LaneState) -> None:
+    def __init__(self, policy: HandoverPolicy, draft: LaneState) -> None:
         self.floor = 0
         """What of the draft was released when the full overtook."""
         self._policy = policy

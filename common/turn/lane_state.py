@@ -78,7 +78,7 @@ class LaneState:
     dropped: bool = False  # what was in it is not kept
     finished: LaneFinished | None = None
     cut_off: bool = False  # it was to go on behind `most_chars`
-    handed_over: set[int] = field(default_factory=set)  # attempts that ended by asking for the next
+    relocated: set[int] = field(default_factory=set)  # attempts that ended by asking for the next
 
     @property
     def over(self) -> bool:
@@ -122,7 +122,7 @@ class LaneState:
             return turn_error("upstream_empty", "the model's answer was empty")
         return turn_error("upstream_error", "the model gave no answer")
 
-    def take(self, event: LaneStarted | Delta | ToolPart | Extra | LaneFinished) -> None:
+    def apply(self, event: LaneStarted | Delta | ToolPart | Extra | LaneFinished) -> None:
         """Let one event of this lane count, if it does."""
         if self.finished is not None:
             return
@@ -139,7 +139,7 @@ class LaneState:
                 self.extras.append(event.choice)
                 self.gives = self.gives or gives(event.choice)
         elif event.reason == "handed_over":
-            self.handed_over.add(event.attempt)
+            self.relocated.add(event.attempt)
         elif event.at <= len(self.text) or self.cut_off:
             self.finished = replace(event, reason="length") if self._breaks_off(event) else event
             self.sentences.close()

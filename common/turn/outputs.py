@@ -8,7 +8,7 @@ from common.turn.lane_state import ToolCall
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class TextReleased:
     """Text let out, and the lane that says it. `at_ms`: when, since the turn's start."""
 
     lane: Lane
@@ -17,7 +17,7 @@ class Said:
 
 
 @dataclass(frozen=True, slots=True)
-class Called:
+class ToolCalled:
     """One whole tool call let out."""
 
     index: int
@@ -26,7 +26,7 @@ class Called:
 
 
 @dataclass(frozen=True, slots=True)
-class Passed:
+class PassedThrough:
     """Anything else of the full's chunk, let out as it came."""
 
     choice: dict[str, Any]
@@ -34,7 +34,7 @@ class Passed:
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
+class TurnEnding:
     """The one ending of a turn: a finish reason of OpenAI's, or error, interrupted, superseded."""
 
     reason: str
@@ -43,7 +43,7 @@ class Ending:
     at_ms: int
 
 
-Release = Said | Called | Passed | Ending
+Output = TextReleased | ToolCalled | PassedThrough | TurnEnding
 
 
 @dataclass(frozen=True, slots=True)

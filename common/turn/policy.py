@@ -23,7 +23,7 @@ def _sound(rules: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
     return rules
 
 
-class HandoffPolicy(_Part):
+class HandoverPolicy(_Part):
     """When the full overtakes, where the draft is cut, how the full's text follows."""
 
     when: Literal["sentence", "first_token", "length"] = "sentence"
@@ -97,7 +97,7 @@ class ApologyPolicy(_Part):
 class Policy(_Part):
     """Everything the fold is told beside the events. Rests in `turn.started`."""
 
-    handoff: HandoffPolicy = HandoffPolicy()
+    handoff: HandoverPolicy = HandoverPolicy()
     draft: DraftPolicy = DraftPolicy()
     filler: FillerPolicy = FillerPolicy()
     apology: ApologyPolicy = ApologyPolicy()

@@ -5,10 +5,10 @@ from collections import deque
 from common.text.growing_text import GrowingText
 from common.text.sentences import Sentences
 from common.turn.aloud import after_blank, next_unit_end
-from common.turn.outputs import Said
+from common.turn.outputs import TextReleased
 
 
-class Cutter:
+class SentenceSplitter:
     """Sentences of a growing text, each cut once: as soon as its end is certain, or nothing more is coming.
 
     What was spoken before, up to `done`, is passed over. `whole`: the fold lets whole sentences out.
@@ -22,7 +22,7 @@ class Cutter:
         self._looked = 0  # of the certain ends
         self._whole = deque([0])  # ends of what is a phrase: a filler, what rests, the turn's last words
 
-    def feed(self, said: Said) -> None:
+    def feed(self, said: TextReleased) -> None:
         """Add what was let out. A filler is a phrase of its own, however it ends."""
         self.text.append(said.text)
         self._sentences.feed(said.text)

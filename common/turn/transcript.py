@@ -5,10 +5,10 @@ import hashlib
 from common.names import Lane
 from common.text import markdown_join
 from common.turn.aloud import speech_ms
-from common.turn.outputs import Said
+from common.turn.outputs import TextReleased
 
 
-class Released:
+class Transcript:
     """The released text of one turn, capped at `most_chars`. `aloud`: it is spoken, which takes its time."""
 
     def __init__(self, most_chars: int, *, aloud: bool = False) -> None:
@@ -20,16 +20,16 @@ class Released:
         self._said: list[str] = []  # by who speaks, without the seam before it
         self._digest = hashlib.sha256()
 
-    def say(
+    def append(
         self, lane: Lane, text: str, at_ms: int, *, broken: bool = False, goes_on: bool = False
-    ) -> tuple[Said | None, bool]:
+    ) -> tuple[TextReleased | None, bool]:
         """Let a text out, with a clean seam where another lane spoke before; whether that was too much.
 
         `broken`: the other broke off in mid-sentence; `goes_on`: this text was made to follow that one.
         """
         if self.speaker != lane or lane == "filler":  # each phrase stands by itself
             before, self._said = "".join(self._said), []
-            said = markdown_join.join(before, text, broken=broken, goes_on=goes_on)
+            said = markdown_join.join_texts(before, text, broken=broken, goes_on=goes_on)
         else:
             said = text
         room = self._most_chars - self.chars
@@ -40,7 +40,7 @@ class Released:
             self.chars += len(heard)
             self.speaker = lane
             self.heard_ms = max(self.heard_ms, at_ms) + speech_ms(heard) if self._aloud else at_ms
-        return Said(lane, heard, at_ms) if heard else None, len(said) > room
+        return TextReleased(lane, heard, at_ms) if heard else None, len(said) > room
 
     def hash(self) -> str:
         """A digest of the text, to tell a replay that drifted."""

@@ -8,12 +8,12 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.main import app
-from common.security.secret_box import Seal, place_of
+from common.security.secret_box import SecretBox, place_of
 from common.settings import Settings
 from common.tenants.api_keys import digest_of, id_of
 from common.tenants.file import mistakes_in
 
-OLD, NEW = Seal("older"), Seal("the newest key of the tests")
+OLD, NEW = SecretBox("older"), SecretBox("the newest key of the tests")
 ENVIRON = {"FAST_REPLY_SECRET_KEY": "the newest key of the tests", "FAST_REPLY_OLD_SECRET_KEYS": '["older"]'}
 
 
@@ -133,7 +133,7 @@ def test_resealing_changes_the_secrets_alone(tmp_path: Path) -> None:
 
 def test_a_secret_that_no_key_opens_is_named_and_the_file_stays(tmp_path: Path) -> None:
     file = tmp_path / "tenants.toml"
-    text = f"[tenants.acme.secrets]\nA = '{OLD.write('sk-1')}'\nB = '{Seal('lost').write('sk-2')}'\n"
+    text = f"[tenants.acme.secrets]\nA = '{OLD.write('sk-1')}'\nB = '{SecretBox('lost').write('sk-2')}'\n"
     file.write_text(text)
     code, out, err = run("tenants", "reseal", str(file))
     assert (code, out) == (1, "") and "sealed in line 3; nothing was changed" in err

@@ -16,7 +16,7 @@ from cli.stack import Plan, Stack
 from cli.up import supervise
 from common.settings import Settings
 
-GATEWAY = Path(__file__).with_name("fake_gateway.py")
+GATEWAY = Path(__file__).parents[1] / "support" / "fake_gateway.py"
 
 AT_ONCE = RestartPolicy(first_s=0.001, most_s=0.001)
 

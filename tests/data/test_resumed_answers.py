@@ -24,7 +24,7 @@ from tests.support.store_servers import Backend, ValkeyServer, fresh_database, r
 from tests.support.stored_turns import count
 from tests.support.waiting import in_loop, until
 from tests.support.wiring import open_workers
-from workers.providers.base import Finish, Other, Piece, ToolPiece, UpstreamError, Usage
+from workers.providers.base import Finish, PassThrough, StreamPart, ToolCallDelta, UpstreamError, Usage
 
 pytestmark = [
     pytest.mark.data,
@@ -56,7 +56,7 @@ async def replica(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
 class Paced(Scripted):
     """Its pieces come one after the other, so that each is an event of its own."""
 
-    async def stream(self, upstream: Upstream, body: dict[str, Any]) -> AsyncGenerator[Piece, None]:
+    async def stream(self, upstream: Upstream, body: dict[str, Any]) -> AsyncGenerator[StreamPart, None]:
         async for piece in super().stream(upstream, body):
             yield piece
             await asyncio.sleep(0.01)
@@ -67,12 +67,12 @@ def script(row: Answered, ending: str) -> list[Step]:
     said = words(row.full)
     pieces: list[Step] = ["".join(map(str, said[at : at + 2])) for at in range(0, len(said), 2)]
     if ending == "tools":
-        calls = [ToolPiece(n, f"call_{n}", "look_up", part) for n in (0, 1) for part in ('{"a"', ":1}")]
+        calls = [ToolCallDelta(n, f"call_{n}", "look_up", part) for n in (0, 1) for part in ('{"a"', ":1}")]
         return [*pieces[:3], *calls, Finish("tool_calls"), _USAGE]
     if ending == "broken":
         return [*pieces[: len(pieces) // 2], UpstreamError("upstream_cut", "the answer broke off")]
     if ending == "others":
-        notes = [Other({"index": 0, "delta": {"reasoning_content": f"step {n}"}}) for n in range(2)]
+        notes = [PassThrough({"index": 0, "delta": {"reasoning_content": f"step {n}"}}) for n in range(2)]
         return [notes[0], *pieces[:5], notes[1], *pieces[5:], *END]
     return [*pieces, *END]
 

@@ -16,7 +16,7 @@ from bench import data
 from common.events import Delta, Event, LaneFinished, LaneStarted, TurnStarted
 from common.text.sentences import Sentences, rests_at_end
 from common.turn.fold import Fold
-from common.turn.outputs import Said
+from common.turn.outputs import TextReleased
 from common.turn.policy import Policy
 from common.turn.version import FOLD_VERSION
 from simulator.tokens import split_tokens
@@ -67,7 +67,7 @@ def overtake(pair: Pair, token: int, policy: dict[str, Any]) -> tuple[str, str]:
 
     def feed(event: Event) -> None:
         for release in fold.feed(event, 0):
-            if isinstance(release, Said):
+            if isinstance(release, TextReleased):
                 said[release.lane] += release.text
 
     def say(lane: Any, at: int, text: str) -> int:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from common.security.secret_box import Seal
+from common.security.secret_box import SecretBox
 from common.tenants.api_keys import NewKey, new_key
 from tests.support.gateway_stack import PATH, Simulator, Stack, user
 from tests.support.processes import until
@@ -23,7 +23,7 @@ def written(simulator: Simulator, model: str, *keys: NewKey) -> str:
     return (
         "[tenants.acme.profiles.support]\n"
         f'full = {{ base_url = "{simulator.url}/v1", model = "{model}", secret = "MODELS" }}\n'
-        f'[tenants.acme.secrets]\nMODELS = "{Seal(SECRET_KEY).write("sk-1")}"\n{listed}'
+        f'[tenants.acme.secrets]\nMODELS = "{SecretBox(SECRET_KEY).write("sk-1")}"\n{listed}'
     )
 
 

@@ -12,7 +12,7 @@ import uvicorn
 
 from api.auth import audit
 from api.auth.audit import Act
-from api.auth.trail import REFUSED, Trail
+from api.auth.trail import REFUSED, AuditTrail
 from common.names import SessionRef
 from common.security.url_guard import open_guarded_client
 from common.settings import Settings
@@ -198,7 +198,7 @@ async def test_what_a_tenants_admin_deletes_is_noted(real: Backend) -> None:
         assert (await client.delete("/v1/knowledge/shop/documents")).is_success
         assert (await client.delete("/v1/sessions/call 7")).is_success
         assert (await client.delete("/v1/sessions/call 7")).status_code == 404
-        page = await audit.look(stores, "acme", "", 3, "changes")
+        page = await audit.read_page(stores, "acme", "", 3, "changes")
         assert [(act.who, act.what, act.target) for _, act in page.acts] == [
             (f"key:{key['id']}", "session.deleted", "call 7"),
             (f"key:{key['id']}", "collection.deleted", "shop"),
@@ -251,7 +251,7 @@ async def test_what_others_do_pushes_nothing_out_of_a_tenants_log(
 
         await stores.on_queue.run(write)
         assert await stores.queue.xlen(keys.AUDIT) < 1_000
-        page = await audit.look(stores, "acme", "", 5)
+        page = await audit.read_page(stores, "acme", "", 5)
         assert [act.what for _, act in page.acts] == ["tenant.created"] and page.more is None
 
 
@@ -354,7 +354,7 @@ async def test_reads_tokens_documents_and_refusals_are_noted_with_key_and_addres
 @in_loop
 async def test_a_flood_is_a_few_entries_with_its_count(valkey: Backend) -> None:
     async with open_stores(settings_of(valkey)) as stores:
-        trail = Trail(stores)
+        trail = AuditTrail(stores)
         for number in range(10_000):
             trail.note(Act("", f"203.0.113.{number % 250}", REFUSED, ""))
             trail.note(Act("key:k", "::1", "session.read", "acme", f"s{number}"))
@@ -365,7 +365,7 @@ async def test_a_flood_is_a_few_entries_with_its_count(valkey: Backend) -> None:
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        everything = (await audit.look(stores, None, "", 10_000)).acts
+        everything = (await audit.read_page(stores, None, "", 10_000)).acts
         for what, tenant, most in (
             (REFUSED, "", 41),
             ("session.read", "acme", 121),
@@ -373,7 +373,7 @@ async def test_a_flood_is_a_few_entries_with_its_count(valkey: Backend) -> None:
         ):
             counts = [act.count for _, act in everything if (act.what, act.tenant) == (what, tenant)]
             assert len(counts) <= most and sum(counts) == 10_000
-        assert len((await audit.look(stores, "zeta", "", 100)).acts) == 2
+        assert len((await audit.read_page(stores, "zeta", "", 100)).acts) == 2
 
 
 @in_loop
@@ -383,7 +383,7 @@ async def test_two_acts_of_one_moment_stand_on_one_page(valkey: Backend) -> None
         for log in (keys.AUDIT, keys.ACCESS):
             for at in ("5-0", "6-0", "7-0"):
                 await stores.queue.xadd(log, entry, id=at)  # type: ignore[arg-type]
-        first = await audit.look(stores, None, "", 1)
+        first = await audit.read_page(stores, None, "", 1)
         assert [entry_id for entry_id, _ in first.acts] == ["7-0", "7-0"] and first.more == "7-0"
-        rest = await audit.look(stores, None, first.more, 3)
+        rest = await audit.read_page(stores, None, first.more, 3)
         assert [entry_id for entry_id, _ in rest.acts] == ["6-0", "6-0", "5-0", "5-0"] and rest.more is None

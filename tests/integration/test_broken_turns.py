@@ -32,7 +32,7 @@ async def _ends_broken(backend: Backend, breaks: Any, ending: str = "error") -> 
         broken = await api.turns.start(ask("broken", drafting=False))
         whole = await other.turns.start(ask("whole", drafting=False))
         hearing = [asyncio.create_task(hear(live)) for live in (broken, whole)]
-        await until(lambda: heard(broken.releases) == heard(whole.releases) == "We open")
+        await until(lambda: heard(broken.outputs) == heard(whole.outputs) == "We open")
         breaks(broken)
         held.set()
         async with asyncio.timeout(10):
@@ -62,7 +62,7 @@ async def test_a_cost_that_can_not_be_told_ends_its_turn_as_its_client_heard_it(
 
 @in_loop
 async def test_an_act_that_breaks_ends_its_turn(valkey: Backend) -> None:
-    await _ends_broken(valkey, lambda live: live._act(_raise_later))
+    await _ends_broken(valkey, lambda live: live._perform(_raise_later))
 
 
 @in_loop
@@ -73,8 +73,8 @@ async def test_a_turn_that_was_ended_by_force_is_so_wherever_it_is_read(valkey: 
         live = await api.turns.start(ask(drafting=False))
         follows = await other.turns.attach(live.turn)
         hearing = asyncio.create_task(hear(follows))
-        await until(lambda: heard(live.releases) == "We open")
-        live._act(_raise_later)
+        await until(lambda: heard(live.outputs) == "We open")
+        live._perform(_raise_later)
         text, end = await asyncio.wait_for(hearing, 10)
         assert (text, end.error and end.error["code"]) == ("We open", "internal_error")
         await until(lambda: stopped(model.calls[0]))
@@ -87,9 +87,9 @@ async def test_a_broken_turn_whose_ending_breaks_too_leaves_its_client_not_waiti
     async with open_worker(settings, "full", model), open_api(settings) as api:
         live = await api.turns.start(ask(drafting=False))
         hearing = asyncio.create_task(hear(live))
-        await until(lambda: heard(live.releases) == "We open")
+        await until(lambda: heard(live.outputs) == "We open")
         live._end_broken = _raise_later  # type: ignore[method-assign]
-        live._act(_raise_later)
+        live._perform(_raise_later)
         _, end = await hearing
         assert end.error and end.error["code"] == "internal_error"
         await asyncio.wait_for(live.closed.wait(), 10)

@@ -61,7 +61,7 @@ async def test_without_a_driver_the_worker_tells_the_time(real: Backend) -> None
         assert model.of("full")[0].said == DRAFT
         assert await count(api.stores, live.turn, TimerFired, number=TOLD.number) >= 1
         await until(lambda: live.fold.ending)
-        assert heard(live.releases) == DRAFT + REST
+        assert heard(live.outputs) == DRAFT + REST
 
 
 @in_loop
@@ -126,7 +126,7 @@ async def test_the_next_attempt_goes_on_from_both_texts(real: Backend) -> None:
         open_api(settings) as api,
     ):
         live = await api.turns.start(ask(**NEVER))
-        await until(lambda: heard(live.releases) == f"{DRAFT} We open")
+        await until(lambda: heard(live.outputs) == f"{DRAFT} We open")
         await first.kill()
         async with open_worker(settings, "full", model, name="w:second"):
             await _lost(draft, live.turn)

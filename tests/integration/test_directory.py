@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from api.services import open_services
 from common.errors import BadRequest
-from common.security.secret_box import Seal
+from common.security.secret_box import SecretBox
 from common.settings import Settings
 from common.store import keys
 from common.store.redis import STORE_ERRORS, Stores, open_stores
@@ -27,7 +27,7 @@ from common.turn.policy import AS_STORED
 from tests.support.store_servers import Backend
 from tests.support.waiting import end, in_loop, until
 
-SEAL = Seal("k")
+SEAL = SecretBox("k")
 FULL = {"base_url": "https://models.example/v1", "model": "big", "secret": "MODELS"}
 
 
@@ -154,7 +154,7 @@ async def test_a_secret_that_no_key_opens_is_named_once_and_missed_alone(
     valkey: Backend, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with opened(valkey.settings(secret_key="k")) as (directory, store):
-        lost = {"secrets": {"MODELS": Seal("lost").write("sk-0"), "CRM": SEAL.write("crm-1")}}
+        lost = {"secrets": {"MODELS": SecretBox("lost").write("sk-0"), "CRM": SEAL.write("crm-1")}}
         await _put_unchecked(valkey, acme(**lost))
         for version in range(3):
             await store.put_tenant(f"t{version}", acme())

@@ -10,13 +10,13 @@ import orjson
 import pytest
 from pydantic import SecretStr
 
-from common.security.secret_box import Seal, seal_of
+from common.security.secret_box import SecretBox, open_secret_box
 from common.settings import Settings
 from common.store.redis import Stores, open_stores
 from common.tenants.profiles import Upstream
 from tests.support.store_servers import Backend
 from tests.support.waiting import in_loop, until
-from workers.providers.base import Finish, Piece, UpstreamError
+from workers.providers.base import Finish, StreamPart, UpstreamError
 from workers.providers.ernie_tokens import ErnieTokens
 from workers.providers.registry import Providers
 
@@ -72,7 +72,7 @@ async def _in_pieces(content: bytes) -> AsyncIterator[bytes]:
 
 
 @asynccontextmanager
-async def process(settings: Settings, baidu: Baidu, seal: Seal | None) -> AsyncIterator[Any]:
+async def process(settings: Settings, baidu: Baidu, seal: SecretBox | None) -> AsyncIterator[Any]:
     """A worker's stores and providers."""
     async with (
         open_stores(settings) as stores,
@@ -81,7 +81,7 @@ async def process(settings: Settings, baidu: Baidu, seal: Seal | None) -> AsyncI
         yield stores, Providers(client, client, stores, seal)
 
 
-async def turn(providers: Providers) -> list[Piece]:
+async def turn(providers: Providers) -> list[StreamPart]:
     return [piece async for piece in providers.stream(ERNIE, HELLO)]
 
 
@@ -94,7 +94,7 @@ async def everything(stores: Stores) -> bytes:
 @in_loop
 async def test_fifty_turns_on_two_workers_ask_for_one_token(backend: Backend) -> None:
     settings, baidu = backend.settings(secret_key="k" * 32), Baidu()
-    seal = seal_of(settings)
+    seal = open_secret_box(settings)
     async with (
         process(settings, baidu, seal) as (stores, ours),
         process(settings, baidu, seal) as (_, theirs),
@@ -124,7 +124,7 @@ async def test_fifty_turns_on_two_workers_ask_for_one_token(backend: Backend) ->
 @in_loop
 async def test_without_a_key_to_seal_it_the_token_stays_in_the_process(backend: Backend) -> None:
     settings, baidu = backend.settings(), Baidu()
-    assert seal_of(settings) is None
+    assert open_secret_box(settings) is None
     async with (
         process(settings, baidu, None) as (stores, ours),
         process(settings, baidu, None) as (_, theirs),
@@ -142,14 +142,14 @@ async def test_without_a_key_to_seal_it_the_token_stays_in_the_process(backend: 
 async def test_a_token_sealed_with_another_key_is_asked_for_anew(backend: Backend) -> None:
     settings, baidu = backend.settings(), Baidu()
     for number, key in enumerate(("one", "two"), start=1):
-        async with process(settings, baidu, Seal(key)) as (_, providers):
+        async with process(settings, baidu, SecretBox(key)) as (_, providers):
             assert (await turn(providers))[0] == "Hi."
             assert len(baidu.issued) == number
 
 
 @in_loop
 async def test_a_worker_that_died_while_it_asked_is_not_waited_for_for_long(backend: Backend) -> None:
-    settings, baidu, seal = backend.settings(), Baidu(), Seal("k")
+    settings, baidu, seal = backend.settings(), Baidu(), SecretBox("k")
     async with (
         process(settings, baidu, seal) as (stores, ours),
         process(settings, baidu, seal) as (_, theirs),
@@ -178,7 +178,7 @@ async def test_a_token_that_is_about_to_expire_is_renewed_before(backend: Backen
 @in_loop
 async def test_a_store_that_is_away_costs_no_turn(mortal: Backend, mortal_server: Any) -> None:
     baidu = Baidu()
-    async with process(mortal.settings(), baidu, Seal("k")) as (_, providers):
+    async with process(mortal.settings(), baidu, SecretBox("k")) as (_, providers):
         mortal_server.kill()
         assert (await turn(providers))[0] == "Hi."
 
@@ -187,7 +187,7 @@ async def test_a_store_that_is_away_costs_no_turn(mortal: Backend, mortal_server
 async def test_keys_that_are_refused_fail_the_turn_and_are_not_repeated(backend: Backend) -> None:
     settings, baidu = backend.settings(), Baidu()
     baidu.refuses_keys = True
-    async with process(settings, baidu, Seal("k")) as (_, providers):
+    async with process(settings, baidu, SecretBox("k")) as (_, providers):
         with pytest.raises(UpstreamError) as caught:
             await turn(providers)
         assert (caught.value.code, caught.value.faulty) == ("upstream_refused", False)
@@ -198,7 +198,7 @@ async def test_keys_that_are_refused_fail_the_turn_and_are_not_repeated(backend:
 async def test_a_token_that_is_refused_twice_fails_the_turn(backend: Backend) -> None:
     settings, baidu = backend.settings(), Baidu()
     baidu.valid = _Nothing()
-    async with process(settings, baidu, Seal("k")) as (_, providers):
+    async with process(settings, baidu, SecretBox("k")) as (_, providers):
         with pytest.raises(UpstreamError) as caught:
             await turn(providers)
         assert (caught.value.code, len(baidu.issued)) == ("upstream_refused", 2)
@@ -223,7 +223,7 @@ async def test_a_key_of_the_wrong_form_is_said_to_be_one(backend: Backend) -> No
 async def test_a_life_that_is_no_time_is_no_answer(backend: Backend, life_s: Any) -> None:
     baidu = Baidu()
     baidu.life_s = life_s
-    async with process(backend.settings(), baidu, Seal("k")) as (_, providers):
+    async with process(backend.settings(), baidu, SecretBox("k")) as (_, providers):
         with pytest.raises(UpstreamError) as caught:
             await turn(providers)
         assert caught.value.code == "upstream_garbled"
@@ -234,7 +234,7 @@ async def test_a_life_that_is_no_time_is_no_answer(backend: Backend, life_s: Any
 async def test_any_other_life_will_do(backend: Backend, life_s: Any) -> None:
     baidu = Baidu()
     baidu.life_s = life_s
-    async with process(backend.settings(), baidu, Seal("k")) as (_, providers):
+    async with process(backend.settings(), baidu, SecretBox("k")) as (_, providers):
         assert (await turn(providers))[0] == "Hi."
 
 
@@ -258,6 +258,6 @@ async def test_an_answer_without_end_is_not_read_to_its_end(backend: Backend, pa
         httpx.AsyncClient(transport=httpx.MockTransport(serve)) as client,
     ):
         with pytest.raises(UpstreamError) as caught:
-            await turn(Providers(client, client, stores, Seal("k")))
+            await turn(Providers(client, client, stores, SecretBox("k")))
         assert caught.value.code == "upstream_garbled"
         assert len(sent) < 20

@@ -22,7 +22,7 @@ async def take(
     stores: Stores, wanted: int = 1, *, slots: int = 1, share: float = 1.0, lease_ms: int = 600_000
 ) -> str:
     """Pick up without running: the tenants in their order."""
-    taken = await fair_share.take(
+    taken = await fair_share.acquire_jobs(
         stores.queue,
         "full",
         wanted,
@@ -40,7 +40,7 @@ async def take(
 async def give_back(stores: Stores, *jobs: JobRef) -> None:
     pipe = stores.queue.pipeline(transaction=False)
     for job in jobs:
-        fair_share.give_back(pipe, "full", str(job))
+        fair_share.release_slot(pipe, "full", str(job))
     await pipe.execute()
 
 

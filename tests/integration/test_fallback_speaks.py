@@ -159,13 +159,13 @@ class Asking:
     async def forget(self) -> None:
         """Let no model be known as busy."""
         upstreams = self.worker.running.upstreams
-        await upstreams.settle()
+        await upstreams.flush()
         await self.stores.queue.delete(keys.UPSTREAMS_BUSY)
-        upstreams.saw([], [])
+        upstreams.set_state([], [])
 
     async def failures(self) -> list[bytes | None]:
         """What all workers know of the full model's failures: how many, and until when it is broken."""
-        await self.worker.running.upstreams.settle()
+        await self.worker.running.upstreams.flush()
         name = name_of(profile_of(self.settings).full)
         return [
             await self.stores.queue.get(keys.upstream_failures(name)),

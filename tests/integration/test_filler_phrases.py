@@ -39,7 +39,7 @@ async def begin(
     asked.body["messages"][-1]["content"] = said
     starter = open_starter(settings, stores)
     turn, started = starter.plan(asked)
-    await starter.write(turn, started)
+    await starter.commit(turn, started)
     return turn, started
 
 
@@ -131,10 +131,10 @@ async def test_in_a_live_turn_each_filler_is_written_and_heard_once(real: Backen
     filler = {"phrases": TWO, "delay_ms": 100, "interval_ms": 500, "maximum": 2}
     async with open_workers(settings, model), open_api(settings) as api:
         live = await api.turns.start(ask(drafting=False, filler=filler))
-        await until(lambda: live.fold.fillers == 2)
-        first, second = (r.text for r in live.releases)  # type: ignore[union-attr]
+        await until(lambda: live.fold.fillers_said == 2)
+        first, second = (r.text for r in live.outputs)  # type: ignore[union-attr]
         assert {first, second.strip()} == set(TWO["en"])
-        assert live.releases[1].at_ms - live.releases[0].at_ms >= 500
+        assert live.outputs[1].at_ms - live.outputs[0].at_ms >= 500
         spoken.set()
         assert (await hear(live))[0] == f"{first}{second} {WHOLE}"
         await over(api, live)
@@ -150,7 +150,7 @@ async def test_an_answer_in_time_is_not_filled(real: Backend) -> None:
         await hear(live)
         await over(api, live)
         assert await count(api.stores, live.turn, TimerFired) == 0
-        assert heard(live.releases).endswith(WHOLE)
+        assert heard(live.outputs).endswith(WHOLE)
 
 
 @in_loop
@@ -162,11 +162,11 @@ async def test_on_a_door_that_speaks_a_first_token_is_no_sound(real: Backend) ->
         asked = replace(ask(drafting=False, filler=filler), calls_event="functionCall")
         live = await api.turns.start(asked)
         await until(lambda: live.fold.full.text == "We open at")
-        await until(lambda: live.releases)
+        await until(lambda: live.outputs)
         on.set()
         assert (await hear(live))[0] == f"One moment. {WHOLE}"
         await over(api, live)
         again = Fold(live.started)
         entries = await read_turn(api.stores, live.turn)
         out = [r for e in entries[1:] for r in again.feed(e.event, e.ms - entries[0].ms)]
-        assert out == live.releases
+        assert out == live.outputs

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from api.limits.overload import Pressure
+from api.limits.overload import LoadShedder
 from common.settings import Settings
 from common.store.redis import open_stores
 from common.tenants.directory import Directory
@@ -38,14 +38,14 @@ async def _redactor(settings: Settings) -> AsyncIterator[Any]:
 async def _pressure(settings: Settings) -> AsyncIterator[Any]:
     async with open_stores(settings) as stores:
         await stores.sync_clocks()
-        yield Pressure(settings, stores, Directory(settings, stores))
+        yield LoadShedder(settings, stores, Directory(settings, stores))
 
 
 PARTS: dict[str, tuple[Opened, str, str]] = {
     "settler": (_settler, "settle", "could not settle turns"),
     "redactor": (_redactor, "redact", "could not redact"),
-    "keeper": (open_keeper, "keep", "could not keep to the end"),
-    "pressure": (_pressure, "look", "could not look at the backlog"),
+    "keeper": (open_keeper, "run_once", "could not keep to the end"),
+    "pressure": (_pressure, "refresh", "could not look at the backlog"),
 }
 
 

@@ -24,7 +24,7 @@ from tests.support.store_servers import Backend
 from tests.support.stored_turns import count, events, heard, lines_of
 from tests.support.waiting import in_loop, until
 from tests.support.wiring import Api, ask, open_api, open_worker, open_workers
-from workers.providers.base import Finish, ToolPiece
+from workers.providers.base import Finish, ToolCallDelta
 
 WHOLE = "We open at nine. Every day."
 HELD = asyncio.Event
@@ -81,7 +81,7 @@ async def test_who_speaks_in_between_is_remembered_as_far_as_he_was_heard(real: 
     model = Scripted(full=[[*words("We open at ni"), HELD()], answer("Yes.")])
     async with open_worker(settings, "full", model), open_api(settings) as one, open_api(settings) as two:
         former = await one.turns.start(says("When?"))
-        await until(lambda: heard(former.releases) == "We open at ni")
+        await until(lambda: heard(former.outputs) == "We open at ni")
         await finish(two, says("And Sundays?"))
         text, ending = await hear(former)
         assert (text, ending.reason) == ("We open at ni", "superseded")
@@ -99,7 +99,7 @@ async def test_no_word_is_said_behind_the_back_of_the_next_turn(
     model = Scripted(full=[[*words("We open"), HELD()], answer("Yes.")])
     async with open_worker(settings, "full", model), open_api(settings) as api:
         former = await api.turns.start(says("When?"))
-        await until(lambda: heard(former.releases) == "We open")
+        await until(lambda: heard(former.outputs) == "We open")
 
         async def late(stores: Stores, *args: Any) -> bool:
             text = Delta(former.turn.turn, "full", 1, len("We open"), " at nine.", 0)
@@ -118,7 +118,7 @@ async def test_turns_that_may_both_go_on_do(real: Backend) -> None:
     model = Scripted(full=[[*words("We open"), spoke, *answer(" at nine.")], answer("Yes.")])
     async with open_worker(settings, "full", model), open_api(settings) as api:
         former = await api.turns.start(says("When?", policy={"barge_in": False}))
-        await until(lambda: heard(former.releases) == "We open")
+        await until(lambda: heard(former.outputs) == "We open")
         await finish(api, says("And?", policy={"barge_in": False}))
         assert asked(model) == [user("When?"), spoken("We open"), user("And?")]
         spoke.set()
@@ -181,7 +181,7 @@ async def test_only_so_much_and_only_so_long(valkey: Backend) -> None:
 @in_loop
 async def test_tools_answers_go_on_with_the_session(real: Backend) -> None:
     settings = real.settings()
-    calls = [ToolPiece(0, "c1", "pay", "{}"), Finish("tool_calls")]
+    calls = [ToolCallDelta(0, "c1", "pay", "{}"), Finish("tool_calls")]
     model = Scripted(full=[calls, answer("Paid.")])
     async with open_worker(settings, "full", model), open_api(settings) as api:
         await finish(api, says("Pay."))

@@ -16,7 +16,7 @@ from tests.support.store_servers import Backend
 from tests.support.stored_turns import events, start
 from tests.support.waiting import PATIENCE_S, in_loop, until
 from tests.support.wiring import open_worker
-from workers.providers.base import Other, Piece, ToolPiece, Usage
+from workers.providers.base import PassThrough, StreamPart, ToolCallDelta, Usage
 from workers.providers.registry import Providers
 
 HELLO = "We open at nine."
@@ -25,19 +25,19 @@ DEEP: Any = []
 for _ in range(252):
     DEEP = [DEEP]
 
-UNWRITABLE: dict[str, Piece] = {
-    "a call's number of many digits": ToolPiece(10**30, "c1", "find", "{}"),
-    "a call's number below zero": ToolPiece(-1, "c1", "find", "{}"),
-    "a call's name that is none": ToolPiece(0, "c1", DEEP, "{}"),
-    "arguments that are no text": ToolPiece(0, "c1", "find", 7),  # type: ignore[arg-type]
-    "a nest in a chunk": Other({"delta": {"reasoning": DEEP}}),
+UNWRITABLE: dict[str, StreamPart] = {
+    "a call's number of many digits": ToolCallDelta(10**30, "c1", "find", "{}"),
+    "a call's number below zero": ToolCallDelta(-1, "c1", "find", "{}"),
+    "a call's name that is none": ToolCallDelta(0, "c1", DEEP, "{}"),
+    "arguments that are no text": ToolCallDelta(0, "c1", "find", 7),  # type: ignore[arg-type]
+    "a nest in a chunk": PassThrough({"delta": {"reasoning": DEEP}}),
     "a nest in the usage": Usage({"prompt_tokens": DEEP}),
 }
 
 
 @pytest.mark.parametrize("piece", UNWRITABLE.values(), ids=UNWRITABLE)
 @in_loop
-async def test_what_cant_be_written_down_fails_its_own_turn(real: Backend, piece: Piece) -> None:
+async def test_what_cant_be_written_down_fails_its_own_turn(real: Backend, piece: StreamPart) -> None:
     settings = real.settings()
     model = Scripted(full=[["Let me ", piece, *answer("look.")], answer(HELLO)])
     async with open_stores(settings) as eyes, open_worker(settings, "full", model):
@@ -45,9 +45,9 @@ async def test_what_cant_be_written_down_fails_its_own_turn(real: Backend, piece
         assert await ending(eyes, await start(eyes, settings, "two")) == ""  # the worker works on
 
 
-@pytest.mark.parametrize("piece", ["x" * MEGABYTE, Other({"delta": {"reasoning": "x" * MEGABYTE}})])
+@pytest.mark.parametrize("piece", ["x" * MEGABYTE, PassThrough({"delta": {"reasoning": "x" * MEGABYTE}})])
 @in_loop
-async def test_an_answer_without_end_is_cut_off(real: Backend, piece: Piece) -> None:
+async def test_an_answer_without_end_is_cut_off(real: Backend, piece: StreamPart) -> None:
     settings = real.settings()
     model = Scripted(full=[["Let me look. ", *[piece] * 100], answer(HELLO)])
     async with open_stores(settings) as eyes, open_worker(settings, "full", model):
@@ -79,7 +79,7 @@ async def test_a_flood_ends_its_own_turn_and_no_other(real: Backend, flood: byte
 
             flooding = True
 
-            def stream(self, upstream: Upstream, body: dict[str, Any]) -> AsyncGenerator[Piece, None]:
+            def stream(self, upstream: Upstream, body: dict[str, Any]) -> AsyncGenerator[StreamPart, None]:
                 if not self.flooding:
                     return quiet.stream(upstream, body)
                 self.flooding = False

@@ -20,7 +20,7 @@ from tests.support.store_servers import Backend
 from tests.support.waiting import in_loop
 from tests.support.wiring import open_worker
 from workers.knowledge.index import Passage
-from workers.providers.base import ToolPiece, UpstreamError
+from workers.providers.base import ToolCallDelta, UpstreamError
 from workers.speech.voice import Sound, Utterance
 
 EVIL = (
@@ -213,7 +213,7 @@ async def test_what_was_recorded_is_text_too(valkey: Backend) -> None:
 
 @in_loop
 async def test_tools_are_named_within_their_event(valkey: Backend) -> None:
-    async with Line(valkey, ToolPiece(0, EVIL, EVIL, EVIL), *END) as line:
+    async with Line(valkey, ToolCallDelta(0, EVIL, EVIL, EVIL), *END) as line:
         chunks = await line.ask(useProgressiveResponse=False)
         check_chunks(chunks)
         calls = [call for e in chunks[:-1] for call in e.json["choices"][0]["delta"].get("tool_calls", ())]

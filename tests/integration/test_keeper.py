@@ -181,7 +181,7 @@ async def test_where_the_archive_is_away_nothing_is_lost(
             await add_turn(eyes, SessionRef("default", f"more{number}"), LONG_AGO_MS + 1)
         await eyes.queue.delete(keys.KEEPING)
         with pytest.raises(OSError):  # so many in a row: it looks no further
-            await keeper.keep()
+            await keeper.run_once()
         (tmp_path / "calls").unlink()
         await keep(keeper, eyes)
         assert await in_log(eyes, session) == [] and len(await in_archive(archive, session)) == 2
@@ -275,11 +275,11 @@ async def test_one_worker_keeps_at_a_time(real: Backend, session: SessionRef, tm
     async with keeping(settings) as (eyes, keeper), open_keeper(settings, "w:2") as other:
         await add_turn(eyes, session, LONG_AGO_MS)
         assert await eyes.queue.set(keys.KEEPING, "w:3", px=600_000)
-        assert not await keeper.keep()
+        assert not await keeper.run_once()
         assert len(await in_log(eyes, session)) == 2
         await keep(keeper, eyes)
         assert 0 < await eyes.queue.pttl(keys.KEEPING) <= 30_000  # it was done a moment ago
-        assert not await other.keep()
+        assert not await other.run_once()
 
 
 @in_loop
@@ -303,13 +303,13 @@ async def test_a_long_round_holds_on_and_a_dead_one_lets_go(
 
         monkeypatch.setattr(keeper._stores.queue, "pexpire", note)
         monkeypatch.setattr(Archive, "write", wait_for_ever)
-        task = asyncio.create_task(keeper.keep())
+        task = asyncio.create_task(keeper.run_once())
         await held.wait()
         await until(lambda: len(renewed) >= 6)  # longer than its lease would last
-        assert not await other.keep()
+        assert not await other.run_once()
         task.cancel()
         monkeypatch.undo()
-        await until(other.keep)
+        await until(other.run_once)
         assert await in_log(eyes, session) == []
 
 

@@ -51,7 +51,7 @@ async def test_killed_at_any_step_it_loses_nothing_and_doubles_nothing(
                 with monkeypatch.context() as patched:
                     steps.patch(patched)
                     others = asyncio.all_tasks()
-                    tasks = [asyncio.create_task(work) for work in (keeper.keep(), steps.died.wait())]
+                    tasks = [asyncio.create_task(work) for work in (keeper.run_once(), steps.died.wait())]
                     await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
                     await end(*(asyncio.all_tasks() - others))
             for each, lines in written.items():

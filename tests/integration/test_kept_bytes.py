@@ -29,7 +29,7 @@ from tests.support.store_servers import Backend
 from tests.support.stored_tenants import add_key, add_tenant, bearer
 from tests.support.waiting import in_loop, until
 from tests.support.wiring import Api, ask, open_api, open_worker
-from workers.accounting.settlement import Settler
+from workers.accounting.settlement import SettlementJob
 
 MB = 1_000_000
 
@@ -116,7 +116,7 @@ async def test_a_settled_turn_counts_about_as_the_store_holds_it(real: Backend) 
         assert not await stores.queue.exists(keys.held_bytes("default"))
 
 
-async def settle_all(settler: Settler, stores: Stores) -> None:
+async def settle_all(settler: SettlementJob, stores: Stores) -> None:
     async def done() -> bool:
         for member in await stores.queue.zrange(keys.UNSETTLED, 0, -1):
             await stores.queue.zadd(keys.UNSETTLED, {member: 1}, xx=True)
@@ -208,10 +208,10 @@ async def test_a_turn_that_comes_to_nothing_gives_it_back(real: Backend) -> None
         live = await api.turns.start(saying("s1"))
         assert (await counted(api.stores))["s1"] > before["s1"] + 10_000
         for _ in range(2):
-            await api.admissions.take_back(live.turn)
+            await api.admissions.release(live.turn)
             assert await counted(api.stores) == before
         gone = await api.turns.start(saying("s2"))
-        await api.admissions.take_back(gone.turn)
+        await api.admissions.release(gone.turn)
         assert await counted(api.stores) == before
 
 

@@ -20,7 +20,7 @@ from tests.support.stored_turns import count, events, fold, job, left_behind, re
 from tests.support.tcp_proxy import log_behind_proxy
 from tests.support.waiting import in_loop, until
 from tests.support.wiring import open_worker
-from workers.providers.base import Finish, Other, ToolPiece, UpstreamError
+from workers.providers.base import Finish, PassThrough, ToolCallDelta, UpstreamError
 
 WHOLE = "We open at nine. Every day."
 NEVER_S = 600.0
@@ -48,9 +48,9 @@ async def test_an_answer_is_written_as_it_came(real: Backend) -> None:
     settings = real.settings()
     pieces = [
         *words("Let me look."),
-        Other({"delta": {"reasoning": "hm"}}),
-        ToolPiece(0, "c1", "find", '{"q":'),
-        ToolPiece(0, "", "", '"x"}'),
+        PassThrough({"delta": {"reasoning": "hm"}}),
+        ToolCallDelta(0, "c1", "find", '{"q":'),
+        ToolCallDelta(0, "", "", '"x"}'),
         Finish("function_call"),
         *END[1:],
     ]
@@ -126,7 +126,7 @@ async def test_a_lane_that_is_told_to_stop_closes_its_upstream(real: Backend, ho
 
 async def _stop(stores: Stores, stopped: JobRef, worker: str) -> None:
     pipe = stores.queue.pipeline(transaction=False)
-    job_queue.stop(pipe, stopped, worker)
+    job_queue.order_stop(pipe, stopped, worker)
     await pipe.execute()
 
 
@@ -203,7 +203,7 @@ async def test_a_job_put_again_after_its_end_asks_no_model_again(real: Backend) 
     async with open_stores(settings) as eyes, open_worker(settings, "full", model):
         turn = await start(eyes, settings)
         await until(lambda: _only_turn_left(eyes, turn))
-        await eyes.on_queue.run(lambda pipe: job_queue.put(pipe, job(turn), 1, 1))
+        await eyes.on_queue.run(lambda pipe: job_queue.enqueue(pipe, job(turn), 1, 1))
         await until(lambda: _only_turn_left(eyes, turn))
         assert len(model.calls) == 1
         assert (await replay(eyes, turn))[0] == WHOLE
@@ -265,7 +265,7 @@ async def test_a_second_run_of_an_attempt_leaves_the_first_alone(real: Backend) 
 
 async def _let_wait(stores: Stores, attempt: JobRef) -> None:
     pipe = stores.queue.pipeline(transaction=True)
-    fair_share.put(pipe, attempt, 0)
+    fair_share.add_waiting(pipe, attempt, 0)
     await pipe.execute()
 
 

@@ -29,7 +29,7 @@ async def test_a_job_that_ends_while_the_queue_is_away_leaves_nothing_there(two_
         open_api(settings) as api,
     ):
         live = await api.turns.start(ask(drafting=False))
-        await until(lambda: heard(live.releases) == "We open")
+        await until(lambda: heard(live.outputs) == "We open")
         proxy.cut()
         more.set()
         await until(lambda: count(api.stores, live.turn, LaneFinished))
@@ -57,7 +57,7 @@ async def test_a_worker_that_dies_before_it_could_tidy_up_leaves_that_to_the_swe
         open_api(two_servers.settings()) as api,
     ):
         live = await api.turns.start(ask(drafting=False))
-        await until(lambda: heard(live.releases) == "We open")
+        await until(lambda: heard(live.outputs) == "We open")
         proxy.cut()
         more.set()
         await until(lambda: live.closed.is_set())

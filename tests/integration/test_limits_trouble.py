@@ -10,8 +10,8 @@ from redis.asyncio.client import Pipeline
 
 from api.limits import admission as api_admission
 from api.limits import admission_script
-from api.limits.admission_script import Ask
-from api.requests.idempotency import name_once
+from api.limits.admission_script import AdmissionRequest
+from api.requests.idempotency import name_key
 from api.requests.turn_request import TurnRequest
 from api.turns.live import LiveTurn
 from common.errors import BadRequest, RateLimited
@@ -30,7 +30,7 @@ from tests.support.store_servers import Backend
 from tests.support.stored_turns import lapse, lease_of
 from tests.support.waiting import in_loop, until
 from tests.support.wiring import Api, ask, open_api, open_worker
-from workers.accounting.settlement import Settler
+from workers.accounting.settlement import SettlementJob
 
 ALL = Limits(turns_per_minute=20, live_turns=20, tokens_per_day=100_000, sessions_kept=20)
 
@@ -38,8 +38,8 @@ ALL = Limits(turns_per_minute=20, live_turns=20, tokens_per_day=100_000, session
 def asking(session: str | None = "s1", key: str = "", **body: Any) -> TurnRequest:
     asked = ask(session, drafting=False)
     whole = {**asked.body, "max_tokens": 100, **body}
-    once = name_once(whole, key, None, in_session=True) if key else None
-    return replace(asked, body=whole, once=once)
+    once = name_key(whole, key, None, in_session=True) if key else None
+    return replace(asked, body=whole, idempotency=once)
 
 
 async def taken(stores: Stores) -> tuple[int, int, int, int]:
@@ -56,13 +56,13 @@ async def taken(stores: Stores) -> tuple[int, int, int, int]:
 async def settle(settings: Settings, stores: Stores) -> None:
     """Let a worker settle what is due, until nothing is."""
     impatient = settings.model_copy(update={"lane_lease_s": 0.0})
-    settler = Settler(impatient, stores, Sessions(stores, None))
+    settler = SettlementJob(impatient, stores, Sessions(stores, None))
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("workers.accounting.settlement._PATIENCE_MS", 0)
         await until(lambda: _is_settled(stores, settler))
 
 
-async def _is_settled(stores: Stores, settler: Settler) -> bool:
+async def _is_settled(stores: Stores, settler: SettlementJob) -> bool:
     await settler.settle()
     return not await stores.queue.zcard(keys.UNSETTLED)
 
@@ -103,7 +103,7 @@ async def test_who_was_settled_meanwhile_gives_nothing_back_twice(valkey: Backen
         other = await api.turns.start(asking(None))
         await api.stores.queue.zrem(keys.UNSETTLED, str(other.turn))
         for turn in (live.turn, live.turn, other.turn):
-            await admission_script.take_back(api.stores, turn)
+            await admission_script.release(api.stores, turn)
         _, starts, turns, tokens = await taken(api.stores)
         assert (starts, turns) == (0, 1) and 100 < tokens < 120
 
@@ -172,7 +172,9 @@ async def test_a_replaced_session_whose_deleter_died_is_buried(
         await stores.queue.delete(keys.live_turns("default"))
         last_ms = int((await in_log(stores, old))[-1].partition("-")[0])
         await until(lambda: stores.log_clock.now_ms() >= last_ms)  # two servers' clocks are known by estimate
-        asked = Ask(TurnRef(SessionRef("default", "new"), "turn0000"), Limits(sessions_kept=1), 0, True)
+        asked = AdmissionRequest(
+            TurnRef(SessionRef("default", "new"), "turn0000"), Limits(sessions_kept=1), 0, True
+        )
         standing = await admission_script.admit(stores, asked, 5_000)
         assert standing.replaced == ("old",)
         assert await Sessions(stores, None).find(old) is None
@@ -233,7 +235,7 @@ async def test_what_is_taken_back_here_is_free_at_once(
     async with open_api(valkey.settings(), Limits(turns_per_minute=1)) as api:
         live = await api.turns.start(asking())
         await _refused_after(api, lambda: None)
-        await api.admissions.take_back(live.turn)
+        await api.admissions.release(live.turn)
         assert isinstance(await api.turns.start(asking(None)), LiveTurn)
 
 

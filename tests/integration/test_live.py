@@ -10,7 +10,7 @@ from common.events import LaneFinished, LaneStarted, TimerFired, TurnEnded, Turn
 from common.names import TurnRef
 from common.store.redis import Stores
 from common.turn.lane_state import LaneState
-from common.turn.outputs import Ending, Release
+from common.turn.outputs import Output, TurnEnding
 from tests.support.following import hear, nothing_left, only_marks_left, over, stopped
 from tests.support.scripted_model import Scripted, answer, words
 from tests.support.store_servers import Backend
@@ -29,7 +29,7 @@ async def test_a_turn_is_drafted_handed_over_and_ended_once(real: Backend) -> No
     model = Scripted(draft=[answer(DRAFT)], full=[[spoken, *answer(WHOLE)]])
     async with open_workers(settings, model), open_api(settings) as api:
         live = await api.turns.start(ask())
-        await until(lambda: heard(live.releases) == DRAFT)
+        await until(lambda: heard(live.outputs) == DRAFT)
         spoken.set()
         text, ending = await hear(live)
         assert text == f"{DRAFT} {WHOLE}"
@@ -47,7 +47,7 @@ async def test_handing_over_stops_the_draft(real: Backend) -> None:
     model = Scripted(draft=[[*words(DRAFT), HELD()]], full=[[spoken, *answer(WHOLE)]])
     async with open_workers(settings, model), open_api(settings) as api:
         live = await api.turns.start(ask())
-        await until(lambda: heard(live.releases) == DRAFT)
+        await until(lambda: heard(live.outputs) == DRAFT)
         spoken.set()
         await until(lambda: all(map(stopped, model.of("draft"))))
         assert (await hear(live))[0] == f"{DRAFT} {WHOLE}"
@@ -65,7 +65,7 @@ async def test_all_followers_get_the_same_whenever_they_come(real: Backend) -> N
     async with open_workers(settings, model), open_api(settings) as api:
         live = await api.turns.start(ask())
         early = [asyncio.create_task(hear(live)) for _ in range(3)]
-        await until(lambda: "nine." in heard(live.releases))
+        await until(lambda: "nine." in heard(live.outputs))
         midway = asyncio.create_task(hear(live))
         spoken.set()
         answers = [await each for each in (*early, midway)]
@@ -83,14 +83,14 @@ async def test_a_stalled_follower_holds_nobody_up(real: Backend) -> None:
     async with open_workers(settings, model), open_api(settings) as api:
         live = await api.turns.start(ask(drafting=False))
         stalled = live.follow()
-        got: list[Release] = list(await anext(aiter(stalled)))
+        got: list[Output] = list(await anext(aiter(stalled)))
         spoken.set()
         assert (await hear(live))[0] == WHOLE
         await over(api, live)
         assert heard(got) != WHOLE
         async for batch in stalled:
             got += batch
-        assert heard(got) == WHOLE and isinstance(got[-1], Ending)
+        assert heard(got) == WHOLE and isinstance(got[-1], TurnEnding)
 
 
 @in_loop
@@ -99,7 +99,7 @@ async def test_a_later_turn_of_the_session_ends_the_former(real: Backend) -> Non
     model = Scripted(draft=[[*words("Let me see."), HELD()]], full=[[HELD()], answer(WHOLE)])
     async with open_workers(settings, model), open_api(settings) as api:
         former = await api.turns.start(ask("s1"))
-        await until(lambda: heard(former.releases) == DRAFT)
+        await until(lambda: heard(former.outputs) == DRAFT)
         await until(lambda: len(model.calls) == 2)
         later = await api.turns.start(ask("s1", drafting=False))
         assert (await hear(former))[1].reason == "superseded"
@@ -120,21 +120,21 @@ async def test_turns_started_at_once_all_get_their_endings(
     spoken = asyncio.Event()
     model = Scripted(full=[[HELD()], [HELD()], [*words("We open"), spoken, *answer(" at nine. Every day.")]])
     async with open_workers(settings, model), open_api(settings) as api:
-        write = api.starter.write
+        write = api.starter.commit
 
         async def slow(*turn: Any, **also: Any) -> Any:
             entry = await write(*turn)
             await all_began.wait()
             return entry
 
-        monkeypatch.setattr(api.starter, "write", slow)
+        monkeypatch.setattr(api.starter, "commit", slow)
         starting = asyncio.create_task(api.turns.start(ask("s1", drafting=False)))
         await until(lambda: len(model.calls) == 1)
-        monkeypatch.setattr(api.starter, "write", write)
+        monkeypatch.setattr(api.starter, "commit", write)
         second = await api.turns.start(ask("s1", drafting=False))
         await until(lambda: len(model.calls) == 2)
         third = await api.turns.start(ask("s1", drafting=False))
-        await until(lambda: heard(third.releases))
+        await until(lambda: heard(third.outputs))
         all_began.set()
         first = await starting
         for former in (first, second):
@@ -166,7 +166,7 @@ async def test_a_lane_is_told_to_stop_once_though_it_does_not_hear(
     async with open_worker(settings, "full", model), open_api(settings) as api:  # and nobody drafts
         live = await api.turns.start(ask())
         for number, step in enumerate(steps, start=1):
-            await until(lambda number=number: heard(live.releases) == WHOLE * number)
+            await until(lambda number=number: heard(live.outputs) == WHOLE * number)
             step.set()
         await hear(live)
         await over(api, live)
@@ -179,7 +179,7 @@ async def test_a_client_that_does_not_come_back_ends_the_turn(real: Backend) -> 
     model = Scripted(draft=[[*words(DRAFT), HELD()]], full=[[HELD()]])
     async with open_workers(settings, model), open_api(settings) as api:
         live = await api.turns.start(ask())
-        await until(lambda: len(model.calls) == 2 and heard(live.releases) == DRAFT)
+        await until(lambda: len(model.calls) == 2 and heard(live.outputs) == DRAFT)
         api.turns.client_left(live)
         assert (await over(api, live)).reason == "interrupted"
         assert await hear(live) == (DRAFT, live.fold.ending)
@@ -196,7 +196,7 @@ async def test_a_client_that_leaves_does_not_end_a_turn_which(real: Backend, why
     async with open_workers(settings, model), open_api(settings) as api:
         policy = {"on_disconnect": "continue" if why == "is to go on" else "resume"}
         live = await api.turns.start(ask(drafting=False, **policy))
-        await until(lambda: heard(live.releases))
+        await until(lambda: heard(live.outputs))
         back = asyncio.create_task(hear(live)) if why == "came back" else None
         if why == "had all":
             spoken.set()
@@ -206,7 +206,7 @@ async def test_a_client_that_leaves_does_not_end_a_turn_which(real: Backend, why
         await until(lambda: not any("_grant_grace" in repr(task) for task in api.turns._minded))
         spoken.set()
         assert (await over(api, live)).reason == "stop"
-        assert heard(live.releases) == WHOLE
+        assert heard(live.outputs) == WHOLE
         assert await count(api.stores, live.turn, TurnInterrupted) == 0
         if back:
             assert (await back)[0] == WHOLE
@@ -218,7 +218,7 @@ async def test_an_explicit_stop_acts_at_once_and_only_once(real: Backend) -> Non
     model = Scripted(full=[[*words("We open"), HELD()]])
     async with open_workers(settings, model), open_api(settings) as api:
         live = await api.turns.start(ask(drafting=False))
-        await until(lambda: heard(live.releases) == "We open")
+        await until(lambda: heard(live.outputs) == "We open")
         await live.interrupt("client")
         assert (await hear(live))[1].reason == "interrupted"
         await live.interrupt("client")

@@ -34,7 +34,7 @@ async def test_a_turn_goes_on_after_a_store_was_away(two_servers: Backend, away:
     ):
         live = await api.turns.start(ask(drafting=False))
         hearing = asyncio.create_task(hear(live))
-        await until(lambda: heard(live.releases) == "We open")
+        await until(lambda: heard(live.outputs) == "We open")
         for event in (spoken, ending):
             refused = proxy.refused
             proxy.cut()
@@ -62,7 +62,7 @@ async def test_a_turn_goes_on_after_the_server_was_killed(
     async with open_workers(settings, model), open_api(settings) as api:
         live = await api.turns.start(ask())
         hearing = asyncio.create_task(hear(live))
-        await until(lambda: heard(live.releases) == "Let me see.")
+        await until(lambda: heard(live.outputs) == "Let me see.")
         mortal_server.kill()
         spoken.set()
         await until(lambda: len(model.of("full")) == 1)
@@ -84,7 +84,7 @@ async def test_a_stop_while_the_store_is_away_is_carried_out_when_it_is_back(val
         open_api(settings) as api,
     ):
         live = await api.turns.start(ask(drafting=False, deadline_ms=1_000))
-        await until(lambda: heard(live.releases) == "We open")
+        await until(lambda: heard(live.outputs) == "We open")
         proxy.cut()
         await until(lambda: live._acts)  # the deadline has come, and can't be written
         proxy.mend()
@@ -123,7 +123,7 @@ async def test_a_turn_waits_for_workers(real: Backend) -> None:
     settings, model = real.settings(), Scripted(draft=[answer("Hm.")], full=[answer(WHOLE)])
     async with open_api(settings) as api:
         live = await api.turns.start(ask())
-        assert not live.releases
+        assert not live.outputs
         async with open_workers(settings, model):
             assert (await hear(live))[0].endswith(WHOLE)
             await over(api, live)
@@ -142,7 +142,7 @@ async def test_a_killed_worker_costs_the_caller_nothing(real: Backend) -> None:
     ):
         live = await api.turns.start(ask(drafting=False))
         hearing = asyncio.create_task(hear(live))
-        await until(lambda: heard(live.releases) == "We open")
+        await until(lambda: heard(live.outputs) == "We open")
         await doomed.kill()
         async with open_worker(settings, "full", model, name="w:2", sweeping=True):
             text, end = await hearing
@@ -159,7 +159,7 @@ async def test_a_killed_replicas_turn_is_ended_by_the_sweep(real: Backend, on_di
     async with open_stores(settings) as eyes, open_worker(settings, "full", model) as worker:
         async with open_api(settings) as api:
             live = await api.turns.start(ask(drafting=False, on_disconnect=on_disconnect))
-            await until(lambda: heard(live.releases) == "We open")
+            await until(lambda: heard(live.outputs) == "We open")
             await api.kill()
         await lapse(eyes, live.turn)
         await worker.sweep_now()

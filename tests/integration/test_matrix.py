@@ -22,7 +22,7 @@ from api.main import create_app
 from common.events import TurnStarted
 from common.knowledge.documents import Document, Documents
 from common.names import CollectionRef, SessionRef, TurnRef
-from common.security.secret_box import Seal
+from common.security.secret_box import SecretBox
 from common.settings import Settings
 from common.speech import stream
 from common.speech.stream import Frame, Over
@@ -158,10 +158,12 @@ async def furnish(stores: Stores) -> None:
     tenant, profile, secret = MINE["tenant"], MINE["profile"], MINE["name"]
     session = SessionRef(tenant, MINE["session"])
     await stores.queue.srem(keys.TENANTS_GONE, tenant)  # type: ignore[misc]
-    sealed = Seal(SECRET_KEY).write("sk-upstream")
+    sealed = SecretBox(SECRET_KEY).write("sk-upstream")
     full = {**FULL, "model": f"model-{MARK}", "secret": secret}
     profiles = {profile: {"full": full, "prompt": f"Say {MARK}."}}
-    await add_tenant(stores, tenant, Seal(SECRET_KEY), name=MARK, profiles=profiles, secrets={secret: sealed})
+    await add_tenant(
+        stores, tenant, SecretBox(SECRET_KEY), name=MARK, profiles=profiles, secrets={secret: sealed}
+    )
     key = KeyConfig(tenant=tenant, digest=new_key().digest, scopes=SCOPES, name=MARK)
     await TenantStore(stores, None).put_key(MINE["key_id"], key)
     await stores.log.delete(keys.log(session))

@@ -8,7 +8,7 @@ import orjson
 import pytest
 from redis.asyncio.client import Pipeline
 
-from api.requests.idempotency import name_once
+from api.requests.idempotency import name_key
 from api.requests.turn_request import TurnRequest
 from common import driver
 from common.errors import Conflict, Unavailable
@@ -35,7 +35,7 @@ def once(text: str = "When?", *, session: str | None = "s1", key: str = "k1", **
     """A request that may be sent again."""
     asked = ask(session, drafting=False, **policy)
     body = {"messages": [{"role": "user", "content": text}]}
-    return replace(asked, body=body, once=name_once(body, key, None, in_session=session is not None))
+    return replace(asked, body=body, idempotency=name_key(body, key, None, in_session=session is not None))
 
 
 async def turns_of(stores: Stores, session: SessionRef) -> list[str]:
@@ -69,9 +69,9 @@ async def test_a_running_turn_is_joined_and_a_finished_one_given_again(real: Bac
     model = Scripted(full=[[*words("We open"), spoke, *answer(" at nine. Every day.")]])
     async with open_worker(settings, "full", model), open_api(settings) as one, open_api(settings) as two:
         first = await one.turns.start(once())
-        await until(lambda: heard(first.releases) == "We open")
+        await until(lambda: heard(first.outputs) == "We open")
         joined = await two.turns.start(once())
-        assert heard(joined.releases) == "We open" and not joined.fold.ending
+        assert heard(joined.outputs) == "We open" and not joined.fold.ending
         spoke.set()
         assert (await hear(first))[0] == (await hear(joined))[0] == WHOLE
         await over(one, first)
@@ -108,7 +108,7 @@ async def test_an_interrupted_turn_is_given_again_as_it_was(real: Backend) -> No
     model = Scripted(full=[[*words("We open"), HELD()], answer("Yes.")])
     async with open_worker(settings, "full", model), open_api(settings) as api:
         first = await api.turns.start(once())
-        await until(lambda: heard(first.releases) == "We open")
+        await until(lambda: heard(first.outputs) == "We open")
         await driver.interrupt(api.stores, first.turn, "client", heard=2)
         await over(api, first)
         text, ending = await hear(await api.turns.start(once()))
@@ -125,7 +125,7 @@ async def test_a_retry_stops_nothing(real: Backend) -> None:
     async with open_worker(settings, "full", model), open_api(settings) as api:
         await hear(await api.turns.start(once("One?")))
         last = await api.turns.start(once("Two?", key="k2"))
-        await until(lambda: heard(last.releases) == "We open")
+        await until(lambda: heard(last.outputs) == "We open")
         former = await api.turns.start(once("One?"))
         assert (await hear(former))[0] == "Yes."
         again = await api.turns.start(once("Two?", key="k2"))
@@ -220,13 +220,13 @@ async def test_a_key_is_kept_as_long_as_its_log(valkey: Backend) -> None:
     settings = valkey.settings(retention_s=100)
     async with open_api(settings) as api:
         live = await api.turns.start(once())
-        assert 90 < await api.stores.log.ttl(keys.once(live.turn.session, "Idempotency-Key:k1")) <= 100
+        assert 90 < await api.stores.log.ttl(keys.idempotency(live.turn.session, "Idempotency-Key:k1")) <= 100
         request = once()
-        counted = name_once({**request.body, "turn_id": 1}, None, None, in_session=True)
+        counted = name_key({**request.body, "turn_id": 1}, None, None, in_session=True)
         assert counted is not None
     async with open_api(valkey.settings()) as api:  # the next call in Agora's channel counts anew
-        live = await api.turns.start(replace(request, once=counted))
-        assert 590 < await api.stores.log.ttl(keys.once(live.turn.session, counted.key)) <= 600
+        live = await api.turns.start(replace(request, idempotency=counted))
+        assert 590 < await api.stores.log.ttl(keys.idempotency(live.turn.session, counted.key)) <= 600
 
 
 async def retry_after_death(backend: Backend, round_trips: int, started_by: int) -> None:
@@ -238,7 +238,7 @@ async def retry_after_death(backend: Backend, round_trips: int, started_by: int)
         began = await turns_of(eyes, session)
         assert began == ([dead] if round_trips >= started_by else [])
         asked = ask("s1")
-        request = replace(asked, once=name_once(asked.body, "k1", None, in_session=True))
+        request = replace(asked, idempotency=name_key(asked.body, "k1", None, in_session=True))
         async with (
             open_worker(settings, "full", model) as sweeper,
             open_worker(settings, "draft", model, name="w:2"),

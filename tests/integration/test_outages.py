@@ -34,7 +34,7 @@ async def test_live_turns_outlast_an_outage_longer_than_any_lease(
     async with open_workers(settings, model, patient=True) as _, open_api(settings) as api:
         lives = [await api.turns.start(ask(f"s{number}", drafting=False)) for number in range(8)]
         hearing = [asyncio.create_task(hear(live)) for live in lives]
-        await until(lambda: all(heard(live.releases) == "We open" for live in lives))
+        await until(lambda: all(heard(live.outputs) == "We open" for live in lives))
         mortal_server.kill()
         await _lapsed(away_s)
         await asyncio.to_thread(mortal_server.start)
@@ -59,7 +59,7 @@ async def test_of_two_servers_the_one_that_is_there_goes_on_being_renewed(
         async with open_workers(settings, model, patient=True), open_api(settings) as api:
             live = await api.turns.start(ask(drafting=False))
             hearing = asyncio.create_task(hear(live))
-            await until(lambda: heard(live.releases) == "We open")
+            await until(lambda: heard(live.outputs) == "We open")
             proxy.cut()
             await _lapsed(2.5)
             proxy.mend()
@@ -79,7 +79,7 @@ async def test_a_dead_log_server_ends_no_lease_on_a_healthy_queue(two_servers: B
         model = Scripted(full=[[*words("We open"), asyncio.Event()]])
         async with open_workers(settings, model, sweeping=False), open_api(settings) as api:
             live = await api.turns.start(ask(drafting=False))
-            await until(lambda: heard(live.releases) == "We open")
+            await until(lambda: heard(live.outputs) == "We open")
             proxy.cut()
             for _ in range(4):
                 await _lapsed(settings.turn_lease_s / 2)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from api.limits import overload
-from api.limits.overload import Pressure
+from api.limits.overload import LoadShedder
 from api.requests.turn_request import TurnRequest
 from api.turns.starter import TurnStarter
 from common.errors import Overloaded
@@ -21,7 +21,7 @@ from common.settings import Settings
 from common.store import keys
 from common.store.redis import Stores, open_stores
 from common.tenants.config import Limits
-from common.tenants.latency import Pace
+from common.tenants.latency import FirstTokenLatency
 from common.tenants.tenant import Tenant
 from tests.support.limited_tenants import LimitedDirectory
 from tests.support.replicas import CHAT
@@ -52,14 +52,14 @@ class Replica:
     """What starts turns, and what it knows of the workers."""
 
     stores: Stores
-    pressure: Pressure
+    load_shedder: LoadShedder
     starter: TurnStarter
 
     async def start(
         self, tenant: str = "a", session: str = "s1", **policy: Any
     ) -> tuple[TurnRef, TurnStarted]:
         turn, started = self.starter.plan(asked(tenant, session, **policy))
-        await self.starter.write(turn, started)
+        await self.starter.commit(turn, started)
         return turn, started
 
     async def flood(self, most: int = 200) -> list[str]:
@@ -81,9 +81,11 @@ async def replica(settings: Settings, *, slots: int, alone: bool = True) -> Asyn
         await stores.sync_clocks()
         await beat(stores, slots)
         directory = LimitedDirectory(settings, stores, Limits()) if alone else Several(settings, stores)
-        known = Pressure(settings, stores, directory)
-        await known.look()
-        yield Replica(stores, known, TurnStarter(settings, stores, directory, Pace(stores), known))
+        known = LoadShedder(settings, stores, directory)
+        await known.refresh()
+        yield Replica(
+            stores, known, TurnStarter(settings, stores, directory, FirstTokenLatency(stores), known)
+        )
 
 
 async def beat(stores: Stores, slots: int) -> None:
@@ -97,7 +99,7 @@ async def beat(stores: Stores, slots: int) -> None:
 async def test_a_burst_that_finds_free_slots_is_drafted_and_answered(real: Backend) -> None:
     async with replica(real.settings(), slots=250) as one:
         turns = await asyncio.gather(*(one.start(session=f"s{n}") for n in range(200)))
-        await one.pressure.look()  # all of them wait still, and there are slots for all
+        await one.load_shedder.refresh()  # all of them wait still, and there are slots for all
         turns += await asyncio.gather(*(one.start(session=f"t{n}") for n in range(50)))
         assert {started.drafting for _, started in turns} == {"on"}
 
@@ -113,7 +115,7 @@ async def test_drafts_are_shed_and_then_turns_refused(real: Backend, looking: st
                 _, started = await one.start()
                 drafted.append(started.drafting)
                 if looking == "each time":
-                    await one.pressure.look()
+                    await one.load_shedder.refresh()
         assert drafted == ["on"] * 23 + ["shed"] * 8
         assert (refused.value.status, refused.value.retry_after_s, refused.value.code) == (
             503,
@@ -132,7 +134,7 @@ async def test_another_tenant_is_served_while_one_fills_the_queue(real: Backend)
             turn, started = await one.start("b")
             assert started.drafting == "on"
             assert await one.stores.queue.zscore(keys.queue("full"), str(job(turn))) is not None
-            await one.pressure.look()
+            await one.load_shedder.refresh()
         with pytest.raises(Overloaded):
             await one.start("a")
 
@@ -148,11 +150,13 @@ async def test_who_was_refused_is_let_in_when_the_jobs_are_gone(valkey: Backend)
     async with replica(valkey.settings(), slots=2) as one:
         await one.flood()
         assert not await one.flood()
-        watching = asyncio.create_task(one.pressure.run())
+        watching = asyncio.create_task(one.load_shedder.run())
         try:
             for lane in ("draft", "full"):
                 for name in await one.stores.queue.zrange(keys.queue(lane), 0, -1):
-                    await one.stores.on_queue.run(lambda pipe, name=name: job_queue.forget(pipe, _job(name)))
+                    await one.stores.on_queue.run(
+                        lambda pipe, name=name: job_queue.forget_job(pipe, _job(name))
+                    )
             await until(lambda: one.flood(1))
         finally:
             watching.cancel()
@@ -169,9 +173,9 @@ async def test_a_replica_sees_what_others_have_begun(valkey: Backend) -> None:
     settings = valkey.settings()
     async with replica(settings, slots=20) as one, replica(settings, slots=20) as other:
         await one.flood()
-        watching = asyncio.create_task(other.pressure.run())
+        watching = asyncio.create_task(other.load_shedder.run())
         try:
-            await until(lambda: other.pressure.sheds_draft("a"))
+            await until(lambda: other.load_shedder.sheds_draft("a"))
             assert not await other.flood()
         finally:
             watching.cancel()
@@ -186,12 +190,12 @@ async def test_a_start_that_came_to_nothing_counts_for_a_moment_only(
     async with replica(valkey.settings(), slots=20) as one:
         for _ in range(31):
             turn, _ = one.starter.plan(asked("a"))
-            one.pressure.admit(turn, ["full"])
+            one.load_shedder.admit(turn, ["full"])
         assert not await one.flood()
-        await one.pressure.look()
+        await one.load_shedder.refresh()
         assert not await one.flood()
         now_s += 3
-        await one.pressure.look()
+        await one.load_shedder.refresh()
         assert await one.flood(1) == ["on"]
 
 

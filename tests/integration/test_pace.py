@@ -11,7 +11,7 @@ from common.names import DEFAULT_TENANT
 from common.store import keys
 from common.store.redis import Stores, open_stores
 from common.tenants import latency
-from common.tenants.latency import KEPT, Pace
+from common.tenants.latency import KEPT, FirstTokenLatency
 from common.tenants.profiles import DEFAULT_PROFILE
 from tests.support.following import hear, over
 from tests.support.scripted_model import END, Scripted, answer, words
@@ -66,7 +66,7 @@ async def test_slow_is_what_was_slow_in_more_than_three_of_ten(
     async with open_stores(valkey.settings()) as stores:
         for ms in times_ms:
             await latency.note(stores, DEFAULT_TENANT, DEFAULT_PROFILE, ms)
-        known = Pace(stores)
+        known = FirstTokenLatency(stores)
         assert known.is_slow(DEFAULT_TENANT, DEFAULT_PROFILE, 800)
         task = asyncio.create_task(known.run())
         await until(lambda: len(known._recent[DEFAULT_TENANT, DEFAULT_PROFILE]) == len(times_ms))
@@ -78,7 +78,7 @@ async def test_slow_is_what_was_slow_in_more_than_three_of_ten(
 @in_loop
 async def test_a_store_that_is_away_only_leaves_the_pace_as_it_was(valkey: Backend) -> None:
     async with open_stores(valkey.settings()) as stores:
-        known = Pace(stores)
+        known = FirstTokenLatency(stores)
         asked = asyncio.Event()
 
         class Away:
@@ -140,10 +140,10 @@ async def test_the_wait_for_the_draft_is_not_the_models(real: Backend) -> None:
         assert (await hear(live))[0] == f"{DRAFT} We open at nine."
         (asked,) = model.of("full")
         assert asked.said == DRAFT
-        assert live.fold.handed_over_ms is not None and live.fold.handed_over_ms >= 750
+        assert live.fold.handover_ms is not None and live.fold.handover_ms >= 750
         await over(api, live)
         (first_ms,) = await noted(api.stores)
-        assert first_ms < live.fold.handed_over_ms - 500
+        assert first_ms < live.fold.handover_ms - 500
 
 
 # The adaptive draft.
@@ -157,7 +157,7 @@ async def test_a_full_that_is_known_as_slow_is_drafted_at_once(real: Backend) ->
         await known(api, 2_000)
         live = await api.turns.start(ask(draft={**ADAPTIVE, "hedge_ms": 60_000, "style": "answer"}))
         assert live.started.drafting == "on"
-        await until(lambda: heard(live.releases) == DRAFT)
+        await until(lambda: heard(live.outputs) == DRAFT)
         await live.interrupt("client")
         await over(api, live)
 
@@ -183,8 +183,8 @@ async def test_a_full_that_is_slow_this_time_is_hedged(real: Backend) -> None:
     async with open_workers(settings, model), open_api(settings) as api:
         await known(api, 100)
         live = await api.turns.start(ask(draft=ADAPTIVE))
-        await until(lambda: heard(live.releases) == DRAFT)
-        assert live.releases[0].at_ms >= ADAPTIVE["hedge_ms"]
+        await until(lambda: heard(live.outputs) == DRAFT)
+        assert live.outputs[0].at_ms >= ADAPTIVE["hedge_ms"]
         spoken.set()
         assert (await hear(live))[0] == f"{DRAFT} {WHOLE}"
         await over(api, live)

@@ -22,7 +22,7 @@ from tests.support.store_servers import Backend
 from tests.support.stored_turns import age, count, ended, events, job, lapse, lease_of, replay, start
 from tests.support.waiting import in_loop, until
 from tests.support.wiring import open_api, open_worker
-from workers.accounting.settlement import Settler
+from workers.accounting.settlement import SettlementJob
 
 GOING_ON: dict[str, Any] = {"on_disconnect": "continue"}
 LEASE_S = 0.3
@@ -46,7 +46,7 @@ async def _deaths(backend: Backend, stores: Stores) -> int:
     deaths = 0
     while True:
         async with mortal("dying_sweeper.py", backend, str(LEASE_S)) as sweeper:
-            while sweeper.returncode is None and not await parked.look(stores):
+            while sweeper.returncode is None and not await parked.read_parked(stores):
                 await asyncio.sleep(0.01)
             if sweeper.returncode is None:
                 return deaths
@@ -73,7 +73,7 @@ async def test_a_turn_whose_fold_kills_is_parked_after_two_deaths_and_others_go_
         assert await _deaths(valkey, eyes) == (2 if held == "sweep" else 1)
         over = await ended(eyes, deadly)
         assert over and (over.reason, over.error and over.error["code"]) == ("error", "turn_parked")
-        (listed,) = await parked.look(eyes)
+        (listed,) = await parked.read_parked(eyes)
         assert (listed.tenant, listed.turn, listed.reason) == ("default", deadly.turn, "folding")
         # Nobody who reads it later meets what has killed.
         assert [type(event) for event in await events(eyes, deadly)] == [TurnStarted, TurnEnded]
@@ -89,7 +89,7 @@ async def test_a_turn_whose_fold_kills_is_parked_after_two_deaths_and_others_go_
 
 
 async def _is_settled(stores: Stores, settings: Any, turn: TurnRef) -> None:
-    settler = Settler(settings, stores, Sessions(stores, None))
+    settler = SettlementJob(settings, stores, Sessions(stores, None))
 
     async def gone() -> bool:
         await settler.settle()
@@ -147,7 +147,7 @@ async def test_a_turn_that_loses_a_second_replica_is_parked(valkey: Backend) -> 
         await sweeper.sweep_now()
         over = await ended(eyes, turn)
         assert over and over.error and over.error["code"] == "turn_parked"
-        assert [each.reason for each in await parked.look(eyes)] == ["driving"]
+        assert [each.reason for each in await parked.read_parked(eyes)] == ["driving"]
 
 
 @in_loop
@@ -155,7 +155,7 @@ async def test_the_operator_is_shown_what_was_parked(valkey: Backend) -> None:
     settings = valkey.settings(operator_token="operators-token-0123456789")
     async with open_stores(settings) as eyes, serving(settings) as client:
         turn = TurnRef(SessionRef("acme", "a name"), "turn0001")
-        await eyes.on_queue.run(lambda pipe: parked.note(pipe, turn, "folding", 1_000))
+        await eyes.on_queue.run(lambda pipe: parked.record(pipe, turn, "folding", 1_000))
         assert (await client.get("/admin/parked")).status_code == 401
         operator = {"Authorization": "Bearer operators-token-0123456789"}
         listed = (await client.get("/admin/parked", headers=operator)).json()

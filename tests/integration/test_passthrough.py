@@ -16,7 +16,7 @@ from tests.support.scripted_model import Scripted, answer, words
 from tests.support.store_servers import Backend
 from tests.support.waiting import in_loop, until
 from tests.support.wiring import ask, open_api, open_worker
-from workers.providers.base import Piece
+from workers.providers.base import StreamPart
 
 KEY = "sk-of-the-callers-own"
 MODELS: dict[str, Any] = {"small_model": "small", "llm_api_key": "", "secret_key": "a key of the tests"}
@@ -29,7 +29,7 @@ class Watching(Scripted):
         super().__init__(**scripts)
         self.shown: list[tuple[str, str]] = []
 
-    def stream(self, upstream: Upstream, body: dict[str, Any]) -> AsyncGenerator[Piece, None]:
+    def stream(self, upstream: Upstream, body: dict[str, Any]) -> AsyncGenerator[StreamPart, None]:
         self.shown.append((upstream.model, upstream.api_key.get_secret_value()))
         return super().stream(upstream, body)
 

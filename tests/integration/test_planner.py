@@ -15,9 +15,9 @@ from tests.support.redaction import MASKED, SAID, events_of
 from tests.support.waiting import end, in_loop
 from workers.redaction.planner import Planner
 from workers.redaction.redacted_log import (
-    Asked,
     Plan,
     Raw,
+    RedactionRequest,
     make_plan,
     pack_plan,
     pack_question,
@@ -62,7 +62,7 @@ async def test_a_plan_is_the_same_from_another_process() -> None:
     raw, planner = log_of("a", "b", "c"), Planner()
     try:
         plan = await planner.plan(raw, {"a", "b"}, NOW_MS)
-        assert plan == make_plan(Asked(raw, ["a", "b"], NOW_MS), lambda _: None)
+        assert plan == make_plan(RedactionRequest(raw, ["a", "b"], NOW_MS), lambda _: None)
         events = kept(raw, plan)
         assert [said(events, turn) for turn in "abc"] == [MASKED, MASKED, SAID] and plan.done == {"a", "b"}
     finally:
@@ -71,14 +71,14 @@ async def test_a_plan_is_the_same_from_another_process() -> None:
 
 def test_late_words_of_other_turns_are_looked_for_unless_one_is_asked_for_alone() -> None:
     raw = log_of("a", "b")
-    plan = make_plan(Asked(raw, ["a"], NOW_MS), lambda _: None)
+    plan = make_plan(RedactionRequest(raw, ["a"], NOW_MS), lambda _: None)
     late = encode(Delta("a", "full", 1, len(SAID), " Or 555 765 4321.", 0))
     masked: Raw = [(entry_id, plan.changes.get(entry_id, fields) or {}) for entry_id, fields in raw]
     masked.append((b"9000-0", {name.encode(): body for name, body in late.items()}))
 
     def rewritten(**asked: Any) -> list[str]:
         turns: list[str] = []
-        make_plan(Asked(masked, ["b"], NOW_MS, **asked), turns.append)
+        make_plan(RedactionRequest(masked, ["b"], NOW_MS, **asked), turns.append)
         return turns
 
     assert rewritten() == ["a", "b"]
@@ -137,7 +137,7 @@ async def test_whoever_is_stopped_leaves_no_process_and_no_half_answer() -> None
 
 def test_what_goes_over_the_pipe_comes_out_as_it_was() -> None:
     odd: Raw = [(b"1-0", {b"\xff name": b"\x00\xff"}), (b"2-0", {b"a": b"", b"b": b"[]"}), (b"3-0", {})]
-    asked = Asked(odd, ["t"], 5, late=False, dropped=["t"])
+    asked = RedactionRequest(odd, ["t"], 5, late=False, dropped=["t"])
     assert read_question(*_messages(pack_question(asked))) == asked
     plan = Plan({"a"}, {"b"}, {b"1-0": None, **dict(odd)}, live=True, busy=True)
     head, bodies = _messages(pack_plan(plan))

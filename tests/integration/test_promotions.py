@@ -69,7 +69,7 @@ async def test_a_demoted_servers_connections_are_made_anew(pair: tuple[ValkeySer
             for ask_it in (
                 lambda: stores.on_log.run(lambda pipe: pipe.set("fr:x", b"")),
                 lambda: stores.log.set("fr:x", b""),
-                lambda: stores.writing.set("fr:x", b""),
+                lambda: stores.append_connection.set("fr:x", b""),
                 lambda: stores.log.eval("return redis.call('SET', KEYS[1], '')", 1, "fr:x"),
             ):
                 for _ in range(2):
@@ -92,7 +92,7 @@ async def test_what_a_promoted_server_had_not_got_is_put_back_over_the_same_conn
     await until(lambda: follows(second))
     async with open_worker(settings, "full", model) as worker, open_api(settings) as api:
         live = await api.turns.start(ask(drafting=False))
-        await until(lambda: heard(live.releases) == "We open")
+        await until(lambda: heard(live.outputs) == "We open")
         await until(lambda: worker.publisher._lineage)
         await until(
             lambda: (
@@ -101,15 +101,15 @@ async def test_what_a_promoted_server_had_not_got_is_put_back_over_the_same_conn
             )
         )
         promote(second)  # the first goes on being written to, and none of that gets there
-        connects = worker.stores.writing.connects
+        connects = worker.stores.append_connection.connects
         go_on.set()
-        await until(lambda: heard(live.releases) == "We open at nine.")
+        await until(lambda: heard(live.outputs) == "We open at nine.")
         follow(first, second)
         await until(lambda: follows(first))
         promote(first)
         assert await count(api.stores, live.turn, Delta) <= 2
         await until(lambda: _says(api.stores, live, "We open at nine."))
-        assert worker.stores.writing.connects == connects
+        assert worker.stores.append_connection.connects == connects
         more.set()
         text, end = await hear(live)
         assert (text, end.reason) == ("We open at nine. Every day.", "stop")

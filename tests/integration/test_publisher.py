@@ -19,7 +19,7 @@ from tests.support.writers import Pen, publishing
 async def test_a_word_is_appended_at_once(backend: Backend) -> None:
     async with publishing(backend) as (publisher, stores):
         pen = await Pen.take(publisher, stores)
-        pen.writer.say("Hello")
+        pen.writer.append_text("Hello")
         await until(lambda: count(stores, pen.turn, Delta))
         assert await pen.text() == "Hello"
 
@@ -32,11 +32,11 @@ async def test_what_comes_while_a_commit_is_on_its_way_goes_as_one(
         pens = [await Pen.take(publisher, stores, f"s{number}") for number in range(30)]
         commits = Commits(monkeypatch)
         commits.hold()
-        pens[0].writer.say("first ")
+        pens[0].writer.append_text("first ")
         await until(lambda: commits.begun == 1)
         for word in range(20):
             for pen in pens:
-                pen.writer.say(f"{word} ")
+                pen.writer.append_text(f"{word} ")
         assert commits.begun == 1
         commits.let_go()
         wanted = "".join(f"{word} " for word in range(20))
@@ -56,7 +56,7 @@ async def test_many_writers_share_round_trips(real: Backend, monkeypatch: pytest
 
         async def speak(pen: Pen) -> None:
             for word in range(40):
-                pen.writer.say(f"{word} ")
+                pen.writer.append_text(f"{word} ")
                 await asyncio.sleep(0)
             await pen.writer.finish("stop", None)
 
@@ -72,16 +72,16 @@ async def test_different_kinds_keep_their_order(backend: Backend, monkeypatch: p
         pen = await Pen.take(publisher, stores)
         commits = Commits(monkeypatch)
         commits.hold()
-        pen.writer.say("0")
+        pen.writer.append_text("0")
         await until(lambda: commits.begun == 1)
-        pen.writer.say("a")
-        pen.writer.say("b")
-        pen.writer.call(0, "c1", "find", '{"q":')
-        pen.writer.add({"logprobs": 1})
-        pen.writer.say("c")
-        pen.writer.call(0, "", "", '"x"}')
-        pen.writer.call(1, "c2", "ring", "{}")
-        pen.writer.add({"logprobs": 2})
+        pen.writer.append_text("a")
+        pen.writer.append_text("b")
+        pen.writer.append_tool_call(0, "c1", "find", '{"q":')
+        pen.writer.append_extra({"logprobs": 1})
+        pen.writer.append_text("c")
+        pen.writer.append_tool_call(0, "", "", '"x"}')
+        pen.writer.append_tool_call(1, "c2", "ring", "{}")
+        pen.writer.append_extra({"logprobs": 2})
         ending = asyncio.create_task(pen.writer.finish("tool_calls", {"total_tokens": 3}))
         commits.let_go()
         await ending
@@ -107,7 +107,7 @@ async def test_finish_waits_until_the_end_stands_in_the_log(
         pen = await Pen.take(publisher, stores)
         commits = Commits(monkeypatch)
         commits.hold()
-        pen.writer.say("word")
+        pen.writer.append_text("word")
         await until(lambda: commits.begun == 1)
         ending = asyncio.create_task(pen.writer.finish("stop", None))
         await asyncio.sleep(0)
@@ -125,12 +125,12 @@ async def test_a_deleted_session_ends_its_writers_and_stays_deleted(backend: Bac
     async with publishing(backend) as (publisher, stores):
         pen, other = [await Pen.take(publisher, stores, name) for name in ("s1", "s2")]
         await stores.log.delete(keys.log(pen.turn.session))
-        pen.writer.say("word")
-        other.writer.say("word")
-        await until(pen.writer.gone.is_set)
+        pen.writer.append_text("word")
+        other.writer.append_text("word")
+        await until(pen.writer.fenced.is_set)
         await pen.writer.finish("stop", None)
         await other.writer.finish("stop", None)
-        assert not other.writer.gone.is_set()
+        assert not other.writer.fenced.is_set()
         assert not await stores.log.exists(keys.log(pen.turn.session))
         assert await other.text() == "word"
 
@@ -141,18 +141,18 @@ async def test_finish_does_not_wait_for_a_log_that_is_gone(backend: Backend) -> 
         pen = await Pen.take(publisher, stores)
         await stores.log.delete(keys.log(pen.turn.session))
         await pen.writer.finish("stop", None)
-        assert pen.writer.gone.is_set()
+        assert pen.writer.fenced.is_set()
 
 
 @in_loop
 async def test_a_later_attempt_goes_on_from_the_text_before_it(backend: Backend) -> None:
     async with publishing(backend) as (publisher, stores):
         first = await Pen.take(publisher, stores)
-        first.writer.say("We open ")
+        first.writer.append_text("We open ")
         await until(lambda: count(stores, first.turn, Delta))
         second = await first.next_attempt()
-        first.writer.say("at noon, I think")  # the zombie
-        second.writer.say("at nine.")
+        first.writer.append_text("at noon, I think")  # the zombie
+        second.writer.append_text("at nine.")
         await second.writer.finish("stop", None)
         assert await first.text() == "We open at nine."
 
@@ -162,7 +162,7 @@ async def test_a_closed_writer_is_forgotten(backend: Backend) -> None:
     async with publishing(backend) as (publisher, stores):
         pens = [await Pen.take(publisher, stores, f"s{number}") for number in range(3)]
         for pen in pens:
-            pen.writer.say("word")
+            pen.writer.append_text("word")
             await pen.writer.finish("stop", None)
             publisher.close(pen.writer)
         assert not publisher._open
@@ -177,7 +177,7 @@ async def test_any_text_comes_back_as_it_was(backend: Backend, text: str) -> Non
     async with publishing(backend) as (publisher, stores):
         pen = await Pen.take(publisher, stores)
         for character in text if len(text) < 100 else (text,):
-            pen.writer.say(character)
+            pen.writer.append_text(character)
         await pen.writer.finish("stop", None)
         assert await pen.text() == text
 
@@ -190,7 +190,7 @@ async def test_readers_are_woken(real: Backend) -> None:
         await listening.subscribe(keys.wake(pen.turn.session))
         await until(lambda: subscribed(stores, keys.wake(pen.turn.session)))
         for number in range(3):
-            pen.writer.say(f"{number} ")
+            pen.writer.append_text(f"{number} ")
             message = await until(lambda: listening.get_message(timeout=0.1))
             assert message["channel"].decode() == keys.wake(pen.turn.session)
             assert await count(stores, pen.turn, Delta) == number + 1
@@ -204,7 +204,7 @@ async def test_another_workers_attempt_is_not_disturbed(backend: Backend) -> Non
         pen = await Pen.take(publisher, stores)
         other = LaneStarted(pen.turn.turn, "draft", 1, "w:other")
         await append_now(stores, pen.turn.session, other, Delta(pen.turn.turn, "draft", 1, 0, "Hm.", 0))
-        pen.writer.say("word")
+        pen.writer.append_text("word")
         await pen.writer.finish("stop", None)
         assert await count(stores, pen.turn, Delta, lane="draft") == 1
 

@@ -26,10 +26,10 @@ async def test_text_of_which_the_reply_was_lost_is_told_once(real: Backend) -> N
         pen = await Pen.take(publisher, eyes)
         await say(pen, "We ", "open ")
         proxy.lose_reply_to(b"XADD")
-        pen.writer.say("at ")
+        pen.writer.append_text("at ")
         await until(lambda: proxy.lost)
-        pen.writer.say("nine. ")
-        pen.writer.say("Every day.")
+        pen.writer.append_text("nine. ")
+        pen.writer.append_text("Every day.")
         await pen.writer.finish("stop", None)
         assert await pen.text() == WHOLE
 
@@ -42,14 +42,14 @@ async def test_calls_and_extras_of_which_the_reply_was_lost_are_told_once(real: 
         for losing in range(3):
             proxy.lose_reply_to(b"XADD")
             if losing == 0:
-                writer.call(0, "c1", "find", '{"q": ')
-                writer.add(EXTRAS[0])
+                writer.append_tool_call(0, "c1", "find", '{"q": ')
+                writer.append_extra(EXTRAS[0])
             elif losing == 1:
-                writer.call(0, "", "", '"x"}')
-                writer.call(1, "c2", "ring", "{}")
+                writer.append_tool_call(0, "", "", '"x"}')
+                writer.append_tool_call(1, "c2", "ring", "{}")
             else:
-                writer.add(EXTRAS[1])
-                writer.say(WHOLE)
+                writer.append_extra(EXTRAS[1])
+                writer.append_text(WHOLE)
             await until(lambda losing=losing: proxy.lost > losing)
         await writer.finish("tool_calls", None)
         lane = await pen.lane()
@@ -80,11 +80,11 @@ async def test_what_is_said_while_the_log_is_away_is_told_when_it_is_back(real: 
             await say(pen, "We open ")
         proxy.cut()
         for pen in pens:
-            pen.writer.say("at nine. ")
+            pen.writer.append_text("at nine. ")
         await until(lambda: proxy.refused > 1)
         for pen in pens:
-            pen.writer.call(0, "c1", "find", "{}")
-            pen.writer.say("Every day.")
+            pen.writer.append_tool_call(0, "c1", "find", "{}")
+            pen.writer.append_text("Every day.")
         ends = [asyncio.create_task(pen.writer.finish("stop", None)) for pen in pens]
         refused = proxy.refused
         await until(lambda: proxy.refused > refused)
@@ -106,12 +106,12 @@ async def test_a_server_killed_on_the_way_costs_no_text(mortal: Backend, mortal_
                 await say(pen, f"{round_} before ")
             mortal_server.kill()
             for pen in pens:
-                pen.writer.say("meanwhile ")
+                pen.writer.append_text("meanwhile ")
             mortal_server.start()
             await eyes.log.connection_pool.disconnect()
             for pen in pens:
-                pen.writer.say("after. ")
-                pen.writer.add({"round": round_})
+                pen.writer.append_text("after. ")
+                pen.writer.append_extra({"round": round_})
                 await until(lambda pen=pen, r=round_: _has_extra(pen, r))
         await asyncio.gather(*(pen.writer.finish("stop", None) for pen in pens))
         for pen in pens:
@@ -137,14 +137,14 @@ async def test_after_an_outage_a_lane_that_is_not_ours_any_more_is_left(valkey: 
             await append_now(eyes, pen.turn.session, LaneStarted(pen.turn.turn, "full", 2, "w:2"))
         else:
             await lose_tail(eyes, pen, 9)
-        pen.writer.say("at noon, I think.")
-        other.writer.say(WHOLE)
+        pen.writer.append_text("at noon, I think.")
+        other.writer.append_text(WHOLE)
         await until(lambda: proxy.refused)
         proxy.mend()
-        await until(pen.writer.gone.is_set)
+        await until(pen.writer.fenced.is_set)
         await pen.writer.finish("stop", None)
         await other.writer.finish("stop", None)
-        assert await other.text() == WHOLE and not other.writer.gone.is_set()
+        assert await other.text() == WHOLE and not other.writer.fenced.is_set()
         if why == "deleted":
             assert not await eyes.log.exists(keys.log(pen.turn.session))
         elif why == "fenced":

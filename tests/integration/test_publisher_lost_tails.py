@@ -25,17 +25,17 @@ async def test_a_lost_tail_is_put_back(valkey: Backend, lost: int) -> None:
     async with behind_proxy(valkey) as (proxy, publisher, eyes):
         pen = await Pen.take(publisher, eyes)
         await say(pen, "We ", "open ")
-        pen.writer.call(0, "c1", "find", '{"q": "x"}')
-        pen.writer.call(1, "c2", "ring", "{}")
-        pen.writer.add(EXTRAS[0])
+        pen.writer.append_tool_call(0, "c1", "find", '{"q": "x"}')
+        pen.writer.append_tool_call(1, "c2", "ring", "{}")
+        pen.writer.append_extra(EXTRAS[0])
         await until(lambda: _calls(pen))
         proxy.cut()
         await lose_tail(eyes, pen, lost)
-        pen.writer.say("at nine. ")
+        pen.writer.append_text("at nine. ")
         await until(lambda: proxy.refused)
         proxy.mend()
-        pen.writer.say("Every day.")
-        pen.writer.add(EXTRAS[1])
+        pen.writer.append_text("Every day.")
+        pen.writer.append_extra(EXTRAS[1])
         await pen.writer.finish("stop", None)
         lane = await pen.lane()
         assert (lane.text, lane.calls, lane.extras) == (WHOLE, CALLS, EXTRAS)
@@ -56,7 +56,7 @@ async def test_a_tail_lost_while_the_lane_was_quiet_is_put_back(valkey: Backend)
         proxy.cut()
         await lose_tail(eyes, pen, 2)
         proxy.mend()
-        pen.writer.say("Every day.")
+        pen.writer.append_text("Every day.")
         await pen.writer.finish("stop", None)
         assert await pen.text() == WHOLE
 
@@ -71,7 +71,7 @@ async def test_the_lost_tail_of_a_later_attempt_keeps_what_came_before(valkey: B
         await say(second, "at nine. ")
         proxy.cut()
         await lose_tail(eyes, second, 2)  # its start too
-        second.writer.say("Every day.")
+        second.writer.append_text("Every day.")
         await until(lambda: proxy.refused)
         proxy.mend()
         await second.writer.finish("stop", None)
@@ -91,8 +91,8 @@ async def test_an_attempt_that_was_begun_anew_elsewhere_is_left_to_its_new_worke
         begun = LaneStarted(turn, "full", 1, "w:other")
         await append_now(eyes, pen.turn.session, begun, Delta(turn, "full", 1, 0, "At nine", 0))
         proxy.mend()
-        pen.writer.say("at nine. Every day.")
-        await until(pen.writer.gone.is_set)
+        pen.writer.append_text("at nine. Every day.")
+        await until(pen.writer.fenced.is_set)
         await append_now(eyes, pen.turn.session, Delta(turn, "full", 1, 7, " we open.", 0))
         assert await pen.text() == "At nine we open."
 
@@ -107,9 +107,9 @@ async def test_a_check_that_fails_is_made_again(valkey: Backend, command: bytes)
         await lose_tail(eyes, pen, 2)
         proxy.mend()
         proxy.lose_reply_to(command)
-        pen.writer.say("Every ")
+        pen.writer.append_text("Every ")
         await until(lambda: proxy.lost)
-        pen.writer.say("day.")
+        pen.writer.append_text("day.")
         await pen.writer.finish("stop", None)
         assert await pen.text() == WHOLE
 
@@ -125,15 +125,15 @@ async def test_a_restart_is_noticed_though_the_connection_gets_its_old_number(
         async with publishing(mortal) as (publisher, stores):
             pen = await Pen.take(publisher, eyes)
             await say(pen, "We ", "open ", "at ", "nine. ")
-            number = await stores.writing.client_id()
+            number = await stores.append_connection.client_id()
             mortal_server.kill()
             await asyncio.to_thread(mortal_server.start)
             await eyes.log.connection_pool.disconnect()
             await lose_tail(eyes, pen, 2)
             await _use_up_numbers(mortal, number - 1)
-            pen.writer.say("Every day.")
+            pen.writer.append_text("Every day.")
             await pen.writer.finish("stop", None)
-            assert await stores.writing.client_id() == number
+            assert await stores.append_connection.client_id() == number
             assert await pen.text() == WHOLE
 
 
@@ -142,7 +142,7 @@ async def _use_up_numbers(backend: Backend, upto: int) -> None:
     number = 0
     while number < upto:
         async with open_stores(backend.settings()) as stores:
-            number = await stores.writing.client_id()
+            number = await stores.append_connection.client_id()
     assert number == upto
 
 
@@ -155,14 +155,14 @@ async def test_an_end_that_comes_while_the_log_is_checked_is_waited_for_and_stan
         pens = [await Pen.take(publisher, stores, name) for name in ("s1", "s2")]
         for pen in pens:
             await say(pen, "We open ")
-        await stores.writing.connection_pool.disconnect()
+        await stores.append_connection.connection_pool.disconnect()
         commits = Commits(monkeypatch)
         commits.hold()
-        pens[0].writer.say("at nine. ")
+        pens[0].writer.append_text("at nine. ")
         if in_batch:
-            pens[1].writer.say("at nine. ")
+            pens[1].writer.append_text("at nine. ")
         await until(lambda: commits.begun == 1)
-        pens[1].writer.say("Every day.")
+        pens[1].writer.append_text("Every day.")
         ends = [asyncio.create_task(pen.writer.finish("stop", None)) for pen in pens]
         commits.let_go()
         _, waiting = await asyncio.wait(ends, timeout=PATIENCE_S)
@@ -182,9 +182,9 @@ async def test_an_end_put_back_of_which_the_reply_was_lost_is_waited_for(
         proxy.mend()
         commits = Commits(monkeypatch)
         commits.hold()
-        pens[0].writer.say("at nine. ")
+        pens[0].writer.append_text("at nine. ")
         await until(lambda: commits.begun)
-        pens[1].writer.say("at nine.")
+        pens[1].writer.append_text("at nine.")
         ending = asyncio.create_task(pens[1].writer.finish("stop", None))
         await asyncio.sleep(0)
         proxy.lose_reply_to(b"lane.finished")

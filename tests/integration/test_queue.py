@@ -23,13 +23,13 @@ def job(session: SessionRef) -> JobRef:
 async def put(stores: Stores, *jobs: JobRef) -> None:
     pipe = stores.queue.pipeline(transaction=True)
     for job in jobs:
-        job_queue.put(pipe, job, stores.queue_clock.now_ms(), LEASE_MS)
+        job_queue.enqueue(pipe, job, stores.queue_clock.now_ms(), LEASE_MS)
     await pipe.execute()
 
 
 async def forget(stores: Stores, job: JobRef) -> None:
     pipe = stores.queue.pipeline(transaction=True)
-    job_queue.forget(pipe, job)
+    job_queue.forget_job(pipe, job)
     await pipe.execute()
 
 
@@ -80,7 +80,7 @@ async def test_putting_a_job_again_changes_neither_its_entry_nor_its_lease(
     async with open_stores(backend.settings()) as stores:
         await put(stores, job)
         body, lease = await stores.queue.get(job_key_prefix + str(job)), await lease_of(stores, job)
-        stores.queue_clock.take((2_000_000_000, 0), stores.queue_clock.ask())
+        stores.queue_clock.set_from((2_000_000_000, 0), stores.queue_clock.asked_at())
         await put(stores, job, job)
         assert await stores.queue.get(job_key_prefix + str(job)) == body
         assert await lease_of(stores, job) == lease
@@ -112,13 +112,13 @@ async def test_replacing_a_job_puts_the_next_attempt_in_its_place(backend: Backe
     async with open_stores(backend.settings()) as stores:
         await put(stores, job)
         following = JobRef(job.turn, job.lane, 2)
-        await job_queue.replace(stores, job, LEASE_MS)
+        await job_queue.enqueue_next_attempt(stores, job, LEASE_MS)
         assert await names(stores, str(job)) == []
         assert await queued(stores) == await waiting(stores) == [str(following)]
         assert await lease_of(stores, following)
         # Again, by a sweep that was slower: the attempt that stands is not touched.
         lease = await lease_of(stores, following)
-        await job_queue.replace(stores, job, LEASE_MS)
+        await job_queue.enqueue_next_attempt(stores, job, LEASE_MS)
         assert await queued(stores) == [str(following)]
         assert await lease_of(stores, following) == lease
 
@@ -133,22 +133,22 @@ async def test_a_job_that_is_woken_again_keeps_its_place_or_gets_the_first(
         await put(stores, others[0], job, others[1])
         for _ in range(2):
             await lapse(stores, job)
-            await job_queue.wake_again(stores, job, 600_000)
+            await job_queue.requeue(stores, job, 600_000)
         assert await waiting(stores) == [str(others[0]), str(job), str(others[1])]
         assert (await lease_of(stores, job) or 0) > stores.queue_clock.now_ms() + LEASE_MS
         await stores.queue.lrem(keys.ready("full", "default"), 0, str(job))  # popped, and not begun
-        await job_queue.wake_again(stores, job, 600_000)  # it was taken just now: its lease holds
+        await job_queue.requeue(stores, job, 600_000)  # it was taken just now: its lease holds
         assert await waiting(stores) == [str(others[0]), str(others[1])]
         for _ in range(2):
             await lapse(stores, job)
-            await job_queue.wake_again(stores, job, 600_000)
+            await job_queue.requeue(stores, job, 600_000)
         assert await waiting(stores) == [str(job), str(others[0]), str(others[1])]
 
 
 @in_loop
 async def test_waking_again_brings_no_lease_back(backend: Backend, job: JobRef) -> None:
     async with open_stores(backend.settings()) as stores:
-        await job_queue.wake_again(stores, job, 600_000)
+        await job_queue.requeue(stores, job, 600_000)
         assert await lease_of(stores, job) is None
 
 
@@ -163,7 +163,7 @@ async def test_a_stop_is_marked_for_long_and_ordered_where_a_worker_is_known(
         other = JobRef(job.turn, "draft", 1)
         for stopped, worker in ((other, ""), (job, "w:1")):
             pipe = stores.queue.pipeline(transaction=False)
-            job_queue.stop(pipe, stopped, worker)
+            job_queue.order_stop(pipe, stopped, worker)
             await pipe.execute()
         message = await until(lambda: orders.get_message(timeout=0.1))
         assert (message["channel"].decode(), message["data"].decode()) == (keys.orders("w:1"), str(job))
@@ -177,14 +177,14 @@ async def test_a_stop_is_marked_for_long_and_ordered_where_a_worker_is_known(
 async def test_a_job_is_taken_once_somebody_runs_it_or_it_is_gone(backend: Backend, job: JobRef) -> None:
     async with open_stores(backend.settings()) as stores:
         await put(stores, job)
-        assert not await job_queue.taken(stores, job)
+        assert not await job_queue.is_picked_up(stores, job)
         await stores.queue.lpop(keys.ready("full", "default"))  # popped, and not begun
-        assert not await job_queue.taken(stores, job)
+        assert not await job_queue.is_picked_up(stores, job)
         await stores.queue.set(in_progress_key_prefix + str(job), b"1")
         assert await is_running(stores, job)
-        assert await job_queue.taken(stores, job)
+        assert await job_queue.is_picked_up(stores, job)
         await forget(stores, job)
-        assert await job_queue.taken(stores, job)
+        assert await job_queue.is_picked_up(stores, job)
 
 
 @in_loop

@@ -9,7 +9,7 @@ from common.events import LaneFinished, LaneStarted, TurnEnded
 from common.log.stream import read_turn
 from common.names import SessionRef
 from common.sessions.archive import open_archive
-from common.sessions.sessions import Known, Sessions
+from common.sessions.sessions import SessionEntry, Sessions
 from common.store import keys
 from common.store.redis import Stores, open_stores
 from tests.support.following import hear
@@ -18,7 +18,7 @@ from tests.support.store_servers import Backend
 from tests.support.stored_turns import count, ended, heard, job, lease_of, start
 from tests.support.waiting import in_loop, until
 from tests.support.wiring import ask, open_api, open_worker, open_workers
-from workers.upkeep.retention import Keeper
+from workers.upkeep.retention import RetentionJob
 
 WHOLE = "We open at nine. Every day."
 SHORT = {"lane_lease_s": 0.6, "turn_lease_s": 0.8, "redis_timeout_s": 0.5, "renew_s": 0.1, "sweep_s": 0.02}
@@ -34,7 +34,7 @@ async def test_a_lane_that_is_spoken_goes_on_and_is_asked_once(two_servers: Back
     model = Scripted(full=[[*words("We open"), more, *answer(" at nine. Every day.")]])
     async with open_workers(settings, model, patient=True) as (_, full), open_api(settings) as api:
         live = await api.turns.start(ask(drafting=False))
-        await until(lambda: heard(live.releases) == "We open")
+        await until(lambda: heard(live.outputs) == "We open")
         for _ in range(3):
             await _empty_queue(api.stores)
             await until(lambda: lease_of(api.stores, job(live.turn)))
@@ -76,7 +76,7 @@ async def test_a_lane_whose_worker_went_with_it_is_given_to_another(two_servers:
     ):
         async with open_worker(settings, "full", model, name="w:1") as dying:
             live = await api.turns.start(ask(drafting=False))
-            await until(lambda: heard(live.releases) == "We open")
+            await until(lambda: heard(live.outputs) == "We open")
             await dying.kill()
             await _empty_queue(api.stores)
         async with open_worker(settings, "full", model, name="w:2"):
@@ -95,7 +95,7 @@ async def test_a_session_that_is_asked_for_is_found_by_its_log_at_once(two_serve
         await _empty_queue(eyes)
         assert await sessions.find(SessionRef("default", "no such")) is None
         (begun, *_) = await read_turn(eyes, turn)
-        assert await sessions.find(turn.session) == Known(begun.ms, 0)
+        assert await sessions.find(turn.session) == SessionEntry(begun.ms, 0)
         assert [t.started.turn for t in await sessions.turns(turn.session)] == [turn.turn]
         # Nobody drives it any more: the sweep does, once a driver had the time to say that it does.
         assert (await lease_of(eyes, turn) or 0) > eyes.queue_clock.now_ms()
@@ -122,7 +122,7 @@ async def test_all_sessions_are_put_back_into_the_index(
             await sweeper.sweep_now()
             assert await count(eyes, turn, TurnEnded) == 1
         archive = open_archive(url)
-        keeper = Keeper(settings, eyes, "w:k", archive)
+        keeper = RetentionJob(settings, eyes, "w:k", archive)
         if archived:
             await until(lambda: _keep(eyes, keeper))
             await until(lambda: _moved(eyes, keeper))
@@ -139,11 +139,11 @@ async def test_all_sessions_are_put_back_into_the_index(
         assert await Sessions(eyes, archive).find(gone) is None
 
 
-async def _keep(stores: Stores, keeper: Keeper) -> bool:
+async def _keep(stores: Stores, keeper: RetentionJob) -> bool:
     await stores.queue.delete(keys.KEEPING)
-    return await keeper.keep()
+    return await keeper.run_once()
 
 
-async def _moved(stores: Stores, keeper: Keeper) -> bool:
+async def _moved(stores: Stores, keeper: RetentionJob) -> bool:
     await _keep(stores, keeper)
     return not [key async for key in stores.log.scan_iter(match="fr:{*}:log")]

@@ -224,7 +224,7 @@ async def test_what_is_not_done_yet_is_looked_at_again_and_not_before(
     async with redacting(valkey.settings()) as (eyes, redactor):
         turn = await add_private(eyes, SESSION)
         before_ms = eyes.queue_clock.now_ms()
-        assert await redactor.redact() == 1
+        await until(redactor.redact)  # two processes know one server's clock by estimate
         after_ms, again = eyes.queue_clock.now_ms(), await eyes.queue.zscore(keys.REDACTING, str(turn))
         assert again and before_ms - 100 <= again - again_ms <= after_ms + 100  # two clocks of one server
         looked = await redactor.redact()

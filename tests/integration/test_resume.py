@@ -241,7 +241,7 @@ async def test_those_who_come_at_once_share_one_turn(
         open_api(valkey.settings()) as other,
     ):
         live = await api.turns.start(ask(drafting=False))
-        await until(lambda: heard(live.releases))
+        await until(lambda: heard(live.outputs))
         impatient = asyncio.create_task(other.turns.attach(live.turn))
         await asyncio.sleep(0)
         impatient.cancel()  # whoever leaves takes nothing from the others
@@ -263,7 +263,7 @@ async def test_who_joins_a_turn_that_is_being_started_gets_the_same(
     """A retry may hear of the turn from the log before its start is answered."""
     settings, joined = valkey.settings(), asyncio.Event()
     async with open_workers(settings, Scripted(full=[answer(WHOLE)])), open_api(settings) as api:
-        write, begun = api.starter.write, list[TurnRef]()
+        write, begun = api.starter.commit, list[TurnRef]()
 
         async def slow(turn: TurnRef, *rest: Any, **also: Any) -> Any:
             entry = await write(turn, *rest, **also)
@@ -271,7 +271,7 @@ async def test_who_joins_a_turn_that_is_being_started_gets_the_same(
             await joined.wait()
             return entry
 
-        monkeypatch.setattr(api.starter, "write", slow)
+        monkeypatch.setattr(api.starter, "commit", slow)
         starting = asyncio.create_task(api.turns.start(ask(drafting=False)))
         await until(lambda: begun)
         joining = asyncio.create_task(api.turns.attach(begun[0]))

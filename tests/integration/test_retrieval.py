@@ -13,7 +13,7 @@ from common.names import CollectionRef, TurnRef
 from common.queue import job_queue
 from common.settings import Settings
 from common.store.redis import Stores, open_stores
-from common.turn.outputs import Passed
+from common.turn.outputs import PassedThrough
 from tests.support.scripted_model import Scripted, answer, going_on, words
 from tests.support.store_servers import Backend
 from tests.support.stored_turns import count, events, fold, job, replay
@@ -47,7 +47,7 @@ async def start(stores: Stores, settings: Settings, *, drafting: bool = False, *
     starter = open_starter(settings, stores)
     request = replace(ask(drafting=drafting), knowledge=Knowledge(**wanted))
     turn, started = starter.plan(request)
-    await starter.write(turn, started)
+    await starter.commit(turn, started)
     return turn
 
 
@@ -58,7 +58,9 @@ async def over(stores: Stores, turn: TurnRef) -> bool:
 async def cited(stores: Stores, turn: TurnRef) -> list[list[dict[str, Any]]]:
     """The citations that a client is told."""
     _, releases = fold(await read_turn(stores, turn))
-    return [release.choice["delta"]["citations"] for release in releases if isinstance(release, Passed)]
+    return [
+        release.choice["delta"]["citations"] for release in releases if isinstance(release, PassedThrough)
+    ]
 
 
 @in_loop
@@ -118,7 +120,7 @@ async def test_a_worker_that_died_after_it_had_cited_is_not_repeated(real: Backe
             Delta(**lane, at=0, text="We open at nine.", ms=2),
             Extra(**lane, number=0, choice=citations(noted), ms=3),
         )
-        await job_queue.replace(eyes, job(turn), settings.lane_lease_ms)
+        await job_queue.enqueue_next_attempt(eyes, job(turn), settings.lane_lease_ms)
         async with open_worker(settings, "full", model, search=Found(HOURS)):
             await until(lambda: over(eyes, turn))
         assert (await replay(eyes, turn))[0].endswith(WHOLE)

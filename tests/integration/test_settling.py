@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from api.limits.admission_script import Ask, admit, take_back
+from api.limits.admission_script import AdmissionRequest, admit, release
 from common.events import LaneFinished
 from common.queue import job_queue
 from common.records.recording import RecordedTurn
@@ -46,7 +46,7 @@ async def test_a_turn_is_settled_once_and_its_reservation_is_spent(real: Backend
         assert await usage(stores) == {"fast-reply": SETTLED}
         assert await budget(stores) == {"reserved": 0, "spent": 106}
         assert not await unsettled(stores) and not await stores.queue.exists(keys.reserved("acme"))
-        await stores.on_queue.run(lambda pipe: job_queue.drop_turn(pipe, turn))
+        await stores.on_queue.run(lambda pipe: job_queue.unregister_turn(pipe, turn))
         assert await settler.settle() == 0
         assert await usage(stores) == {"fast-reply": SETTLED}
         for key in (keys.tokens("acme", DAY), keys.usage("acme", DAY)):
@@ -57,14 +57,16 @@ async def test_a_turn_is_settled_once_and_its_reservation_is_spent(real: Backend
 async def test_what_a_turn_was_let_in_with_is_settled(real: Backend) -> None:
     async with open_settler(real.settings()) as (stores, settler):
         turn, limits = call(), Limits(tokens_per_day=1_000)
-        assert not (await admit(stores, Ask(turn, limits, 400, True), 600_000)).refused_by
+        assert not (await admit(stores, AdmissionRequest(turn, limits, 400, True), 600_000)).refused_by
         now_ms = stores.log_clock.now_ms()
         await put(stores, turn.session, begun(turn.turn), now_ms)
         await speak(stores, turn, now_ms)
         await end_turn(stores, turn, now_ms + 40)
         await settler.settle()
-        await take_back(stores, turn)  # too late: it is settled
-        assert (await admit(stores, Ask(call("turn0002"), limits, 0, True), 600_000)).tokens == 106
+        await release(stores, turn)  # too late: it is settled
+        assert (
+            await admit(stores, AdmissionRequest(call("turn0002"), limits, 0, True), 600_000)
+        ).tokens == 106
 
 
 @in_loop
@@ -108,7 +110,7 @@ async def test_a_turn_that_goes_on_is_left_alone(real: Backend) -> None:
     async with open_settler(real.settings()) as (stores, settler):
         turn = await have_turn(stores)
         assert await settler.settle() == 0  # it is not due
-        await stores.on_queue.run(lambda pipe: job_queue.drop_turn(pipe, turn))
+        await stores.on_queue.run(lambda pipe: job_queue.unregister_turn(pipe, turn))
         assert await settler.settle() == 1
         assert (await unsettled(stores))[str(turn)] > stores.queue_clock.now_ms()
         assert await usage(stores) == {}
@@ -163,10 +165,10 @@ async def test_a_draft_in_the_shadow_may_speak_on_for_as_long_as_its_turn_might(
 async def test_a_turn_that_never_was_gives_back_what_it_had_reserved(real: Backend) -> None:
     async with open_settler(real.settings()) as (stores, settler):
         turn = call()
-        await stores.on_queue.run(lambda pipe: job_queue.list_turn(pipe, turn, 1))
+        await stores.on_queue.run(lambda pipe: job_queue.register_turn(pipe, turn, 1))
         await stores.queue.hset(keys.reserved("acme"), str(turn), f"{DAY}:500")
         await stores.queue.hincrby(keys.tokens("acme", DAY), "reserved", 500)
-        await stores.on_queue.run(lambda pipe: job_queue.drop_turn(pipe, turn))
+        await stores.on_queue.run(lambda pipe: job_queue.unregister_turn(pipe, turn))
         await settler.settle()
         assert await budget(stores) == {"reserved": 0, "spent": 0}
         assert not await usage(stores) and not await unsettled(stores)

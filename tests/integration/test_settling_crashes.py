@@ -12,7 +12,7 @@ from tests.support.killable import mortal
 from tests.support.settlement import SETTLED, bring_on, budget, have_ended, open_settler, unsettled, usage
 from tests.support.store_servers import Backend
 from tests.support.waiting import end, in_loop, until
-from workers.accounting.settlement import Settler
+from workers.accounting.settlement import SettlementJob
 
 # Who dies, and who is beside.
 
@@ -43,7 +43,7 @@ async def test_killed_at_any_step_it_settles_once(
 
 
 async def _settle_and_die(
-    monkeypatch: pytest.MonkeyPatch, settler: Settler, die_at: int, *, after: bool
+    monkeypatch: pytest.MonkeyPatch, settler: SettlementJob, die_at: int, *, after: bool
 ) -> bool:
     """Settle up to the so manieth round trip; whether it came to that."""
     done, died, execute = 0, asyncio.Event(), TimedPipeline.execute

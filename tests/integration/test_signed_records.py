@@ -8,7 +8,7 @@ import pytest
 
 from cli.resign import resign
 from common.errors import Conflict
-from common.security.secret_box import Seal, place_of
+from common.security.secret_box import SecretBox, place_of
 from common.settings import Settings
 from common.store import keys
 from common.store.redis import Stores, open_stores
@@ -21,7 +21,7 @@ from tests.support.waiting import in_loop
 
 FULL = {"base_url": "https://models.example/v1", "model": "big"}
 SECRET_KEY = "a key of these tests"
-SEAL = Seal(SECRET_KEY)
+SEAL = SecretBox(SECRET_KEY)
 
 
 def signing(backend: Backend, **others: object) -> Settings:
@@ -135,16 +135,16 @@ async def test_records_of_a_former_version_count_once_they_were_looked_at_and_si
         directory, store = Directory(signing(valkey), stores), TenantStore(stores, SEAL)
         await directory.refresh()
         assert directory.known and not directory.open and directory.key("k1") is None
-        seen = await store.look_at_all()
+        seen = await store.read_all()
         assert seen.strange() == ["acme", "k1"]
         # What changes between the look and the signature is not signed.
         await stores.queue.hset(keys.API_KEYS, "k1", key("acme", "admin").model_dump_json())  # type: ignore[misc]
         assert await store.sign(seen) == 1
         await directory.refresh()
         assert directory.tenant("acme") and directory.key("k1") is None
-        assert await store.sign(await store.look_at_all()) == 1
+        assert await store.sign(await store.read_all()) == 1
         await directory.refresh()
-        assert directory.key("k1") and not (await store.look_at_all()).strange()
+        assert directory.key("k1") and not (await store.read_all()).strange()
 
 
 @in_loop
@@ -156,7 +156,7 @@ async def test_a_former_secret_keys_signature_is_believed_until_the_key_is_gone(
     async with open_stores(both) as stores, open_stores(newest) as later:
         assert list((await TenantStore(stores, None).read()).tenants) == ["acme"]
         assert not (await TenantStore(later, None).read()).tenants
-        store = TenantStore(stores, Seal("a newer key of these tests", [SECRET_KEY]))
+        store = TenantStore(stores, SecretBox("a newer key of these tests", [SECRET_KEY]))
         await store.put_key("k1", key())
         assert await store.rotate_secrets() == 1
         assert list((await TenantStore(later, None).read()).tenants) == ["acme"]

@@ -184,7 +184,7 @@ async def test_what_a_turn_said_can_be_spoken_again_though_the_caller_broke_in(r
         open_api(settings) as api,
     ):
         former = await api.turns.start(ask(drafting=False))
-        await until(lambda: former.releases)
+        await until(lambda: former.outputs)
         await (await api.turns.start(ask(drafting=False))).closed.wait()
         feed = AudioFeed(api.stores, 2.0)
         feeding = asyncio.create_task(feed.run())

@@ -91,7 +91,7 @@ async def test_a_start_writes_what_the_workers_need_and_no_credential(real: Back
     async with open_stores(settings) as eyes:
         starter = open_starter(settings, eyes)
         turn, started = starter.plan(ask("call 7:{a}"))
-        entry = await starter.write(turn, started)
+        entry = await starter.commit(turn, started)
         assert (entry.event, await events(eyes, turn)) == (started, [started])
         assert list(started.lanes) == ["draft", "full"]
         (raw,) = await eyes.log.xrange(keys.log(turn.session))
@@ -108,7 +108,7 @@ async def test_many_starts_at_once_all_stand(real: Backend) -> None:
     async with open_stores(settings) as eyes:
         starter = open_starter(settings, eyes)
         planned = [starter.plan(ask(f"s{number}", drafting=False)) for number in range(300)]
-        entries = await asyncio.gather(*(starter.write(*each) for each in planned))
+        entries = await asyncio.gather(*(starter.commit(*each) for each in planned))
         assert [entry.event for entry in entries] == [started for _, started in planned]
         queued = await eyes.queue.zrange(keys.queue("full"), 0, -1)
         assert sorted(queued) == sorted(str(job(turn)).encode() for turn, _ in planned)
@@ -125,7 +125,7 @@ async def test_a_started_turn_is_taken_and_answered(real: Backend) -> None:
     async with open_stores(settings) as eyes, open_workers(settings, model, sweeping=False):
         starter = open_starter(settings, eyes)
         turn, started = starter.plan(ask())
-        await starter.write(turn, started)
+        await starter.commit(turn, started)
         await until(lambda: count(eyes, turn, LaneStarted, lane="full"))
         await until(lambda: _heard_whole(eyes, turn))
         assert await count(eyes, turn, TurnEnded) == 0

@@ -24,7 +24,7 @@ HOUR_S = 3_600
 def _set(clock: ServerClock, by_s: int) -> None:
     """What a process sees where its server's clock is set: the next TIME is off by so much."""
     now_ms = clock.now_ms() + by_s * 1000
-    assert clock.take((now_ms // 1000, now_ms % 1000 * 1000), clock.ask())
+    assert clock.set_from((now_ms // 1000, now_ms % 1000 * 1000), clock.asked_at())
 
 
 @pytest.mark.parametrize("by_s", [HOUR_S, -HOUR_S])
@@ -34,7 +34,7 @@ async def test_no_live_turn_reaches_its_deadline_by_a_step(valkey: Backend, by_s
     model = Scripted(full=[[*words("We open"), more, *answer(" at nine. Every day.")]])
     async with open_worker(settings, "full", model), open_api(settings) as api:
         live = await api.turns.start(ask(drafting=False))
-        await until(lambda: heard(live.releases) == "We open")
+        await until(lambda: heard(live.outputs) == "We open")
         _set(api.stores.log_clock, by_s)
         await api.turns._renew()
         assert 0 < live._wait_ms(next(due for due in live.fold.dues() if due.due == DEADLINE.due)) <= 120_000
@@ -54,7 +54,7 @@ async def test_a_deadline_comes_when_its_time_has_passed_whatever_the_clock_says
     model = Scripted(full=[[*words("We open"), asyncio.Event()]])
     async with open_worker(settings, "full", model), open_api(settings) as api:
         live = await api.turns.start(ask(drafting=False, deadline_ms=1_000))
-        await until(lambda: heard(live.releases) == "We open")
+        await until(lambda: heard(live.outputs) == "We open")
         _set(api.stores.log_clock, by_s)
         await api.turns._renew()
         _, end = await hear(live)

@@ -202,13 +202,13 @@ async def test_sweeping_again_or_by_two_at_once_changes_nothing_more(real: Backe
         async with open_worker(settings, "full", model, name="w:2") as second:
             await until(lambda: count(eyes, turn, LaneStarted, attempt=2))
             # A sweep that read the lease before, and acts only now.
-            await job_queue.replace(eyes, job(turn), settings.lane_lease_ms)
+            await job_queue.enqueue_next_attempt(eyes, job(turn), settings.lane_lease_ms)
             # A lease of the former attempt that somebody brought back.
             await eyes.queue.zadd(keys.LEASES, {str(job(turn)): 1})
             await one.sweep.sweep()
             assert await lease_of(eyes, job(turn)) is None
             pipe = eyes.queue.pipeline(transaction=True)
-            fair_share.put(pipe, job(turn, 2), 0)
+            fair_share.add_waiting(pipe, job(turn, 2), 0)
             await pipe.execute()
             await until(lambda: _no_hints(eyes))
             assert second.running.count == 1
@@ -258,7 +258,7 @@ async def test_the_lapsed_job_of_a_lane_that_nobody_wants_is_forgotten(real: Bac
             async with open_worker(settings, "draft", model):
                 await until(lambda: _gone(eyes, draft))
             pipe = eyes.queue.pipeline(transaction=True)
-            job_queue.put(pipe, draft, 1, 1)
+            job_queue.enqueue(pipe, draft, 1, 1)
             await pipe.execute()
         await lapse(eyes, draft)
         await sweeper.sweep_now()

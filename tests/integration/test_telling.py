@@ -18,7 +18,7 @@ from common.events import TurnEnded
 from common.log.stream import append_now
 from common.names import SessionRef, TurnRef
 from common.queue import job_queue
-from common.security.secret_box import Seal, place_of
+from common.security.secret_box import SecretBox, place_of
 from common.security.url_guard import open_guarded_client
 from common.sessions.sessions import Sessions
 from common.settings import Settings
@@ -35,7 +35,7 @@ from tests.support.stored_tenants import FULL, add_tenant
 from tests.support.stored_turns import lapse, start
 from tests.support.waiting import end, in_loop, until
 from tests.support.wiring import open_worker
-from workers.upkeep.webhooks import BACK_OFF_S, Teller, sign
+from workers.upkeep.webhooks import BACK_OFF_S, WebhookSender, sign
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
@@ -82,19 +82,19 @@ def settings_for(backend: Backend, receiver: Receiver, **changes: Any) -> Settin
 
 
 @asynccontextmanager
-async def open_teller(settings: Settings, name: str = "w:1") -> AsyncIterator[Teller]:
+async def open_teller(settings: Settings, name: str = "w:1") -> AsyncIterator[WebhookSender]:
     async with (
         open_stores(settings) as stores,
         open_guarded_client(settings.allowed_hosts, 5) as client,
     ):
         await stores.sync_clocks()
-        yield Teller(Directory(settings, stores), stores, Sessions(stores, None), client, name)
+        yield WebhookSender(Directory(settings, stores), stores, Sessions(stores, None), client, name)
 
 
 async def end_one(stores: Stores, session: SessionRef) -> TurnRef:
     """A turn that has ended and is to be told of."""
     turn = await add_turn(stores, session)
-    await stores.on_queue.run(lambda pipe: job_queue.put_telling(pipe, turn, 1))
+    await stores.on_queue.run(lambda pipe: job_queue.enqueue_webhook(pipe, turn, 1))
     return turn
 
 
@@ -136,8 +136,8 @@ async def test_an_ended_turn_is_told_of_once(real: Backend, session: SessionRef)
         settings = settings_for(real, receiver)
         async with open_stores(settings) as eyes, open_teller(settings) as teller:
             turn = await end_one(eyes, session)
-            assert await teller.tell() == 1
-            assert await teller.tell() == 0 and await listed(eyes) == {}
+            assert await teller.send_due() == 1
+            assert await teller.send_due() == 0 and await listed(eyes) == {}
             assert not await eyes.queue.keys("fr:telling*")
         ((headers, body),) = receiver.got
         message = orjson.loads(body)
@@ -163,12 +163,12 @@ async def test_after_a_failure_it_is_tried_again_later(
             await eyes.sync_clocks()
             turn = await end_one(eyes, session)
             before_ms = eyes.queue_clock.now_ms()
-            await teller.tell()
+            await teller.send_due()
             ((member, due_ms),) = (await listed(eyes)).items()
             assert member == f"{turn}|2" and due_ms > before_ms + 4_000
-            assert await teller.tell() == 0
+            assert await teller.send_due() == 0
             await bring_on(eyes)
-            assert await teller.tell() == 1 and await listed(eyes) == {}
+            assert await teller.send_due() == 1 and await listed(eyes) == {}
         assert [headers["webhook-id"] for headers, _ in receiver.got] == [turn.turn] * 2
         assert receiver.told[0] == receiver.told[1]
 
@@ -184,11 +184,11 @@ async def test_it_waits_longer_after_each_failure_and_gives_up_at_last(
             await end_one(eyes, session)
             for wait_s in BACK_OFF_S:
                 before_ms = eyes.queue_clock.now_ms()
-                await teller.tell()
+                await teller.send_due()
                 (due_ms,) = (await listed(eyes)).values()
                 assert due_ms > before_ms + wait_s * 800
                 await bring_on(eyes)
-            await teller.tell()
+            await teller.send_due()
             assert await listed(eyes) == {}
         assert len(receiver.got) == len(BACK_OFF_S) + 1
     assert "gave up telling of a turn" in caplog.messages
@@ -202,7 +202,7 @@ async def test_a_receiver_that_is_gone_is_told_no_more_of_this_turn(
         settings = settings_for(real, receiver)
         async with open_stores(settings) as eyes, open_teller(settings) as teller:
             await end_one(eyes, session)
-            await teller.tell()
+            await teller.send_due()
             assert await listed(eyes) == {} and len(receiver.got) == 1
 
 
@@ -215,11 +215,11 @@ async def test_a_silent_receiver_and_none_at_all_are_failures(
         settings = settings_for(real, receiver)
         async with open_stores(settings) as eyes, open_teller(settings) as teller:
             turn = await end_one(eyes, session)
-            await teller.tell()
+            await teller.send_due()
             assert list(await listed(eyes)) == [f"{turn}|2"]
     async with open_stores(settings) as eyes, open_teller(settings) as teller:
         await bring_on(eyes)
-        await teller.tell()
+        await teller.send_due()
         assert list(await listed(eyes)) == [f"{turn}|3"]
 
 
@@ -231,7 +231,7 @@ async def test_a_private_address_that_is_not_allowed_is_never_told(
         settings = settings_for(real, receiver, allowed_hosts=())
         async with open_stores(settings) as eyes, open_teller(settings) as teller:
             turn = await end_one(eyes, session)
-            await teller.tell()
+            await teller.send_due()
             assert list(await listed(eyes)) == [f"{turn}|2"] and not receiver.got
 
 
@@ -246,7 +246,7 @@ async def test_what_is_deleted_is_not_told_of_and_what_is_broken_keeps_nobody(
             assert await Sessions(eyes, None).delete(session)
             kept = await end_one(eyes, SessionRef("default", "other"))
             await eyes.queue.zadd(keys.TELLING, {"nonsense": 1, f"{kept}:full:1|1": 1, f"{kept}|x": 1})
-            await teller.tell()
+            await teller.send_due()
             assert await listed(eyes) == {}
             assert [headers["webhook-id"] for headers, _ in receiver.got] == [kept.turn]
 
@@ -266,7 +266,7 @@ async def test_many_tellers_tell_of_each_turn_once(real: Backend, session: Sessi
         ):
             turns = [await end_one(eyes, session) for _ in range(50)]
             while await listed(eyes):
-                await asyncio.gather(*(teller.tell() for teller in (first, second, third)))
+                await asyncio.gather(*(teller.send_due() for teller in (first, second, third)))
         assert sorted(headers["webhook-id"] for headers, _ in receiver.got) == sorted(t.turn for t in turns)
 
 
@@ -276,7 +276,7 @@ async def test_what_another_has_just_told_of_is_not_told_again(real: Backend, se
         settings = settings_for(real, receiver)
         async with open_stores(settings) as eyes, open_teller(settings) as teller:
             member = f"{await end_one(eyes, session)}|1"
-            assert await teller.tell() == 1
+            assert await teller.send_due() == 1
             assert await teller._hold([member], eyes.queue_clock.now_ms()) == []
 
 
@@ -287,14 +287,14 @@ async def test_another_goes_on_where_a_teller_died(real: Backend, session: Sessi
         async with open_stores(settings) as eyes, open_teller(settings) as other:
             turn = await end_one(eyes, session)
             async with open_teller(settings) as teller:
-                telling = asyncio.create_task(teller.tell())
+                telling = asyncio.create_task(teller.send_due())
                 await until(lambda: receiver.got)
-                assert await other.tell() == 0  # it is held
+                assert await other.send_due() == 0  # it is held
                 await end(telling)
             assert list(await listed(eyes)) == [f"{turn}|1"]
             assert 0 < await eyes.queue.pttl(keys.telling(f"{turn}|1")) < 60_000
             await bring_on(eyes)
-            assert await other.tell() == 1
+            assert await other.send_due() == 1
             assert await listed(eyes) == {} and len(receiver.got) == 2
 
 
@@ -356,7 +356,7 @@ async def test_ending_a_turn_twice_lists_it_once(real: Backend, session: Session
 async def test_a_tenant_whose_receiver_is_slow_keeps_no_other_waiting(valkey: Backend) -> None:
     async with receiving(0) as slow, receiving(200) as quick:
         hosts = tuple(f"127.0.0.1:{receiver.port}" for receiver in (slow, quick))
-        settings, seal = valkey.settings(allowed_hosts=hosts, secret_key="sealing"), Seal("sealing")
+        settings, seal = valkey.settings(allowed_hosts=hosts, secret_key="sealing"), SecretBox("sealing")
         async with open_stores(settings) as stores, open_teller(settings) as teller:
             await stores.sync_clocks()
             for tenant, receiver in (("a-slow", slow), ("z-quick", quick)):

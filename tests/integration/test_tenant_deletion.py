@@ -17,7 +17,7 @@ from tests.support.dying_steps import Steps
 from tests.support.ended_turns import LONG_AGO_MS, add_turn, keep, keeping, open_keeper
 from tests.support.store_servers import Backend
 from tests.support.waiting import end, in_loop
-from workers.upkeep.retention import Keeper
+from workers.upkeep.retention import RetentionJob
 
 ACME = SessionRef("acme", "call 7:{a}")
 ZETA = SessionRef("zeta", "call 7:{a}")
@@ -145,7 +145,7 @@ async def test_killed_at_any_step_the_next_one_ends_it(
         assert await Documents(eyes).count(CollectionRef("zeta", "faq")) == 1
 
 
-async def _until_dead(keeper: Keeper, steps: Steps) -> None:
+async def _until_dead(keeper: RetentionJob, steps: Steps) -> None:
     """Two rounds, or as far as it comes."""
     others = asyncio.all_tasks()
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from common.errors import BadRequest, Conflict, NotFound
-from common.security.secret_box import Seal, place_of
+from common.security.secret_box import SecretBox, place_of
 from common.store import keys
 from common.store.redis import Stores, open_stores
 from common.tenants.config import KeyConfig, TenantConfig
@@ -17,17 +17,19 @@ from common.tenants.stored import TenantStore
 from tests.support.store_servers import Backend
 from tests.support.waiting import in_loop
 
-SEAL = Seal("newest", ["older"])
+SEAL = SecretBox("newest", ["older"])
 SUPPORT = {"full": {"base_url": "https://models.example/v1", "model": "big", "secret": "MODELS"}}
 
 
 @asynccontextmanager
-async def opened(backend: Backend, seal: Seal | None = SEAL) -> AsyncIterator[tuple[Stores, TenantStore]]:
+async def opened(
+    backend: Backend, seal: SecretBox | None = SEAL
+) -> AsyncIterator[tuple[Stores, TenantStore]]:
     async with open_stores(backend.settings()) as stores:
         yield stores, TenantStore(stores, seal)
 
 
-def acme(secret: str = "", seal: Seal = SEAL, **parts: object) -> TenantConfig:
+def acme(secret: str = "", seal: SecretBox = SEAL, **parts: object) -> TenantConfig:
     """A tenant with one profile and one secret."""
     secrets = {"MODELS": secret or seal.write("sk-1")}
     return TenantConfig.model_validate({"profiles": {"support": SUPPORT}, "secrets": secrets, **parts})
@@ -58,7 +60,7 @@ async def test_what_was_put_is_read(backend: Backend) -> None:
 async def test_each_change_grows_the_version_and_a_refused_one_does_not(backend: Backend) -> None:
     async with opened(backend) as (_, store):
         await store.put_tenant("acme", acme(), create=True)
-        seen = await store.look(None)
+        seen = await store.poll(None)
         with pytest.raises(Conflict):
             await store.put_tenant("acme", acme(), create=True)
         with pytest.raises(NotFound):
@@ -69,9 +71,9 @@ async def test_each_change_grows_the_version_and_a_refused_one_does_not(backend:
             await store.revoke_key("acme", "k1")
         with pytest.raises(NotFound):
             await store.delete_tenant("zeta")
-        assert await store.look(seen) is seen
+        assert await store.poll(seen) is seen
         await store.put_key("k1", key())
-        assert (await store.look(seen)) is not seen
+        assert (await store.poll(seen)) is not seen
 
 
 @in_loop
@@ -93,7 +95,7 @@ async def test_a_key_stays_its_tenants(backend: Backend) -> None:
         ("Acme", acme(), "name", "lower-case"),
         ("acme", acme("sk-clear"), "secrets.MODELS", "it is not sealed"),
         ("acme", acme("env:MODELS_KEY"), "secrets.MODELS", "it is not sealed"),
-        ("acme", acme(seal=Seal("lost")), "secrets.MODELS", "none of the secret keys opens it"),
+        ("acme", acme(seal=SecretBox("lost")), "secrets.MODELS", "none of the secret keys opens it"),
         ("acme", acme(default_profile="sales"), "default_profile", "there is no profile of this name"),
         (
             "acme",
@@ -153,8 +155,8 @@ async def test_only_one_of_many_creates_a_tenant(real: Backend) -> None:
 
 @in_loop
 async def test_a_lost_secret_is_in_the_way_of_nothing_else(real: Backend) -> None:
-    async with opened(real, Seal("lost")) as (_, before):
-        await before.put_tenant("acme", acme(seal=Seal("lost")))
+    async with opened(real, SecretBox("lost")) as (_, before):
+        await before.put_tenant("acme", acme(seal=SecretBox("lost")))
     async with opened(real) as (_, store):
         changed = await store.change_tenant("acme", lambda c: c.model_copy(update={"disabled": True}))
         assert changed.disabled and await store.tenant("acme") == changed
@@ -162,7 +164,7 @@ async def test_a_lost_secret_is_in_the_way_of_nothing_else(real: Backend) -> Non
 
 @in_loop
 async def test_after_a_rotation_the_old_key_is_needed_no_more(real: Backend) -> None:
-    old = Seal("older")
+    old = SecretBox("older")
     async with opened(real, old) as (_, before):
         for name in ("acme", "zeta"):
             await before.put_tenant(name, acme(seal=old))
@@ -170,7 +172,7 @@ async def test_after_a_rotation_the_old_key_is_needed_no_more(real: Backend) -> 
         await both.change_tenant("zeta", lambda c: c.model_copy(update={"name": "Zeta"}))
         assert await both.rotate_secrets() == 2
         assert await both.rotate_secrets() == 0
-    async with opened(real, Seal("newest")) as (_, after):
+    async with opened(real, SecretBox("newest")) as (_, after):
         for name, config in (await after.tenants()).items():
             assert after.open_secret(config.secrets["MODELS"], name, "MODELS") == "sk-1"
             assert after.open_secret(config.secrets["MODELS"], "other", "MODELS") is None
@@ -180,14 +182,14 @@ async def test_after_a_rotation_the_old_key_is_needed_no_more(real: Backend) -> 
 
 @in_loop
 async def test_a_secret_that_no_key_opens_is_named_and_the_others_are_sealed_anew(real: Backend) -> None:
-    async with opened(real, Seal("lost")) as (_, before):
-        await before.put_tenant("acme", acme(seal=Seal("lost")))
+    async with opened(real, SecretBox("lost")) as (_, before):
+        await before.put_tenant("acme", acme(seal=SecretBox("lost")))
     async with opened(real) as (_, store):
-        await store.put_tenant("zeta", acme(seal=Seal("older")))
+        await store.put_tenant("zeta", acme(seal=SecretBox("older")))
         with pytest.raises(Conflict, match=r"opens tenants\.acme\.secrets\.MODELS; 1 others"):
             await store.rotate_secrets()
         written = (await store.tenant("zeta")).secrets["MODELS"]
-        assert Seal("newest").read(written, place_of("zeta", "MODELS")) == "sk-1"
+        assert SecretBox("newest").read(written, place_of("zeta", "MODELS")) == "sk-1"
 
 
 @in_loop

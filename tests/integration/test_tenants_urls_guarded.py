@@ -12,7 +12,7 @@ import pytest
 from common.events import LaneFinished
 from common.log.stream import read_turn
 from common.names import SessionRef, TurnRef
-from common.security.secret_box import Seal
+from common.security.secret_box import SecretBox
 from common.security.url_guard import open_guarded_client
 from common.sessions.sessions import Sessions
 from common.store import keys
@@ -25,15 +25,15 @@ from tests.support.store_servers import Backend
 from tests.support.stored_tenants import add_key, add_tenant, bearer
 from tests.support.waiting import in_loop, until
 from tests.support.wiring import open_worker
-from workers.providers.base import Piece, UpstreamError
+from workers.providers.base import StreamPart, UpstreamError
 from workers.providers.registry import Providers
-from workers.upkeep.webhooks import Teller
+from workers.upkeep.webhooks import WebhookSender
 
 GOOD = {"base_url": "https://models.example/v1", "model": "good"}
 FAILING = {**GOOD, "model": "failing"}
 PARTS = ("full", "draft", "fallbacks", "webhook")
 DIALECTS = ("http://{}/v1", "ernie+http://{}", "yandex+http://{}/folder", "anthropic+http://{}")
-SEAL = Seal("seals")
+SEAL = SecretBox("seals")
 ADDRESSES = (
     "127.0.0.1",
     "[::1]",
@@ -91,7 +91,7 @@ class Models:
         self._providers = providers
         self._scripted = Scripted(good=[answer("Yes.")], failing=[[UpstreamError("upstream_refused", "no")]])
 
-    def stream(self, upstream: Upstream, body: dict[str, Any]) -> AsyncGenerator[Piece, None]:
+    def stream(self, upstream: Upstream, body: dict[str, Any]) -> AsyncGenerator[StreamPart, None]:
         scripted = upstream.model in ("good", "failing")
         return (self._scripted if scripted else self._providers).stream(upstream, body)
 
@@ -102,7 +102,7 @@ class Gateway:
 
     client: httpx.AsyncClient
     stores: Stores
-    teller: Teller
+    teller: WebhookSender
     inside: Server
     front: Server
     profiles: int = 0
@@ -161,7 +161,7 @@ async def gateway(backend: Backend) -> AsyncIterator[Gateway]:
             await stores.sync_clocks()
             models = Models(Providers(guarded, guarded, stores, None))
             sessions, directory = Sessions(stores, None), Directory(settings, stores)
-            teller = Teller(directory, stores, sessions, guarded, "w:1")
+            teller = WebhookSender(directory, stores, sessions, guarded, "w:1")
             async with (
                 open_worker(settings, "draft", models, name="w:draft"),
                 open_worker(settings, "full", models, name="w:full"),
@@ -191,7 +191,7 @@ async def be_led(there: Gateway, part: str, url: str) -> None:
         await there.teller._directory.refresh()
         await until(lambda: there.stores.queue.zcard(keys.TELLING))
         await there.stores.queue.zadd(keys.TELLING, {(await _telling(there))[0]: 1})
-        assert await there.teller.tell() == 1
+        assert await there.teller.send_due() == 1
         assert (await _telling(there))[0].endswith("|2"), "it is tried again later"
         return
     ended = await there.lane(answered, "draft" if part == "draft" else "full")

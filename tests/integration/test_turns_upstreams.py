@@ -15,7 +15,7 @@ from tests.support.store_servers import Backend
 from tests.support.stored_turns import events, start
 from tests.support.waiting import in_loop, until
 from tests.support.wiring import open_worker
-from workers.providers.base import Finish, Other, UpstreamError
+from workers.providers.base import Finish, PassThrough, UpstreamError
 
 WHOLE = "We open at nine. Every day."
 SECOND = "Ask at the desk."
@@ -144,7 +144,7 @@ async def test_a_server_that_says_it_is_busy_for_no_time_is_not_asked_without_en
         assert pauses == sorted(pauses)
 
 
-@pytest.mark.parametrize("nothing", [[], [" ", "\n"], [Other({"delta": {"reasoning_content": "Hm."}})]])
+@pytest.mark.parametrize("nothing", [[], [" ", "\n"], [PassThrough({"delta": {"reasoning_content": "Hm."}})]])
 @in_loop
 async def test_after_an_empty_answer_the_next_model_is_asked(real: Backend, nothing: list[Any]) -> None:
     fallback = FallbackModel(model="spare", base_url="http://spare/v1")

@@ -40,12 +40,12 @@ async def two_workers(settings: Settings) -> AsyncIterator[tuple[Upstreams, Upst
             yield (*both, ours)
         finally:
             for upstreams in both:
-                await upstreams.settle()
+                await upstreams.flush()
 
 
 async def look(upstreams: Upstreams, stores: Stores) -> None:
     """Learn what all know, as a worker does with each job."""
-    upstreams.saw(*await stores.on_queue.run(upstreams.look))
+    upstreams.set_state(*await stores.on_queue.run(upstreams.read_state))
 
 
 async def streams(stores: Stores, model: Upstream = MODEL) -> int:
@@ -121,7 +121,7 @@ async def test_a_dead_workers_streams_are_free_when_their_leases_lapse(backend: 
 async def test_a_busy_upstream_is_left_alone_by_all_until_it_said(backend: Backend) -> None:
     free = Upstream(MODEL.base_url, MODEL.api_key, "free")
     async with two_workers(backend.settings()) as (ours, theirs, stores):
-        ours.failed(free, UpstreamError("upstream_busy", "busy", retry_after_s=0.2))
+        ours.record_failure(free, UpstreamError("upstream_busy", "busy", retry_after_s=0.2))
         await until(lambda: stores.queue.zcard(keys.UPSTREAMS_BUSY))
         await look(theirs, stores)
         (one,) = jobs(1)
@@ -156,10 +156,10 @@ async def test_a_broken_upstream_is_tried_by_one_until_it_answers(backend: Backe
             return int(await stores.queue.zcard(keys.UPSTREAMS_BROKEN))
 
         for upstreams in (ours, theirs):
-            upstreams.failed(MODEL, BROKEN)
-            upstreams.failed(MODEL, UpstreamError("upstream_refused", "400", faulty=False))
+            upstreams.record_failure(MODEL, BROKEN)
+            upstreams.record_failure(MODEL, UpstreamError("upstream_refused", "400", faulty=False))
         assert await may_ask(ours) and await may_ask(theirs)
-        theirs.failed(MODEL, BROKEN)
+        theirs.record_failure(MODEL, BROKEN)
         await until(broken)
         assert not await may_ask(ours) and not await may_ask(theirs)
 
@@ -179,7 +179,7 @@ async def test_a_broken_upstream_is_tried_by_one_until_it_answers(backend: Backe
             await look(ours, stores)
             try:
                 async with ours.admit(MODEL, one, 0):
-                    ours.spoke(MODEL)
+                    ours.record_success(MODEL)
                     return True
             except UpstreamError:
                 return False
@@ -197,9 +197,9 @@ async def _mended(stores: Stores) -> bool:
 
 async def broken_upstream(ours: Upstreams, stores: Stores) -> None:
     """A model that is broken, and may be tried by now."""
-    ours.failed(MODEL, BROKEN)
+    ours.record_failure(MODEL, BROKEN)
     await until(lambda: stores.queue.exists(keys.UPSTREAMS_BROKEN))
-    await ours.settle()
+    await ours.flush()
 
     async def may_be_tried() -> bool:
         await look(ours, stores)
@@ -253,12 +253,12 @@ async def test_a_trial_that_comes_to_nothing_is_left_to_others(backend: Backend)
             async with ours.admit(MODEL, one, 0):
                 pass
         assert caught.value.code == "upstream_busy"
-        await ours.settle()
+        await ours.flush()
         waits = asyncio.create_task(ours.admit(MODEL, two, LONG_S).__aenter__())
         await until(lambda: stores.queue.exists(keys.upstream_trial(name_of(MODEL))))
         waits.cancel()
         await asyncio.gather(waits, return_exceptions=True)
-        await ours.settle()
+        await ours.flush()
         assert not await stores.queue.exists(keys.upstream_trial(name_of(MODEL)))
 
 
@@ -267,9 +267,9 @@ async def test_what_answers_in_between_is_not_broken(backend: Backend) -> None:
     settings = backend.settings(breaker_failures=2, breaker_window_s=LONG_S)
     async with two_workers(settings) as (ours, _, stores):
         for _ in range(3):
-            ours.failed(MODEL, BROKEN)
+            ours.record_failure(MODEL, BROKEN)
             await until(lambda: stores.queue.exists(keys.upstream_failures(name_of(MODEL))))
-            ours.spoke(MODEL)
+            ours.record_success(MODEL)
             await until(lambda: _mended(stores))
 
 
@@ -296,8 +296,8 @@ async def test_a_tenant_breaks_no_upstream_for_another(backend: Backend) -> None
     async with two_workers(backend.settings(breaker_failures=1)) as (ours, theirs, stores):
         async with ours.admit(second, two, 0), ours.admit(first, one, 0):
             pass
-        ours.failed(second, UpstreamError("upstream_busy", "busy", retry_after_s=LONG_S))
-        ours.failed(second, BROKEN)
+        ours.record_failure(second, UpstreamError("upstream_busy", "busy", retry_after_s=LONG_S))
+        ours.record_failure(second, BROKEN)
         await until(lambda: stores.queue.exists(keys.UPSTREAMS_BUSY))
         await until(lambda: stores.queue.exists(keys.UPSTREAMS_BROKEN))
         for upstreams in (ours, theirs):

@@ -6,7 +6,7 @@ import pytest
 from starlette.requests import Request
 
 from api import main
-from api.auth.loopback import is_nearby
+from api.auth.loopback import is_on_this_machine
 from common.settings import Settings
 from common.store.redis import open_stores
 from common.tenants.stored import TenantStore
@@ -60,7 +60,7 @@ def test_a_foreigner_does_not_become_near_by_saying_so(
 ) -> None:
     headers = [(b"host", b"localhost"), *([(b"x-forwarded-for", forwarded.encode())] if forwarded else [])]
     scope = {"type": "http", "client": (address, 1) if address else None, "headers": headers}
-    assert is_nearby(Request(scope), ()) is near
+    assert is_on_this_machine(Request(scope), ()) is near
 
 
 def test_a_foreigner_is_not_believed_where_he_comes_from(monkeypatch: pytest.MonkeyPatch) -> None:

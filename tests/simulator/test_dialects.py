@@ -17,7 +17,7 @@ from common.settings import Settings
 from common.store.redis import open_stores
 from common.tenants.profiles import Upstream
 from simulator.tokens import split_tokens
-from workers.providers.base import Finish, Piece, ToolPiece, UpstreamError, Usage
+from workers.providers.base import Finish, StreamPart, ToolCallDelta, UpstreamError, Usage
 from workers.providers.registry import Providers
 
 TEXT = "We open at nine. On Sundays at ten, and the café at eleven: 欢迎 you."
@@ -58,10 +58,10 @@ async def opened() -> AsyncIterator[Providers]:
         yield Providers(client, client, stores, seal=None)
 
 
-def ask(upstream: Upstream, messages: list[dict[str, Any]] = HELLO, **fields: Any) -> list[Piece]:
+def ask(upstream: Upstream, messages: list[dict[str, Any]] = HELLO, **fields: Any) -> list[StreamPart]:
     """All pieces of the answer. Raises UpstreamError."""
 
-    async def run() -> list[Piece]:
+    async def run() -> list[StreamPart]:
         async with opened() as providers:
             body = {"model": upstream.model, "messages": messages, **fields}
             return [piece async for piece in providers.stream(upstream, body)]
@@ -112,7 +112,7 @@ def test_an_answer_that_is_too_long_ends_so(upstream: Upstream, behave: Behave) 
 def test_a_call_comes_whole(upstream: Upstream, behave: Behave) -> None:
     behave(tool_calls=[{"name": "weather", "arguments": CALL}])
     pieces = ask(upstream, tools=[TOOL])
-    calls = [piece for piece in pieces if isinstance(piece, ToolPiece)]
+    calls = [piece for piece in pieces if isinstance(piece, ToolCallDelta)]
     assert {call.index for call in calls} == {0}
     assert [call.id != "" for call in calls].count(True) == 1
     assert "".join(call.name for call in calls) == "weather"
@@ -196,7 +196,7 @@ def test_who_leaves_a_silent_model_closes_the_stream(
 ) -> None:
     behave(text=TEXT, stall_after=2)
 
-    async def leave(pieces: AsyncGenerator[Piece, None]) -> str:
+    async def leave(pieces: AsyncGenerator[StreamPart, None]) -> str:
         said = ""
         async with aclosing(pieces):
             async for piece in pieces:

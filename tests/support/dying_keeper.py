@@ -8,7 +8,7 @@ from common.sessions.archive import open_archive
 from common.settings import Settings
 from common.store import keys
 from common.store.redis import open_stores
-from workers.upkeep.retention import Keeper
+from workers.upkeep.retention import RetentionJob
 
 
 async def keep_on(log_url: str, queue_url: str, archive_url: str) -> None:
@@ -21,13 +21,13 @@ async def keep_on(log_url: str, queue_url: str, archive_url: str) -> None:
     )
     async with open_stores(settings) as stores:
         await stores.sync_clocks()
-        keeper = Keeper(settings, stores, f"w:{os.getpid()}", open_archive(archive_url))
+        keeper = RetentionJob(settings, stores, f"w:{os.getpid()}", open_archive(archive_url))
         sys.stdin.readline()
         await stores.queue.set(f"test:ready:{os.getpid()}", 1)
         while True:
             # Whoever held it before was killed, or keeps at the same time: it must do no harm.
             await stores.queue.delete(keys.KEEPING)
-            await keeper.keep()
+            await keeper.run_once()
 
 
 asyncio.run(keep_on(*sys.argv[1:]))

@@ -11,7 +11,7 @@ import orjson
 from redis.asyncio.client import Pipeline
 
 from api.limits.admission import Admissions
-from api.requests.idempotency import name_once
+from api.requests.idempotency import name_key
 from common.sessions.sessions import Sessions
 from common.settings import Settings
 from common.store.redis import open_stores
@@ -47,7 +47,7 @@ async def _main(
         await stores.sync_clocks()
         starter, request = open_starter(settings, stores), ask("s1", **policy)
         if key:
-            request = replace(request, once=name_once(request.body, key, None, in_session=True))
+            request = replace(request, idempotency=name_key(request.body, key, None, in_session=True))
         turn, planned = starter.plan(request)
         said.send(turn.turn)
         _die_after(round_trips)
@@ -55,10 +55,10 @@ async def _main(
             directory = LimitedDirectory(settings, stores, Limits(**orjson.loads(limits)))
             await Admissions(settings, stores, Sessions(stores, None), directory).admit(turn, planned)
         if not key:
-            await starter.write(turn, planned)
+            await starter.commit(turn, planned)
             return
         recalled = await open_past(settings, stores).recall(turn, planned, request)
-        await starter.write(turn, recalled.started, recalled.claim)
+        await starter.commit(turn, recalled.started, recalled.claim)
 
 
 def start(

@@ -9,14 +9,14 @@ from common.events import Delta, Event
 from common.settings import Settings
 from common.store.redis import open_stores
 from common.turn.fold import Fold
-from common.turn.outputs import Release
+from common.turn.outputs import Output
 from workers.upkeep.sweep import Sweep
 
 _WORD = "deadly"
 _feed = Fold.feed
 
 
-def _deadly_feed(self: Fold, event: Event, at_ms: int) -> list[Release]:
+def _deadly_feed(self: Fold, event: Event, at_ms: int) -> list[Output]:
     """Folds as ever, but for a text that takes the process along, as want of memory would."""
     if isinstance(event, Delta) and event.turn == self.turn and _WORD in event.text:
         os.kill(os.getpid(), signal.SIGKILL)

@@ -16,7 +16,7 @@ from common.store import keys
 from common.store.redis import Stores, open_stores
 from common.turn.version import FOLD_VERSION
 from tests.support.waiting import until
-from workers.upkeep.retention import Keeper
+from workers.upkeep.retention import RetentionJob
 
 LONG_AGO_MS = 1_600_000_000_000
 _numbers = itertools.count(1)
@@ -46,7 +46,7 @@ async def add_turn(
     """A turn of a session that nobody drives; unless it has ended it is live."""
     turn = TurnRef(session, f"turn{next(_numbers):04}")
     score = stores.queue_clock.now_ms() if at_ms is None else at_ms
-    await stores.on_queue.run(lambda pipe: job_queue.list_turn(pipe, turn, score))
+    await stores.on_queue.run(lambda pipe: job_queue.register_turn(pipe, turn, score))
     if lease:
         far = stores.queue_clock.now_ms() + 600_000
         await stores.on_queue.run(lambda pipe: job_queue.hold_turns(pipe, [turn], far))
@@ -58,7 +58,7 @@ async def add_turn(
 
 async def end_turn(stores: Stores, turn: TurnRef, at_ms: int | None = None) -> None:
     await put(stores, turn.session, over(turn.turn), at_ms)
-    await stores.on_queue.run(lambda pipe: job_queue.drop_turn(pipe, turn))
+    await stores.on_queue.run(lambda pipe: job_queue.unregister_turn(pipe, turn))
 
 
 async def in_log(stores: Stores, session: SessionRef) -> list[str]:
@@ -80,24 +80,24 @@ async def read_lines(stores: Stores, archive: Archive | None, session: SessionRe
 
 
 @asynccontextmanager
-async def open_keeper(settings: Settings, name: str = "w:1") -> AsyncIterator[Keeper]:
+async def open_keeper(settings: Settings, name: str = "w:1") -> AsyncIterator[RetentionJob]:
     """A keeper over connections of its own; it takes its rounds by hand."""
     async with open_stores(settings) as stores:
         await stores.sync_clocks()
-        yield Keeper(settings, stores, name, open_archive(settings.archive_url))
+        yield RetentionJob(settings, stores, name, open_archive(settings.archive_url))
 
 
 @asynccontextmanager
-async def keeping(settings: Settings) -> AsyncIterator[tuple[Stores, Keeper]]:
+async def keeping(settings: Settings) -> AsyncIterator[tuple[Stores, RetentionJob]]:
     """A keeper, and other eyes on the same stores."""
     async with open_stores(settings) as eyes, open_keeper(settings) as keeper:
         await eyes.sync_clocks()
         yield eyes, keeper
 
 
-async def keep(keeper: Keeper, eyes: Stores) -> None:
+async def keep(keeper: RetentionJob, eyes: Stores) -> None:
     """One round, whoever kept a moment ago; its clock is past all that was written before."""
     now_ms = eyes.queue_clock.now_ms()
     await until(lambda: keeper._stores.queue_clock.now_ms() > now_ms)
     await eyes.queue.delete(keys.KEEPING)
-    assert await keeper.keep()
+    assert await keeper.run_once()

@@ -93,7 +93,7 @@ async def put(stores: Stores, *wanted: JobRef, ahead_ms: int = 0) -> None:
     await stores.sync_clocks()
     pipe = stores.queue.pipeline(transaction=True)
     for job in wanted:
-        job_queue.put(pipe, job, stores.queue_clock.now_ms() + ahead_ms, 600_000)
+        job_queue.enqueue(pipe, job, stores.queue_clock.now_ms() + ahead_ms, 600_000)
     await pipe.execute()
 
 
@@ -101,7 +101,7 @@ async def hint(stores: Stores, *wanted: JobRef) -> None:
     """Let jobs wait that may not be there."""
     pipe = stores.queue.pipeline(transaction=True)
     for job in wanted:
-        fair_share.put(pipe, job, 0)
+        fair_share.add_waiting(pipe, job, 0)
     await pipe.execute()
 
 

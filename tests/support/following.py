@@ -3,17 +3,17 @@
 from api.turns.live import LiveTurn
 from common.events import TurnEnded
 from common.store.redis import Stores
-from common.turn.outputs import Ending
+from common.turn.outputs import TurnEnding
 from tests.support.scripted_model import Call
 from tests.support.stored_turns import ended, heard, left_behind, replay
 from tests.support.waiting import until
 from tests.support.wiring import Api
 
 
-async def hear(live: LiveTurn) -> tuple[str, Ending]:
+async def hear(live: LiveTurn) -> tuple[str, TurnEnding]:
     """Follow a turn to its end: what is heard of it, and its ending."""
     releases = [release async for batch in live.follow() for release in batch]
-    (ending,) = [release for release in releases if isinstance(release, Ending)]
+    (ending,) = [release for release in releases if isinstance(release, TurnEnding)]
     assert releases[-1] is ending
     return heard(releases), ending
 
@@ -24,7 +24,7 @@ async def over(api: Api, live: LiveTurn) -> TurnEnded:
     found = await ended(api.stores, live.turn)
     assert found
     text, ending = await replay(api.stores, live.turn)
-    assert text == heard(live.releases) and ending
+    assert text == heard(live.outputs) and ending
     assert (found.reason, found.released, found.hash) == (ending.reason, len(text), live.fold.hash())
     return found
 

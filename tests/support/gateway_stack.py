@@ -16,7 +16,7 @@ from cli.store import valkey_command
 from common.events import Entry, LaneStarted, TurnEnded, TurnStarted
 from common.log.stream import decode_entries
 from common.turn.fold import Fold
-from common.turn.outputs import Release
+from common.turn.outputs import Output
 from tests.support.heard_stream import Stream, open_stream
 from tests.support.processes import Process, free_port, gateway_process, until
 
@@ -240,7 +240,7 @@ class Stack:
         begun = [e.event for e in self.log(session) if isinstance(e.event, LaneStarted)]
         return [event.attempt for event in begun if event.lane == lane]
 
-    def refold(self, session: str) -> list[Release]:
+    def refold(self, session: str) -> list[Output]:
         """What the log of a session with one turn lets out when it is folded anew."""
         first, *others = self.log(session)
         assert isinstance(first.event, TurnStarted)

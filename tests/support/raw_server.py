@@ -14,7 +14,7 @@ from common.settings import Settings
 from common.tenants.profiles import Upstream
 from tests.support.served_api import open_port
 from workers.main import open_client
-from workers.providers.base import Piece
+from workers.providers.base import StreamPart
 from workers.providers.openai import OpenAIProvider
 
 HELLO: dict[str, Any] = {"model": "full", "messages": [{"role": "user", "content": "Hello"}]}
@@ -81,7 +81,7 @@ class Line:
     client: httpx.AsyncClient
     provider: OpenAIProvider
 
-    async def ask(self, path: str = "/v1", host: str = "127.0.0.1", key: str = "k") -> list[Piece]:
+    async def ask(self, path: str = "/v1", host: str = "127.0.0.1", key: str = "k") -> list[StreamPart]:
         url = f"http://{host}:{self.server.port}{path}"
         pieces = self.provider.stream(Upstream(url, SecretStr(key), "full"), HELLO)
         return [piece async for piece in pieces]

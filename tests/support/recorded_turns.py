@@ -8,7 +8,7 @@ from bench.data import Answered
 from bench.pace import SHADOW, Pace, record
 from common.events import Event, LaneFinished, TimerFired, TurnEnded
 from common.records.recording import RecordedTurn
-from common.records.replay import Refolded
+from common.records.replay import ReplayedTurn
 from common.turn.fold import Fold
 from common.turn.policy import Policy
 from tests.support.turn_events import started
@@ -83,7 +83,7 @@ def name_of(turn: RecordedTurn) -> str:
     return turn.started.turn
 
 
-def said(folded: Refolded) -> list[tuple[str, int, str]]:
+def said(folded: ReplayedTurn) -> list[tuple[str, int, str]]:
     return [(piece.lane, piece.at_ms, piece.text) for piece in folded.said]
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from common.tenants.profiles import Upstream
-from workers.providers.base import Finish, Piece, UpstreamError, Usage
+from workers.providers.base import Finish, StreamPart, UpstreamError, Usage
 
-Step = Piece | asyncio.Event | UpstreamError
+Step = StreamPart | asyncio.Event | UpstreamError
 """What a script does next: gives a piece, waits for an event, or fails."""
 
 Script = Sequence[Step] | Callable[[dict[str, Any]], Sequence[Step]]
@@ -45,7 +45,7 @@ class Scripted:
         """The requests to this model, in order."""
         return [call for call in self.calls if call.model == model]
 
-    async def stream(self, upstream: Upstream, body: dict[str, Any]) -> AsyncGenerator[Piece, None]:
+    async def stream(self, upstream: Upstream, body: dict[str, Any]) -> AsyncGenerator[StreamPart, None]:
         """Play the script that is due."""
         scripts = self._scripts[upstream.model]
         script = scripts[min(len(self.of(upstream.model)), len(scripts) - 1)]

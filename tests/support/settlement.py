@@ -15,7 +15,7 @@ from common.store import keys
 from common.store.redis import Stores, open_stores
 from common.tenants.usage import Counts, read_usage
 from tests.support.ended_turns import begun, end_turn, put
-from workers.accounting.settlement import Settler
+from workers.accounting.settlement import SettlementJob
 
 DAY = "20261120"
 START_MS = round(datetime(2026, 11, 20, 23, 59, 59, tzinfo=UTC).timestamp() * 1000)
@@ -24,11 +24,11 @@ SETTLED = {"turns": 1, "full_prompt_tokens": 100, "full_completion_tokens": 6}
 
 
 @asynccontextmanager
-async def open_settler(settings: Settings) -> AsyncIterator[tuple[Stores, Settler]]:
+async def open_settler(settings: Settings) -> AsyncIterator[tuple[Stores, SettlementJob]]:
     """A settler over connections of its own; it takes its rounds by hand."""
     async with open_stores(settings) as stores:
         await stores.sync_clocks()
-        yield stores, Settler(settings, stores, Sessions(stores, None))
+        yield stores, SettlementJob(settings, stores, Sessions(stores, None))
 
 
 def call(name: str = "turn0001") -> TurnRef:
@@ -41,7 +41,7 @@ async def have_turn(
 ) -> TurnRef:
     """A turn that has begun, as its start leaves it."""
     turn = call(name)
-    await stores.on_queue.run(lambda pipe: job_queue.list_turn(pipe, turn, stores.queue_clock.now_ms()))
+    await stores.on_queue.run(lambda pipe: job_queue.register_turn(pipe, turn, stores.queue_clock.now_ms()))
     if reserved:
         await stores.queue.hset(keys.reserved("acme"), str(turn), f"{DAY}:{reserved}")
         await stores.queue.hincrby(keys.tokens("acme", DAY), "reserved", reserved)

@@ -20,12 +20,12 @@ from common.names import TurnRef
 from common.net.sse import SSEParser
 from common.settings import Settings
 from common.speech import stream
-from common.speech.stream import Frame, Over, Speech
+from common.speech.stream import Frame, Over, SpeechState
 from common.store import keys
 from common.store.redis import Stores, open_stores
 from tests.support.waiting import end, until
 from tests.support.wiring import Api, ask
-from workers.leases import RunningLanes
+from workers.leases import LaneLeases
 from workers.runner import JobRunner
 from workers.speech.lane import SpeechRunner
 from workers.speech.voice import Sound, Utterance, Voice, VoiceError
@@ -72,7 +72,7 @@ class Speaker:
     """A speech worker's parts."""
 
     stores: Stores
-    running: RunningLanes
+    running: LaneLeases
     runner: JobRunner
     sweep: Sweep
     tasks: list["asyncio.Task[None]"]
@@ -99,7 +99,7 @@ async def open_speaker(settings: Settings, voice: Voice, name: str = "w:s") -> A
     async with open_stores(settings) as stores:
         await stores.sync_clocks()
         reader = LogReader(stores, settings.reread_s)
-        running = RunningLanes(settings, stores, "speech", name)
+        running = LaneLeases(settings, stores, "speech", name)
         speaker = SpeechRunner(settings, stores, reader, voice, running)
         runner = JobRunner(
             "speech", stores.queue, speaker.run_speech, slots=20, timeout_s=600, lease_ms=600_000
@@ -182,11 +182,11 @@ async def models_rest(stores: Stores) -> bool:
     return not any(":draft:" in key or ":full:" in key for key in keys_left)
 
 
-async def stands(stores: Stores, turn: TurnRef) -> tuple[Speech, str]:
+async def stands(stores: Stores, turn: TurnRef) -> tuple[SpeechState, str]:
     """How far the turn's stream has come, and what it says."""
-    state, pcm = Speech(), b""
+    state, pcm = SpeechState(), b""
     for _, fields in await stores.queue.xrange(keys.audio(turn)):
-        entry = state.take(stream.decode(fields))
+        entry = state.apply(stream.decode(fields))
         pcm += entry.data if isinstance(entry, Frame) else b""
     return state, read_aloud(pcm)
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from common.security.secret_box import Seal
+from common.security.secret_box import SecretBox
 from common.store.redis import Stores
 from common.tenants.api_keys import id_of, new_key
 from common.tenants.config import SCOPES, KeyConfig, Scope, TenantConfig
@@ -11,7 +11,7 @@ from common.tenants.stored import TenantStore
 FULL = {"base_url": "https://models.example/v1", "model": "full"}
 
 
-async def add_tenant(stores: Stores, tenant: str, seal: Seal | None = None, **config: Any) -> None:
+async def add_tenant(stores: Stores, tenant: str, seal: SecretBox | None = None, **config: Any) -> None:
     """Keep a tenant, in the place of the one of this name. `seal`: for the secrets in it."""
     whole = TenantConfig.model_validate({"profiles": {f"{tenant}-profile": {"full": FULL}}, **config})
     await TenantStore(stores, seal).put_tenant(tenant, whole)

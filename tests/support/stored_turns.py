@@ -14,7 +14,7 @@ from common.settings import Settings
 from common.store import keys
 from common.store.redis import Stores
 from common.turn.fold import Fold
-from common.turn.outputs import Ending, Release, Said
+from common.turn.outputs import Output, TextReleased, TurnEnding
 from tests.support.wiring import ask, open_starter
 
 _ACT = {"turn.interrupted", "timer.fired", "turn.ended"}
@@ -26,7 +26,7 @@ async def start(
     """Start a turn as an API replica does which then dies: nobody follows it."""
     starter = open_starter(settings, stores)
     turn, started = starter.plan(ask(session, drafting=drafting, **policy))
-    await starter.write(turn, started)
+    await starter.commit(turn, started)
     return turn
 
 
@@ -59,7 +59,7 @@ async def lines_of(stores: Stores, session: SessionRef) -> list[bytes]:
     return b"".join(pieces).splitlines(keepends=True)
 
 
-def fold(entries: list[Entry]) -> tuple[Fold, list[Release]]:
+def fold(entries: list[Entry]) -> tuple[Fold, list[Output]]:
     """Fold a turn from its start, as a replay does."""
     begun = entries[0].event
     assert isinstance(begun, TurnStarted)
@@ -67,14 +67,14 @@ def fold(entries: list[Entry]) -> tuple[Fold, list[Release]]:
     return folded, [out for e in entries[1:] for out in folded.feed(e.event, e.ms - entries[0].ms)]
 
 
-async def replay(stores: Stores, turn: TurnRef) -> tuple[str, Ending | None]:
+async def replay(stores: Stores, turn: TurnRef) -> tuple[str, TurnEnding | None]:
     """What is heard of the turn, and the ending that the fold gives it."""
     folded, out = fold(await read_turn(stores, turn))
     return heard(out), folded.ending
 
 
-def heard(releases: list[Release]) -> str:
-    return "".join(release.text for release in releases if isinstance(release, Said))
+def heard(releases: list[Output]) -> str:
+    return "".join(release.text for release in releases if isinstance(release, TextReleased))
 
 
 async def lease_of(stores: Stores, held: TurnRef | JobRef) -> float | None:
@@ -145,5 +145,5 @@ async def forget_jobs(stores: Stores, *jobs: JobRef) -> None:
     """Take jobs away as if they had never been put."""
     pipe = stores.queue.pipeline(transaction=True)
     for each in jobs:
-        job_queue.forget(pipe, each)
+        job_queue.forget_job(pipe, each)
     await pipe.execute()

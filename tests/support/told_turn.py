@@ -4,7 +4,7 @@ from typing import Any
 
 from common.events import Event
 from common.turn.fold import Fold
-from common.turn.outputs import Due, Release
+from common.turn.outputs import Due, Output
 from tests.support.turn_events import begin, end, endings, fire, heard, say, started
 
 
@@ -16,7 +16,7 @@ class Turn:
     ):
         policy["handoff"] = {"join": join, **policy.get("handoff", {})}
         self.fold = Fold(started(release=release, late=late, **policy))
-        self.out: list[Release] = []
+        self.out: list[Output] = []
         self.now_ms = 0
         self._length = {"draft": 0, "full": 0}
         self.feed(begin("draft"), begin("full"))

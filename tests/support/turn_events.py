@@ -14,7 +14,7 @@ from common.events import (
     TurnStarted,
 )
 from common.turn.fold import Fold
-from common.turn.outputs import Due, Ending, Release, Said
+from common.turn.outputs import Due, Output, TextReleased, TurnEnding
 from common.turn.policy import Policy
 from common.turn.version import FOLD_VERSION
 
@@ -76,25 +76,25 @@ def end(
     return LaneFinished(TURN, lane, attempt, at, reason, usage, error, 0)
 
 
-def fold_all(first: TurnStarted, events: Iterable[Event]) -> tuple[Fold, list[Release]]:
+def fold_all(first: TurnStarted, events: Iterable[Event]) -> tuple[Fold, list[Output]]:
     """The fold after these events, and all that it let out."""
     fold = Fold(first)
-    releases: list[Release] = []
+    releases: list[Output] = []
     for number, event in enumerate(events):
         releases += fold.feed(event, number)
     return fold, releases
 
 
-def heard(releases: Iterable[Release]) -> str:
+def heard(releases: Iterable[Output]) -> str:
     """The text that was let out."""
-    return "".join(r.text for r in releases if isinstance(r, Said))
+    return "".join(r.text for r in releases if isinstance(r, TextReleased))
 
 
-def spoken(releases: Iterable[Release]) -> list[tuple[str, str]]:
+def spoken(releases: Iterable[Output]) -> list[tuple[str, str]]:
     """Who said what, in order, neighbours of one lane put together."""
     parts: list[tuple[str, str]] = []
     for release in releases:
-        if isinstance(release, Said):
+        if isinstance(release, TextReleased):
             if parts and parts[-1][0] == release.lane:
                 parts[-1] = (release.lane, parts[-1][1] + release.text)
             else:
@@ -102,8 +102,8 @@ def spoken(releases: Iterable[Release]) -> list[tuple[str, str]]:
     return parts
 
 
-def endings(releases: Iterable[Release]) -> list[Ending]:
-    return [r for r in releases if isinstance(r, Ending)]
+def endings(releases: Iterable[Output]) -> list[TurnEnding]:
+    return [r for r in releases if isinstance(r, TurnEnding)]
 
 
 def fire(due: Due, phrase: str = "") -> TimerFired:

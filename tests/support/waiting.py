@@ -25,7 +25,7 @@ async def _watched(test: Coroutine[Any, Any, None]) -> None:
     unheard: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: unheard.append(context))
     await test
-    assert not unheard
+    assert not unheard, unheard
 
 
 async def until(check: Callable[[], Any], within_s: float = PATIENCE_S) -> Any:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from api.limits.admission import Admissions
-from api.limits.overload import Pressure
+from api.limits.overload import LoadShedder
 from api.requests.turn_request import TurnRequest
-from api.turns.recall import Past
-from api.turns.registry import Turns
+from api.turns.recall import Recall
+from api.turns.registry import LiveTurns
 from api.turns.starter import TurnStarter
 from common.log.reader import LogReader
 from common.names import Lane
@@ -21,13 +21,13 @@ from common.store import keys
 from common.store.redis import Stores, open_stores
 from common.tenants.config import Limits
 from common.tenants.directory import Directory
-from common.tenants.latency import Pace
+from common.tenants.latency import FirstTokenLatency
 from tests.support.limited_tenants import LimitedDirectory
 from tests.support.waiting import end, until
 from workers.knowledge.retrieval import Retrieval, Search
 from workers.lanes.lane import LaneRunner
 from workers.lanes.publisher import Publisher
-from workers.leases import RunningLanes
+from workers.leases import LaneLeases
 from workers.providers.base import Provider
 from workers.runner import JobRunner
 from workers.upkeep.sweep import Sweep
@@ -43,7 +43,7 @@ class Worker:
     settings: Settings
     stores: Stores
     publisher: Publisher
-    running: RunningLanes
+    running: LaneLeases
     runner: JobRunner
     sweep: Sweep
     tasks: list["asyncio.Task[None]"]
@@ -87,7 +87,7 @@ async def open_worker(
     async with open_stores(settings) as stores:
         await stores.sync_clocks()
         publisher = Publisher(stores)
-        running = RunningLanes(settings, stores, lane, name)
+        running = LaneLeases(settings, stores, lane, name)
         running.on_forgotten = publisher.doubt
         retrieval = Retrieval(settings, stores, search) if search else None
         lanes = LaneRunner(
@@ -100,8 +100,8 @@ async def open_worker(
             slots=settings.worker_slots,
             timeout_s=_LONGEST_TURN_S,
             lease_ms=settings.lane_lease_ms,
-            on_taken=running.took,
-            on_over=running.gave_back,
+            on_taken=running.picked_up,
+            on_over=running.finished,
         )
         sweep = Sweep(settings, stores, name)
         if not patient:  # what a test lets lapse is lapsed
@@ -117,7 +117,7 @@ async def open_worker(
                 _assert_alive(tasks)
         finally:
             await end(*tasks, *runner.tasks.values())
-            await running.upstreams.settle()
+            await running.upstreams.flush()
 
 
 @asynccontextmanager
@@ -141,8 +141,8 @@ class Api:
     starter: TurnStarter
     reader: LogReader
     admissions: Admissions
-    turns: Turns
-    pace: Pace
+    turns: LiveTurns
+    pace: FirstTokenLatency
     tasks: list["asyncio.Task[None]"]
 
     async def kill(self) -> None:
@@ -158,13 +158,13 @@ async def open_api(settings: Settings, limits: Limits | None = None) -> AsyncIte
     async with open_stores(settings) as stores:
         await stores.sync_clocks()
         reader = LogReader(stores, settings.reread_s)
-        pace = Pace(stores)
+        pace = FirstTokenLatency(stores)
         directory = LimitedDirectory(settings, stores, limits or Limits())
-        starter = TurnStarter(settings, stores, directory, pace, Pressure(settings, stores, directory))
+        starter = TurnStarter(settings, stores, directory, pace, LoadShedder(settings, stores, directory))
         sessions = Sessions(stores, open_archive(settings.archive_url))
-        past = Past(settings, stores, sessions, directory)
+        past = Recall(settings, stores, sessions, directory)
         admissions = Admissions(settings, stores, sessions, directory)
-        turns = Turns(settings, stores, reader, sessions, starter, past, admissions)
+        turns = LiveTurns(settings, stores, reader, sessions, starter, past, admissions)
         tasks = [asyncio.create_task(work) for work in (reader.run(), turns.run(), pace.run())]
         api = Api(stores, directory, starter, reader, admissions, turns, pace, tasks)
         try:
@@ -180,12 +180,14 @@ async def open_api(settings: Settings, limits: Limits | None = None) -> AsyncIte
 def open_starter(settings: Settings, stores: Stores) -> TurnStarter:
     """What starts turns, where nothing is known of the models' pace."""
     directory = Directory(settings, stores)
-    return TurnStarter(settings, stores, directory, Pace(stores), Pressure(settings, stores, directory))
+    return TurnStarter(
+        settings, stores, directory, FirstTokenLatency(stores), LoadShedder(settings, stores, directory)
+    )
 
 
-def open_past(settings: Settings, stores: Stores) -> Past:
+def open_past(settings: Settings, stores: Stores) -> Recall:
     """What looks back from a turn."""
-    return Past(
+    return Recall(
         settings, stores, Sessions(stores, open_archive(settings.archive_url)), Directory(settings, stores)
     )
 

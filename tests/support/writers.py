@@ -105,7 +105,7 @@ async def say(pen: Pen, *words: str) -> None:
     """Say words, each an entry of its own."""
     for word in words:
         whole = str(await pen.text()) + word
-        pen.writer.say(word)
+        pen.writer.append_text(word)
         await until(lambda whole=whole: _says(pen, whole))
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from common.events import Event, TurnStarted
 from common.turn.aloud import LONGEST_MS, REST_MS, speech_ms, unit_end
 from common.turn.fold import Fold
-from common.turn.outputs import FILLER, REST, Due, Release, Said
+from common.turn.outputs import FILLER, REST, Due, Output, TextReleased
 from tests.support.turn_events import begin, call, end, fire, say, spoken, started
 
 FILL = {"phrases": {"*": ["One moment."]}, "delay_ms": 1_000}
@@ -23,9 +23,9 @@ def aloud(door: int = 0, **policy: Any) -> TurnStarted:
     return replace(started(**policy), **DOORS[door])  # type: ignore[arg-type]
 
 
-def run(first: TurnStarted, *events: tuple[int, Event]) -> list[Release]:
+def run(first: TurnStarted, *events: tuple[int, Event]) -> list[Output]:
     """What is let out when a driver fires each time as it comes."""
-    fold, out = Fold(first), list[Release]()
+    fold, out = Fold(first), list[Output]()
     for ms, event in events:
         while (due := fold.next_due) and due.at_ms <= ms:
             out += fold.feed(fire(due, "One moment." if due.due == FILLER.due else ""), due.at_ms)
@@ -40,8 +40,8 @@ def tokens(lane: Any, text: str, from_ms: int, step_ms: int = 20, size: int = 5)
     ]
 
 
-def pieces(releases: list[Release]) -> list[tuple[str, str]]:
-    return [(release.lane, release.text) for release in releases if isinstance(release, Said)]
+def pieces(releases: list[Output]) -> list[tuple[str, str]]:
+    return [(release.lane, release.text) for release in releases if isinstance(release, TextReleased)]
 
 
 @pytest.mark.parametrize("door", [0, 1])
@@ -244,5 +244,5 @@ def test_while_something_is_looked_up_there_is_always_a_word(draft: list[Any], d
     first.lanes["full"]["knowledge"] = {"collection": "default"}
     full = [(9_000, say("full", 0, ANSWER)), (9_001, end("full"))]
     out = run(first, (0, begin("draft")), (0, begin("full")), *draft, *full)
-    (filler,) = [release for release in out if isinstance(release, Said) and release.lane == "filler"]
+    (filler,) = [release for release in out if isinstance(release, TextReleased) and release.lane == "filler"]
     assert filler.at_ms == due_ms

@@ -9,7 +9,7 @@ FILTER = {"content_filter_results": {"hate": {"filtered": False}}}
 
 def told(*choices: dict[str, Any]) -> list[dict[str, Any]]:
     notes = Annotations()
-    now = [choice for each in choices if (choice := notes.take(each))]
+    now = [choice for each in choices if (choice := notes.feed(each))]
     return [*now, *notes.rest(), *notes.rest()]
 
 

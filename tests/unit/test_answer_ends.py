@@ -15,9 +15,9 @@ from common.settings import Settings
 from common.tenants.profiles import Upstream
 from tests.support import virtual_time
 from tests.support.turn_events import TURN, started
-from workers.lanes.generation import Answer, Asker
+from workers.lanes.generation import Generation, GenerationResult
 from workers.lanes.publisher import LaneWriter, Publisher
-from workers.providers.base import Finish, Piece, UpstreamError, Usage
+from workers.providers.base import Finish, StreamPart, UpstreamError, Usage
 from workers.upstreams import Upstreams
 
 CUT = UpstreamError("upstream_cut", "cut")
@@ -26,7 +26,7 @@ COST = Usage({"total_tokens": 1})
 FOR_EVER = 1e6
 FIRST, SECOND = (Upstream("http://m/v1", SecretStr(""), model) for model in ("first", "second"))
 
-Step = Piece | float | UpstreamError
+Step = StreamPart | float | UpstreamError
 """What a model does: gives a piece, is silent for so long, breaks."""
 
 
@@ -36,7 +36,7 @@ class Model:
     def __init__(self, **scripts: list[Step]) -> None:
         self._scripts = scripts
 
-    async def stream(self, upstream: Upstream, body: dict[str, Any]) -> AsyncGenerator[Piece, None]:
+    async def stream(self, upstream: Upstream, body: dict[str, Any]) -> AsyncGenerator[StreamPart, None]:
         for step in self._scripts[upstream.model]:
             if isinstance(step, float):
                 await asyncio.sleep(step)
@@ -59,10 +59,10 @@ class Free:
         await asyncio.sleep(busy_s)
         yield
 
-    def spoke(self, upstream: Upstream) -> None:
+    def record_success(self, upstream: Upstream) -> None:
         pass
 
-    def failed(self, upstream: Upstream, error: UpstreamError) -> None:
+    def record_failure(self, upstream: Upstream, error: UpstreamError) -> None:
         self.failures.append(error.code)
         self.busy_s = max(error.retry_after_s or 0.0, 0.5)
 
@@ -77,9 +77,9 @@ class Nowhere:
         pass
 
 
-def ask(*steps: Step, fallback: list[Step] | None = None) -> tuple[str, Answer, float]:
+def ask(*steps: Step, fallback: list[Step] | None = None) -> tuple[str, GenerationResult, float]:
     """What is said, how it ended, and when."""
-    free, answer = Free(), Answer()
+    free, answer = Free(), GenerationResult()
     job = JobRef(TurnRef(SessionRef("default", "s"), TURN), "full", 1)
     writer = LaneWriter(cast(Publisher, Nowhere()), LaneStarted(TURN, "full", 1, "w"), job, 0)
     writer.state.attempt = 1
@@ -87,8 +87,8 @@ def ask(*steps: Step, fallback: list[Step] | None = None) -> tuple[str, Answer, 
 
     async def run() -> float:
         model = Model(first=list(steps), second=fallback or [])
-        asker = Asker(Settings(), model, cast(Upstreams, free), writer, answer, lambda: None)
-        await asker.ask(upstreams, started(draft=False), "")
+        asker = Generation(Settings(), model, cast(Upstreams, free), writer, answer, lambda: None)
+        await asker.run(upstreams, started(draft=False), "")
         return asyncio.get_running_loop().time()
 
     return (lambda end_s: (writer.state.text, answer, end_s))(virtual_time.run(run()))

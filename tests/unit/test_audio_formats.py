@@ -10,8 +10,8 @@ import pytest
 
 from common.speech.audio import FORMATS, Rate, wav_header
 from common.turn.aloud import LONGEST_MS, speech_ms
-from common.turn.outputs import Said
-from common.turn.sentence_splitter import Cutter
+from common.turn.outputs import TextReleased
+from common.turn.sentence_splitter import SentenceSplitter
 from workers.speech.framing import Framing
 from workers.speech.samples import Encoder, Resampler
 from workers.speech.voice import Sound
@@ -129,15 +129,15 @@ def test_a_sentence_made_again_has_the_same_frames(audio_format: str) -> None:
     assert FORMATS[audio_format].seconds(size) == pytest.approx(0.75, abs=0.001)
 
 
-def cut_all(cutter: Cutter) -> list[str]:
+def cut_all(cutter: SentenceSplitter) -> list[str]:
     places = list(iter(cutter.next, None))
     return [cutter.text[start:end] for start, end in places if start < end]
 
 
 def test_sentences_are_cut_as_soon_as_they_end_for_certain() -> None:
-    cutter, cuts = Cutter(), list[str]()
+    cutter, cuts = SentenceSplitter(), list[str]()
     for word in ("Sure, ", "let me ", "look. ", "The fee", " is 3.", "50 euros.", " Bye"):
-        cutter.feed(Said("draft", word, 0))
+        cutter.feed(TextReleased("draft", word, 0))
         cuts.append(" / ".join(cut_all(cutter)))
     assert cuts == ["", "", "", "Sure, let me look.", "", "", "The fee is 3.50 euros."]
     cutter.close()
@@ -145,37 +145,37 @@ def test_sentences_are_cut_as_soon_as_they_end_for_certain() -> None:
 
 
 def test_in_a_pause_what_may_be_a_sentence_is_one_and_is_cut_once() -> None:
-    cutter = Cutter()
-    cutter.feed(Said("draft", "Let me look.", 0))
+    cutter = SentenceSplitter()
+    cutter.feed(TextReleased("draft", "Let me look.", 0))
     assert cutter.rests and cut_all(cutter) == []
     cutter.rest()
     assert cut_all(cutter) == ["Let me look."]
     assert not cutter.rests
-    cutter.feed(Said("full", " We open at", 0))
+    cutter.feed(TextReleased("full", " We open at", 0))
     assert not cutter.rests and cut_all(cutter) == []
     cutter.close()
     assert cut_all(cutter) == ["We open at"]
 
 
 def test_a_filler_is_whole_by_itself() -> None:
-    cutter = Cutter()
-    cutter.feed(Said("filler", "One moment", 0))
+    cutter = SentenceSplitter()
+    cutter.feed(TextReleased("filler", "One moment", 0))
     assert cut_all(cutter) == ["One moment"]
 
 
 def test_what_was_spoken_before_is_passed_over() -> None:
-    cutter = Cutter(done=9)
-    cutter.feed(Said("full", "We open. At nine. Every", 0))
+    cutter = SentenceSplitter(done=9)
+    cutter.feed(TextReleased("full", "We open. At nine. Every", 0))
     assert cut_all(cutter) == ["At nine."]
 
 
 @pytest.mark.parametrize("text", ["word " * 200, "字" * 1000, "слово, " * 150, "ก" * 400, "7" * 300])
 @pytest.mark.parametrize("step", [1, 7, 5_000])
 def test_no_caller_waits_for_the_end_of_an_endless_sentence(text: str, step: int) -> None:
-    cutter = Cutter()
+    cutter = SentenceSplitter()
     pieces = list[str]()
     for place in range(0, len(text), step):
-        cutter.feed(Said("full", text[place : place + step], 0))
+        cutter.feed(TextReleased("full", text[place : place + step], 0))
         pieces += cut_all(cutter)
     assert all(LONGEST_MS / 2 < speech_ms(piece) <= LONGEST_MS for piece in pieces)
     assert not any(piece.endswith(("wor", "сло")) for piece in pieces)

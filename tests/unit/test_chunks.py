@@ -33,13 +33,13 @@ def live_turn(*events: Event, draft: bool = True, **reply: bool) -> Quiet:
     first = replace(started(draft=draft), reply=reply)
     live = Quiet(cast(Stores, None), TurnRef(SessionRef("default", "s"), first.turn), first, 2000)
     live.begin(Entry("1000-0", first))
-    live.take([Entry(f"{1001 + number}-0", event) for number, event in enumerate(events)])
+    live.apply([Entry(f"{1001 + number}-0", event) for number, event in enumerate(events)])
     return live
 
 
 def written(live: LiveTurn, after: Place = START) -> list[tuple[str, Any]]:
     """The (id, data) of each chunk."""
-    events = SSEParser().feed(ChunkWriter(live, after).write(live.releases))
+    events = SSEParser().feed(ChunkWriter(live, after).write(live.outputs))
     return [(e.id, e.data if e.data == b"[DONE]" else orjson.loads(e.data)) for e in events]
 
 
@@ -142,8 +142,8 @@ def test_a_whole_answer_has_all_that_was_released() -> None:
 def test_places_do_not_depend_on_how_the_reader_is_fed(size: int) -> None:
     live = live_turn(begin("full"), say("full", 0, "Hi"), say("full", 2, " there"), end("full"), draft=False)
     writer = ChunkWriter(live)
-    parts = [live.releases[at : at + size] for at in range(0, len(live.releases), size)]
-    assert b"".join(map(writer.write, parts)) == ChunkWriter(live).write(live.releases)
+    parts = [live.outputs[at : at + size] for at in range(0, len(live.outputs), size)]
+    assert b"".join(map(writer.write, parts)) == ChunkWriter(live).write(live.outputs)
 
 
 ERROR = {"message": "broke", "type": "upstream_error", "param": None, "code": "upstream_cut"}
@@ -191,7 +191,7 @@ def test_usage_is_what_was_known_at_the_ending() -> None:
     live = Quiet(cast(Stores, None), TurnRef(SessionRef("default", "s"), first.turn), first, 2000)
     live.begin(Entry("1000-0", first), *(Entry(f"{1001 + n}-0", event) for n, event in enumerate(events)))
     before = written(live)
-    live.take([Entry("2000-0", begin("draft")), Entry("2001-0", end("draft", usage=USAGE))])
+    live.apply([Entry("2000-0", begin("draft")), Entry("2001-0", end("draft", usage=USAGE))])
     assert live.fold.usage()["sum"] != live.usage == USAGE
     assert written(live) == before
 
@@ -201,7 +201,7 @@ def test_a_turn_is_told_while_it_goes_on_and_when_it_has_ended() -> None:
     told = turn_object(live)
     assert (told["id"], told["object"], told["session"]) == (live.turn.turn, "turn", "s")
     assert (told["status"], told["text"]) == ("live", "Hi")
-    live.take([Entry("2000-0", end("full"))])
+    live.apply([Entry("2000-0", end("full"))])
     told = turn_object(live)
     assert (told["status"], told["reason"], told["error"]) == ("ended", "stop", None)
     assert told["answer"] == whole_answer(live)
@@ -209,8 +209,8 @@ def test_a_turn_is_told_while_it_goes_on_and_when_it_has_ended() -> None:
 
 def test_a_turn_whose_log_is_gone_ends_with_an_error() -> None:
     live = live_turn(begin("full"), say("full", 0, "Hi"), draft=False)
-    live.lose_log()
-    live.lose_log()
+    live.on_log_deleted()
+    live.on_log_deleted()
     _, (_, told), (_, last), (_, done) = written(live)
     assert told["error"]["code"] == "session_deleted"
     assert (last["choices"][0]["finish_reason"], done) == ("error", b"[DONE]")

@@ -21,11 +21,11 @@ class World:
         return self.steady_s * 1000 + self.ahead_ms
 
     def sync(self, clock: ServerClock, *, there_s: float = 0.001, back_s: float = 0.001) -> bool:
-        asked = clock.ask()
+        asked = clock.asked_at()
         self.steady_s += there_s
         seconds, millis = divmod(self.server_ms(), 1000)
         self.steady_s += back_s
-        return clock.take((int(seconds), int(millis * 1000)), asked)
+        return clock.set_from((int(seconds), int(millis * 1000)), asked)
 
 
 def synced() -> tuple[World, ServerClock]:

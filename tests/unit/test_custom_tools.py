@@ -11,7 +11,7 @@ from common.net.sse import ServerEvent
 from common.turn.lane_state import LaneState
 from workers.providers import anthropic, ernie, yandex
 from workers.providers.anthropic_request import to_anthropic
-from workers.providers.base import Finish, Piece, ToolPiece, UpstreamError
+from workers.providers.base import Finish, StreamPart, ToolCallDelta, UpstreamError
 from workers.providers.custom_tools import CustomCalls
 from workers.providers.ernie_request import to_ernie
 from workers.providers.yandex_request import to_yandex
@@ -110,14 +110,14 @@ def test_a_custom_call_without_input_has_an_empty_one() -> None:
 # What comes back.
 
 
-def calls_in(pieces: Iterable[Piece]) -> list[dict[str, Any]]:
+def calls_in(pieces: Iterable[StreamPart]) -> list[dict[str, Any]]:
     """The calls as a client gets them."""
     state, at = LaneState("full"), dict[int, int]()
-    state.take(LaneStarted("t", "full", 1, "w"))
+    state.apply(LaneStarted("t", "full", 1, "w"))
     for piece in pieces:
-        if isinstance(piece, ToolPiece):
+        if isinstance(piece, ToolCallDelta):
             part = (piece.index, at.get(piece.index, 0), piece.id, piece.name, piece.arguments, 0, piece.rest)
-            state.take(ToolPart("t", "full", 1, *part))
+            state.apply(ToolPart("t", "full", 1, *part))
             at[piece.index] = at.get(piece.index, 0) + len(piece.arguments)
     return [{**call.whole(), "id": ""} for call in state.calls.values()]
 
@@ -147,7 +147,7 @@ def test_anthropics_call_of_a_custom_tool() -> None:
     ending = [{"type": "message_delta", "delta": {"stop_reason": "tool_use"}}, {"type": "message_stop"}]
     pieces = [piece for each in (*told, *ending) for piece in customs.told(answer.read(event(each)))]
     assert calls_in(pieces) == [CUSTOM, FUNCTION, {**CUSTOM, "custom": {"name": "sql", "input": ""}}]
-    signs = [piece for piece in pieces if isinstance(piece, ToolPiece) and piece.index == 0]
+    signs = [piece for piece in pieces if isinstance(piece, ToolCallDelta) and piece.index == 0]
     assert len(signs) > len(given)  # while an input is held back, it shows that it comes
     assert Finish("tool_calls") in pieces
 
@@ -163,7 +163,7 @@ def test_yandexs_and_ernies_call_of_a_custom_tool() -> None:
     assert calls_in(customs.told(yandex._Answer().read(line))) == [CUSTOM, FUNCTION]
     call = {"name": "sql", "arguments": orjson.dumps({"input": QUERY}).decode()}
     told = event({"result": "", "is_end": True, "finish_reason": "function_call", "function_call": call})
-    assert calls_in(CustomCalls(body(FLAT)).told(ernie.Answer().read(told))) == [CUSTOM]
+    assert calls_in(CustomCalls(body(FLAT)).told(ernie.ErnieAnswer().read(told))) == [CUSTOM]
 
 
 @pytest.mark.parametrize(
@@ -189,21 +189,21 @@ def test_yandexs_and_ernies_call_of_a_custom_tool() -> None:
     ],
 )
 def test_the_text_that_was_meant_is_found(arguments: str, text: str) -> None:
-    pieces = [ToolPiece(0, "a", "sql", ""), *(ToolPiece(0, "", "", char) for char in arguments)]
+    pieces = [ToolCallDelta(0, "a", "sql", ""), *(ToolCallDelta(0, "", "", char) for char in arguments)]
     (call,) = calls_in(CustomCalls(body(SQL)).told(iter([*pieces, Finish("tool_calls")])))
     assert call["custom"] == {"name": "sql", "input": text}
 
 
 def test_functions_stay_as_they_are() -> None:
-    pieces = [ToolPiece(0, "a", "weather", '{"input": "x"}'), Finish("tool_calls")]
+    pieces = [ToolCallDelta(0, "a", "weather", '{"input": "x"}'), Finish("tool_calls")]
     named_alike = {"type": "function", "function": {"name": "sql"}}
     for tools in ([WEATHER], [SQL, WEATHER], []):
         assert list(CustomCalls(body(*tools)).told(iter(pieces))) == pieces
-    (call,) = calls_in(CustomCalls(body(SQL, named_alike)).told(iter([ToolPiece(0, "a", "sql", "{}")])))
+    (call,) = calls_in(CustomCalls(body(SQL, named_alike)).told(iter([ToolCallDelta(0, "a", "sql", "{}")])))
     assert call["type"] == "function"
 
 
 def test_an_input_without_end_is_no_answer() -> None:
-    pieces = [ToolPiece(0, "a", "sql", ""), *[ToolPiece(0, "", "", "x" * 1_000)] * 2_000]
+    pieces = [ToolCallDelta(0, "a", "sql", ""), *[ToolCallDelta(0, "", "", "x" * 1_000)] * 2_000]
     with pytest.raises(UpstreamError, match="no answer"):
         list(CustomCalls(body(SQL)).told(iter(pieces)))

@@ -14,12 +14,12 @@ from pydantic import SecretStr
 from common.net.sse import ServerEvent
 from common.tenants.profiles import Upstream
 from workers.providers import anthropic, ernie, exchange, yandex
-from workers.providers.base import Finish, Other, Piece, ToolPiece, UpstreamError, Usage
+from workers.providers.base import Finish, PassThrough, StreamPart, ToolCallDelta, UpstreamError, Usage
 from workers.providers.litellm import LiteLLMProvider
 
 
-def read_ernie(**event: Any) -> list[Piece]:
-    return list(ernie.Answer().read(event_of({"is_end": True, **event})))
+def read_ernie(**event: Any) -> list[StreamPart]:
+    return list(ernie.ErnieAnswer().read(event_of({"is_end": True, **event})))
 
 
 def event_of(value: Any) -> ServerEvent:
@@ -80,7 +80,7 @@ def test_yandexs_filter_takes_nothing_back() -> None:
 def test_anthropics_blocks() -> None:
     answer = anthropic._Answer()
 
-    def read(kind: str, **fields: Any) -> list[Piece]:
+    def read(kind: str, **fields: Any) -> list[StreamPart]:
         return list(answer.read(event_of({"type": kind, **fields})))
 
     usage = {"input_tokens": 5, "cache_read_input_tokens": 3, "output_tokens": 1}
@@ -88,18 +88,18 @@ def test_anthropics_blocks() -> None:
     assert read("ping") == read("some_day_new") == []
     thinking = {"type": "thinking_delta", "thinking": "hm"}
     assert read("content_block_delta", index=0, delta=thinking) == [
-        Other({"delta": {"reasoning_content": "hm"}})
+        PassThrough({"delta": {"reasoning_content": "hm"}})
     ]
     for block, name in ((1, "f"), (3, "g")):
         tool = {"type": "tool_use", "id": f"t{block}", "name": name, "input": {}}
         number = (block - 1) // 2
         assert read("content_block_start", index=block, content_block=tool) == [
-            ToolPiece(number, f"t{block}", name, "")
+            ToolCallDelta(number, f"t{block}", name, "")
         ]
     more = {"type": "input_json_delta", "partial_json": '{"a":1}'}
-    assert read("content_block_delta", index=1, delta=more) == [ToolPiece(0, "", "", '{"a":1}')]
+    assert read("content_block_delta", index=1, delta=more) == [ToolCallDelta(0, "", "", '{"a":1}')]
     assert read("content_block_stop", index=1) == []
-    assert read("content_block_stop", index=3) == [ToolPiece(1, "", "", "{}")]
+    assert read("content_block_stop", index=3) == [ToolCallDelta(1, "", "", "{}")]
     assert read("message_delta", delta={"stop_reason": "tool_use"}, usage={"output_tokens": 9}) == [
         Finish("tool_calls")
     ]
@@ -120,7 +120,7 @@ def test_anthropics_errors(kind: str, code: str) -> None:
 def test_a_space_that_anthropic_was_not_told_comes_once() -> None:
     answer = anthropic._Answer(spaced=True)
 
-    def read(text: str) -> list[Piece]:
+    def read(text: str) -> list[StreamPart]:
         delta = {"type": "text_delta", "text": text}
         return list(answer.read(event_of({"type": "content_block_delta", "index": 0, "delta": delta})))
 
@@ -132,7 +132,7 @@ GARBAGE = [b"{", b"7", b"[]", b"{}", b'{"type": 7}', b'{"result": 7, "is_end": {
 
 @pytest.mark.parametrize("data", GARBAGE)
 def test_garbage(data: bytes) -> None:
-    for read in (lambda: ernie.Answer().read(ServerEvent(data)), lambda: yandex._Answer().read(data)):
+    for read in (lambda: ernie.ErnieAnswer().read(ServerEvent(data)), lambda: yandex._Answer().read(data)):
         with pytest.raises(UpstreamError) as caught:
             list(read())
         assert caught.value.code == "upstream_garbled"
@@ -183,7 +183,7 @@ class _StatusError(Exception):
 
 def ask_litellm(
     monkeypatch: pytest.MonkeyPatch, *steps: Any, at: str = "", more: dict[str, Any] | None = None
-) -> tuple[list[Piece], dict[str, Any]]:
+) -> tuple[list[StreamPart], dict[str, Any]]:
     """What a fake of the package says, and what it was asked."""
     asked: dict[str, Any] = {}
     module = ModuleType("litellm")
@@ -201,7 +201,7 @@ def ask_litellm(
     module.__dict__["acompletion"] = acompletion
     monkeypatch.setitem(sys.modules, "litellm", module)
 
-    async def run() -> list[Piece]:
+    async def run() -> list[StreamPart]:
         upstream = Upstream(at, SecretStr("k"), "mistral/large")
         body = {"model": upstream.model, "messages": [], "max_tokens": 3, **(more or {})}
         return [piece async for piece in LiteLLMProvider().stream(upstream, body)]

@@ -6,14 +6,14 @@ import orjson
 
 from common.net.sse import ServerEvent
 from workers.providers import anthropic, ernie, yandex
-from workers.providers.base import Finish, Other, Piece, ToolPiece, Usage
+from workers.providers.base import Finish, PassThrough, StreamPart, ToolCallDelta, Usage
 
 HELLO = {"type": "text", "text": "Hello"}
-THOUGHT = Other({"delta": {"reasoning_content": "Hm"}})
+THOUGHT = PassThrough({"delta": {"reasoning_content": "Hm"}})
 TOKENS = {"prompt_tokens": 10, "completion_tokens": 4, "total_tokens": 14}
 
 
-def anthropics(*events_: dict[str, Any]) -> list[Piece]:
+def anthropics(*events_: dict[str, Any]) -> list[StreamPart]:
     answer = anthropic._Answer()
     return [piece for value in events_ for piece in answer.read(ServerEvent(orjson.dumps(value)))]
 
@@ -27,10 +27,10 @@ def test_anthropics_input_may_come_with_its_block() -> None:
         "delta": {"type": "input_json_delta", "partial_json": "{}"},
     }
     stop = {"type": "content_block_stop", "index": 0}
-    assert anthropics(start, stop) == [ToolPiece(0, "t", "f", ""), ToolPiece(0, "", "", '{"a":1}')]
-    assert anthropics(start, more, stop) == [ToolPiece(0, "t", "f", ""), ToolPiece(0, "", "", "{}")]
+    assert anthropics(start, stop) == [ToolCallDelta(0, "t", "f", ""), ToolCallDelta(0, "", "", '{"a":1}')]
+    assert anthropics(start, more, stop) == [ToolCallDelta(0, "t", "f", ""), ToolCallDelta(0, "", "", "{}")]
     end = {"type": "message_delta", "delta": {"stop_reason": "tool_use"}}
-    assert anthropics(start, end)[1:] == [ToolPiece(0, "", "", '{"a":1}'), Finish("tool_calls")]
+    assert anthropics(start, end)[1:] == [ToolCallDelta(0, "", "", '{"a":1}'), Finish("tool_calls")]
 
 
 def test_anthropics_texts_may_come_with_their_blocks() -> None:
@@ -57,7 +57,12 @@ def test_anthropics_message_may_come_whole() -> None:
         "usage": {"input_tokens": 10, "output_tokens": "4", "cache_read_input_tokens": None},
     }
     *pieces, usage = anthropics(message)
-    assert pieces == ["Hello", ToolPiece(0, "t", "f", ""), ToolPiece(0, "", "", "{}"), Finish("tool_calls")]
+    assert pieces == [
+        "Hello",
+        ToolCallDelta(0, "t", "f", ""),
+        ToolCallDelta(0, "", "", "{}"),
+        Finish("tool_calls"),
+    ]
     assert isinstance(usage, Usage)
     assert (usage.tokens["prompt_tokens"], usage.tokens["completion_tokens"]) == (10, 4)
 
@@ -69,8 +74,8 @@ def test_ernies_answer_may_come_whole_and_think() -> None:
         "usage": TOKENS,
         "search_info": {"search_results": [1]},
     }
-    sources = Other({"delta": {"search_results": {"search_results": [1]}}})
-    assert list(ernie.Answer().read(ServerEvent(orjson.dumps(value)))) == [
+    sources = PassThrough({"delta": {"search_results": {"search_results": [1]}}})
+    assert list(ernie.ErnieAnswer().read(ServerEvent(orjson.dumps(value)))) == [
         THOUGHT,
         "Hello",
         sources,
@@ -81,8 +86,8 @@ def test_ernies_answer_may_come_whole_and_think() -> None:
 
 def test_ernies_arguments_are_json() -> None:
     value = {"result": "", "function_call": {"name": "f", "arguments": {"a": None}}, "is_end": True}
-    call, finish = ernie.Answer().read(ServerEvent(orjson.dumps(value)))
-    assert isinstance(call, ToolPiece)
+    call, finish = ernie.ErnieAnswer().read(ServerEvent(orjson.dumps(value)))
+    assert isinstance(call, ToolCallDelta)
     assert (call.name, call.arguments, finish) == ("f", '{"a":null}', Finish("tool_calls"))
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from common.events import Event, TimerFired
 from common.turn.fold import Fold
-from common.turn.outputs import CUT, DRAFT, FILLER, Due, Release
+from common.turn.outputs import CUT, DRAFT, FILLER, Due, Output
 from tests.support.turn_events import TURN, begin, end, endings, fire, heard, say, spoken, started
 
 GUARD = {"guard": True}
@@ -20,7 +20,7 @@ def turn(*, late: bool = False, release: str = "token", **policy: Any) -> Fold:
     return Fold(started(late=late, release=release, **policy))
 
 
-def feed(fold: Fold, *events: Event, at_ms: int = 1) -> list[Release]:
+def feed(fold: Fold, *events: Event, at_ms: int = 1) -> list[Output]:
     return [release for event in events for release in fold.feed(event, at_ms)]
 
 
@@ -49,7 +49,7 @@ def test_a_sentence_that_commits_is_not_spoken_and_the_draft_falls_silent(draft:
         out += feed(fold, say("draft", place, character))
     out += feed(fold, say("draft", len(draft), " Let me look. Please hold on."))
     assert heard(out) == allowed
-    assert fold.voice.muted
+    assert fold.draft_gate.blocked_by
     assert [lane.lane for lane in fold.unwanted()] == ["draft"]
     assert not fold.wants("draft")
     assert not fold.ending
@@ -78,7 +78,7 @@ def test_the_guard_holds_the_last_sentence_too() -> None:
     fold = turn(draft=GUARD)
     out = feed(fold, begin("draft"), say("draft", 0, "It costs 9 euros"), end("draft"))
     assert heard(out) == ""
-    assert fold.voice.muted
+    assert fold.draft_gate.blocked_by
 
 
 @pytest.mark.parametrize("policy", [{"release": "sentence"}, {"draft": GUARD}])
@@ -105,7 +105,7 @@ def test_a_profiles_own_rule_guards_as_well() -> None:
     fold = turn(draft={**GUARD, "guard_rules": ["acme"]})
     out = feed(fold, begin("draft"), say("draft", 0, "Let me see. ACME is good. So"))
     assert heard(out) == "Let me see."
-    assert fold.voice.muted == "custom"
+    assert fold.draft_gate.blocked_by == "custom"
 
 
 def test_an_unguarded_sentence_that_commits_is_spoken() -> None:
@@ -144,7 +144,7 @@ def test_early_and_stale_times_say_nothing() -> None:
     fold = turn(filler=FILLERS)
     first = Due(10, FILLER.due, 0)
     assert feed(fold, begin("full"), fire(first, PHRASE), at_ms=999) == []
-    assert fold.fillers == 0
+    assert fold.fillers_said == 0
     assert heard(feed(fold, fire(first, PHRASE), fire(first, "Twice."), at_ms=1_000)) == PHRASE
     assert feed(fold, fire(first, "Late."), TimerFired(TURN, 11, "cut", "Odd."), at_ms=9_000) == []
 

@@ -7,7 +7,7 @@ import pytest
 from common.events import Event, LaneFinished, TimerFired, TurnInterrupted
 from common.turn.apology import apology_for, chosen
 from common.turn.fold import Fold
-from common.turn.outputs import CUT, Called, Passed
+from common.turn.outputs import CUT, PassedThrough, ToolCalled
 from common.turn.policy import ApologyPolicy
 from tests.support.turn_events import (
     TURN,
@@ -66,7 +66,7 @@ def test_after_a_bridge_it_is_an_apology_and_an_error(failure: list[Event], draf
     reason, degraded, code = ended(out)
     assert (reason, degraded) == ("error", False)
     assert code in ("upstream_refused", "upstream_error", "upstream_empty")
-    assert (fold.overtaken_ms, fold.handed_over_ms) == (None, None)
+    assert (fold.overtaken_ms, fold.handover_ms) == (None, None)
     assert not fold.unwanted() or draft_over is False
 
 
@@ -177,7 +177,7 @@ def test_an_apology_that_has_no_room_left_does_not_take_the_errors_place() -> No
 
 def test_a_call_alone_is_an_answer() -> None:
     _, out = bridged(call(0, 0, "{}"), end("full", "tool_calls"))
-    assert [r.call.name for r in out if isinstance(r, Called)] == ["f"]
+    assert [r.call.name for r in out if isinstance(r, ToolCalled)] == ["f"]
     assert (heard(out), ended(out)) == (BRIDGE, ("tool_calls", False, None))
 
 
@@ -196,16 +196,16 @@ def test_what_stands_in_the_place_of_text_overtakes_and_is_passed_on(
 ) -> None:
     extras = [extra(number, {"delta": delta}) for number, delta in enumerate(deltas)]
     fold, out = bridged(*extras, end("full", reason), draft=draft)
-    assert [r.choice["delta"] for r in out if isinstance(r, Passed)] == deltas
+    assert [r.choice["delta"] for r in out if isinstance(r, PassedThrough)] == deltas
     assert (heard(out), ended(out)) == (BRIDGE, (reason, False, None))
-    assert fold.handed_over_ms is not None
+    assert fold.handover_ms is not None
 
 
 @pytest.mark.parametrize("reason", ["content_filter", "length"])
 def test_a_filter_and_a_length_are_the_fulls_own_end(reason: str) -> None:
     filtered = {"delta": {}, "content_filter_results": {"hate": {"filtered": True}}}
     _, out = bridged(extra(0, filtered), end("full", reason), apology={})
-    assert [r.choice for r in out if isinstance(r, Passed)] == [filtered]
+    assert [r.choice for r in out if isinstance(r, PassedThrough)] == [filtered]
     assert (heard(out), ended(out)) == (BRIDGE, (reason, False, None))
     _, out = bridged(end("full", reason))
     assert (heard(out), ended(out)) == (f"{BRIDGE} {SORRY}", (reason, False, None))

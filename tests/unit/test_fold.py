@@ -8,7 +8,7 @@ import pytest
 from common.events import Delta, TimerFired, TurnEnded, TurnInterrupted
 from common.turn.fold import Fold
 from common.turn.handover import FINISH_MS
-from common.turn.outputs import Called, Due, Ending, Passed, Said
+from common.turn.outputs import Due, PassedThrough, TextReleased, ToolCalled, TurnEnding
 from common.turn.version import UnknownFold
 from tests.support.turn_events import (
     TURN,
@@ -228,9 +228,12 @@ def test_tool_calls_overtake_and_come_whole_at_the_end() -> None:
     ]
     fold, out = fold_all(started(), events)
     assert fold.stage == "full"
-    assert not [r for r in out if isinstance(r, Called)]
+    assert not [r for r in out if isinstance(r, ToolCalled)]
     out = fold.feed(end("full", "tool_calls"), 9)
-    assert [(r.index, r.call.arguments) for r in out if isinstance(r, Called)] == [(0, '{"a":1}'), (1, "{}")]
+    assert [(r.index, r.call.arguments) for r in out if isinstance(r, ToolCalled)] == [
+        (0, '{"a":1}'),
+        (1, "{}"),
+    ]
     assert ending_of(out).reason == "tool_calls"
 
 
@@ -243,14 +246,14 @@ def test_a_broken_attempts_calls_are_made_anew() -> None:
         end("full", "tool_calls", 2),
     ]
     _, out = fold_all(started(draft=False), events)
-    assert [r.call.arguments for r in out if isinstance(r, Called)] == ['{"b":2}']
+    assert [r.call.arguments for r in out if isinstance(r, ToolCalled)] == ['{"b":2}']
 
 
 def test_extras_pass_in_order_once() -> None:
     choices = [{"index": 1, "delta": {"content": "x"}}, {"index": 0, "delta": {"reasoning_content": "hm"}}]
     events = [begin("full"), extra(0, choices[0]), extra(0, choices[0]), extra(1, choices[1]), end("full")]
     _, out = fold_all(started(draft=False), events)
-    assert [r.choice for r in out if isinstance(r, Passed)] == choices
+    assert [r.choice for r in out if isinstance(r, PassedThrough)] == choices
 
 
 def test_the_cap_ends_the_turn_at_its_length() -> None:
@@ -327,7 +330,7 @@ def test_what_breaks_a_fold_ends_its_turn_wherever_it_is_folded() -> None:
     for _ in range(2):
         fold = Fold(started())
         out = [release for event in (begin("full"), bad, bad) for release in fold.feed(event, 1)]
-        assert [release.reason for release in out if isinstance(release, Ending)] == ["error"]
+        assert [release.reason for release in out if isinstance(release, TurnEnding)] == ["error"]
         assert fold.ending and fold.ending.error and fold.ending.error["code"] == "internal_error"
         assert fold.broken_by and fold.next_due is None
 
@@ -347,6 +350,6 @@ def test_an_ending_by_force_ends_the_turn_where_it_stands(code: str) -> None:
     forced = TurnEnded(TURN, "error", 0, {}, "", degraded=False, error=error)
     fold, out = fold_all(started(), [begin("full"), forced, say("full", 0, "Hello.")])
     assert fold.ending and (fold.ending.reason, fold.ending.error) == ("error", error)
-    assert not any(isinstance(each, Said) for each in out)
+    assert not any(isinstance(each, TextReleased) for each in out)
     usual = replace(forced, reason="stop", error=None)
     assert fold_all(started(), [begin("full"), usual])[0].ending is None

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from common.events import Delta, Event, LaneFinished, LaneStarted, TimerFired, TurnInterrupted
 from common.turn.fold import Fold
-from common.turn.outputs import CUT, DEADLINE, DRAFT, FILLER, REST, TOLD, Due, Release, Said
+from common.turn.outputs import CUT, DEADLINE, DRAFT, FILLER, REST, TOLD, Due, Output, TextReleased
 from tests.support.turn_events import (
     TURN,
     begin,
@@ -130,7 +130,7 @@ def interleaved(draw: st.DrawFn) -> list[Step]:
     return events
 
 
-def play(steps: list[Step], policy: dict[str, Any]) -> tuple[Fold, list[Release], int]:
+def play(steps: list[Step], policy: dict[str, Any]) -> tuple[Fold, list[Output], int]:
     """The fold after these steps, what it let out, and what time it is."""
     fold, releases, now_ms = Fold(started(**policy)), [], 0
     for step in steps:
@@ -160,7 +160,7 @@ def insert(steps: list[Step], places: list[tuple[int, Event]]) -> list[Step]:
 def full_said(fold: Fold) -> str:
     """The full's text so far, without what was left out of its opening."""
     text = str(fold.full.text)
-    return fold.full_voice.opening.said(text, 0, len(text)) if fold.full_voice.opening else text
+    return fold.full_gate.opening.without_repeats(text, 0, len(text)) if fold.full_gate.opening else text
 
 
 def follows(text: str, parts: list[str], *, first: bool) -> bool:
@@ -191,8 +191,8 @@ def test_what_is_heard_is_a_beginning_of_the_draft_then_a_beginning_of_the_full(
         parts = [part for who, part in spoken(out) if who == lane]
         assert follows(text, parts, first=lanes[:1] == [lane])
     assert len(heard(out)) == fold.released <= fold.policy.max_chars
-    assert 0 <= fold.fillers <= policy["filler"]["maximum"]
-    assert sum(isinstance(r, Said) and r.lane == "filler" for r in out) <= fold.fillers
+    assert 0 <= fold.fillers_said <= policy["filler"]["maximum"]
+    assert sum(isinstance(r, TextReleased) and r.lane == "filler" for r in out) <= fold.fillers_said
 
 
 @given(interleaved(), policies)

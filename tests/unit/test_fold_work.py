@@ -7,7 +7,7 @@ import pytest
 from common.events import Event, LaneFinished, LaneStarted, ToolPart, TurnStarted
 from common.text.growing_text import GrowingText, is_among
 from common.turn.fold import Fold
-from common.turn.outputs import Said
+from common.turn.outputs import TextReleased
 from tests.support.counted_work import PIECES, counting
 from tests.support.turn_events import TURN, say, started
 
@@ -66,7 +66,7 @@ def test_a_full_that_says_the_same_again_and_again_is_compared_only_so_often() -
         for at in range(1_000):
             fold.feed(say("full", at * len(full), full), 2)
     assert work[0] < 5_000_000
-    assert fold.full_voice.opening and fold.full_voice.opening.decided
+    assert fold.full_gate.opening and fold.full_gate.opening.decided
 
 
 def test_the_arguments_of_a_call_are_put_together_once() -> None:
@@ -92,7 +92,7 @@ def test_a_draft_ends_where_its_policy_says() -> None:
         out += fold.feed(say("draft", at * 5, "well "), 1)
     assert not fold.draft.over
     out += fold.feed(LaneFinished(TURN, "draft", 1, 45, "stop", None, None, 1), 1)
-    assert "".join(r.text for r in out if isinstance(r, Said)) == "well well well well "
+    assert "".join(r.text for r in out if isinstance(r, TextReleased)) == "well well well well "
     assert fold.draft.finished and fold.draft.finished.reason == "length"
 
 

@@ -33,7 +33,7 @@ from tests.support import virtual_time
 from tests.support.turn_events import TURN, started
 from tests.support.upstream_grammar import DIALECTS, Answer, Maker, answers
 from workers.lanes import generation
-from workers.lanes.generation import Asker
+from workers.lanes.generation import Generation
 from workers.lanes.publisher import LaneWriter
 from workers.providers.registry import Providers
 
@@ -100,9 +100,9 @@ class Watched:
             yield piece
 
 
-async def ask(dialect: str, answer: Answer) -> tuple[LaneWriter, generation.Answer]:
+async def ask(dialect: str, answer: Answer) -> tuple[LaneWriter, generation.GenerationResult]:
     """A lane whose model's server sends this, as a worker asks it."""
-    told = generation.Answer()
+    told = generation.GenerationResult()
     job = JobRef(TurnRef(SessionRef("default", "s"), TURN), "full", 1)
     publisher: Any = Nowhere()
     writer = LaneWriter(publisher, LaneStarted(TURN, "full", 1, "w"), job, 0)
@@ -111,10 +111,10 @@ async def ask(dialect: str, answer: Answer) -> tuple[LaneWriter, generation.Answ
         watched: Any = Watched(Providers(client, client, NONE, None))
         upstream = Upstream(ADDRESSES[dialect], SecretStr("api:secret"), "full")
         free: Any = Free()
-        asker = Asker(SETTINGS, watched, free, writer, told, lambda: None)
+        asker = Generation(SETTINGS, watched, free, writer, told, lambda: None)
         first = started(draft=False)
         first.request["tools"] = TOOLS
-        await asker.ask([upstream], first, "")
+        await asker.run([upstream], first, "")
     return writer, told
 
 
@@ -152,9 +152,9 @@ def fold(events: list[Event]) -> list[Any]:
     assert folded.ending
     live = Quiet(NONE, TurnRef(SessionRef("default", "s"), TURN), started(draft=False), 2000)
     live.begin(Entry("1000-0", started(draft=False)))
-    live.take(entries)
+    live.apply(entries)
     orjson.dumps(whole_answer(live))
-    ChunkWriter(live).write(live.releases)
+    ChunkWriter(live).write(live.outputs)
     return releases
 
 

@@ -4,15 +4,15 @@ import orjson
 import pytest
 
 from common.net.sse import ServerEvent
-from workers.providers.base import Other, Piece, ToolPiece
-from workers.providers.openai_answer import Answer
-from workers.providers.tidying import Tidy
+from workers.providers.base import PassThrough, StreamPart, ToolCallDelta
+from workers.providers.openai_answer import OpenAIAnswer
+from workers.providers.tidying import Tidier
 
 
-def tidied(*events: bytes) -> list[Piece]:
-    answer, tidy = Answer(), Tidy()
+def tidied(*events: bytes) -> list[StreamPart]:
+    answer, tidy = OpenAIAnswer(), Tidier()
     pieces = [piece for data in events for piece in answer.read(ServerEvent(data))]
-    return [out for piece in pieces for out in tidy.take(piece)] + list(tidy.end())
+    return [out for piece in pieces for out in tidy.feed(piece)] + list(tidy.end())
 
 
 def event(delta: str, index: int = 0) -> bytes:
@@ -54,10 +54,10 @@ def test_halves_are_paired_wherever_text_is_taken() -> None:
         event(r'{"\ud83dkey":"\ud83d"}'),
     )
     orjson.dumps(told)  # raises on halves
-    calls_told = [piece for piece in told if isinstance(piece, ToolPiece)]
+    calls_told = [piece for piece in told if isinstance(piece, ToolCallDelta)]
     assert "".join(piece.arguments for piece in calls_told) == '"😀"'
     assert (calls_told[0].id, calls_told[0].name) == ("c", "f\ufffd")
-    others = [piece.choice for piece in told if isinstance(piece, Other)]
+    others = [piece.choice for piece in told if isinstance(piece, PassThrough)]
     assert "".join(o["delta"].get("reasoning_content", "") for o in others) == "a😀"
     assert "".join(o["delta"]["content"] for o in others if o.get("index") == 1) == "x😀y"
     details = [
@@ -69,4 +69,6 @@ def test_halves_are_paired_wherever_text_is_taken() -> None:
 def test_broken_utf_8_and_numbers_that_are_none_break_nothing() -> None:
     assert in_words(event('{"content":"a').replace(b"}]}", b"") + b"\xff\xe4" + b'b"}}]}') == "a\ufffd\ufffdb"
     logprobs = b'{"choices":[{"index":0,"delta":{},"logprobs":{"content":[{"logprob":-Infinity,"x":NaN}]}}]}'
-    assert tidied(logprobs) == [Other({"logprobs": {"content": [{"logprob": None, "x": None}]}, "delta": {}})]
+    assert tidied(logprobs) == [
+        PassThrough({"logprobs": {"content": [{"logprob": None, "x": None}]}, "delta": {}})
+    ]

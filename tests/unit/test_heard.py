@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.sessions.heard import CHARS_PER_S, Piece, chars_heard, chars_in_ms, chars_in_sound
+from api.sessions.heard import CHARS_PER_S, HeardPart, chars_heard, chars_in_ms, chars_in_sound
 
 TEXT = "**We open** at 9:30. Don't be late — it's [busy](https://example.com/a/b)! Every day, all year."
 
@@ -106,13 +106,13 @@ def test_texts_that_have_nothing_in_common_cost_little() -> None:
 )
 def test_sound_says_how_far_it_goes(ms: float, words: str) -> None:
     text = "Call 555 now. 😊 Thank you!"
-    pieces = [Piece(0, 13, 1_000), Piece(13, 15, 0), Piece(15, 26, 2_000)]
+    pieces = [HeardPart(0, 13, 1_000), HeardPart(13, 15, 0), HeardPart(15, 26, 2_000)]
     assert text[: chars_in_sound(text, pieces, ms)] == words
 
 
 def test_of_sound_that_still_comes_no_more_is_heard_than_there_is() -> None:
     text = "We open at nine. Every day."
-    pieces = [Piece(0, 16, 1_000), Piece(16, 27, 500, whole=False)]
+    pieces = [HeardPart(0, 16, 1_000), HeardPart(16, 27, 500, whole=False)]
     assert text[: chars_in_sound(text, pieces, 1_100, 15)] == "We open at nine."
     assert text[: chars_in_sound(text, pieces, 9_000, 15)] == "We open at nine. Every"
     assert chars_in_sound(text, [], 9_000) == 0
@@ -122,6 +122,6 @@ def test_of_sound_that_still_comes_no_more_is_heard_than_there_is() -> None:
 @given(st.text("ab1 .好é", max_size=40), st.lists(st.integers(0, 3_000), max_size=5), st.floats(0, 20_000))
 def test_more_time_never_hears_less(text: str, lengths: list[int], ms: float) -> None:
     cuts = [len(text) * n // max(1, len(lengths)) for n in range(len(lengths) + 1)]
-    pieces = [Piece(a, b, ms) for a, b, ms in zip(cuts, cuts[1:], lengths, strict=False)]
+    pieces = [HeardPart(a, b, ms) for a, b, ms in zip(cuts, cuts[1:], lengths, strict=False)]
     heard = chars_in_sound(text, pieces, ms)
     assert 0 <= heard <= chars_in_sound(text, pieces, ms + 100) <= len(text)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from api.answers.event_stream import HEARTBEAT, EventStream
+from api.answers.event_stream import HEARTBEAT, EventStreamResponse
 from api.limits.crowd import HALF_CLOSED
 from tests.support.virtual_time import run
 
@@ -33,7 +33,7 @@ class Client:
         ended = asyncio.Event()
         if half_closed_s is not None:
             asyncio.get_running_loop().call_later(half_closed_s, ended.set)
-        stream = EventStream(
+        stream = EventStreamResponse(
             said(at_s, end_s), headers={}, heartbeat_s=15, send_timeout_s=300, on_left=lambda sent_away: None
         )
         scope = {"type": "http", "extensions": {HALF_CLOSED: {"event": ended}}}

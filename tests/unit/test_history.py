@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from api.turns.history import History, Message, read_history
 from common.events import Entry, Event, TurnEnded, TurnInterrupted, TurnStarted
-from common.turn.outputs import FILLER, Said
+from common.turn.outputs import FILLER, TextReleased
 from tests.support.turn_events import TURN, begin, call, end, extra, fire, fold_all, heard, say, started
 
 DRAFT = "Let me see."
@@ -138,7 +138,7 @@ def test_what_is_remembered_is_what_was_released_and_heard(
     _, releases = fold_all(first, events)
     left, words = chars if chars >= 0 else 10_000, ""
     for release in releases:
-        if isinstance(release, Said):
+        if isinstance(release, TextReleased):
             words += release.text[:left] if release.lane != "filler" else ""
             left = max(0, left - len(release.text))
     assert said(*events, stopped(chars), first=first) == words.strip()

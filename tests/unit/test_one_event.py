@@ -11,17 +11,17 @@ from pydantic import SecretStr
 from common.net.sse import MAX_EVENT_BYTES, ServerEvent
 from common.tenants.profiles import Upstream
 from workers.providers import calls
-from workers.providers.base import Finish, Other, Piece, ToolPiece, UpstreamError
+from workers.providers.base import Finish, PassThrough, StreamPart, ToolCallDelta, UpstreamError
 from workers.providers.halves import Halves
-from workers.providers.openai_answer import Answer
+from workers.providers.openai_answer import OpenAIAnswer
 from workers.providers.registry import Providers
 from workers.providers.values import MOST_VALUES, parsed
 
 HEAD, TAIL = b'{"choices":[{"index":0,"delta":{"content":"a","x":', b"}}]}"
 
 
-def read(data: bytes) -> list[Piece]:
-    return list(Answer().read(ServerEvent(data)))
+def read(data: bytes) -> list[StreamPart]:
+    return list(OpenAIAnswer().read(ServerEvent(data)))
 
 
 def filled(unit: bytes, head: bytes, tail: bytes, size: int = MAX_EVENT_BYTES) -> bytes:
@@ -104,9 +104,9 @@ def test_others_have_their_turn_within_one_event() -> None:
     """Of many pieces that are there at once too."""
 
     class AtOnce:
-        async def stream(self, upstream: Upstream, body: dict[str, Any]) -> AsyncGenerator[Piece, None]:
+        async def stream(self, upstream: Upstream, body: dict[str, Any]) -> AsyncGenerator[StreamPart, None]:
             for number in range(1_000):
-                yield ToolPiece(number, f"c{number}", "f", "{}")
+                yield ToolCallDelta(number, f"c{number}", "f", "{}")
             yield Finish("tool_calls")
 
     async def run() -> tuple[int, int]:
@@ -151,14 +151,14 @@ def test_what_a_call_has_besides_is_measured_once(monkeypatch: pytest.MonkeyPatc
 
 
 def test_halves_are_paired_where_words_stand_and_no_deeper() -> None:
-    def nested(text: str, deep: int) -> Other:
+    def nested(text: str, deep: int) -> PassThrough:
         value: Any = text
         for _ in range(deep):
             value = [value]
-        return Other({"delta": {"reasoning_details": value}})
+        return PassThrough({"delta": {"reasoning_details": value}})
 
     halves = Halves()
-    assert halves.take(nested("a\ud83d", 3)) == nested("a", 3)
-    assert halves.take(nested("\ude42b", 3)) == nested("🙂b", 3)
-    assert halves.take(nested("a\ud83d", 40)) == nested("a\ufffd", 40)
+    assert halves.feed(nested("a\ud83d", 3)) == nested("a", 3)
+    assert halves.feed(nested("\ude42b", 3)) == nested("🙂b", 3)
+    assert halves.feed(nested("a\ud83d", 40)) == nested("a\ufffd", 40)
     assert list(halves.end()) == []

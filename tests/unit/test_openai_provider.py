@@ -6,13 +6,13 @@ import orjson
 import pytest
 
 from common.net.sse import ServerEvent
-from workers.providers.base import Finish, Other, ToolPiece, UpstreamError, Usage
-from workers.providers.openai_answer import Answer
+from workers.providers.base import Finish, PassThrough, ToolCallDelta, UpstreamError, Usage
+from workers.providers.openai_answer import OpenAIAnswer
 
 
 def read(data: bytes) -> list[Any]:
     """The pieces in one event of an answer's, which goes on."""
-    return list(Answer().read(ServerEvent(data)))
+    return list(OpenAIAnswer().read(ServerEvent(data)))
 
 
 def pieces(choice: dict[str, Any] | None = None, **chunk: Any) -> list[Any]:
@@ -25,13 +25,13 @@ def test_text_and_its_end() -> None:
 
 
 def test_tool_calls() -> None:
-    answer = Answer()
+    answer = OpenAIAnswer()
     first = {"index": 0, "id": "c", "function": {"name": "f", "arguments": "{"}}
     more = {"index": 0, "function": {"arguments": "}"}}
     told = [{"choices": [{"index": 0, "delta": {"tool_calls": [call]}}]} for call in (first, more)]
     assert [list(answer.read_value(chunk)) for chunk in told] == [
-        [ToolPiece(0, "c", "f", "{")],
-        [ToolPiece(0, "", "", "}")],
+        [ToolCallDelta(0, "c", "f", "{")],
+        [ToolCallDelta(0, "", "", "}")],
     ]
 
 
@@ -41,15 +41,15 @@ def test_usage_comes_alone() -> None:
 
 def test_what_is_neither_passes_as_it_came() -> None:
     assert pieces({"index": 0, "delta": {"reasoning_content": "hm"}}) == [
-        Other({"delta": {"reasoning_content": "hm"}})
+        PassThrough({"delta": {"reasoning_content": "hm"}})
     ]
     logprobs = {"content": [{"token": "Hi"}]}
     assert pieces({"index": 0, "delta": {"content": "Hi"}, "logprobs": logprobs}) == [
         "Hi",
-        Other({"logprobs": logprobs, "delta": {}}),
+        PassThrough({"logprobs": logprobs, "delta": {}}),
     ]
     other = {"index": 2, "delta": {"content": "Ho"}, "finish_reason": None}
-    assert pieces(other) == [Other(other)]
+    assert pieces(other) == [PassThrough(other)]
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from collections.abc import Awaitable
 
 import pytest
 
-from api.limits.patience import Patience
+from api.limits.patience import RefusalDelay
 from common.errors import RateLimited
 from tests.support.virtual_time import run
 
@@ -19,7 +19,7 @@ async def waited_s(what: Awaitable[None]) -> float:
 
 def test_each_refusal_waits_longer_up_to_a_most() -> None:
     async def main() -> None:
-        patience = Patience(5.0)
+        patience = RefusalDelay(5.0)
         waits = [await waited_s(patience.refuse("203.0.113.9")) for _ in range(14)]
         assert waits == pytest.approx([0] * 5 + [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5, 5, 5])
         assert await waited_s(patience.refuse("203.0.113.10")) == 0, "another address starts anew"
@@ -30,7 +30,7 @@ def test_each_refusal_waits_longer_up_to_a_most() -> None:
 
 def test_an_ipv6_network_is_one_and_nobody_may_switch_it_off_by_a_huge_count() -> None:
     async def main() -> None:
-        patience = Patience(5.0)
+        patience = RefusalDelay(5.0)
         for number in range(8):
             await patience.refuse(f"2001:db8::{number:x}")
         assert await waited_s(patience.refuse("2001:db8:0:0:ffff::1")) > 0.5
@@ -42,7 +42,7 @@ def test_an_ipv6_network_is_one_and_nobody_may_switch_it_off_by_a_huge_count() -
 
 def test_at_admin_everybody_of_an_address_waits_that_has_guessed() -> None:
     async def main() -> None:
-        patience = Patience(5.0)
+        patience = RefusalDelay(5.0)
         for _ in range(10):
             await patience.refuse("203.0.113.9")
         assert await waited_s(patience.before_operator("203.0.113.9")) == 0
@@ -55,7 +55,7 @@ def test_at_admin_everybody_of_an_address_waits_that_has_guessed() -> None:
 
 def test_only_so_many_wait_at_once() -> None:
     async def main() -> None:
-        patience = Patience(5.0)
+        patience = RefusalDelay(5.0)
         for _ in range(6):
             await patience.refuse("203.0.113.9")
         waiting = [asyncio.create_task(patience.refuse("203.0.113.9")) for _ in range(10)]
@@ -73,7 +73,7 @@ def test_only_so_many_wait_at_once() -> None:
 
 def test_memory_is_bounded_whoever_comes() -> None:
     async def main() -> None:
-        patience = Patience(5.0)
+        patience = RefusalDelay(5.0)
         for number in range(30_000):
             await patience.refuse(f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}")
         assert len(patience._refused) == 10_000
@@ -84,7 +84,7 @@ def test_memory_is_bounded_whoever_comes() -> None:
 
 def test_no_delay_is_none() -> None:
     async def main() -> None:
-        patience = Patience(0.0)
+        patience = RefusalDelay(0.0)
         assert [await waited_s(patience.refuse("203.0.113.9")) for _ in range(50)] == [0] * 50
 
     run(main())

@@ -100,15 +100,15 @@ def test_an_attempt_that_is_handed_over_does_not_end_its_lane() -> None:
     collector = Collector()
     events = [started(draft=False), begin("full"), end("full", "handed_over"), ended(), begin("full", 2)]
     for line in lines(events):
-        assert collector.take(cast(Entry, read_line(line))) == []
-    assert names(collector.take(Entry("9000-0", end("full", attempt=2)))) == [TURN]
+        assert collector.feed(cast(Entry, read_line(line))) == []
+    assert names(collector.feed(Entry("9000-0", end("full", attempt=2)))) == [TURN]
     assert not collector.waits
 
 
 def test_a_turn_that_never_ends_is_left_behind() -> None:
     collector = Collector()
-    collector.take(Entry("1000-0", started()))
-    assert names(collector.take(Entry("999999-0", whole(OTHER)[0]))) == [TURN]
+    collector.feed(Entry("1000-0", started()))
+    assert names(collector.feed(Entry("999999-0", whole(OTHER)[0]))) == [TURN]
 
 
 def test_an_earlier_time_is_another_session() -> None:

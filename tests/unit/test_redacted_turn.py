@@ -21,7 +21,7 @@ from common.events import (
     TurnStarted,
 )
 from common.records.recording import Collector
-from common.records.replay import replay
+from common.records.replay import replay_as_recorded
 from common.records.report import report_turn
 from common.redaction.masking import mask
 from tests.support.turn_events import TURN, begin, call, end, extra, fold_all, heard, say, started
@@ -272,7 +272,7 @@ def test_what_was_asked_for_makes_the_answer_personal() -> None:
 
 def recorded(entries: list[Entry]) -> Any:
     collector = Collector()
-    (turn,) = [turn for entry in entries for turn in collector.take(entry)] or collector.rest()
+    (turn,) = [turn for entry in entries for turn in collector.feed(entry)] or collector.rest()
     return turn
 
 
@@ -351,7 +351,7 @@ def test_of_a_dropped_turn_no_word_is_left() -> None:
     assert (report["text"], report["drift"], report["record"]) == (None, None, "none")
     assert (report["reason"], report["lanes"]["full"]["usage"]) == ("tool_calls", {"total_tokens": 9})
     assert report["lanes"]["full"]["model"] == "f"
-    again = replay(recorded(kept))
+    again = replay_as_recorded(recorded(kept))
     assert not again.drifted and again.unknown == "what was said is not kept"
 
 

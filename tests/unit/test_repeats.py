@@ -20,17 +20,17 @@ def listen(
     spoken.close()
     for piece in pieces:
         full.feed(piece)
-        opening.hear(draft, spoken.ends, len(draft))
-        opening.look(full.text, full.ends, over=False, flows=flows)
+        opening.set_spoken(draft, spoken.ends, len(draft))
+        opening.scan(full.text, full.ends, over=False, flows=flows)
     if over:
         full.close()
-        opening.look(full.text, full.ends, over=True, flows=flows)
+        opening.scan(full.text, full.ends, over=True, flows=flows)
     return opening
 
 
 def kept(draft: str, full: str, *, flows: bool = True) -> str:
     """What the full says after this draft."""
-    return listen(draft, [full], flows=flows).said(full, 0, len(full)).strip()
+    return listen(draft, [full], flows=flows).without_repeats(full, 0, len(full)).strip()
 
 
 LEFT_OUT = {
@@ -153,7 +153,7 @@ def test_in_silence_the_first_new_word_frees_the_sentence_from_its_start() -> No
     opening = listen("The museum opens at nine.", ["The ", "harbour ", "is"], flows=False, over=False)
     assert opening.begin == 0
     assert opening.overtakes("The harbour is", 0)
-    assert opening.due("The harbour is") == len("The harbour is")
+    assert opening.releasable("The harbour is") == len("The harbour is")
 
 
 def test_while_the_draft_speaks_a_sentence_is_judged_when_it_is_whole() -> None:
@@ -172,22 +172,25 @@ def test_a_held_sentence_goes_slowly_while_the_next_may_be_a_repeat() -> None:
     draft = "Here are the steps to reset the router:"
     first, second = "Let us begin with the loose cables.", " Here are the steps"
     opening = listen(draft, [first + " H"], over=False)
-    opening.take_over(first + " H")
-    assert 0 < opening.due(first + " H") < len(first)
+    opening.start_speaking(first + " H")
+    assert 0 < opening.releasable(first + " H") < len(first)
     listen(draft, [first + second], over=False, opening=opening)
-    due = opening.due(first + second)
+    due = opening.releasable(first + second)
     assert 0 < due <= len(first)
     whole = first + " Here are the steps to reset the router:\nPull the plug out of the wall and"
     listen(draft, [whole], over=False, opening=opening)
-    assert opening.said(whole, 0, opening.due(whole)) == first + "\nPull the plug out of the wall and"
+    assert (
+        opening.without_repeats(whole, 0, opening.releasable(whole))
+        == first + "\nPull the plug out of the wall and"
+    )
 
 
 def test_a_word_that_is_not_finished_covers_nothing() -> None:
     opening = Opening()
-    opening.hear("The old port", [], len("The old port"))
+    opening.set_spoken("The old port", [], len("The old port"))
     full = "The old port."
-    opening.look(full, [len(full)], over=True, flows=True)
-    assert opening.said(full, 0, len(full)) == full
+    opening.scan(full, [len(full)], over=True, flows=True)
+    assert opening.without_repeats(full, 0, len(full)) == full
 
 
 SENTENCES = (
@@ -227,18 +230,18 @@ def test_what_was_decided_stays(draft: str, full: str, places: list[int], takes_
         text, over = sentences.text, piece == ""
         if over:
             sentences.close()
-        opening.hear(draft, spoken.ends, len(draft))
-        opening.look(text, sentences.ends, over=over, flows=number < takes_over)
+        opening.set_spoken(draft, spoken.ends, len(draft))
+        opening.scan(text, sentences.ends, over=over, flows=number < takes_over)
         assert opening.left_out[: len(before)] == before
         assert all(begin >= out for begin, _ in opening.left_out[len(before) :])
         before = list(opening.left_out)
         if number >= takes_over or over:
             if not taken:
-                opening.take_over(text)
+                opening.start_speaking(text)
                 taken = True
-            due = opening.due(text)
+            due = opening.releasable(text)
             assert due >= out
-            said += opening.said(text, out, due)
+            said += opening.without_repeats(text, out, due)
             out = due
-    assert said == opening.said(full, 0, len(full))
+    assert said == opening.without_repeats(full, 0, len(full))
     assert out == len(full)

@@ -97,7 +97,7 @@ def test_memory_is_the_clients_to_wish_for() -> None:
 
 
 def retry_key(body: dict[str, Any] | None = None, **headers: Any) -> str | None:
-    once = read({"messages": HELLO, **(body or {})}, **headers).once
+    once = read({"messages": HELLO, **(body or {})}, **headers).idempotency
     return once and once.key.removesuffix(f":{once.fingerprint[:24]}")
 
 
@@ -123,13 +123,13 @@ def test_another_text_under_an_id_that_was_made_for_something_else_is_another_tu
     bye = [{"role": "user", "content": "Bye"}]
     for fields, headers in ((AGORA, {}), ({"session_id": "s"}, {"request_id": "trace-1"})):
         one, again, other, streamed = (
-            read({"messages": HELLO, **fields, **more}, **headers).once
+            read({"messages": HELLO, **fields, **more}, **headers).idempotency
             for more in ({}, {}, {"messages": bye}, {"stream": True, "timestamp": 9})
         )
         assert one and again and other and streamed
         assert one.key == again.key == streamed.key != other.key
         assert one.most_s == 600
-    keyed = [read({"messages": text}, idempotency_key="k").once for text in (HELLO, bye)]
+    keyed = [read({"messages": text}, idempotency_key="k").idempotency for text in (HELLO, bye)]
     assert keyed[0] and keyed[1] and keyed[0].key == keyed[1].key
 
 
@@ -138,12 +138,12 @@ def test_a_key_must_be_printable_and_short(key: str) -> None:
     with pytest.raises(BadRequest) as caught:
         read({"messages": HELLO}, idempotency_key=key)
     assert caught.value.param == "Idempotency-Key"
-    assert read({"messages": HELLO}, idempotency_key="k" * 256).once
+    assert read({"messages": HELLO}, idempotency_key="k" * 256).idempotency
 
 
 def test_what_a_platform_changes_on_a_retry_makes_no_other_request() -> None:
     def digest(**body: Any) -> str:
-        return str(read({"messages": HELLO, **AGORA, **body}).once.fingerprint)
+        return str(read({"messages": HELLO, **AGORA, **body}).idempotency.fingerprint)
 
     same = [{"timestamp": 99}, {"stream": True}, {"stream_options": {"include_usage": True}}]
     assert {digest(), *(digest(**each) for each in same)} == {digest()}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from common.text.markdown_join import closers, is_undecided, join, word_boundary
+from common.text.markdown_join import closers, is_undecided, join_texts, word_boundary
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ from common.text.markdown_join import closers, is_undecided, join, word_boundary
     ],
 )
 def test_join(before: str, after: str, joined: str) -> None:
-    assert join(before, after) == joined
+    assert join_texts(before, after) == joined
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_join(before: str, after: str, joined: str) -> None:
     ],
 )
 def test_what_was_cut_in_mid_sentence_is_heard_to_break_off(before: str, after: str, joined: str) -> None:
-    assert join(before, after, broken=True) == joined
+    assert join_texts(before, after, broken=True) == joined
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_what_was_cut_in_mid_sentence_is_heard_to_break_off(before: str, after: 
     ],
 )
 def test_what_was_made_to_follow_misses_a_space_at_most(before: str, after: str, joined: str) -> None:
-    assert join(before, after, goes_on=True) == joined
+    assert join_texts(before, after, goes_on=True) == joined
 
 
 @pytest.mark.parametrize(

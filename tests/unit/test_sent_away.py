@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from api.answers.event_stream import EventStream
+from api.answers.event_stream import EventStreamResponse
 from tests.support.virtual_time import run
 
 
@@ -47,10 +47,10 @@ class Client:
 
     async def follow(self, heartbeat_s: float | None) -> None:
         """Be sent a stream that never ends."""
-        stream = EventStream(
+        stream = EventStreamResponse(
             forever(), headers={}, heartbeat_s=heartbeat_s, send_timeout_s=300, on_left=self.leave
         )
-        app = SimpleNamespace(state=SimpleNamespace(services=SimpleNamespace(doorkeeper=Keeper())))
+        app = SimpleNamespace(state=SimpleNamespace(services=SimpleNamespace(authenticator=Keeper())))
         scope = {"type": "http", "app": app, "state": {"identity": "somebody"}}
         await stream(scope, self.receive, self.send)
         self.over_at_s = asyncio.get_running_loop().time()
@@ -98,7 +98,7 @@ class Left(Client):
         self.left += 1
 
     async def follow_broken(self, heartbeat_s: float | None, bug: Exception) -> None:
-        stream = EventStream(
+        stream = EventStreamResponse(
             breaking(bug), headers={}, heartbeat_s=heartbeat_s, send_timeout_s=300, on_left=self.leave
         )
         await stream({"type": "http", "state": {}}, self.receive, self.send)

@@ -7,7 +7,7 @@ import pytest
 
 from common.net.sse import ServerEvent
 from workers.providers.base import UpstreamError
-from workers.providers.openai_answer import Answer
+from workers.providers.openai_answer import OpenAIAnswer
 
 SECRET = "sk-123 in /srv/model"
 
@@ -47,7 +47,7 @@ ERRORS: dict[str, Any] = {
 
 
 def read(value: Any, name: str = "") -> list[Any]:
-    return list(Answer().read(ServerEvent(orjson.dumps(value), name=name)))
+    return list(OpenAIAnswer().read(ServerEvent(orjson.dumps(value), name=name)))
 
 
 @pytest.mark.parametrize("value", ERRORS.values(), ids=ERRORS)
@@ -62,7 +62,7 @@ def test_an_error_is_one_in_any_shape_and_is_not_repeated(value: Any) -> None:
 @pytest.mark.parametrize("data", [b"", b"{}", b'{"message": "x"}', b"Internal Server Error", b"[]", b"null"])
 def test_an_event_that_is_called_error_is_one_whatever_it_holds(data: bytes) -> None:
     with pytest.raises(UpstreamError) as caught:
-        list(Answer().read(ServerEvent(data, name="error")))
+        list(OpenAIAnswer().read(ServerEvent(data, name="error")))
     assert caught.value.code == "upstream_error"
 
 
@@ -124,7 +124,7 @@ def test_what_only_looks_like_an_error_is_none(value: dict[str, Any]) -> None:
     ],
 )
 def test_an_end_of_nothing_is_an_error(events: list[bytes]) -> None:
-    answer = Answer()
+    answer = OpenAIAnswer()
     for data in events:
         list(answer.read(ServerEvent(data)))
     with pytest.raises(UpstreamError) as caught:

@@ -11,19 +11,19 @@ import orjson
 import pytest
 from pydantic import SecretStr
 
-from common.errors import TurnFailed, shown, turn_error
+from common.errors import TurnFailed, presented, turn_error
 from common.events import LaneStarted
 from common.names import JobRef, SessionRef, TurnRef
 from common.settings import Settings
 from common.tenants.profiles import Upstream
 from tests.support.turn_events import TURN, started
 from workers.lanes.failures import RefusedDrafts, host_of
-from workers.lanes.generation import Answer, Asker
+from workers.lanes.generation import Generation, GenerationResult
 from workers.lanes.publisher import LaneWriter, Publisher
 from workers.lanes.refusals import understand
 from workers.lanes.relearning import Relearned
 from workers.prompts import body_for
-from workers.providers.base import Finish, Piece, UpstreamError
+from workers.providers.base import Finish, StreamPart, UpstreamError
 from workers.providers.exchange import refusal
 from workers.upstreams import Upstreams
 
@@ -97,7 +97,7 @@ def test_a_refusal_keeps_its_class(status: int, value: Any, told_status: int, co
     assert (failed.status, failed.code) == (told_status, code)
     assert kind in ("", failed.kind)
     assert KEY not in repr(event)
-    assert set(shown(event)) == {"message", "type", "param", "code"}
+    assert set(presented(event)) == {"message", "type", "param", "code"}
     assert event["status"] == status
 
 
@@ -138,7 +138,7 @@ class Picky:
         self.refusals = refusals
         self.bodies: list[dict[str, Any]] = []
 
-    async def stream(self, upstream: Upstream, body: dict[str, Any]) -> AsyncGenerator[Piece, None]:
+    async def stream(self, upstream: Upstream, body: dict[str, Any]) -> AsyncGenerator[StreamPart, None]:
         self.bodies.append(body)
         for name, value in self.refusals:
             if name in body:
@@ -152,9 +152,9 @@ class Free:
     async def admit(self, upstream: Upstream, job: JobRef, wait_s: float) -> AsyncIterator[None]:
         yield
 
-    def spoke(self, upstream: Upstream) -> None: ...
+    def record_success(self, upstream: Upstream) -> None: ...
 
-    def failed(self, upstream: Upstream, error: UpstreamError) -> None: ...
+    def record_failure(self, upstream: Upstream, error: UpstreamError) -> None: ...
 
 
 class Nowhere:
@@ -167,17 +167,17 @@ class Nowhere:
 SMALL = Upstream(f"https://u:{KEY}@models.example:8443/v1?key={KEY}", SecretStr(KEY), "small")
 
 
-def draft(model: Picky, learned: Relearned, refused: RefusedDrafts, lane: Any = "draft") -> Answer:
-    job, answer = JobRef(TurnRef(SessionRef("default", "s"), TURN), lane, 1), Answer()
+def draft(model: Picky, learned: Relearned, refused: RefusedDrafts, lane: Any = "draft") -> GenerationResult:
+    job, answer = JobRef(TurnRef(SessionRef("default", "s"), TURN), lane, 1), GenerationResult()
     writer = LaneWriter(cast(Publisher, Nowhere()), LaneStarted(TURN, lane, 1, "w"), job, 0)
     writer.state.attempt = 1
     turn = started()
     turn.lanes["draft"]["params"] = {"max_tokens": 100, "temperature": 0.4}
     turn.request.update({"max_tokens": 100})
-    asker = Asker(
+    asker = Generation(
         Settings(), model, cast(Upstreams, Free()), writer, answer, lambda: None, 0, learned, refused
     )
-    asyncio.run(asker.ask([SMALL], turn, ""))
+    asyncio.run(asker.run([SMALL], turn, ""))
     return answer
 
 

@@ -9,18 +9,18 @@ from pydantic import SecretStr
 
 from common.net.sse import ServerEvent
 from common.tenants.profiles import Upstream
-from workers.providers.base import Finish, Other, Piece, UpstreamError, Usage
-from workers.providers.openai_answer import Answer
+from workers.providers.base import Finish, PassThrough, StreamPart, UpstreamError, Usage
+from workers.providers.openai_answer import OpenAIAnswer
 
 
-def read(*choices: dict[str, Any], **more: Any) -> list[Piece]:
+def read(*choices: dict[str, Any], **more: Any) -> list[StreamPart]:
     """The pieces of one chunk."""
     chunk = {"choices": [{"index": 0, **choice} for choice in choices], **more}
-    return list(Answer().read(ServerEvent(orjson.dumps(chunk))))
+    return list(OpenAIAnswer().read(ServerEvent(orjson.dumps(chunk))))
 
 
-def thought(text: str) -> Other:
-    return Other({"delta": {"reasoning_content": text}})
+def thought(text: str) -> PassThrough:
+    return PassThrough({"delta": {"reasoning_content": text}})
 
 
 HELLO = {"type": "text", "text": "Hello"}
@@ -51,7 +51,7 @@ HELLO = {"type": "text", "text": "Hello"}
             ["Hello"],
         ),
         ([{"type": "reference", "reference_ids": [1]}, HELLO], ["Hello"]),
-        ([{"type": "refusal", "refusal": "No"}], [Other({"delta": {"refusal": "No"}})]),
+        ([{"type": "refusal", "refusal": "No"}], [PassThrough({"delta": {"refusal": "No"}})]),
         ([[HELLO]], ["Hello"]),
         (42, ["42"]),
         (1.5, ["1.5"]),
@@ -61,7 +61,7 @@ HELLO = {"type": "text", "text": "Hello"}
         (None, []),
     ],
 )
-def test_a_content_is_its_words_never_pythons(content: Any, pieces: list[Piece]) -> None:
+def test_a_content_is_its_words_never_pythons(content: Any, pieces: list[StreamPart]) -> None:
     assert read({"delta": {"content": content}}) == pieces
     assert read({"message": {"role": "assistant", "content": content}}) == pieces
 
@@ -128,7 +128,7 @@ TOKENS = {"prompt_tokens": 10, "completion_tokens": 4, "total_tokens": 14}
     ],
 )
 def test_a_cost_is_found_wherever_it_is_told(chunk: dict[str, Any]) -> None:
-    (usage,) = Answer().read(ServerEvent(orjson.dumps({"choices": [], **chunk})))
+    (usage,) = OpenAIAnswer().read(ServerEvent(orjson.dumps({"choices": [], **chunk})))
     assert isinstance(usage, Usage)
     assert {name: usage.tokens[name] for name in TOKENS} == TOKENS
 
@@ -164,15 +164,19 @@ def test_cached_and_thought_tokens_stand_where_openai_has_them(usage: dict[str, 
 
 
 def test_sources_are_told_once_as_they_are_at_the_end() -> None:
-    answer = Answer()
+    answer = OpenAIAnswer()
 
-    def chunk(text: str, reason: str | None, *sources: str) -> list[Piece]:
+    def chunk(text: str, reason: str | None, *sources: str) -> list[StreamPart]:
         choice = {"index": 0, "delta": {"content": text}, "finish_reason": reason}
         return list(answer.read_value({"choices": [choice], "citations": list(sources)}))
 
     assert chunk("a", None, "x") == ["a"]
     assert chunk("b", None, "x", "y") == ["b"]
-    assert chunk("c", "stop", "x", "y") == ["c", Other({"delta": {"citations": ["x", "y"]}}), Finish("stop")]
+    assert chunk("c", "stop", "x", "y") == [
+        "c",
+        PassThrough({"delta": {"citations": ["x", "y"]}}),
+        Finish("stop"),
+    ]
     assert list(answer.end()) == []
 
 
@@ -180,7 +184,7 @@ def test_another_choice_of_no_number_is_the_first() -> None:
     for index in ("x", {}, [1], -1, True, 1e300, None):
         assert read({"index": index, "delta": {"content": "Hi"}}) == ["Hi"]
     (other,) = read({"index": "2", "delta": {"content": "Ho"}})
-    assert isinstance(other, Other) and other.choice["index"] == 2
+    assert isinstance(other, PassThrough) and other.choice["index"] == 2
 
 
 def test_a_provider_that_stumbles_is_the_upstreams_error(caplog: pytest.LogCaptureFixture) -> None:
@@ -216,5 +220,5 @@ HUGE: list[Any] = [
 @pytest.mark.parametrize("value", HUGE)
 def test_an_event_of_too_many_things_is_no_answer(value: Any) -> None:
     with pytest.raises(UpstreamError) as caught:
-        list(Answer().read(ServerEvent(orjson.dumps(value))))
+        list(OpenAIAnswer().read(ServerEvent(orjson.dumps(value))))
     assert caught.value.code == "upstream_garbled"

@@ -35,7 +35,7 @@ def live_turn(*events: Event) -> Quiet:
     first = replace(started(draft=False), reply={"calls_event": "asked"})
     live = Quiet(cast(Stores, None), TurnRef(SessionRef("default", "s"), first.turn), first, 2000)
     live.begin(Entry("1000-0", first))
-    live.take([Entry(f"{1001 + number}-0", event) for number, event in enumerate(events)])
+    live.apply([Entry(f"{1001 + number}-0", event) for number, event in enumerate(events)])
     return live
 
 
@@ -47,7 +47,7 @@ def whole_turn(step: int) -> Quiet:
 
 def written(live: LiveTurn, after: Place = START, one_by_one: bool = False) -> list[tuple[str, Any]]:
     writer = SentenceWriter(live, after)
-    batches = [[release] for release in live.releases] if one_by_one else [live.releases]
+    batches = [[release] for release in live.outputs] if one_by_one else [live.outputs]
     events = SSEParser().feed(b"".join(map(writer.write, batches)))
     return [(event.id, orjson.loads(event.data)) for event in events]
 
@@ -75,13 +75,13 @@ def test_a_text_that_rests_is_taken_for_whole() -> None:
     text = say("full", 0, "Let me look.")
     rested = TimerFired(text.turn, REST.number, REST.due, "")
     live = live_turn(begin("full"), text)
-    assert SentenceWriter(live).write(live.releases) == b""
-    live.take([Entry(f"{1002 + REST_MS}-0", rested)])
-    assert b'"Let me look."' in SentenceWriter(live).write(live.releases)
+    assert SentenceWriter(live).write(live.outputs) == b""
+    live.apply([Entry(f"{1002 + REST_MS}-0", rested)])
+    assert b'"Let me look."' in SentenceWriter(live).write(live.outputs)
     going_on = live_turn(begin("full"), replace(text, text="Let me"))
     assert going_on.fold.next_due.due != REST.due
-    going_on.take([Entry(f"{1002 + REST_MS}-0", rested)])
-    assert going_on.releases == []
+    going_on.apply([Entry(f"{1002 + REST_MS}-0", rested)])
+    assert going_on.outputs == []
 
 
 def test_in_one_piece() -> None:

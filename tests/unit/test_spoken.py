@@ -19,10 +19,10 @@ from common.errors import turn_error
 from common.names import SessionRef, TurnRef
 from common.net.sse import SSEParser
 from common.speech import stream
-from common.speech.stream import Began, Frame, Over, Speech, Spoken, decode
+from common.speech.stream import Began, Frame, Over, SpeechState, Spoken, decode
 from common.store.redis import Stores
 from common.turn.lane_state import ToolCall
-from common.turn.outputs import Called, Ending, Release, Said
+from common.turn.outputs import Output, TextReleased, ToolCalled, TurnEnding
 from tests.support.turn_events import started
 
 
@@ -31,8 +31,8 @@ def frame(number: int, *, start: int = 0, end: int = 9, attempt: int = 1, last: 
 
 
 def counted(*entries: Spoken) -> list[Spoken]:
-    state = Speech()
-    return [entry for entry in entries if state.take(entry)]
+    state = SpeechState()
+    return [entry for entry in entries if state.apply(entry)]
 
 
 def test_repeated_frames_change_nothing() -> None:
@@ -73,15 +73,19 @@ def test_entries_are_read_as_they_were_written(entry: Spoken) -> None:
     assert decode(written) == entry
 
 
-END = Ending("stop", False, None, 900)
-TEXT = [Said("draft", "One moment.", 5), Said("full", " We open", 10), Said("full", " at nine.", 20)]
+END = TurnEnding("stop", False, None, 900)
+TEXT = [
+    TextReleased("draft", "One moment.", 5),
+    TextReleased("full", " We open", 10),
+    TextReleased("full", " at nine.", 20),
+]
 SOUND: list[Frame | Over] = [
     Frame(1, 0, 11, 0, False, b"\1\1"),
     Frame(1, 0, 11, 1, True, b"\2"),
     Frame(1, 12, 28, 0, True, b"\3\3"),
     Over(1, "done"),
 ]
-CALL = Called(0, ToolCall("call_1", "look_up", "{}"), 25)
+CALL = ToolCalled(0, ToolCall("call_1", "look_up", "{}"), 25)
 
 
 def spoken_answer() -> SpokenAnswer:
@@ -109,7 +113,7 @@ def heard(data: bytes) -> list[Any]:
 WHOLE = ["One moment.", b"\1\1", b"\2", " We open at nine.", b"\3\3", "stop"]
 
 
-def bring(*order: Sequence[Release] | Sequence[Frame | Over]) -> bytes:
+def bring(*order: Sequence[Output] | Sequence[Frame | Over]) -> bytes:
     answer, data = spoken_answer(), b""
     for batch in order:
         sound = isinstance(batch[0], Frame | Over)
@@ -135,7 +139,7 @@ def test_a_call_comes_after_what_was_said_before_it() -> None:
 
 @pytest.mark.parametrize("reason", ["interrupted", "superseded"])
 def test_a_turn_that_is_stopped_falls_silent(reason: str) -> None:
-    ending = Ending(reason, False, None, 30)
+    ending = TurnEnding(reason, False, None, 30)
     assert heard(bring(TEXT, SOUND[:2], [ending], SOUND[2:])) == [*WHOLE[:3], "length"]
 
 
@@ -161,12 +165,12 @@ def test_the_models_failure_is_told_rather_than_the_voices() -> None:
 class _Live:
     """A turn whose releases stand ready, and may break."""
 
-    def __init__(self, *releases: Release, bug: Exception | None = None) -> None:
+    def __init__(self, *releases: Output, bug: Exception | None = None) -> None:
         self.turn, self.started, self.created_s, self.usage = _REF, started(), 0, {}
         self.started.speech["format"] = "pcm16"
         self._releases, self._bug = releases, bug
 
-    async def follow(self) -> AsyncGenerator[list[Release], None]:
+    async def follow(self) -> AsyncGenerator[list[Output], None]:
         yield list(self._releases)
         if self._bug:
             raise self._bug
@@ -190,7 +194,7 @@ async def _spoken(live: Any) -> bytes:
 
 
 def test_sound_that_breaks_leaves_the_text_and_an_error() -> None:
-    live = _Live(Said("full", "Hello. More.", 0), Ending("stop", False, None, 0))
+    live = _Live(TextReleased("full", "Hello. More.", 0), TurnEnding("stop", False, None, 0))
     events = asyncio.run(_spoken(live))
     assert b'"transcript":"Hello"' in events and b'"transcript":". More."' in events
     assert b'"code":"speech_failed"' in events and events.endswith(b"data: [DONE]\n\n")

@@ -6,10 +6,10 @@ import pytest
 
 from common.events import LaneStarted, ToolPart
 from common.turn.lane_state import LaneState
-from workers.providers.base import ToolPiece
+from workers.providers.base import ToolCallDelta
 from workers.providers.calls import Calls
 from workers.providers.halves import Halves
-from workers.providers.openai_answer import Answer
+from workers.providers.openai_answer import OpenAIAnswer
 
 Part = dict[str, Any]
 
@@ -23,8 +23,8 @@ def part(
 
 def called(*deltas: list[Part] | Part) -> list[dict[str, Any]]:
     """The calls as a client gets them, of deltas with these parts."""
-    answer, state, at = Answer(), LaneState("full"), dict[int, int]()
-    state.take(LaneStarted("t", "full", 1, "w"))
+    answer, state, at = OpenAIAnswer(), LaneState("full"), dict[int, int]()
+    state.apply(LaneStarted("t", "full", 1, "w"))
     pieces: list[Any] = []
     for delta in deltas:
         parts = delta if isinstance(delta, list) else [delta]
@@ -32,10 +32,10 @@ def called(*deltas: list[Part] | Part) -> list[dict[str, Any]]:
     answer.over = True
     pieces += answer.end()
     halves = Halves()
-    for piece in map(halves.take, pieces):
-        if isinstance(piece, ToolPiece):
+    for piece in map(halves.feed, pieces):
+        if isinstance(piece, ToolCallDelta):
             i, start = piece.index, at.get(piece.index, 0)
-            state.take(
+            state.apply(
                 ToolPart("t", "full", 1, i, start, piece.id, piece.name, piece.arguments, 0, piece.rest)
             )
             at[i] = start + len(piece.arguments)

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from common.security.secret_box import Seal
+from common.security.secret_box import SecretBox
 from common.security.url_guard import UrlGuard
 from common.tenants.config import KeyConfig, TenantConfig
 from common.tenants.file import TenantsFile, WrongFile
 from common.tenants.texts import Texts
 
-SEAL = Seal("newest", ["older"])
+SEAL = SecretBox("newest", ["older"])
 GUARD = UrlGuard(["127.0.0.1"])
 DIGEST = "0123456789abcdef" * 4
 GOOD = f"""
@@ -47,13 +47,13 @@ expires_at = 2030-01-01T00:00:00Z
 ENVIRON = {"ACME_CRM": "crm-1"}
 
 
-def file_of(folder: Path, text: str, seal: Seal | None = SEAL) -> TenantsFile:
+def file_of(folder: Path, text: str, seal: SecretBox | None = SEAL) -> TenantsFile:
     path = folder / "tenants.toml"
     path.write_text(text, encoding="utf-8")
     return TenantsFile(path, seal, GUARD, ENVIRON)
 
 
-def mistakes(folder: Path, text: str, seal: Seal | None = SEAL) -> list[str]:
+def mistakes(folder: Path, text: str, seal: SecretBox | None = SEAL) -> list[str]:
     with pytest.raises(WrongFile) as wrong:
         file_of(folder, text, seal).read()
     return wrong.value.mistakes
@@ -154,7 +154,7 @@ WRONG = {
     ),
     "other key": (
         "env:ACME_CRM",
-        Seal("lost").write("sk-hidden"),
+        SecretBox("lost").write("sk-hidden"),
         "tenants.acme.secrets.CRM: none of the secret keys opens it for this tenant and name",
     ),
     "no URL": (
@@ -266,7 +266,7 @@ def test_an_error_that_nobody_has_made_a_message_of_shows_no_value_either() -> N
 
 
 def look(file: TenantsFile, seen: Texts | None) -> Texts | None:
-    return asyncio.run(file.look(seen))
+    return asyncio.run(file.poll(seen))
 
 
 def test_a_change_is_seen_and_the_same_is_not(tmp_path: Path) -> None:

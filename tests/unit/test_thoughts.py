@@ -10,17 +10,19 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from common.tenants.profiles import Upstream
-from workers.providers.base import Finish, Other, Piece
+from workers.providers.base import Finish, PassThrough, StreamPart
 from workers.providers.thinkers import Thinkers
-from workers.providers.tidying import Tidy
+from workers.providers.tidying import Tidier
 
 
-def tidied(pieces: Iterable[Piece], tidy: Tidy | None = None) -> tuple[str, str]:
+def tidied(pieces: Iterable[StreamPart], tidy: Tidier | None = None) -> tuple[str, str]:
     """The words and the thoughts of an answer that comes in these pieces."""
-    tidy = tidy or Tidy()
-    told = [out for piece in pieces for out in tidy.take(piece)] + list(tidy.end())
+    tidy = tidy or Tidier()
+    told = [out for piece in pieces for out in tidy.feed(piece)] + list(tidy.end())
     words = "".join(out for out in told if isinstance(out, str))
-    thoughts = [out.choice["delta"].get("reasoning_content", "") for out in told if isinstance(out, Other)]
+    thoughts = [
+        out.choice["delta"].get("reasoning_content", "") for out in told if isinstance(out, PassThrough)
+    ]
     return words, "".join(thoughts)
 
 
@@ -103,8 +105,8 @@ def test_what_is_no_mark_is_said_as_it_came(text: str) -> None:
 
 
 @pytest.mark.parametrize("pause", [Finish("stop"), Finish("stop", alone=False)])
-def test_a_word_for_the_end_changes_no_thought(pause: Piece) -> None:
-    pieces: list[Piece] = [part for char in "<think>Hm.</think>Yes." for part in (char, pause)]
+def test_a_word_for_the_end_changes_no_thought(pause: StreamPart) -> None:
+    pieces: list[StreamPart] = [part for char in "<think>Hm.</think>Yes." for part in (char, pause)]
     if isinstance(pause, Finish) and not pause.alone:  # as it came with the text
         assert tidied(pieces) == ("Yes.", "Hm.")
     assert tidied(["<think>Hm.", pause, "</think>Yes.", pause]) == ("Yes.", "Hm.")
@@ -112,8 +114,8 @@ def test_a_word_for_the_end_changes_no_thought(pause: Piece) -> None:
 
 def test_words_are_not_held_back() -> None:
     """Only what may be the beginning of a mark waits for its next character."""
-    tidy = Tidy()
-    assert [list(tidy.take(piece)) for piece in ("Yes", ", 1 <", " 2", " <th", "e>")] == [
+    tidy = Tidier()
+    assert [list(tidy.feed(piece)) for piece in ("Yes", ", 1 <", " 2", " <th", "e>")] == [
         ["Yes"],
         [", 1 "],
         ["< 2"],
@@ -129,7 +131,7 @@ UNBEGUN = ["I sho", "uld greet.", "</thi", "nk>\n\nHel", "lo."]
 
 
 def answer(thinkers: Thinkers, pieces: list[Any], model: Upstream = MODEL) -> tuple[str, str]:
-    tidy = Tidy(begins_in_thought=thinkers.begins(model))
+    tidy = Tidier(begins_in_thought=thinkers.begins(model))
     said = tidied(pieces, tidy)
     thinkers.heard(model, tidy)
     return said
@@ -152,16 +154,16 @@ def test_who_begins_in_thought_is_learned_and_forgotten() -> None:
 
 @pytest.mark.parametrize("field", ["reasoning_content", "reasoning"])
 def test_of_a_server_that_tells_thoughts_apart_no_word_is_held_back(field: str) -> None:
-    tidy = Tidy(begins_in_thought=True)
-    list(tidy.take(Other({"delta": {field: "Hm."}})))
-    assert list(tidy.take("Hello")) == ["Hello"]
+    tidy = Tidier(begins_in_thought=True)
+    list(tidy.feed(PassThrough({"delta": {field: "Hm."}})))
+    assert list(tidy.feed("Hello")) == ["Hello"]
 
 
 def test_what_is_held_back_is_bounded() -> None:
-    tidy = Tidy(begins_in_thought=True)
+    tidy = Tidier(begins_in_thought=True)
     with pytest.raises(Exception, match="no answer"):
         for _ in range(100):
-            list(tidy.take("x" * 100_000))
+            list(tidy.feed("x" * 100_000))
 
 
 @given(

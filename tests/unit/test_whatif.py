@@ -9,7 +9,7 @@ from api.turns.drafting import why_no_draft
 from cli.whatif.cases import Case, try_turns
 from common.events import Event, TimerFired, TurnInterrupted
 from common.records.recording import RecordedTurn
-from common.records.replay import BY_POLICY, refold, replay
+from common.records.replay import BY_POLICY, replay_as_recorded, replay_under
 from common.turn.policy import Policy
 from tests.support.recorded_turns import GRID, OFTEN, changed, live, policy, recording, said, shadowed
 from tests.support.turn_events import TURN, begin, end, say, started
@@ -20,16 +20,16 @@ from tests.support.turn_events import TURN, begin, end, say, started
 @pytest.mark.parametrize("part", GRID)
 def test_a_turn_is_folded_to_what_was_heard(part: dict[str, Any]) -> None:
     turn = live(shadowed(), policy(part))
-    recorded = replay(turn)
+    recorded = replay_as_recorded(turn)
     assert not recorded.unknown and not recorded.drifted
-    assert refold(recorded, recorded.policy) is recorded
+    assert replay_under(recorded, recorded.policy) is recorded
     assert turn.ended is not None and recorded.fold.hash() == turn.ended.hash
 
 
 def test_a_drift_is_reported() -> None:
     turn = shadowed()
     assert turn.ended is not None
-    recorded = replay(replace(turn, ended=replace(turn.ended, hash="0" * 16)))
+    recorded = replay_as_recorded(replace(turn, ended=replace(turn.ended, hash="0" * 16)))
     assert recorded.drifted and recorded.unknown.startswith("drift")
     report = try_turns([replace(turn, ended=replace(turn.ended, reason="length"))], [Case({})])
     assert report.drifted == 1 and report.before.turns == 0
@@ -52,10 +52,10 @@ def test_a_turn_of_another_version_is_left_out() -> None:
 @pytest.mark.parametrize("was", GRID[::3])
 def test_what_is_known_is_the_truth(was: dict[str, Any]) -> None:
     """Whatever policy it was recorded under: the same is heard as of the recording that tells all."""
-    recorded, everything = replay(live(shadowed(), policy(was))), replay(shadowed())
+    recorded, everything = replay_as_recorded(live(shadowed(), policy(was))), replay_as_recorded(shadowed())
     known = 0
     for part in GRID:
-        again, truth = refold(recorded, policy(part)), refold(everything, policy(part))
+        again, truth = replay_under(recorded, policy(part)), replay_under(everything, policy(part))
         assert not truth.unknown
         if not again.unknown:
             known += 1
@@ -68,7 +68,7 @@ def test_what_is_known_is_the_truth(was: dict[str, Any]) -> None:
 
 def test_a_draft_that_was_cut_is_unknown_beyond() -> None:
     turn = live(shadowed(), policy({"handoff": {"when": "first_token", "cut": "now"}}))
-    again = refold(replay(turn), policy({"handoff": {"when": "length"}}))
+    again = replay_under(replay_as_recorded(turn), policy({"handoff": {"when": "length"}}))
     assert again.unknown == "the draft was cut before this policy would have cut it"
 
 
@@ -80,13 +80,13 @@ def test_a_draft_that_somebody_else_stopped_is_stopped_again() -> None:
         (9, say("full", 0, "Yes, it is.")),
         (12, end("full", at=11)),
     ]
-    recorded = replay(recording(*events))
-    again = refold(recorded, policy({"handoff": {"when": "length"}}, {"draft": {"style": "bridge"}}))
+    recorded = replay_as_recorded(recording(*events))
+    again = replay_under(recorded, policy({"handoff": {"when": "length"}}, {"draft": {"style": "bridge"}}))
     assert not again.unknown and said(again) == [("full", 9, "Yes, it is.")]
 
 
 def test_without_a_draft_the_full_speaks_alone() -> None:
-    alone = refold(replay(shadowed()), policy({"draft": {"when": "never"}}))
+    alone = replay_under(replay_as_recorded(shadowed()), policy({"draft": {"when": "never"}}))
     assert not alone.unknown and {piece.lane for piece in alone.said} == {"full"}
     assert alone.said[0].at_ms == 900
 
@@ -104,7 +104,7 @@ def test_without_a_draft_the_full_speaks_alone() -> None:
     ],
 )
 def test_what_a_recording_cannot_tell(part: dict[str, Any], reason: str) -> None:
-    assert refold(replay(shadowed()), policy(part)).unknown == reason
+    assert replay_under(replay_as_recorded(shadowed()), policy(part)).unknown == reason
 
 
 def full_alone(parts: dict[str, Any]) -> RecordedTurn:
@@ -117,9 +117,12 @@ def test_a_draft_that_never_ran_is_unknown_where_the_policy_forbade_it() -> None
     turn = full_alone({})
     never = changed(Policy.model_validate(turn.started.policy), draft={"when": "never"}).model_dump()
     turn = replace(turn, started=replace(turn.started, drafting=BY_POLICY, policy=never))
-    recorded = replay(turn)
-    assert refold(recorded, changed(recorded.policy, draft={"when": "always"})).unknown == "no draft was run"
-    assert not refold(recorded, changed(recorded.policy, handoff={"when": "length"})).unknown
+    recorded = replay_as_recorded(turn)
+    assert (
+        replay_under(recorded, changed(recorded.policy, draft={"when": "always"})).unknown
+        == "no draft was run"
+    )
+    assert not replay_under(recorded, changed(recorded.policy, handoff={"when": "length"})).unknown
 
 
 def test_the_policys_own_reason_is_the_doors() -> None:
@@ -129,13 +132,13 @@ def test_the_policys_own_reason_is_the_doors() -> None:
 
 
 def test_fillers_come_when_they_are_due_and_not_the_same_twice() -> None:
-    recorded = replay(
+    recorded = replay_as_recorded(
         recording(
             (1, begin("full")), (1_500, say("full", 0, "Yes.")), (1_600, end("full", at=4)), draft=False
         )
     )
     filler = {"phrases": {"*": ["Ah.", "Oh."]}, "delay_ms": 300, "interval_ms": 500, "maximum": 5}
-    again = refold(recorded, changed(recorded.policy, filler=filler))
+    again = replay_under(recorded, changed(recorded.policy, filler=filler))
     assert [(piece.lane, piece.at_ms) for piece in again.said] == [
         ("filler", 300),
         ("filler", 800),
@@ -144,13 +147,13 @@ def test_fillers_come_when_they_are_due_and_not_the_same_twice() -> None:
     ]
     phrases = [piece.text.strip() for piece in again.said[:3]]
     assert set(phrases) == {"Ah.", "Oh."} and phrases[0] == phrases[2] != phrases[1]
-    assert said(refold(recorded, changed(recorded.policy, filler=filler))) == said(again)
+    assert said(replay_under(recorded, changed(recorded.policy, filler=filler))) == said(again)
 
 
 def test_recorded_fillers_are_not_said_by_a_policy_without() -> None:
     turn = live(shadowed(), policy({"filler": OFTEN}))
     assert any(isinstance(event, TimerFired) for _, event in turn.events)
-    again = refold(replay(turn), policy())
+    again = replay_under(replay_as_recorded(turn), policy())
     assert "filler" not in {piece.lane for piece in again.said}
 
 
@@ -161,18 +164,18 @@ def test_an_earlier_deadline_is_known_and_a_later_one_is_not() -> None:
     )
     timer: tuple[int, Event] = (2_001, TimerFired(TURN, 0, "deadline", ""))
     cut: tuple[int, Event] = (2_010, end("full", "cancelled", at=7))
-    recorded = replay(replace(late, events=[*late.events[:2], timer, cut]))
-    sooner = refold(recorded, recorded.policy.model_copy(update={"deadline_ms": 1_000}))
+    recorded = replay_as_recorded(replace(late, events=[*late.events[:2], timer, cut]))
+    sooner = replay_under(recorded, recorded.policy.model_copy(update={"deadline_ms": 1_000}))
     assert sooner.fold.ending and (sooner.fold.ending.reason, sooner.fold.ending.at_ms) == ("error", 1_000)
-    later = refold(recorded, recorded.policy.model_copy(update={"deadline_ms": 3_000}))
+    later = replay_under(recorded, recorded.policy.model_copy(update={"deadline_ms": 3_000}))
     assert later.unknown == "the full was cut before this policy would have cut it"
 
 
 def test_a_recording_that_stops_is_unknown_beyond() -> None:
     turn = full_alone({"deadline_ms": 2_000})
     timer: tuple[int, Event] = (2_001, TimerFired(TURN, 0, "deadline", ""))
-    recorded = replay(replace(turn, events=[turn.events[0], timer]))
-    later = refold(recorded, recorded.policy.model_copy(update={"deadline_ms": 3_000}))
+    recorded = replay_as_recorded(replace(turn, events=[turn.events[0], timer]))
+    later = replay_under(recorded, recorded.policy.model_copy(update={"deadline_ms": 3_000}))
     assert later.unknown == "the recording stops before this policy's end of the turn"
 
 
@@ -182,13 +185,15 @@ def test_callers_do_what_they_did() -> None:
         (300, say("full", 0, "Yes, it")),
         (350, TurnInterrupted(TURN, "client", -1)),
     ]
-    recorded = replay(recording(*events, draft=False))  # type: ignore[arg-type]
-    again = refold(recorded, changed(recorded.policy, handoff={"when": "length"}))
+    recorded = replay_as_recorded(recording(*events, draft=False))  # type: ignore[arg-type]
+    again = replay_under(recorded, changed(recorded.policy, handoff={"when": "length"}))
     assert not again.unknown and again.fold.ending and again.fold.ending.reason == "interrupted"
 
 
 @pytest.mark.parametrize("ends", ["disconnect", "client"])
 def test_who_goes_on_without_a_client_would_not_have_been_stopped(ends: str) -> None:
-    recorded = replay(recording((1, begin("full")), (350, TurnInterrupted(TURN, ends, -1)), draft=False))
-    again = refold(recorded, recorded.policy.model_copy(update={"on_disconnect": "continue"}))
+    recorded = replay_as_recorded(
+        recording((1, begin("full")), (350, TurnInterrupted(TURN, ends, -1)), draft=False)
+    )
+    again = replay_under(recorded, recorded.policy.model_copy(update={"on_disconnect": "continue"}))
     assert bool(again.unknown) == (ends == "disconnect")

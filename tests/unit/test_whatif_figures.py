@@ -15,7 +15,7 @@ from cli.whatif.cases import Outcome, WrongCase, read_cases
 from cli.whatif.show import best_trade
 from cli.whatif.tally import Figures, Tally, figures_of
 from common.records.recording import RecordedTurn
-from common.records.replay import refold, replay
+from common.records.replay import replay_as_recorded, replay_under
 from common.turn.policy import Policy
 from simulator.tokens import split_tokens
 from tests.support.recorded_turns import DRAFT, FULL, OFTEN, PACE, live, policy, recording, shadowed
@@ -25,7 +25,7 @@ from tests.support.turn_events import begin, call, end, say
 
 
 def figures(turn: RecordedTurn, under: Policy) -> Figures:
-    return figures_of(refold(replay(turn), under))
+    return figures_of(replay_under(replay_as_recorded(turn), under))
 
 
 def test_the_figures_of_a_turn() -> None:
@@ -33,13 +33,13 @@ def test_the_figures_of_a_turn() -> None:
     assert appended.first_sound_ms == 200 and appended.won and not appended.failed
     assert appended.informed_ms is not None and 200 < appended.informed_ms < 900
     assert appended.repeats and not appended.misses
-    shadow = figures_of(replay(shadowed()))
+    shadow = figures_of(replay_as_recorded(shadowed()))
     assert shadow.first_sound_ms == 900 and not shadow.won and shadow.wasted > 20
 
 
 def test_bridges_and_fillers_do_not_inform() -> None:
     turn = live(shadowed(), policy({"filler": OFTEN}, {"draft": {"style": "bridge"}}))
-    bridged = figures_of(replay(turn))
+    bridged = figures_of(replay_as_recorded(turn))
     assert bridged.first_sound_ms == 150 and not bridged.won
     assert bridged.informed_ms is not None and bridged.informed_ms > 900
 
@@ -61,7 +61,7 @@ def test_openings_are_compared_by_words_or_by_pairs_of_characters() -> None:
 
 def test_a_tool_call_is_the_fulls_first_word() -> None:
     events = (1, begin("draft")), (2, begin("full")), (5, call(0, 0, "{}")), (9, end("full"))
-    assert not figures_of(replay(recording(*events))).won
+    assert not figures_of(replay_as_recorded(recording(*events))).won
 
 
 def test_tallies_are_put_together() -> None:
@@ -173,11 +173,11 @@ def test_what_cannot_be_read_is_said(file: Path, tmp_path: Path) -> None:
 
 def test_in_the_shadow_all_that_the_draft_made_is_wasted() -> None:
     turn = shadowed(replace(PACE, full_first_ms=100, full_tps=400))
-    recorded = replay(turn)
+    recorded = replay_as_recorded(turn)
     assert not recorded.unknown and recorded.drafted == len(DRAFT)
     assert figures_of(recorded).wasted == pytest.approx(len(split_tokens(DRAFT)))
 
 
 def test_a_draft_without_text_wastes_nothing() -> None:
     events = (1, begin("draft")), (2, begin("full")), (5, say("full", 0, "Yes.")), (9, end("full", at=4))
-    assert figures_of(replay(recording(*events))).wasted == 0
+    assert figures_of(replay_as_recorded(recording(*events))).wasted == 0

@@ -8,8 +8,8 @@ import pytest
 from common.events import Delta, Event, Extra, LaneStarted, ToolPart
 from common.names import JobRef, SessionRef, TurnRef
 from common.text.growing_text import GrowingText
-from common.turn.outputs import Said
-from common.turn.sentence_splitter import Cutter
+from common.turn.outputs import TextReleased
+from common.turn.sentence_splitter import SentenceSplitter
 from tests.support.counted_work import PIECES, counting
 from tests.support.turn_events import TURN
 from workers.lanes.publisher import LaneWriter, Publisher
@@ -17,10 +17,10 @@ from workers.lanes.publisher import LaneWriter, Publisher
 
 def cutting_work(piece: str, count: int, *, whole: bool, at_once: bool) -> int:
     """What it takes to cut so many pieces: each as it comes, or all when the last has come."""
-    cutter, cut = Cutter(whole=whole), 0
+    cutter, cut = SentenceSplitter(whole=whole), 0
     with counting() as work:
         for _ in range(count):
-            cutter.feed(Said("full", piece, 0))
+            cutter.feed(TextReleased("full", piece, 0))
             if not at_once:
                 cut += sum(1 for _ in iter(cutter.next, None)) + cutter.rests
         cutter.close()
@@ -64,7 +64,7 @@ def test_what_waits_for_the_store_is_put_together_once() -> None:
     """A model server says a lot while a store is away: a megabyte by the word."""
     pen = writer()
     for _ in range(2_000):
-        pen.say(Copied("word "))
+        pen.append_text(Copied("word "))
     (delta,) = pen.take_pending()
     assert isinstance(delta, Delta) and (delta.at, delta.text) == (0, "word " * 2_000)
     assert Copied.copied == 0
@@ -73,12 +73,12 @@ def test_what_waits_for_the_store_is_put_together_once() -> None:
 
 def test_words_and_calls_are_written_in_the_order_in_which_they_came() -> None:
     pen = writer()
-    pen.say("We ")
-    pen.say("open")
-    pen.call(0, "c", "look", "{")
-    pen.add({"delta": {"refusal": "No"}})
-    pen.say(" at")
-    pen.say(" nine")
+    pen.append_text("We ")
+    pen.append_text("open")
+    pen.append_tool_call(0, "c", "look", "{")
+    pen.append_extra({"delta": {"refusal": "No"}})
+    pen.append_text(" at")
+    pen.append_text(" nine")
     here: dict[str, Any] = {"turn": TURN, "lane": "full", "attempt": 1, "ms": 7}
     wanted: list[Event] = [
         Delta(at=0, text="We open", **here),
@@ -87,5 +87,5 @@ def test_words_and_calls_are_written_in_the_order_in_which_they_came() -> None:
         Delta(at=7, text=" at nine", **here),
     ]
     assert pen.take_pending() == wanted
-    pen.say(".")
+    pen.append_text(".")
     assert pen.take_pending() == [Delta(at=15, text=".", **here)]

@@ -17,7 +17,7 @@ from common.records.recording import RecordedTurn
 from common.sessions.sessions import Sessions
 from common.settings import Settings
 from common.store import keys
-from common.store.redis import STORE_ERRORS, Pipe, Stores
+from common.store.redis import STORE_ERRORS, Pipeline, Stores
 from common.store.scripts import script
 from common.tenants.usage import Account, Counts, day_of, field, tokens
 from workers.redaction.redacted_turn import without_words
@@ -40,7 +40,7 @@ _BUDGET_S = 2 * _DAY_S
 _TAKE, _SETTLE = script("take_due"), script("kept", "settle")
 
 
-class Settler:
+class SettlementJob:
     """Settles what is due. Several share the work: who takes turns has them to itself for a while."""
 
     def __init__(self, settings: Settings, stores: Stores, sessions: Sessions) -> None:
@@ -111,7 +111,7 @@ class Settler:
         """Settle a turn of which nothing is kept: its session was deleted, or it never came to be."""
         session, member = turn.session, str(turn)
 
-        def build(pipe: Pipe) -> None:
+        def build(pipe: Pipeline) -> None:
             pipe.zscore(keys.sessions(session.tenant), session.quoted)
             pipe.zscore(keys.deleted(session.tenant), session.quoted)
             pipe.hget(keys.reserved(session.tenant), member)

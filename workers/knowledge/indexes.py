@@ -11,7 +11,7 @@ from common.knowledge.documents import Document, Documents
 from common.names import CollectionRef
 from common.process.bugs import about
 from common.store import keys
-from common.store.pubsub import Channels
+from common.store.pubsub import Subscriptions
 from common.store.redis import STORE_ERRORS, Stores
 from workers.knowledge.index import CollectionIndex, Passage
 from workers.knowledge.preparer import DocumentFailed, Preparer
@@ -42,7 +42,9 @@ class Indexes:
         self._followed: dict[str, _Followed] = {}
         self._listed = asyncio.Event()  # the collections of the start are known
         self._bell = asyncio.Event()
-        self._channels = Channels(stores, lambda _, name: self._wake(name.decode()), lambda _: self._wake(""))
+        self._channels = Subscriptions(
+            stores, lambda _, name: self._wake(name.decode()), lambda _: self._wake("")
+        )
         self._channels.add(keys.KNOWLEDGE_CHANGED)
         self._thread = ThreadPoolExecutor(1, "indexing")
 

@@ -18,7 +18,7 @@ class Annotations:
         self._held: dict[int, dict[str, Any]] = {}
         self._seen: set[str] = set()
 
-    def take(self, choice: dict[str, Any]) -> dict[str, Any] | None:
+    def feed(self, choice: dict[str, Any]) -> dict[str, Any] | None:
         """What of a chunk's choice is to be told now; None where there is nothing."""
         index = choice.get("index")
         place = index if isinstance(index, int) else 0

@@ -11,7 +11,7 @@ import orjson
 from common.events import TurnStarted
 from common.settings import Settings
 from common.tenants.profiles import Upstream
-from common.text.markdown_join import join
+from common.text.markdown_join import join_texts
 from common.turn.token_counts import sound_usage
 from common.watchdog import Watchdog
 from workers.lanes.annotations import Annotations
@@ -20,7 +20,15 @@ from workers.lanes.publisher import LaneWriter
 from workers.lanes.refusals import understand
 from workers.lanes.relearning import Relearned
 from workers.prompts import body_for
-from workers.providers.base import Finish, Other, Piece, Provider, ToolPiece, UpstreamError, Usage
+from workers.providers.base import (
+    Finish,
+    PassThrough,
+    Provider,
+    StreamPart,
+    ToolCallDelta,
+    UpstreamError,
+    Usage,
+)
 from workers.providers.exchange import garbled
 from workers.upstreams import Upstreams
 
@@ -33,7 +41,7 @@ _FINISH_REASONS = ("stop", "length", "tool_calls", "function_call", "content_fil
 
 
 @dataclass(slots=True)
-class Answer:
+class GenerationResult:
     """How a lane's answer ended, as far as it is known."""
 
     reason: str = ""
@@ -43,7 +51,7 @@ class Answer:
     failures: Failures = field(default_factory=Failures)
 
 
-class Asker:
+class Generation:
     """Puts one lane's request to its models."""
 
     def __init__(
@@ -52,7 +60,7 @@ class Asker:
         provider: Provider,
         upstreams: Upstreams,
         writer: LaneWriter,
-        answer: Answer,
+        answer: GenerationResult,
         on_first: Callable[[], None],
         most_chars: int = 0,
         relearned: Relearned | None = None,
@@ -73,7 +81,7 @@ class Asker:
         self._relearned = relearned or Relearned()
         self._refused = refused or RefusedDrafts()
 
-    async def ask(self, upstreams: list[Upstream], started: TurnStarted, before: str) -> None:
+    async def run(self, upstreams: list[Upstream], started: TurnStarted, before: str) -> None:
         """Ask each in turn until one ends its answer; the next goes on from what was said.
 
         `before` is what another lane has said that this one is to go on from.
@@ -86,7 +94,7 @@ class Asker:
             spoke_before = bool(writer.pieces)
             self._ended_alone, self._spoke_on = True, False
             answer.tried.append(upstream.model)
-            said = before + join(before, str(writer.state.text), goes_on=True)
+            said = before + join_texts(before, str(writer.state.text), goes_on=True)
             if said.isspace():
                 said = ""  # a model that gave only blanks has begun nothing
             body = body_for(started, writer.job.lane, upstream.model, said, upstream.prefix)
@@ -123,12 +131,12 @@ class Asker:
                 async with self._upstreams.admit(upstream, self._writer.job, wait_s):
                     await self._listen(upstream, self._relearned.adapt(upstream, body), give_up_s - now_s())
                     for choice in self._annotations.rest():
-                        self._writer.add(choice)
+                        self._writer.append_extra(choice)
                     if answer.error is None and self._is_empty():
                         answer.error = UpstreamError("upstream_empty", "the model's answer was empty")
                     if answer.error:
                         understand(answer.error, body)
-                        self._upstreams.failed(upstream, answer.error)
+                        self._upstreams.record_failure(upstream, answer.error)
             except UpstreamError as not_asked:
                 answer.error = not_asked
             if answer.error and own and self._relearned.learn(upstream, answer.error, own):
@@ -156,7 +164,7 @@ class Asker:
                         raise garbled()
                     if not self._heard and _is_heard(piece):
                         self._heard = True
-                        self._upstreams.spoke(upstream)
+                        self._upstreams.record_success(upstream)
                         self._first()
                     self._doubt_end(piece)
                     self._write(piece)
@@ -177,22 +185,22 @@ class Asker:
             if not answer.reason or self._spoke_on:
                 answer.error = error
 
-    def _doubt_end(self, piece: Piece) -> None:
+    def _doubt_end(self, piece: StreamPart) -> None:
         """Some servers say with each piece that the answer ends: their word is no end, only their silence."""
         if isinstance(piece, Finish):
             self._ended_alone = piece.alone
         elif self._answer.reason and _is_heard(piece):
             self._spoke_on = True
 
-    def _write(self, piece: Piece) -> None:
+    def _write(self, piece: StreamPart) -> None:
         writer, answer = self._writer, self._answer
         if isinstance(piece, str):
             self._say(piece)
-        elif isinstance(piece, ToolPiece):
-            writer.call(piece.index, piece.id, piece.name, piece.arguments, piece.rest)
-        elif isinstance(piece, Other):
-            if choice := self._annotations.take(piece.choice):
-                writer.add(choice)
+        elif isinstance(piece, ToolCallDelta):
+            writer.append_tool_call(piece.index, piece.id, piece.name, piece.arguments, piece.rest)
+        elif isinstance(piece, PassThrough):
+            if choice := self._annotations.feed(piece.choice):
+                writer.append_extra(choice)
         elif isinstance(piece, Finish):
             answer.reason = piece.reason if piece.reason in _FINISH_REASONS else "stop"
         elif isinstance(piece, Usage):
@@ -210,7 +218,7 @@ class Asker:
     def _say(self, piece: str) -> None:
         room = self._most_chars - len(self._writer.state.text) if self._most_chars else len(piece)
         if room > 0:
-            self._writer.say(piece[:room])
+            self._writer.append_text(piece[:room])
         if len(piece) > room:
             self._answer.reason = "length"
 
@@ -219,19 +227,19 @@ class Asker:
             self._on_first()
 
 
-def _is_heard(piece: Piece) -> bool:
+def _is_heard(piece: StreamPart) -> bool:
     """Blank text and thoughts are not heard: a model that gives only those is still silent."""
-    return isinstance(piece, ToolPiece) or (isinstance(piece, str) and not piece.isspace())
+    return isinstance(piece, ToolCallDelta) or (isinstance(piece, str) and not piece.isspace())
 
 
-def _size(piece: Piece) -> int:
+def _size(piece: StreamPart) -> int:
     """About how many bytes a piece takes. Raises UpstreamError where it can't be written down.
 
     A server says what it likes, and a piece that broke the worker's publisher would end all its turns.
     """
     if isinstance(piece, str):
         return len(piece)
-    if isinstance(piece, ToolPiece):
+    if isinstance(piece, ToolCallDelta):
         texts = (piece.id, piece.name, piece.arguments)
         if not (0 <= piece.index < _MOST_CALLS and all(isinstance(text, str) for text in texts)):
             raise garbled()

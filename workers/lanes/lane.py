@@ -15,7 +15,7 @@ from common.process.bugs import about
 from common.queue import job_queue
 from common.settings import Settings
 from common.store import keys
-from common.store.redis import STORE_ERRORS, Pipe, Stores, insist
+from common.store.redis import STORE_ERRORS, Pipeline, Stores, insist
 from common.tenants import latency
 from common.tenants.directory import Directory
 from common.turn.fold import Fold
@@ -24,11 +24,11 @@ from common.turn.outputs import CUT, TOLD
 from common.turn.version import UnknownFold
 from workers.knowledge.retrieval import Retrieval, citations
 from workers.lanes.failures import RefusedDrafts
-from workers.lanes.generation import Answer, Asker
+from workers.lanes.generation import Generation, GenerationResult
 from workers.lanes.publisher import LaneWriter, Publisher
 from workers.lanes.relearning import Relearned
-from workers.lanes.upstream_resolver import Servers
-from workers.leases import Held, RunningLanes
+from workers.lanes.upstream_resolver import UpstreamResolver
+from workers.leases import HeldLane, LaneLeases
 from workers.prompts import with_passages
 from workers.providers.base import Provider, UpstreamError
 
@@ -50,7 +50,7 @@ class LaneRunner:
         directory: Directory,
         provider: Provider,
         publisher: Publisher,
-        running: RunningLanes,
+        running: LaneLeases,
         retrieval: Retrieval | None = None,
     ) -> None:
         self._settings = settings
@@ -61,7 +61,7 @@ class LaneRunner:
         self._running = running
         self._retrieval = retrieval
         self._relearned, self._refused = Relearned(), RefusedDrafts()
-        self._servers = Servers(settings, stores, directory)
+        self._servers = UpstreamResolver(settings, stores, directory)
 
     async def run_lane(
         self, ctx: dict[str, Any], tenant: str, session: str, turn: str, lane: Any, attempt: int
@@ -86,7 +86,7 @@ class LaneRunner:
         if held.stop != "lost":
             await self._let_go(job)
 
-    async def _pick_up(self, job: JobRef, held: Held) -> "_Picked | None":
+    async def _pick_up(self, job: JobRef, held: HeldLane) -> "_Picked | None":
         """Begin the attempt in the log; what the log says up to there decides whether it is still of use."""
         begun = LaneStarted(job.turn.turn, job.lane, job.attempt, self._running.worker)
         entries, cancelled, leased = await self._begin(job, begun)
@@ -116,23 +116,23 @@ class LaneRunner:
         """Append `lane.started` and read the turn; is the job marked to stop, is its lease ours."""
         stores, session = self._stores, job.turn.session
 
-        def ask_queue(pipe: Pipe) -> None:
+        def ask_queue(pipe: Pipeline) -> None:
             pipe.exists(*self._stops(job))
             pipe.zscore(keys.LEASES, str(job))
-            self._running.upstreams.look(pipe)
+            self._running.upstreams.read_state(pipe)
 
-        def ask_log(pipe: Pipe) -> None:
+        def ask_log(pipe: Pipeline) -> None:
             stream.append(pipe, session, begun)
             pipe.time()
             pipe.xrevrange(keys.log(session), count=_FIRST_PAGE)
 
         # Side by side; where both are one server, its batcher makes them one round trip.
-        asked_ms = stores.log_clock.ask()
+        asked_ms = stores.log_clock.asked_at()
         on_queue, on_log = await asyncio.gather(stores.on_queue.run(ask_queue), stores.on_log.run(ask_log))
         marked, lease, busy, broken = on_queue
         entry_id, time, page = on_log
-        self._running.upstreams.saw(busy, broken)
-        self._stores.log_clock.take(time, asked_ms)
+        self._running.upstreams.set_state(busy, broken)
+        self._stores.log_clock.set_from(time, asked_ms)
         if entry_id is None:
             return [], False, False
         entries = decode_entries(page[::-1])
@@ -146,12 +146,12 @@ class LaneRunner:
         switch = [keys.full_only(job.turn.session.tenant)] if job.lane == "draft" else []
         return [keys.cancelled(job), *switch]
 
-    async def _work(self, held: Held, picked: "_Picked") -> None:
+    async def _work(self, held: HeldLane, picked: "_Picked") -> None:
         """Speak until the end, or until somebody stops it; then write how it ended."""
-        answer, writer = Answer(), picked.writer
+        answer, writer = GenerationResult(), picked.writer
         if held.stop is None:
             held.work = asyncio.create_task(self._speak(picked, answer))
-            gone = asyncio.create_task(writer.gone.wait())
+            gone = asyncio.create_task(writer.fenced.wait())
             try:
                 await asyncio.wait((held.work, gone), return_when=asyncio.FIRST_COMPLETED)
                 if not held.work.done():
@@ -166,7 +166,7 @@ class LaneRunner:
                 answer.error = UpstreamError("internal_error", "the lane broke")
         await self._write_end(held, writer, answer)
 
-    async def _write_end(self, held: Held, writer: LaneWriter, answer: Answer) -> None:
+    async def _write_end(self, held: HeldLane, writer: LaneWriter, answer: GenerationResult) -> None:
         if held.stop == "lost":
             return  # whoever owns the lane now writes its end
         usage = answer.usage
@@ -194,13 +194,15 @@ class LaneRunner:
         )
         if held.stop == "drain":
             with suppress(*STORE_ERRORS):  # else its lease lapses; the log says that it was handed over
-                await job_queue.replace(self._stores, held.job, self._settings.lane_lease_ms)
+                await job_queue.enqueue_next_attempt(self._stores, held.job, self._settings.lane_lease_ms)
 
-    async def _speak(self, picked: "_Picked", answer: Answer) -> None:
+    async def _speak(self, picked: "_Picked", answer: GenerationResult) -> None:
         """Ask the lane's models; under `continue` the full's once it is known what the draft has said."""
         job, started, writer = picked.writer.job, picked.started, picked.writer
         try:
-            upstreams = await self._servers.find(job.turn, started.profile, job.lane, started.lanes[job.lane])
+            upstreams = await self._servers.resolve(
+                job.turn, started.profile, job.lane, started.lanes[job.lane]
+            )
         except UpstreamError as error:
             answer.error = error
             return
@@ -216,7 +218,7 @@ class LaneRunner:
             first_by_ms.append(self._publisher.ms_since(picked.start_ms) - asked_ms + picked_ms)
 
         most_chars = picked.fold.policy.draft.max_chars if job.lane == "draft" else 0
-        asker = Asker(
+        asker = Generation(
             self._settings,
             self._provider,
             self._running.upstreams,
@@ -227,7 +229,7 @@ class LaneRunner:
             self._relearned,
             self._refused,
         )
-        await asker.ask(upstreams, started, before)
+        await asker.run(upstreams, started, before)
         if retrieved and answer.error is None:
             _cite(writer, started, retrieved)
         if job.lane == "full" and job.attempt == 1 and first_by_ms:
@@ -281,7 +283,7 @@ class LaneRunner:
         await self._let_go(job)
 
     async def _let_go(self, job: JobRef) -> None:
-        await insist(lambda: self._stores.on_queue.run(lambda pipe: job_queue.let_go(pipe, job)))
+        await insist(lambda: self._stores.on_queue.run(lambda pipe: job_queue.finish_job(pipe, job)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,4 +303,4 @@ def _cite(writer: LaneWriter, started: TurnStarted, retrieved: Retrieved) -> Non
     mine = citations(retrieved)["delta"]  # a model's server may have some of its own
     told = any(extra.get("delta") == mine for extra in writer.state.extras)
     if retrieved.passages and started.lanes["full"]["knowledge"]["citations"] and not told:
-        writer.add(citations(retrieved))
+        writer.append_extra(citations(retrieved))

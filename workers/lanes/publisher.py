@@ -45,7 +45,7 @@ class LaneWriter:
         self.job = job
         self.started = started
         self.state = LaneState(job.lane)
-        self.gone = asyncio.Event()  # the session was deleted, or a later attempt owns the lane
+        self.fenced = asyncio.Event()  # the session was deleted, or a later attempt owns the lane
         self._pending: list[Event] = []
         self._unsaid: list[
             str
@@ -68,7 +68,7 @@ class LaneWriter:
             "ms": self._publisher.ms_since(self._start_ms),
         }
 
-    def say(self, text: str) -> None:
+    def append_text(self, text: str) -> None:
         """Append text to the lane."""
         self.pieces += 1
         if not self._unsaid:
@@ -77,7 +77,7 @@ class LaneWriter:
         self.state.text.append(text)
         self._publisher.wake(self)
 
-    def call(
+    def append_tool_call(
         self, index: int, call_id: str, name: str, arguments: str, rest: dict[str, Any] | None = None
     ) -> None:
         """Append a part of a tool call."""
@@ -86,13 +86,13 @@ class LaneWriter:
         part = ToolPart(
             index=index, at=at, id=call_id, name=name, arguments=arguments, rest=rest or {}, **self._here()
         )
-        self.state.take(part)
+        self.state.apply(part)
         self._keep(part)
 
-    def add(self, choice: dict[str, Any]) -> None:
+    def append_extra(self, choice: dict[str, Any]) -> None:
         """Append whatever else a chunk held."""
         extra = Extra(number=len(self.state.extras), choice=choice, **self._here())
-        self.state.take(extra)
+        self.state.apply(extra)
         self._keep(extra)
 
     async def finish(
@@ -104,14 +104,14 @@ class LaneWriter:
         self.ended = LaneFinished(at=at, reason=reason, usage=usage, error=error, **self._here())
         self._add(self.ended)
         self._publisher.wake(self)
-        gone = asyncio.ensure_future(self.gone.wait())
+        gone = asyncio.ensure_future(self.fenced.wait())
         await asyncio.wait((self._committed, gone), return_when=asyncio.FIRST_COMPLETED)
         gone.cancel()
 
     @property
     def whole(self) -> bool:
         """Whether all that was said stood in the log once."""
-        return not self.gone.is_set() and self._committed is not None and self._committed.done()
+        return not self.fenced.is_set() and self._committed is not None and self._committed.done()
 
     def take_pending(self) -> list[Event]:
         """What is to be committed next."""
@@ -245,7 +245,9 @@ class Publisher:
             if not (self._open or self._closed):
                 continue
             try:
-                lineage = str((await self._stores.writing.info("replication")).get("master_replid", ""))
+                lineage = str(
+                    (await self._stores.append_connection.info("replication")).get("master_replid", "")
+                )
             except NoPermissionError:
                 return  # then a new connection alone tells
             except STORE_ERRORS:
@@ -282,7 +284,7 @@ class Publisher:
     async def _commit(self, batch: list[Written]) -> None:
         """Append a batch and wake its readers, in one round trip where log and queue share a server."""
         await self._append(batch)
-        while self._checked != (now := (self._stores.writing.connects, self._lineage)):
+        while self._checked != (now := (self._stores.append_connection.connects, self._lineage)):
             if self._checked[0]:
                 # Another connection, or server: whatever was lost before (a restart, a failover) is put back.
                 writers = (*self._open, *(writer for _, writer in self._closed))
@@ -299,7 +301,7 @@ class Publisher:
     async def _append(self, batch: list[Written]) -> None:
         if not batch:
             return
-        pipe = self._stores.writing.pipeline(transaction=False)
+        pipe = self._stores.append_connection.pipeline(transaction=False)
         for writer, events in batch:
             for event in events:
                 append(pipe, writer.job.turn.session, event)
@@ -310,7 +312,7 @@ class Publisher:
         place = 0
         for writer, events in batch:
             if None in replies[place : place + len(events)]:
-                writer.gone.set()
+                writer.fenced.set()
             place += len(events)
 
     async def _find_missing(self, writer: LaneWriter) -> list[Event]:
@@ -321,10 +323,10 @@ class Publisher:
             if not isinstance(event, LaneStarted | Delta | ToolPart | Extra | LaneFinished):
                 continue
             if (event.turn, event.lane) == (turn.turn, known.lane):
-                known.take(event)
+                known.apply(event)
         begun_elsewhere = known.attempt == writer.job.attempt and known.worker != writer.started.worker
         if not entries or known.attempt > writer.job.attempt or begun_elsewhere:
-            writer.gone.set()
+            writer.fenced.set()
             return []
         if writer not in self._open and not _keeps_words(entries, turn.turn):
             return []

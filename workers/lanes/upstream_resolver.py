@@ -13,7 +13,7 @@ from common.names import TurnRef
 from common.net.named_server import NamedServer, fill_in, shows
 from common.security import credentials
 from common.security.credentials import Credentials
-from common.security.secret_box import seal_of
+from common.security.secret_box import open_secret_box
 from common.security.url_guard import UrlGuard
 from common.settings import Settings
 from common.store.redis import STORE_ERRORS, Stores
@@ -27,17 +27,17 @@ _YANDEX = "/foundationModels/v1/completion"
 _AGAIN_S = 0.2
 
 
-class Servers:
+class UpstreamResolver:
     """Knows the tenant's secrets, and opens what a request has brought along."""
 
     def __init__(self, settings: Settings, stores: Stores, directory: Directory) -> None:
         self._directory = directory
         self._settings = settings
         self._stores = stores
-        self._seal = seal_of(settings)
+        self._seal = open_secret_box(settings)
         self._guard = UrlGuard(settings.allowed_hosts)
 
-    async def find(self, turn: TurnRef, name: str, lane: str, asked: dict[str, Any]) -> list[Upstream]:
+    async def resolve(self, turn: TurnRef, name: str, lane: str, asked: dict[str, Any]) -> list[Upstream]:
         """Who is asked on a lane, one after the other as they fail. Raises UpstreamError."""
         profile = await self._profile(turn.session.tenant, name)
         if server := asked.get("server"):

@@ -12,7 +12,7 @@ import httpx
 from common.net.sse import ServerEvent
 from common.tenants.profiles import Upstream
 from workers.providers.anthropic_request import to_anthropic
-from workers.providers.base import Finish, Other, Piece, ToolPiece, Usage
+from workers.providers.base import Finish, PassThrough, StreamPart, ToolCallDelta, Usage
 from workers.providers.custom_tools import CustomCalls
 from workers.providers.exchange import (
     authorization,
@@ -39,7 +39,7 @@ class AnthropicProvider:
     def __init__(self, client: httpx.AsyncClient) -> None:
         self._client = client
 
-    async def stream(self, upstream: Upstream, body: dict[str, Any]) -> AsyncGenerator[Piece, None]:
+    async def stream(self, upstream: Upstream, body: dict[str, Any]) -> AsyncGenerator[StreamPart, None]:
         """The pieces of one answer. Raises UpstreamError; leaving it early closes the connection."""
         url = (upstream.base_url or SERVER).rstrip("/").removesuffix("/v1") + "/v1/messages"
         key = upstream.api_key.get_secret_value()
@@ -75,7 +75,7 @@ class _Answer:
         self._bare: dict[Any, str] = {}  # calls of which no argument has come, and what their start held
         self._usage: dict[str, Any] = {}
 
-    def read(self, event: ServerEvent) -> Iterator[Piece]:
+    def read(self, event: ServerEvent) -> Iterator[StreamPart]:
         """The pieces in one event. Raises UpstreamError."""
         if not event.data.strip() and event.name != "error":
             return
@@ -100,7 +100,7 @@ class _Answer:
             }
         )
 
-    def _read(self, event: dict[str, Any], name: str) -> Iterator[Piece]:
+    def _read(self, event: dict[str, Any], name: str) -> Iterator[StreamPart]:
         kind, index = event.get("type") or name, event.get("index")
         match kind:
             case "message_start":
@@ -124,7 +124,7 @@ class _Answer:
                 if error := fault_in(event, name):
                     raise error
 
-    def _read_whole(self, message: dict[str, Any]) -> Iterator[Piece]:
+    def _read_whole(self, message: dict[str, Any]) -> Iterator[StreamPart]:
         """A message in one piece, from a server that doesn't stream."""
         for index, block in enumerate(list_in(message.get("content"))):
             yield from self._begin(index, block)
@@ -134,52 +134,52 @@ class _Answer:
         self.over = True
         yield self.cost()
 
-    def _begin(self, index: Any, block: dict[str, Any]) -> Iterator[Piece]:
+    def _begin(self, index: Any, block: dict[str, Any]) -> Iterator[StreamPart]:
         match block.get("type"):
             case "tool_use":
                 self._calls[index] = len(self._calls)
                 given = block.get("input")
                 self._bare[index] = text_in(given) if isinstance(given, str) else as_json(given or {})
                 name = text_in(block.get("name"))
-                yield ToolPiece(self._calls[index], text_in(block.get("id")) or made_up_id(), name, "")
+                yield ToolCallDelta(self._calls[index], text_in(block.get("id")) or made_up_id(), name, "")
             case "text":
                 yield from self._say(text_in(block.get("text")))
                 yield from self._cite(list_in(block.get("citations")))
             case "thinking":
                 yield from _think(text_in(block.get("thinking")))
 
-    def _read_delta(self, index: Any, delta: dict[str, Any]) -> Iterator[Piece]:
+    def _read_delta(self, index: Any, delta: dict[str, Any]) -> Iterator[StreamPart]:
         match delta.get("type"):
             case "text_delta":
                 yield from self._say(text_in(delta.get("text")))
             case "input_json_delta" if index in self._calls and (more := delta.get("partial_json")):
                 self._bare.pop(index, None)
                 more = more if isinstance(more, str) else as_json(more)
-                yield ToolPiece(self._calls[index], "", "", more)
+                yield ToolCallDelta(self._calls[index], "", "", more)
             case "thinking_delta":
                 yield from _think(text_in(delta.get("thinking")))
             case "citations_delta":
                 yield from self._cite(list_in(delta.get("citation")))
 
-    def _say(self, text: str) -> Iterator[Piece]:
+    def _say(self, text: str) -> Iterator[StreamPart]:
         if text := text.lstrip() if self._spaced else text:
             self._spaced = False
             yield text
 
-    def _cite(self, citations: list[Any]) -> Iterator[Piece]:
+    def _cite(self, citations: list[Any]) -> Iterator[StreamPart]:
         if citations:
             as_json(citations)  # raises ValueError on what can't be written down
-            yield Other({"delta": {"citations": citations}})
+            yield PassThrough({"delta": {"citations": citations}})
 
-    def _close(self, index: Any) -> Iterator[Piece]:
+    def _close(self, index: Any) -> Iterator[StreamPart]:
         if index in self._bare:  # its arguments came with its start, or there are none
-            yield ToolPiece(self._calls[index], "", "", self._bare.pop(index) or "{}")
+            yield ToolCallDelta(self._calls[index], "", "", self._bare.pop(index) or "{}")
 
-    def _close_all(self) -> Iterator[Piece]:
+    def _close_all(self) -> Iterator[StreamPart]:
         for index in list(self._bare):
             yield from self._close(index)
 
-    def _finish(self, reason: Any) -> Iterator[Piece]:
+    def _finish(self, reason: Any) -> Iterator[StreamPart]:
         if reason := reason_in(reason):
             self.finished = True
             yield from self._close_all()
@@ -189,9 +189,9 @@ class _Answer:
         self._usage |= {name: count for name, count in dict_in(usage).items() if count is not None}
 
 
-def _think(text: str) -> Iterator[Piece]:
+def _think(text: str) -> Iterator[StreamPart]:
     if text:
-        yield Other({"delta": {"reasoning_content": text}})
+        yield PassThrough({"delta": {"reasoning_content": text}})
 
 
 def _ends_in_space(messages: list[dict[str, Any]]) -> bool:

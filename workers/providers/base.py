@@ -9,7 +9,7 @@ from common.tenants.profiles import Upstream
 
 
 @dataclass(frozen=True, slots=True)
-class ToolPiece:
+class ToolCallDelta:
     """A part of a tool call; `index` says which call of the answer.
 
     `rest`: what the call has besides, its `type` too where it is no function's; it goes with the call.
@@ -23,7 +23,7 @@ class ToolPiece:
 
 
 @dataclass(frozen=True, slots=True)
-class Other:
+class PassThrough:
     """Whatever else a chunk held, in the form of one OpenAI choice."""
 
     choice: dict[str, Any]
@@ -47,7 +47,7 @@ class Usage:
     tokens: dict[str, Any]
 
 
-Piece = str | ToolPiece | Other | Finish | Usage
+StreamPart = str | ToolCallDelta | PassThrough | Finish | Usage
 
 
 class UpstreamError(Exception):
@@ -86,4 +86,4 @@ class UpstreamError(Exception):
 class Provider(Protocol):
     """Speaks one dialect. `body` is an OpenAI Chat Completions request; errors are UpstreamError."""
 
-    def stream(self, upstream: Upstream, body: dict[str, Any]) -> AsyncGenerator[Piece, None]: ...
+    def stream(self, upstream: Upstream, body: dict[str, Any]) -> AsyncGenerator[StreamPart, None]: ...

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from common.turn.lane_state import join_more
-from workers.providers.base import ToolPiece
+from workers.providers.base import ToolCallDelta
 from workers.providers.exchange import garbled, made_up_id
 from workers.providers.values import as_json, dict_in, text_in
 
@@ -38,13 +38,13 @@ class _Call:
     _quoted: bool = False
     _escaped: bool = False
 
-    def tell(self, arguments: str) -> ToolPiece:
+    def tell(self, arguments: str) -> ToolCallDelta:
         """A piece of it; the first also says its id and its name."""
         rest, self.untold = self.untold, {}
         if self.told:
-            return ToolPiece(self.number, "", "", arguments, rest)
+            return ToolCallDelta(self.number, "", "", arguments, rest)
         self.told, self.id = True, self.id or made_up_id()
-        return ToolPiece(self.number, self.id, self.name, arguments, rest)
+        return ToolCallDelta(self.number, self.id, self.name, arguments, rest)
 
     def add_name(self, name: str) -> None:
         """A name, a piece of one, or what of it is known and some more."""
@@ -84,7 +84,7 @@ class Calls:
     def __len__(self) -> int:
         return len(self._calls)
 
-    def read(self, parts: list[Any]) -> Iterator[ToolPiece]:
+    def read(self, parts: list[Any]) -> Iterator[ToolCallDelta]:
         """The pieces in one delta's parts of calls. Raises UpstreamError; AttributeError on what is none."""
         named: set[int] = set()
         for part in parts:
@@ -109,7 +109,7 @@ class Calls:
                 call.add_name(name)
             yield from self._tell(call, given, rest)
 
-    def _tell(self, call: _Call, given: Any, rest: dict[str, Any]) -> Iterator[ToolPiece]:
+    def _tell(self, call: _Call, given: Any, rest: dict[str, Any]) -> Iterator[ToolCallDelta]:
         if new := _new_in(rest, call.rest):
             join_more(call.rest, new)
             join_more(call.untold, new)
@@ -130,7 +130,7 @@ class Calls:
             call.begun = call.whole = True
             yield call.tell(as_json(given))
 
-    def end(self) -> Iterator[ToolPiece]:
+    def end(self) -> Iterator[ToolCallDelta]:
         """What is not told yet of calls without arguments."""
         for call in self._calls:
             if not call.told or call.untold:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from workers.providers.base import Finish, Piece, ToolPiece
+from workers.providers.base import Finish, StreamPart, ToolCallDelta
 from workers.providers.exchange import garbled
 from workers.providers.values import as_json, dict_in, parsed, text_in
 
@@ -48,15 +48,15 @@ class CustomCalls:
         self._open: dict[int, list[str]] = {}
         self._size = 0
 
-    def told(self, pieces: Iterator[Piece]) -> Iterator[Piece]:
+    def told(self, pieces: Iterator[StreamPart]) -> Iterator[StreamPart]:
         """The same pieces; an input comes as a whole, at the answer's end. Raises UpstreamError."""
         return self._told(pieces) if self._names else pieces
 
-    def _told(self, pieces: Iterator[Piece]) -> Iterator[Piece]:
+    def _told(self, pieces: Iterator[StreamPart]) -> Iterator[StreamPart]:
         for piece in pieces:
             if isinstance(piece, Finish):
                 yield from self._close()
-            if not isinstance(piece, ToolPiece):
+            if not isinstance(piece, ToolCallDelta):
                 yield piece
             elif piece.index in self._open:
                 yield self._hold(piece)
@@ -66,7 +66,7 @@ class CustomCalls:
             else:
                 yield piece
 
-    def _hold(self, piece: ToolPiece) -> ToolPiece:
+    def _hold(self, piece: ToolCallDelta) -> ToolCallDelta:
         """Keep a piece's arguments. Without them it is passed on: a sign of life."""
         self._size += len(piece.arguments)
         if self._size > _MOST_CHARS:
@@ -74,9 +74,9 @@ class CustomCalls:
         self._open[piece.index].append(piece.arguments)
         return replace(piece, arguments="")
 
-    def _close(self) -> Iterator[Piece]:
+    def _close(self) -> Iterator[StreamPart]:
         for index, held in self._open.items():
-            yield ToolPiece(index, "", "", _input_in("".join(held)))
+            yield ToolCallDelta(index, "", "", _input_in("".join(held)))
         self._open = {}
 
 

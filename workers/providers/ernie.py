@@ -11,7 +11,7 @@ import httpx
 
 from common.net.sse import ServerEvent
 from common.tenants.profiles import Upstream
-from workers.providers.base import Finish, Other, Piece, UpstreamError, Usage
+from workers.providers.base import Finish, PassThrough, StreamPart, UpstreamError, Usage
 from workers.providers.calls import Calls
 from workers.providers.contents import read_content
 from workers.providers.costs import cost_in
@@ -55,7 +55,7 @@ class ErnieProvider:
         self._client = client
         self._tokens = tokens
 
-    async def stream(self, upstream: Upstream, body: dict[str, Any]) -> AsyncGenerator[Piece, None]:
+    async def stream(self, upstream: Upstream, body: dict[str, Any]) -> AsyncGenerator[StreamPart, None]:
         """The pieces of one answer. Raises UpstreamError; leaving it early closes the connection."""
         server = (upstream.base_url or SERVER).rstrip("/")
         asked = translated(to_ernie, body)
@@ -77,12 +77,12 @@ class ErnieProvider:
 
     async def _ask(
         self, server: str, body: dict[str, Any], asked: dict[str, Any], token: str
-    ) -> AsyncGenerator[Piece, None]:
+    ) -> AsyncGenerator[StreamPart, None]:
         model = body["model"].lower()
         endpoint = _ENDPOINTS.get(model, model)
         with network_errors():
             url = str(httpx.URL(server + _CHAT + endpoint, params={"access_token": token}))
-        answer, customs = Answer(), CustomCalls(body)
+        answer, customs = ErnieAnswer(), CustomCalls(body)
         async with (
             exchange(self._client, url, asked, {}) as response,
             aclosing(sse_events(response)) as events,
@@ -102,14 +102,14 @@ class _TokenRefused(UpstreamError):
         super().__init__("upstream_refused", "the model's server takes no such key", faulty=False)
 
 
-class Answer:
+class ErnieAnswer:
     """What of an answer has come. A whole one, from a server that doesn't stream, is its own last event."""
 
     def __init__(self) -> None:
         self.over = False
         self._calls = Calls()
 
-    def read(self, event: ServerEvent) -> Iterator[Piece]:
+    def read(self, event: ServerEvent) -> Iterator[StreamPart]:
         """The pieces in one event; usage is the last. Raises UpstreamError."""
         if not event.data.strip() and event.name != "error":
             return
@@ -118,20 +118,20 @@ class Answer:
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             raise garbled() from None
 
-    def _read(self, event: dict[str, Any], name: str) -> Iterator[Piece]:
+    def _read(self, event: dict[str, Any], name: str) -> Iterator[StreamPart]:
         if code := event.get("error_code"):
             raise _error(int(code))
         if "result" not in event and "is_end" not in event:
             raise fault_in(event, name) or garbled()
         if thought := text_in(event.get("reasoning_content")):
-            yield Other({"delta": {"reasoning_content": thought}})
+            yield PassThrough({"delta": {"reasoning_content": thought}})
         for kind, text in read_content(event.get("result")):
-            yield text if kind == "text" else Other({"delta": {"reasoning_content": text}})
+            yield text if kind == "text" else PassThrough({"delta": {"reasoning_content": text}})
         if call := event.get("function_call"):
             yield from self._read_call(call)
         if found := event.get("search_info") or event.get("search_results"):
             as_json(found)  # raises ValueError on what can't be written down
-            yield Other({"delta": {"search_results": found}})
+            yield PassThrough({"delta": {"search_results": found}})
         if event.get("is_end", True):
             self.over = True
             yield from self._calls.end()
@@ -144,10 +144,10 @@ class Answer:
             if cost := cost_in(event):
                 yield Usage(cost)
 
-    def _read_call(self, call: dict[str, Any]) -> Iterator[Piece]:
+    def _read_call(self, call: dict[str, Any]) -> Iterator[StreamPart]:
         """A call, and what the model thought of it, which stands within it here."""
         if thought := text_in(call.pop("thoughts", None)):
-            yield Other({"delta": {"reasoning_content": thought}})
+            yield PassThrough({"delta": {"reasoning_content": thought}})
         yield from self._calls.read([{"index": 0, "function": call}])
 
 

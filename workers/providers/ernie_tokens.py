@@ -15,7 +15,7 @@ import httpx
 import orjson
 from pydantic import SecretStr
 
-from common.security.secret_box import Seal
+from common.security.secret_box import SecretBox
 from common.store import keys
 from common.store.redis import STORE_ERRORS, Stores
 from workers.providers.base import UpstreamError
@@ -49,7 +49,7 @@ class _Account:
 class ErnieTokens:
     """The tokens of all accounts. Without a seal they are kept in this process only."""
 
-    def __init__(self, client: httpx.AsyncClient, stores: Stores, seal: Seal | None) -> None:
+    def __init__(self, client: httpx.AsyncClient, stores: Stores, seal: SecretBox | None) -> None:
         self._client = client
         self._stores = stores
         self._seal = seal
@@ -83,7 +83,7 @@ class ErnieTokens:
             logger.warning("could not share an access token", extra={"error": type(error).__name__})
         await self._ask(account)
 
-    async def _share(self, account: _Account, seal: Seal, refused: str) -> bool:
+    async def _share(self, account: _Account, seal: SecretBox, refused: str) -> bool:
         """The token from the store, or, if nobody else asks for it now, from its server into the store."""
         asked = keys.token_asked(account.name)
         give_up_s = time.monotonic() + _ASK_S
@@ -94,14 +94,14 @@ class ErnieTokens:
             pipe.pttl(keys.token(account.name))
             mine, sealed, ms = await pipe.execute()
             try:
-                token = seal.open(sealed) if sealed else None
+                token = seal.decrypt(sealed) if sealed else None
                 if token and token != refused:
                     account.token, account.until_s = token, time.monotonic() + ms / 1000
                     return True
                 if mine:
                     ms = int(await self._ask(account) * 1000)
                     if ms > 0:
-                        sealed = seal.close(account.token)
+                        sealed = seal.encrypt(account.token)
                         await self._stores.queue.set(keys.token(account.name), sealed, px=ms)
                     return True
             finally:

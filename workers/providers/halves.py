@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from workers.providers.base import Finish, Other, Piece, ToolPiece, Usage
+from workers.providers.base import Finish, PassThrough, StreamPart, ToolCallDelta, Usage
 from workers.providers.values import has_halves, mended
 
 _FIRST_HALF = ("\ud800", "\udbff")
@@ -20,36 +20,36 @@ class Halves:
     def __init__(self) -> None:
         self._held: dict[Place, str] = {}
 
-    def take(self, piece: Piece) -> Piece:
+    def feed(self, piece: StreamPart) -> StreamPart:
         """The same piece without halves: one at its end waits for the other."""
         if isinstance(piece, str):
             return self._join(("text",), piece)
-        if isinstance(piece, ToolPiece):
+        if isinstance(piece, ToolCallDelta):
             index = piece.index
-            return ToolPiece(
+            return ToolCallDelta(
                 index,
                 self._join((index, "id"), piece.id),
                 self._join((index, "name"), piece.name),
                 self._join((index, "arguments"), piece.arguments),
                 self._walk(("call", index), piece.rest, holds=False),
             )
-        if isinstance(piece, Other):
-            return Other(self._walk(("choice", piece.choice.get("index")), piece.choice, holds=True))
+        if isinstance(piece, PassThrough):
+            return PassThrough(self._walk(("choice", piece.choice.get("index")), piece.choice, holds=True))
         if isinstance(piece, Usage):
             return Usage(self._walk((), piece.tokens, holds=False))
         return Finish(mended(piece.reason), piece.alone)
 
-    def end(self) -> Iterator[Piece]:
+    def end(self) -> Iterator[StreamPart]:
         """What stands for the halves that wait in vain, where words are told."""
         held, self._held = self._held, {}
         for place in held:
             if place == ("text",):
                 yield _LOST
             elif place[-1] == "arguments" and len(place) == 2:
-                yield ToolPiece(place[0], "", "", _LOST)
+                yield ToolCallDelta(place[0], "", "", _LOST)
             elif place[:1] == ("choice",) and place[2:3] == ("delta",) and len(place) == 4:
                 index = {} if place[1] is None else {"index": place[1]}
-                yield Other({**index, "delta": {place[3]: _LOST}})
+                yield PassThrough({**index, "delta": {place[3]: _LOST}})
 
     def _join(self, place: Place, text: str) -> str:
         if not text or (text.isascii() and not self._held):

@@ -10,10 +10,10 @@ from collections.abc import AsyncGenerator
 from typing import Any
 
 from common.tenants.profiles import Upstream
-from workers.providers.base import Piece, UpstreamError
+from workers.providers.base import StreamPart, UpstreamError
 from workers.providers.exchange import broke_off, busy
 from workers.providers.flow import Flow
-from workers.providers.openai_answer import Answer
+from workers.providers.openai_answer import OpenAIAnswer
 
 # What of a request goes on. All else would be LiteLLM's own: other addresses, keys, retries, callbacks.
 _PASSED = frozenset(
@@ -55,14 +55,14 @@ _LOGGERS = ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy")
 class LiteLLMProvider:
     """Streams answers. A worker that will need the package imports it at its start: that takes seconds."""
 
-    async def stream(self, upstream: Upstream, body: dict[str, Any]) -> AsyncGenerator[Piece, None]:
+    async def stream(self, upstream: Upstream, body: dict[str, Any]) -> AsyncGenerator[StreamPart, None]:
         """The pieces of one answer. Raises UpstreamError; leaving it early closes the connection."""
         litellm = load()
         where: dict[str, Any] = {"api_key": upstream.api_key.get_secret_value() or None}
         if upstream.base_url:
             where["base_url"] = upstream.base_url
         asked = {key: value for key, value in body.items() if key in _PASSED}
-        answer, flow = Answer(), Flow()
+        answer, flow = OpenAIAnswer(), Flow()
         try:
             # Without retries of its own: that is the fallbacks' part.
             chunks = await litellm.acompletion(

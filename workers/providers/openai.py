@@ -16,9 +16,9 @@ import httpx
 
 from common.tenants.profiles import Upstream
 from common.turn.tool_history import THOUGHTS, without_thoughts
-from workers.providers.base import Piece, UpstreamError
+from workers.providers.base import StreamPart, UpstreamError
 from workers.providers.exchange import authorization, exchange, network_errors, sse_events
-from workers.providers.openai_answer import Answer
+from workers.providers.openai_answer import OpenAIAnswer
 
 _CHAT = "/chat/completions"
 _AZURE = (".openai.azure.com", ".cognitiveservices.azure.com", ".services.ai.azure.com", ".azure-api.net")
@@ -34,7 +34,7 @@ class OpenAIProvider:
         self._client = client
         self._takes_options: OrderedDict[str, bool] = OrderedDict()  # by URL and model, as far as is known
 
-    async def stream(self, upstream: Upstream, body: dict[str, Any]) -> AsyncGenerator[Piece, None]:
+    async def stream(self, upstream: Upstream, body: dict[str, Any]) -> AsyncGenerator[StreamPart, None]:
         """The pieces of one answer. Raises UpstreamError; leaving it early closes the connection."""
         begun = False
         try:
@@ -52,7 +52,7 @@ class OpenAIProvider:
             async for piece in pieces:
                 yield piece
 
-    async def _stream(self, upstream: Upstream, body: dict[str, Any]) -> AsyncGenerator[Piece, None]:
+    async def _stream(self, upstream: Upstream, body: dict[str, Any]) -> AsyncGenerator[StreamPart, None]:
         with network_errors():
             url = chat_url(upstream)
         server = f"{url} {upstream.model}"
@@ -79,9 +79,11 @@ class OpenAIProvider:
                 self._takes_options.pop(server, None)
             raise
 
-    async def _ask(self, upstream: Upstream, url: str, body: dict[str, Any]) -> AsyncGenerator[Piece, None]:
+    async def _ask(
+        self, upstream: Upstream, url: str, body: dict[str, Any]
+    ) -> AsyncGenerator[StreamPart, None]:
         headers = {"Accept": "text/event-stream", **login(upstream, url)}
-        answer = Answer()
+        answer = OpenAIAnswer()
         async with (
             exchange(self._client, url, body, headers) as response,
             aclosing(sse_events(response)) as events,

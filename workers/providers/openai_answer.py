@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from common.net.sse import ServerEvent
-from workers.providers.base import Finish, Other, Piece, Usage
+from workers.providers.base import Finish, PassThrough, StreamPart, Usage
 from workers.providers.calls import Calls
 from workers.providers.contents import read_content
 from workers.providers.costs import cost_in, read_cost
@@ -20,7 +20,7 @@ _MOST_CHOICES, _MOST_PARTS, _MOST_CHUNKS = 128, 1_024, 10_000  # in one event
 _NO_SENSE = (ValueError, TypeError, KeyError, AttributeError, RecursionError)
 
 
-class Answer:
+class OpenAIAnswer:
     """One answer, chunk by chunk. `over`: it has said so itself, and nothing more comes."""
 
     def __init__(self) -> None:
@@ -31,7 +31,7 @@ class Answer:
         self._is_whole = False  # it came in one piece
         self._sources: dict[str, Any] = {}
 
-    def read(self, event: ServerEvent) -> Iterator[Piece]:
+    def read(self, event: ServerEvent) -> Iterator[StreamPart]:
         """The pieces in one event. Raises UpstreamError."""
         data = event.data.strip()
         if data in _DONE:
@@ -45,14 +45,14 @@ class Answer:
         except _NO_SENSE:
             raise (broke_off() if event.name == "error" else garbled()) from None
 
-    def read_value(self, chunk: Any) -> Iterator[Piece]:
+    def read_value(self, chunk: Any) -> Iterator[StreamPart]:
         """The pieces in one chunk. Raises UpstreamError."""
         try:
             yield from self._read(chunk, "")
         except _NO_SENSE:
             raise garbled() from None
 
-    def end(self) -> Iterator[Piece]:
+    def end(self) -> Iterator[StreamPart]:
         """What is still to be said when the connection ends. Raises UpstreamError where that is too early."""
         yield from self._tell_rest()
         if self._finished:
@@ -63,7 +63,7 @@ class Answer:
             raise cut()
         yield Finish("tool_calls" if len(self._calls) else "stop")
 
-    def _read(self, chunk: Any, name: str) -> Iterator[Piece]:
+    def _read(self, chunk: Any, name: str) -> Iterator[StreamPart]:
         if error := fault_in(chunk, name):
             raise error
         for key in _SOURCES:
@@ -75,7 +75,7 @@ class Answer:
         if cost := cost_in(chunk):
             yield _usage(cost)
 
-    def _read_choice(self, choice: dict[str, Any]) -> Iterator[Piece]:
+    def _read_choice(self, choice: dict[str, Any]) -> Iterator[StreamPart]:
         if error := fault_of(choice):
             raise error
         rest = {key: value for key, value in choice.items() if key not in _READ and value is not None}
@@ -114,7 +114,7 @@ class Answer:
             return dict(rest.pop("message"))
         return {"content": choice["text"]} if isinstance(choice.get("text"), str) else {}
 
-    def _read_delta(self, delta: dict[str, Any]) -> Iterator[Piece]:
+    def _read_delta(self, delta: dict[str, Any]) -> Iterator[StreamPart]:
         """The words and calls of a delta, which are taken out of it."""
         delta.pop("role", None)
         content, calls = delta.pop("content", None), delta.pop("tool_calls", None)
@@ -123,13 +123,13 @@ class Answer:
             if kind == "text":
                 yield text
             else:
-                yield Other({"delta": {"reasoning_content" if kind == "thought" else "refusal": text}})
+                yield PassThrough({"delta": {"reasoning_content" if kind == "thought" else "refusal": text}})
         for piece in self._calls.read(_few(calls, _MOST_PARTS)):
             self._spoke = True
             yield piece
         self._spoke = self._spoke or len(self._calls) > 0
 
-    def _tell_rest(self) -> Iterator[Piece]:
+    def _tell_rest(self) -> Iterator[StreamPart]:
         """Calls without arguments, and what the answer rests on."""
         yield from self._calls.end()
         if self._sources:
@@ -163,6 +163,6 @@ def _usage(cost: dict[str, Any]) -> Usage:
     return Usage(cost)
 
 
-def _other(choice: dict[str, Any]) -> Other:
+def _other(choice: dict[str, Any]) -> PassThrough:
     as_json(choice)  # raises ValueError on what is nested too deeply to be written down
-    return Other(choice)
+    return PassThrough(choice)

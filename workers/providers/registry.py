@@ -10,19 +10,19 @@ from typing import Any
 import httpx
 
 from common.process.bugs import about
-from common.security.secret_box import Seal
+from common.security.secret_box import SecretBox
 from common.store.redis import Stores
 from common.tenants.dialects import GUARDED, split_dialect
 from common.tenants.profiles import Upstream
 from workers.providers.anthropic import AnthropicProvider
-from workers.providers.base import Finish, Piece, Provider, UpstreamError
+from workers.providers.base import Finish, Provider, StreamPart, UpstreamError
 from workers.providers.ernie import ErnieProvider
 from workers.providers.ernie_tokens import ErnieTokens
 from workers.providers.exchange import broke_off, cut
 from workers.providers.litellm import LiteLLMProvider
 from workers.providers.openai import OpenAIProvider
 from workers.providers.thinkers import Thinkers
-from workers.providers.tidying import Tidy
+from workers.providers.tidying import Tidier
 from workers.providers.yandex import YandexProvider
 
 logger = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ class Providers:
         client: httpx.AsyncClient,
         guarded: httpx.AsyncClient,
         stores: Stores,
-        seal: Seal | None,
+        seal: SecretBox | None,
         thinking_models: Sequence[str] = (),
     ) -> None:
         self._thinkers = Thinkers(thinking_models)
@@ -47,7 +47,7 @@ class Providers:
         over_guarded = _over(guarded, stores, seal)
         self._guarded = {dialect: over_guarded[dialect] for dialect in GUARDED}
 
-    async def stream(self, upstream: Upstream, body: dict[str, Any]) -> AsyncGenerator[Piece, None]:
+    async def stream(self, upstream: Upstream, body: dict[str, Any]) -> AsyncGenerator[StreamPart, None]:
         """The pieces of one answer. Raises UpstreamError; leaving it early closes the connection."""
         dialect, address = split_dialect(upstream.base_url)
         provider = (self._guarded if upstream.guarded else self._by_dialect).get(dialect)
@@ -55,13 +55,13 @@ class Providers:
             raise UpstreamError(
                 "unknown_provider", "no provider speaks this upstream's dialect", faulty=False
             )
-        tidy, has_end, told = Tidy(begins_in_thought=self._thinkers.begins(upstream)), False, 0
+        tidy, has_end, told = Tidier(begins_in_thought=self._thinkers.begins(upstream)), False, 0
         try:
             async with aclosing(provider.stream(replace(upstream, base_url=address), body)) as pieces:
                 async for piece in pieces:
                     has_end = has_end or isinstance(piece, Finish)
                     for part in _slices(piece):
-                        for tidied in tidy.take(part):
+                        for tidied in tidy.feed(part):
                             yield tidied
                         told += 1
                         if part is not piece or told % _SLICE_PIECES == 0:
@@ -78,14 +78,14 @@ class Providers:
         self._thinkers.heard(upstream, tidy)
 
 
-def _slices(piece: Piece) -> Iterable[Piece]:
+def _slices(piece: StreamPart) -> Iterable[StreamPart]:
     """A text that is long in parts, between which others have their turn."""
     if not isinstance(piece, str) or len(piece) <= _SLICE_CHARS:
         return (piece,)
     return (piece[at : at + _SLICE_CHARS] for at in range(0, len(piece), _SLICE_CHARS))
 
 
-def _over(client: httpx.AsyncClient, stores: Stores, seal: Seal | None) -> dict[str, Provider]:
+def _over(client: httpx.AsyncClient, stores: Stores, seal: SecretBox | None) -> dict[str, Provider]:
     """What asks over this client, by dialect."""
     return {
         "anthropic": AnthropicProvider(client),

@@ -4,7 +4,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 
 from common.tenants.profiles import Upstream
-from workers.providers.tidying import Tidy
+from workers.providers.tidying import Tidier
 
 _MOST = 10_000
 
@@ -21,7 +21,7 @@ class Thinkers:
         model = upstream.model.lower()
         return _name(upstream) in self._learned or any(name in model for name in self._names)
 
-    def heard(self, upstream: Upstream, tidy: Tidy) -> None:
+    def heard(self, upstream: Upstream, tidy: Tidier) -> None:
         """An answer has ended: what it says of its model."""
         name = _name(upstream)
         if tidy.ended_unbegun:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import Literal
 
-from workers.providers.base import Other, Piece
+from workers.providers.base import PassThrough, StreamPart
 from workers.providers.exchange import garbled
 
 _NAMES = (
@@ -89,7 +89,7 @@ class Thoughts:
         self._last = ""  # of what was said
         self._before = ""  # of what was read
 
-    def take(self, text: str) -> Iterator[Piece]:
+    def feed(self, text: str) -> Iterator[StreamPart]:
         """The pieces that a text makes."""
         if self._flows and not ("<" in text or "[" in text or "◁" in text) and text:
             self._last = self._before = text[-1]  # for each token: it must be quick
@@ -115,7 +115,7 @@ class Thoughts:
         waits = self._tail or self._holds or self._after_thought
         return self._said and self._state == "said" and not waits
 
-    def pause(self) -> Iterator[Piece]:
+    def pause(self) -> Iterator[StreamPart]:
         """What was held, as the answer seems to have ended."""
         tail, self._tail = self._tail, ""
         yield from self._tell(tail)
@@ -124,13 +124,13 @@ class Thoughts:
             blank, self._blank = self._blank, ""
             yield blank
 
-    def trust(self) -> Iterator[Piece]:
+    def trust(self) -> Iterator[StreamPart]:
         """It did not begin in thought: the server tells thoughts apart by itself, or nothing ended one."""
         held, self._held, self._holds = "".join(self._held), [], False
         if held:
             yield from self._say(held)
 
-    def _mark(self, match: re.Match[str], before: str) -> Iterator[Piece]:
+    def _mark(self, match: re.Match[str], before: str) -> Iterator[StreamPart]:
         """Tell what stands before a mark, and take the mark for what it is."""
         word = match[0].lower()
         if self._state == "head":
@@ -156,7 +156,7 @@ class Thoughts:
             self._state = "said"
             self._after_thought = True
 
-    def _read_head(self, word: str, before: str) -> Iterator[Piece]:
+    def _read_head(self, word: str, before: str) -> Iterator[StreamPart]:
         """Within a channel's head: which channel it is says what its body is."""
         self._head = (self._head + before)[:_MOST_HEAD]
         if word in _HEADS:
@@ -173,7 +173,7 @@ class Thoughts:
         self._after_thought = True
         yield from ()
 
-    def _tell(self, text: str) -> Iterator[Piece]:
+    def _tell(self, text: str) -> Iterator[StreamPart]:
         if not text:
             return
         if self._state == "thought":
@@ -188,7 +188,7 @@ class Thoughts:
         else:
             yield from self._say(text)
 
-    def _say(self, text: str) -> Iterator[Piece]:
+    def _say(self, text: str) -> Iterator[StreamPart]:
         """Words. What is blank between a thought and them is none of them."""
         words = text.lstrip() if self._after_thought or not self._said else text
         if not words:
@@ -201,12 +201,12 @@ class Thoughts:
         self._last = words[-1]
         yield blank + words
 
-    def _think(self, text: str) -> Iterator[Piece]:
+    def _think(self, text: str) -> Iterator[StreamPart]:
         if not self._thought_begun:
             text = text.lstrip()
         if text:
             self._thought_begun = True
-            yield Other({"delta": {"reasoning_content": text}})
+            yield PassThrough({"delta": {"reasoning_content": text}})
 
     def _taken(self) -> str:
         held, self._held, self._holds = "".join(self._held), [], False

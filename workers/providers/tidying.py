@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator
 
-from workers.providers.base import Finish, Other, Piece
+from workers.providers.base import Finish, PassThrough, StreamPart
 from workers.providers.halves import Halves
 from workers.providers.thoughts import Thoughts
 
 _THOUGHTS = ("reasoning_content", "reasoning", "thinking", "reasoning_details")
 
 
-class Tidy:
+class Tidier:
     """One answer's pieces, one after the other. `begins_in_thought`: see Thoughts."""
 
     def __init__(self, *, begins_in_thought: bool = False) -> None:
@@ -21,21 +21,21 @@ class Tidy:
         """Whether a thought ended that no mark had begun."""
         return self._thoughts.ended_unbegun
 
-    def take(self, piece: Piece) -> Iterator[Piece]:
+    def feed(self, piece: StreamPart) -> Iterator[StreamPart]:
         """What is made of a piece."""
-        yield from self._told(self._halves.take(piece))
+        yield from self._told(self._halves.feed(piece))
 
-    def end(self) -> Iterator[Piece]:
+    def end(self) -> Iterator[StreamPart]:
         """What was held back, as nothing more comes."""
         for piece in self._halves.end():
             yield from self._told(piece)
         yield from self._thoughts.pause()
 
-    def _told(self, piece: Piece) -> Iterator[Piece]:
+    def _told(self, piece: StreamPart) -> Iterator[StreamPart]:
         if isinstance(piece, str):
-            yield from self._thoughts.take(piece)
+            yield from self._thoughts.feed(piece)
             return
-        if isinstance(piece, Other) and not piece.choice.get("index"):
+        if isinstance(piece, PassThrough) and not piece.choice.get("index"):
             if any(key in piece.choice.get("delta", ()) for key in _THOUGHTS):
                 yield from self._thoughts.trust()  # its server tells them apart
         elif isinstance(piece, Finish) and piece.alone:

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from common.tenants.profiles import Upstream
-from workers.providers.base import Finish, Piece, ToolPiece, Usage
+from workers.providers.base import Finish, StreamPart, ToolCallDelta, Usage
 from workers.providers.contents import read_content
 from workers.providers.costs import read_cost
 from workers.providers.custom_tools import CustomCalls
@@ -49,7 +49,7 @@ class YandexProvider:
     def __init__(self, client: httpx.AsyncClient) -> None:
         self._client = client
 
-    async def stream(self, upstream: Upstream, body: dict[str, Any]) -> AsyncGenerator[Piece, None]:
+    async def stream(self, upstream: Upstream, body: dict[str, Any]) -> AsyncGenerator[StreamPart, None]:
         """The pieces of one answer. Raises UpstreamError; leaving it early closes the connection."""
         with network_errors():
             server, folder = _split(upstream.base_url)
@@ -82,7 +82,7 @@ class _Answer:
         self.over = False
         self._chars = 0
 
-    def read(self, line: bytes) -> Iterator[Piece]:
+    def read(self, line: bytes) -> Iterator[StreamPart]:
         """The pieces that one line adds. Raises UpstreamError."""
         line = line.removeprefix(b"data:").strip()  # a proxy in between may make events of them
         if not line or line.startswith((b":", b"event:", b"[DONE]")):
@@ -92,7 +92,7 @@ class _Answer:
         except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
             raise garbled() from None
 
-    def _read(self, event: dict[str, Any]) -> Iterator[Piece]:
+    def _read(self, event: dict[str, Any]) -> Iterator[StreamPart]:
         if "result" not in event and "alternatives" not in event:
             error = dict_in(event.get("error"))
             if error.get("httpCode") == 429 or error.get("grpcCode") == _EXHAUSTED:
@@ -112,15 +112,15 @@ class _Answer:
             if cost := read_cost(result.get("usage")):
                 yield Usage(cost)
 
-    def _read_text(self, text: str) -> Iterator[Piece]:
+    def _read_text(self, text: str) -> Iterator[StreamPart]:
         if len(text) > self._chars:
             yield text[self._chars :]
             self._chars = len(text)
 
 
-def _read_calls(calls: list[dict[str, Any]]) -> Iterator[Piece]:
+def _read_calls(calls: list[dict[str, Any]]) -> Iterator[StreamPart]:
     for index, call in enumerate(calls):
         function = call["functionCall"]
         given = function.get("arguments") or {}
         arguments = given if isinstance(given, str) else as_json(given)
-        yield ToolPiece(index, made_up_id(), text_in(function["name"]), arguments)
+        yield ToolCallDelta(index, made_up_id(), text_in(function["name"]), arguments)

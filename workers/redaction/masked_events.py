@@ -58,7 +58,7 @@ class Masks:
         calls: dict[Path, _Text] = defaultdict(_Text)
         for event in self.own:
             if isinstance(event, LaneStarted | Delta | ToolPart | Extra | LaneFinished):
-                lanes.setdefault(event.lane, LaneState(event.lane)).take(event)
+                lanes.setdefault(event.lane, LaneState(event.lane)).apply(event)
             if isinstance(event, TurnStarted):
                 asked = last_said(event.request.get("messages") or [])
             if isinstance(event, ToolPart):
@@ -71,7 +71,7 @@ class Masks:
 
     def _mask_seam(self, fold: Fold) -> None:
         """Mask what is only found where the full's text follows on the draft's."""
-        opening = fold.full_voice.opening.left_out if fold.full_voice.opening else []
+        opening = fold.full_gate.opening.left_out if fold.full_gate.opening else []
         begin = opening[0][1] if opening and opening[0][0] == 0 else 0
         heard, rest = fold.draft.text[: fold.spoken["draft"]].rstrip(), fold.full.text[begin:]
         begin += len(rest) - len(rest.lstrip())

@@ -8,7 +8,7 @@ import orjson
 
 from workers.child import Child
 from workers.redaction import redacted_log
-from workers.redaction.redacted_log import Asked, Plan, Raw, pack_question, read_plan
+from workers.redaction.redacted_log import Plan, Raw, RedactionRequest, pack_question, read_plan
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ class Planner:
 
     async def plan(self, raw: Raw, turns: set[str], now_ms: int) -> Plan:
         """What is to become of a log. Raises OSError, EOFError where no process can say."""
-        asked = Asked(raw, sorted(turns), now_ms)
+        asked = RedactionRequest(raw, sorted(turns), now_ms)
         async with self._lock:
             while True:
                 try:
@@ -35,7 +35,7 @@ class Planner:
                     if turn is None:
                         raise
                     if not is_slow and asked.late:  # it may be ended for a reason that is not the turn's
-                        asked = Asked(raw, [turn], now_ms, late=False)
+                        asked = RedactionRequest(raw, [turn], now_ms, late=False)
                         continue
                     if asked.dropped:
                         raise
@@ -43,7 +43,7 @@ class Planner:
                     logger.error(
                         "dropped a turn that can't be masked", extra={"turn": turn, "reason": reason}
                     )
-                    asked = Asked(raw, [turn], now_ms, late=False, dropped=[turn])
+                    asked = RedactionRequest(raw, [turn], now_ms, late=False, dropped=[turn])
                 except BaseException:  # half an answer must not be taken for the next one's
                     await self._child.close()
                     raise
@@ -52,7 +52,7 @@ class Planner:
         """End the process."""
         await self._child.close()
 
-    async def _ask(self, asked: Asked) -> Plan:
+    async def _ask(self, asked: RedactionRequest) -> Plan:
         self._turn = None
         async with asyncio.timeout(_WAIT_S):
             await self._child.ask(pack_question(asked))

@@ -29,7 +29,7 @@ Raw = list[tuple[bytes, dict[bytes, bytes]]]
 
 
 @dataclass(slots=True)
-class Asked:
+class RedactionRequest:
     """A question. `turns`: to be rewritten; `late`: those added to since too; `dropped`: to lose all."""
 
     raw: Raw
@@ -55,7 +55,7 @@ class Plan:
     busy: bool = False
 
 
-def make_plan(asked: Asked, begin: Callable[[str], None]) -> Plan:
+def make_plan(asked: RedactionRequest, begin: Callable[[str], None]) -> Plan:
     """What is to be done with a log. A turn that isn't there any more, or is to be kept whole, is done.
 
     `begin` is told of each turn before it is rewritten.
@@ -114,18 +114,18 @@ def _fields(event: Event | None) -> dict[bytes, bytes] | None:
 # As messages.
 
 
-def pack_question(asked: Asked) -> bytes:
+def pack_question(asked: RedactionRequest) -> bytes:
     """A question's two messages."""
     places, bodies = _flat(asked.raw)
     head = {"turns": asked.turns, "now_ms": asked.now_ms, "late": asked.late, "dropped": asked.dropped}
     return pack({**head, "entries": places}) + frame(bodies)
 
 
-def read_question(head: bytes, bodies: bytes) -> Asked:
+def read_question(head: bytes, bodies: bytes) -> RedactionRequest:
     """The question of two messages."""
     told = orjson.loads(head)
     raw = [(entry_id, fields or {}) for entry_id, fields in _unflat(told.pop("entries"), bodies)]
-    return Asked(raw, **told)
+    return RedactionRequest(raw, **told)
 
 
 def pack_plan(plan: Plan) -> bytes:
@@ -165,7 +165,9 @@ def _unflat(places: list[Any], bodies: bytes) -> Iterator[tuple[bytes, dict[byte
 
 
 def serve(
-    asked: BinaryIO, told: BinaryIO, plan: Callable[[Asked, Callable[[str], None]], Plan] = make_plan
+    asked: BinaryIO,
+    told: BinaryIO,
+    plan: Callable[[RedactionRequest, Callable[[str], None]], Plan] = make_plan,
 ) -> None:
     """Answer until nobody asks any more."""
 

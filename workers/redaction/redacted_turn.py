@@ -21,8 +21,8 @@ from common.events import (
 )
 from common.redaction.masking import MASK
 from common.turn.fold import Fold
-from common.turn.outputs import Said
-from common.turn.transcript import Released
+from common.turn.outputs import TextReleased
+from common.turn.transcript import Transcript
 from common.turn.version import UnknownFold
 from workers.redaction.masked_events import Masks
 
@@ -90,7 +90,7 @@ def without_words(event: Event) -> Event | None:
         case TimerFired():
             return replace(event, phrase="")
         case TurnEnded():
-            return replace(event, released=0, hash=Released(0).hash(), record="none")
+            return replace(event, released=0, hash=Transcript(0).hash(), record="none")
     return event
 
 
@@ -135,7 +135,7 @@ class _Heard:
             return None
         for entry in entries[1:]:
             for release in fold.feed(entry.event, entry.ms - entries[0].ms):
-                if isinstance(release, Said):
+                if isinstance(release, TextReleased):
                     said.append(release.text)
         return _Heard(fold, "".join(said))
 

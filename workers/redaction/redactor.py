@@ -11,7 +11,7 @@ import random
 from common.names import SessionRef, TurnRef, parse_turn
 from common.process.bugs import about
 from common.store import keys
-from common.store.redis import STORE_ERRORS, Pipe, Stores
+from common.store.redis import STORE_ERRORS, Pipeline, Stores
 from workers.redaction.planner import Planner
 from workers.redaction.rewriting import rewrite_log
 
@@ -80,7 +80,7 @@ class Redactor:
         if not sessions:
             return []
 
-        def build(pipe: Pipe) -> None:
+        def build(pipe: Pipeline) -> None:
             for session in sessions:
                 pipe.set(keys.redacting(session), self._worker, nx=True, px=_HOLD_MS)
 
@@ -106,7 +106,7 @@ class Redactor:
     async def _let_go(self, session: SessionRef, turns: set[str], done: set[str], again_ms: int) -> None:
         later_ms = self._stores.queue_clock.now_ms() + again_ms
 
-        def build(pipe: Pipe) -> None:
+        def build(pipe: Pipeline) -> None:
             for turn in turns:
                 if turn in done:
                     pipe.zrem(keys.REDACTING, str(TurnRef(session, turn)))

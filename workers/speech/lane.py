@@ -19,11 +19,11 @@ from common.settings import Settings
 from common.speech import stream
 from common.speech.stream import Began, Over, Reason, Spoken
 from common.store import keys
-from common.store.redis import STORE_ERRORS, Pipe, Stores, insist
+from common.store.redis import STORE_ERRORS, Pipeline, Stores, insist
 from common.text.language import language_of
 from common.text.speakable import spoken_part
 from common.turn.version import UnknownFold
-from workers.leases import Held, RunningLanes
+from workers.leases import HeldLane, LaneLeases
 from workers.speech.framing import Framing
 from workers.speech.speakable import in_usual_forms
 from workers.speech.speaking import Speaking
@@ -38,7 +38,7 @@ class SpeechRunner:
     """Runs the speech jobs that the queue hands to this worker."""
 
     def __init__(
-        self, settings: Settings, stores: Stores, reader: LogReader, voice: Voice, running: RunningLanes
+        self, settings: Settings, stores: Stores, reader: LogReader, voice: Voice, running: LaneLeases
     ) -> None:
         self._settings = settings
         self._stores = stores
@@ -61,18 +61,18 @@ class SpeechRunner:
                 await self._run(speaking, held)
         if held.stop == "drain":
             with suppress(*STORE_ERRORS):  # else its lease lapses
-                await job_queue.replace(self._stores, job, self._settings.lane_lease_ms)
+                await job_queue.enqueue_next_attempt(self._stores, job, self._settings.lane_lease_ms)
         elif held.stop != "lost":
             await self._let_go(job)
 
-    async def _begin(self, job: JobRef, held: Held) -> Speaking | None:
+    async def _begin(self, job: JobRef, held: HeldLane) -> Speaking | None:
         """Begin the attempt in the turn's stream, and read how far others came; None: nothing is to do."""
         turn = job.turn
         entries = await read_turn(self._stores, turn)
         if not entries:  # the session was deleted
             return None
 
-        def build(pipe: Pipe) -> None:
+        def build(pipe: Pipeline) -> None:
             pipe.zscore(keys.LEASES, str(job))
             stream.append(pipe, turn, Began(job.attempt))
             pipe.xrange(keys.audio(turn))
@@ -81,7 +81,7 @@ class SpeechRunner:
         speaking = Speaking(job, entries, stream.decode_all(spoken), held)
         return speaking if lease is not None and not speaking.is_over else None
 
-    async def _run(self, speaking: Speaking, held: Held) -> None:
+    async def _run(self, speaking: Speaking, held: HeldLane) -> None:
         """Speak until all is said, or until somebody stops it; then say how it ended."""
         if held.stop is None:
             held.work = asyncio.create_task(self._speak(speaking))
@@ -95,13 +95,13 @@ class SpeechRunner:
 
     async def _speak(self, speaking: Speaking) -> None:
         session = speaking.job.turn.session
-        self._reader.follow(session, speaking.take)
+        self._reader.follow(session, speaking.apply)
         self._reader.read_from(session, speaking.last_id)
         try:
             async for start, end in speaking.sentences():
                 await self._say(speaking, start, end)
         finally:
-            self._reader.leave(session, speaking.take)
+            self._reader.leave(session, speaking.apply)
 
     async def _say(self, speaking: Speaking, start: int, end: int) -> None:
         """Put one sentence into sound; of one that was begun before, what is there already is left out."""
@@ -130,7 +130,7 @@ class SpeechRunner:
                 await asyncio.sleep(_RETRY_S)
 
     async def _let_go(self, job: JobRef) -> None:
-        await insist(lambda: self._stores.on_queue.run(lambda pipe: job_queue.let_go(pipe, job)))
+        await insist(lambda: self._stores.on_queue.run(lambda pipe: job_queue.finish_job(pipe, job)))
 
 
 def _language(text: str, conversation: str) -> str:
@@ -139,7 +139,7 @@ def _language(text: str, conversation: str) -> str:
     return conversation if (language, conversation) == ("zh", "ja") else language
 
 
-def _reason(held: Held) -> Reason:
+def _reason(held: HeldLane) -> Reason:
     """How the speaking ended."""
     if held.stop:
         return "stopped"

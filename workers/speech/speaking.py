@@ -6,14 +6,14 @@ from collections.abc import AsyncIterator, Sequence
 from common.events import Entry, Event, TurnInterrupted, TurnStarted, place
 from common.names import JobRef
 from common.speech.audio import format_of
-from common.speech.stream import AGAIN, Speech, Spoken
+from common.speech.stream import AGAIN, SpeechState, Spoken
 from common.text.growing_text import GrowingText
 from common.text.language import language_of_messages
 from common.turn.aloud import REST_MS, is_spoken
 from common.turn.fold import Fold
-from common.turn.outputs import Said
-from common.turn.sentence_splitter import Cutter
-from workers.leases import Held
+from common.turn.outputs import TextReleased
+from common.turn.sentence_splitter import SentenceSplitter
+from workers.leases import HeldLane
 
 _LOST_S = 5.0  # what the log doesn't say so long after the turn's deadline, it will not say
 
@@ -21,7 +21,9 @@ _LOST_S = 5.0  # what the log doesn't say so long after the turn's deadline, it 
 class Speaking:
     """One turn. `spoken`: the entries of its speech until now; `held` is stopped if the caller breaks in."""
 
-    def __init__(self, job: JobRef, entries: Sequence[Entry], spoken: Sequence[Spoken], held: Held) -> None:
+    def __init__(
+        self, job: JobRef, entries: Sequence[Entry], spoken: Sequence[Spoken], held: HeldLane
+    ) -> None:
         """Raises UnknownFold."""
         started = entries[0].event
         assert isinstance(started, TurnStarted)
@@ -36,12 +38,12 @@ class Speaking:
         self._held = held
         self._bell = asyncio.Event()
         self._bug: Exception | None = None
-        self._speech = Speech()
+        self._speech = SpeechState()
         for entry in spoken:
-            self._speech.take(entry)
+            self._speech.apply(entry)
         begun = self._speech.sentence
-        self._cutter = Cutter(begun[1] if begun else self._speech.done, whole=is_spoken(started))
-        self.take(entries[1:])
+        self._cutter = SentenceSplitter(begun[1] if begun else self._speech.done, whole=is_spoken(started))
+        self.apply(entries[1:])
 
     @property
     def text(self) -> GrowingText:
@@ -57,7 +59,7 @@ class Speaking:
         """How many frames of this sentence there were before this attempt."""
         return self._speech.number if self._speech.sentence == (start, end) else 0
 
-    def take(self, entries: Sequence[Entry]) -> None:
+    def apply(self, entries: Sequence[Entry]) -> None:
         """Fold what is new of the session's log. What breaks it is raised to who waits for sentences."""
         try:
             self._take(entries)
@@ -71,7 +73,7 @@ class Speaking:
                 continue
             self.last_id = entry.id
             for release in self._fold.feed(entry.event, entry.ms - self._start_ms):
-                if isinstance(release, Said):
+                if isinstance(release, TextReleased):
                     self._cutter.feed(release)
             if self._breaks_in(entry.event):
                 self._held.end("cancelled")

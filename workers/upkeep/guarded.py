@@ -9,7 +9,7 @@ from typing import Literal
 
 from common.names import TurnRef
 from common.store import keys
-from common.store.redis import Pipe, Stores
+from common.store.redis import Pipeline, Stores
 from common.store.scripts import script
 
 logger = logging.getLogger(__name__)
@@ -21,7 +21,7 @@ _MOST_LOST = 2
 _BEGIN = script("fold_begins")
 
 
-class Guard:
+class CrashMarks:
     """The marks of one sweeper. `hold_ms`: who folds for longer has died of it, or hangs."""
 
     def __init__(self, stores: Stores, hold_ms: int) -> None:
@@ -36,7 +36,7 @@ class Guard:
         """
         back = self._back.copy()
 
-        def build(pipe: Pipe) -> None:
+        def build(pipe: Pipeline) -> None:
             if back:
                 pipe.hdel(keys.FOLDING, *back)
             args = str(turn), self._hold_ms, int(worker_lost), int(driver_lapsed)
@@ -51,7 +51,7 @@ class Guard:
         said: Verdict = verdict.decode()
         return said
 
-    async def cost_too_many(self, turn: TurnRef) -> bool:
+    async def has_cost_too_many(self, turn: TurnRef) -> bool:
         """Note that a turn has cost a replica, unless the sweep drives it; whether that was the second.
 
         Raises STORE_ERRORS.
@@ -66,13 +66,13 @@ class Guard:
         """The turn was folded, and we live: its mark goes with the next word to the server."""
         self._back.add(str(turn))
 
-    async def settle(self) -> None:
+    async def write(self) -> None:
         """Take the marks away of what came back. Raises STORE_ERRORS; then it is done the next time."""
         if back := self._back.copy():
             await self._stores.on_queue.run(lambda pipe: pipe.hdel(keys.FOLDING, *back))
             self._back -= back
 
 
-def drive(pipe: Pipe, turn: TurnRef) -> None:
+def drive(pipe: Pipeline, turn: TurnRef) -> None:
     """The sweep drives this turn from now on: when it looks again, nobody was lost."""
     pipe.hset(keys.FOLDING, f"{turn}|sweep", "1")

@@ -12,9 +12,9 @@ from common.log.stream import append
 from common.names import JobRef, TurnRef
 from common.queue import job_queue, parked
 from common.store import keys
-from common.store.redis import Pipe, Stores
+from common.store.redis import Pipeline, Stores
 from common.turn.cost import no_usage
-from common.turn.transcript import Released
+from common.turn.transcript import Transcript
 
 logger = logging.getLogger(__name__)
 
@@ -29,12 +29,12 @@ async def park(stores: Stores, turn: TurnRef, entries: list[Entry], jobs: list[J
     own = [entry for entry in entries if entry.event.turn == turn.turn]
     started = own[0].event if own else None
     if not isinstance(started, TurnStarted):
-        await stores.on_queue.run(lambda pipe: job_queue.drop_turn(pipe, turn))
+        await stores.on_queue.run(lambda pipe: job_queue.unregister_turn(pipe, turn))
         return
     ended = any(isinstance(entry.event, TurnEnded) for entry in own)
     words = [e.id for e in own if not isinstance(e.event, TurnStarted | TurnEnded)]
 
-    def write(pipe: Pipe) -> None:
+    def write(pipe: Pipeline) -> None:
         if not ended:
             append(pipe, turn.session, _ending(turn))
         for begin in range(0, len(words), _CHUNK):
@@ -48,14 +48,14 @@ async def park(stores: Stores, turn: TurnRef, entries: list[Entry], jobs: list[J
         if isinstance(each.event, LaneStarted)
     ]
 
-    def release(pipe: Pipe) -> None:
+    def release(pipe: Pipeline) -> None:
         for job, worker in begun:
-            job_queue.forget(pipe, job)
-            job_queue.stop(pipe, job, worker)
+            job_queue.forget_job(pipe, job)
+            job_queue.order_stop(pipe, job, worker)
         for job in (*jobs, *_first_jobs(turn, started)):
-            job_queue.forget(pipe, job)
+            job_queue.forget_job(pipe, job)
         driver.let_go(pipe, turn, started.tell, now_ms)
-        parked.note(pipe, turn, reason, now_ms)
+        parked.record(pipe, turn, reason, now_ms)
         pipe.publish(keys.wake(turn.session), b"")
 
     await stores.on_queue.run(release)
@@ -65,7 +65,7 @@ async def park(stores: Stores, turn: TurnRef, entries: list[Entry], jobs: list[J
 
 def _ending(turn: TurnRef) -> TurnEnded:
     error = turn_error("turn_parked", "the turn could not go on and was given up", "server_error")
-    nothing = Released(0)
+    nothing = Transcript(0)
     return TurnEnded(turn.turn, "error", 0, no_usage(), nothing.hash(), degraded=False, error=error)
 
 

@@ -22,7 +22,7 @@ from common.sessions.deletion import delete_session, drop_void
 from common.sessions.index import Index
 from common.settings import Settings
 from common.store import keys
-from common.store.redis import STORE_ERRORS, Pipe, Stores
+from common.store.redis import STORE_ERRORS, Pipeline, Stores
 from workers.upkeep.archiver import Archiver
 
 logger = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ Work = Callable[[SessionRef], Awaitable[bool]]
 Thing = TypeVar("Thing")
 
 
-class Keeper:
+class RetentionJob:
     """Keeps to the settings' bounds, a round now and then."""
 
     def __init__(self, settings: Settings, stores: Stores, worker: str, archive: Archive | None) -> None:
@@ -61,11 +61,11 @@ class Keeper:
         while True:
             await asyncio.sleep(self._settings.keep_s * random.uniform(0.75, 1.25))
             try:
-                await self.keep()
+                await self.run_once()
             except STORE_ERRORS as error:
                 logger.warning("could not keep to the end", extra={"error": type(error).__name__})
 
-    async def keep(self) -> bool:
+    async def run_once(self) -> bool:
         """One round, unless another worker is at it, or just was. Raises STORE_ERRORS."""
         lock = self._stores.queue
         if not await lock.set(keys.KEEPING, self._worker, nx=True, px=_LEASE_MS):
@@ -122,7 +122,7 @@ class Keeper:
         if entries and not any(isinstance(e.event, TurnEnded) and e.event.turn == turn.turn for e in entries):
             await self._stores.queue.zadd(keys.LEASES, {member: self._now_ms()}, nx=True)
         else:
-            await self._stores.on_queue.run(lambda pipe: job_queue.drop_turn(pipe, turn))
+            await self._stores.on_queue.run(lambda pipe: job_queue.unregister_turn(pipe, turn))
         return True
 
     async def _move(self, tenant: str) -> None:
@@ -221,7 +221,7 @@ class Keeper:
         names = (keys.full_only, keys.turn_starts, keys.deleted, keys.archived_until)
         counts = kept_bytes.names(tenant)
 
-        def build(pipe: Pipe) -> None:
+        def build(pipe: Pipeline) -> None:
             pipe.delete(*(name(tenant) for name in names), *counts, *pace)
             pipe.srem(keys.KEPT, tenant)
             pipe.srem(keys.TENANTS_GONE, tenant)

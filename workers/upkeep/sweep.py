@@ -32,13 +32,13 @@ from common.speech import stream
 from common.speech.stream import Over
 from common.store import keys
 from common.store.clocks import Contact, ServerClock
-from common.store.redis import STORE_ERRORS, Pipe, Stores
+from common.store.redis import STORE_ERRORS, Pipeline, Stores
 from common.store.scripts import script
 from common.turn.fold import Fold
 from common.turn.folded import fold_turn
 from common.turn.outputs import DEADLINE, Due
 from common.turn.version import UnknownFold
-from workers.upkeep.guarded import Guard, drive
+from workers.upkeep.guarded import CrashMarks, drive
 from workers.upkeep.parking import park
 
 logger = logging.getLogger(__name__)
@@ -74,7 +74,7 @@ class Sweep:
         self._stores = stores
         self._worker = worker
         self._hold_ms = max(1, int(settings.sweep_s * 800))
-        self._guard = Guard(stores, settings.turn_lease_ms)
+        self._guard = CrashMarks(stores, settings.turn_lease_ms)
         self.contact = Contact(gap_s=max(_GAP_S, 4 * settings.sweep_s))
         self.patience = 1.0  # times a lease, and what a command may take: 0 where nobody is to be waited for
 
@@ -106,7 +106,7 @@ class Sweep:
             # One after the other, so that one whose fold kills us takes no other's good name along.
             folded = [await self._fold(each) for each in found]
         finally:
-            await self._guard.settle()
+            await self._guard.write()
         await asyncio.gather(*(self._mend_one(each) for each in folded if each))
 
     async def _group(
@@ -133,7 +133,7 @@ class Sweep:
     async def _gather(self, turn: TurnRef, leases: list[TurnRef | JobRef], is_late: bool) -> "_Lapsed":
         """The turn's log, and whether it has cost a worker. Raises STORE_ERRORS."""
         jobs = [lease for lease in leases if isinstance(lease, JobRef)]
-        taken = await asyncio.gather(*(job_queue.taken(self._stores, job) for job in jobs))
+        taken = await asyncio.gather(*(job_queue.is_picked_up(self._stores, job) for job in jobs))
         entries = await read_turn(self._stores, turn)
         return _Lapsed(turn, leases, is_late, entries, worker_lost=any(taken))
 
@@ -163,7 +163,7 @@ class Sweep:
             return fold
         fold = fold_turn(entries) if entries else fold
         self._guard.came_back(turn)
-        await self._guard.settle()
+        await self._guard.write()
         return fold
 
     async def _park(self, lapsed: "_Lapsed", reason: str) -> None:
@@ -173,7 +173,7 @@ class Sweep:
     async def _look(self) -> tuple[list[bytes], list[bytes]]:
         """The leases that have lapsed by the server's clock, and late turns. Raises STORE_ERRORS."""
         clock, args = self._stores.queue_clock, (_BATCH, _LONGEST_LEASE_MS, self._hold_ms)
-        names, asked = (keys.LEASES, keys.SWEEPING, keys.DEADLINES), clock.ask()
+        names, asked = (keys.LEASES, keys.SWEEPING, keys.DEADLINES), clock.asked_at()
         try:
             (found,) = await self._stores.on_queue.run(
                 lambda pipe: pipe.eval(_LOOK, len(names), *names, *map(str, args))
@@ -182,7 +182,7 @@ class Sweep:
             self.contact.lost()
             raise
         (seconds, micros), lapsed, overdue = found
-        if clock.take((int(seconds), int(micros)), asked):
+        if clock.set_from((int(seconds), int(micros)), asked):
             self.contact.lost()  # leases by the old time and by the new one can't be told apart
         self.contact.made()
         return list(lapsed), list(overdue)
@@ -226,7 +226,7 @@ class Sweep:
 
     async def _mend_turn(self, turn: TurnRef, entries: list[Entry], fold: Fold | None) -> None:
         if fold is None:  # it never was
-            await self._stores.on_queue.run(lambda pipe: job_queue.drop_turn(pipe, turn))
+            await self._stores.on_queue.run(lambda pipe: job_queue.unregister_turn(pipe, turn))
             return
         started = entries[0].event
         assert isinstance(started, TurnStarted)
@@ -238,7 +238,7 @@ class Sweep:
         if not await self._claim(turn):
             return
         logger.info("a turn lost its driver", extra={"turn": turn.turn})
-        if await self._guard.cost_too_many(turn):
+        if await self._guard.has_cost_too_many(turn):
             await park(self._stores, turn, entries, [], "driving")
             return
         due, elapsed_ms = fold.next_due, self._stores.log_clock.since(entries[0].ms)
@@ -300,15 +300,15 @@ class Sweep:
     async def _mend_lane(self, job: JobRef, entries: list[Entry], fold: Fold | None) -> None:
         if fold is None or not fold.wants(job.lane) or fold.lanes[job.lane].attempt > job.attempt:
             pipe = self._stores.queue.pipeline(transaction=True)
-            job_queue.forget(pipe, job)
+            job_queue.forget_job(pipe, job)
             await pipe.execute()
             return
         lane = fold.lanes[job.lane]
-        if lane.attempt < job.attempt and not await job_queue.taken(self._stores, job):
-            await job_queue.wake_again(self._stores, job, self._settings.lane_lease_ms)
+        if lane.attempt < job.attempt and not await job_queue.is_picked_up(self._stores, job):
+            await job_queue.requeue(self._stores, job, self._settings.lane_lease_ms)
         elif alive_ms := self._alive_ms(self._stores.log_clock, _last_word_ms(entries, job)):
             await self._look_again(str(job), alive_ms)
-        elif job.attempt - len(lane.handed_over) >= self._settings.max_attempts:
+        elif job.attempt - len(lane.relocated) >= self._settings.max_attempts:
             await self._give_up(job)
         else:
             await self._pass_on(job, "a lane lost its worker")
@@ -320,7 +320,7 @@ class Sweep:
 
     async def _pass_on(self, job: JobRef, why: str) -> None:
         """Let the next attempt take this one's place."""
-        if await job_queue.replace_lapsed(self._stores, job, self._settings.lane_lease_ms):
+        if await job_queue.enqueue_next_if_lapsed(self._stores, job, self._settings.lane_lease_ms):
             about = {"turn": job.turn.turn, "lane": job.lane, "attempt": job.attempt}
             logger.warning(why, extra=about)
 
@@ -337,8 +337,8 @@ class Sweep:
             LaneFinished(turn, job.lane, attempt, 0, "error", None, error, 0),
         )
         pipe, now_ms = self._stores.queue.pipeline(transaction=True), self._stores.queue_clock.now_ms()
-        job_queue.forget(pipe, job)
-        parked.note(pipe, job.turn, f"{job.lane} workers", now_ms)
+        job_queue.forget_job(pipe, job)
+        parked.record(pipe, job.turn, f"{job.lane} workers", now_ms)
         pipe.publish(keys.wake(job.turn.session), b"")
         await pipe.execute()
         about_it = {"turn": turn, "tenant": job.turn.session.tenant, "reason": f"{job.lane} workers"}
@@ -349,16 +349,16 @@ class Sweep:
     async def _mend_speech(self, job: JobRef, entries: list[Entry]) -> None:
         over_ms = self._stores.log_clock.now_ms() - stream.TTL_MS
         if _ended_before(entries, job.turn, over_ms):  # nobody waits for it any more
-            await self._stores.on_queue.run(lambda pipe: job_queue.forget(pipe, job))
-        elif not await job_queue.taken(self._stores, job):
-            await job_queue.wake_again(self._stores, job, self._settings.lane_lease_ms)
+            await self._stores.on_queue.run(lambda pipe: job_queue.forget_job(pipe, job))
+        elif not await job_queue.is_picked_up(self._stores, job):
+            await job_queue.requeue(self._stores, job, self._settings.lane_lease_ms)
         elif alive_ms := self._alive_ms(self._stores.queue_clock, await stream.last_ms(self._stores, job)):
             await self._look_again(str(job), alive_ms)
         elif job.attempt >= self._settings.max_attempts:
 
-            def give_up(pipe: Pipe) -> None:
+            def give_up(pipe: Pipeline) -> None:
                 stream.append(pipe, job.turn, Over(job.attempt + 1, "failed"))
-                job_queue.forget(pipe, job)
+                job_queue.forget_job(pipe, job)
 
             if await self._claim(job):
                 await self._stores.on_queue.run(give_up)

@@ -24,7 +24,7 @@ from common.process.bugs import about
 from common.records.report import report_turn
 from common.sessions.sessions import Sessions
 from common.store import keys
-from common.store.redis import STORE_ERRORS, Pipe, Stores
+from common.store.redis import STORE_ERRORS, Pipeline, Stores
 from common.tenants.directory import Directory
 from common.tenants.profiles import Webhook
 
@@ -43,7 +43,7 @@ _HOLD_MS = 55_000
 _GONE = 410
 
 
-class Teller:
+class WebhookSender:
     """Posts what is due. Several share the work: each turn is held by who tells of it now."""
 
     def __init__(
@@ -76,7 +76,7 @@ class Teller:
             for task in self._trying:
                 task.cancel()
 
-    async def tell(self) -> int:
+    async def send_due(self) -> int:
         """Tell of what is due by now, as far as nobody else does; how much that was. Raises STORE_ERRORS."""
         _, tries = await self._begin()
         await asyncio.gather(*tries)
@@ -113,7 +113,7 @@ class Teller:
         if not members:
             return []
 
-        def build(pipe: Pipe) -> None:
+        def build(pipe: Pipeline) -> None:
             for member in members:
                 pipe.set(keys.telling(member), self._worker, nx=True, px=_HOLD_MS)
                 pipe.zadd(keys.TELLING, {member: now_ms + _AGAIN_MS}, xx=True, ch=True)
@@ -149,7 +149,7 @@ class Teller:
             await self._done(member, {f"{turn}|{attempt + 1}": self._stores.queue_clock.now_ms() + wait_ms})
 
     async def _done(self, member: str, again: dict[str, int] | None = None) -> None:
-        def build(pipe: Pipe) -> None:
+        def build(pipe: Pipeline) -> None:
             pipe.zrem(keys.TELLING, member)
             if again:
                 pipe.zadd(keys.TELLING, again)
