@@ -10,10 +10,11 @@ LANES_OF_WORKERS: tuple[Lane, ...] = ("draft", "full", "speech")
 
 DEFAULT_TENANT = "default"
 MAX_SESSION_CHARS = 128
-_TENANT = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}\Z")
-_TURN = re.compile(r"[0-9a-z]{8,40}\Z")
-COLLECTION = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
-_COLLECTION = re.compile(COLLECTION.replace("$", r"\Z"))
+TENANT_ID = "^[a-z0-9][a-z0-9_-]{0,39}$"
+TURN_ID = "^[0-9a-z]{8,40}$"
+NAME = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+"""A pattern as JSON Schema has it, of what a tenant names: collections, profiles, secrets."""
+_TENANT, _TURN, _NAME = (re.compile(each.replace("$", r"\Z")) for each in (TENANT_ID, TURN_ID, NAME))
 
 
 def valid_session(name: str) -> bool:
@@ -112,4 +113,4 @@ def valid_turn(name: str) -> bool:
 
 def valid_collection(name: str) -> bool:
     """Whether a tenant may call a collection so: 1 to 64 letters, digits and, not first, `.`, `_`, `-`."""
-    return bool(_COLLECTION.match(name))
+    return bool(_NAME.match(name))

@@ -28,6 +28,7 @@ from common.settings import Settings
 from common.store.redis import STORE_ERRORS, Stores, open_stores
 from common.tenants.directory import Directory
 from common.tenants.profiles import profile_of
+from common.turn.policy import LONGEST_TURN_MS
 from workers.accounting.settlement import SettlementJob
 from workers.knowledge.indexes import Indexes
 from workers.knowledge.retrieval import Retrieval, SearchService
@@ -47,7 +48,7 @@ from workers.upkeep.webhooks import TIMEOUT_S as TELLING_TIMEOUT_S
 from workers.upkeep.webhooks import WebhookSender
 
 _HAND_OVER_S = 3.0
-_LONGEST_TURN_S = 3_660.0  # the policy's longest deadline, and a minute
+_JOB_TIMEOUT_S = LONGEST_TURN_MS / 1000 + 60
 
 
 def worker_id() -> str:
@@ -93,7 +94,7 @@ async def work(settings: Settings, lane: Lane) -> None:
             stores.queue,
             run,
             slots=settings.worker_slots,
-            timeout_s=_LONGEST_TURN_S,
+            timeout_s=_JOB_TIMEOUT_S,
             lease_ms=settings.lane_lease_ms,
             share=lambda: share_of(settings, directory),
             on_taken=running.picked_up,

@@ -16,6 +16,7 @@ from pydantic import (
 )
 
 from api.auth.audit import Act, Kind
+from api.requests.paging import read_limit
 from api.requests.turn_request import read_object
 from api.sessions.replay import read_entry_id
 from common.errors import BadRequest
@@ -120,15 +121,13 @@ def read_config(raw: bytes, name: str) -> dict[str, Any]:
 
 def read_audit_query(query: Mapping[str, str]) -> tuple[str, int, Kind]:
     """Which page of the audit log is asked for: after which, of how many, which kind. Raises BadRequest."""
-    after, limit = query.get("after", ""), query.get("limit", str(_LISTED))
+    after, limit = query.get("after", ""), read_limit(query, _LISTED, _MOST_LISTED)
     if after:
         read_entry_id("after", after)
-    if not (limit.isascii() and limit.isdigit() and len(limit) < 9 and 0 < int(limit) <= _MOST_LISTED):
-        raise BadRequest(f"limit: is a number from 1 to {_MOST_LISTED}", param="limit")
     kinds: dict[str, Kind] = {"": "", "changes": "changes", "accesses": "accesses"}
     if (kind := kinds.get(query.get("kind", ""))) is None:
         raise BadRequest("kind: is changes or accesses", param="kind")
-    return after, int(limit), kind
+    return after, limit, kind
 
 
 def tenant_of(body: Mapping[str, Any], secrets: Mapping[str, str], guard: UrlGuard) -> TenantConfig:

@@ -5,9 +5,10 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
+from common.names import TENANT_ID
 from common.tenants.config import KeyConfig, ProfileConfig, TenantConfig
 
-_TenantId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
+_TenantId = Annotated[str, Field(pattern=TENANT_ID)]
 
 
 def _without(*names: str) -> Any:

@@ -4,8 +4,9 @@ import re
 from dataclasses import dataclass
 
 from common.errors import BadRequest
+from common.names import TURN_ID
 
-_CURSOR = re.compile(r"([0-9a-z]{8,40})-(0|[1-9][0-9]{0,8})-(0|[1-9][0-9]{0,8})\Z")
+_CURSOR = re.compile(rf"({TURN_ID[1:-1]})-(0|[1-9][0-9]{0, 8})-(0|[1-9][0-9]{0, 8})\Z")
 
 
 @dataclass(frozen=True, slots=True)

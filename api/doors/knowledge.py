@@ -15,6 +15,7 @@ from api.openapi.answers import CollectionList, Deleted, DocumentHeads, Document
 from api.openapi.document import as_json, as_text, query, told
 from api.openapi.parameters import CollectionPath, DocumentPath
 from api.requests.documents import GivenDocument, GivenDocuments, read_document, read_documents
+from api.requests.paging import read_limit
 from api.services import Services
 from common.errors import BadRequest, NotFound, Unavailable
 from common.knowledge.documents import Document, Documents
@@ -104,7 +105,7 @@ async def put_document(
 )
 async def list_documents(request: Request, who: Reader, collection: CollectionPath) -> dict[str, Any]:
     """In the order of their ids, without their texts."""
-    ref, limit = _ref(who, collection), _limit(request.query_params.get("limit"))
+    ref, limit = _ref(who, collection), read_limit(request.query_params, _LISTED, _MOST_LISTED)
     async with _documents(request) as documents:
         page = await documents.page(ref, request.query_params.get("after", ""), limit + 1)
         if not page and not await documents.count(ref):
@@ -213,14 +214,6 @@ def _ref(who: Identity, collection: str) -> CollectionRef:
             param="collection",
         )
     return CollectionRef(who.tenant.id, collection)
-
-
-def _limit(text: str | None) -> int:
-    if text is None:
-        return _LISTED
-    if not (text.isascii() and text.isdigit() and len(text) < 9 and 0 < int(text) <= _MOST_LISTED):
-        raise BadRequest(f"limit: is a number from 1 to {_MOST_LISTED}", param="limit")
-    return int(text)
 
 
 def _head(document: Document, failed: dict[str, str]) -> dict[str, Any]:

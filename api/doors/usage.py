@@ -15,7 +15,7 @@ from api.openapi.document import as_json, as_text, query, told
 from api.services import Services
 from api.turns.registry import store_is_away
 from common.errors import BadRequest
-from common.names import valid_tenant
+from common.names import TENANT_ID, valid_tenant
 from common.store import keys
 from common.store.redis import STORE_ERRORS, Pipeline
 from common.tenants.usage import day_of, read_usage
@@ -32,7 +32,7 @@ _ASKING = (
     ),
     query("format", "As JSON, or CSV as `Accept: text/csv` has it.", type="string", enum=["json", "csv"]),
 )
-_TENANT = query("tenant", "This tenant's alone.", "acme", type="string", pattern="^[a-z0-9][a-z0-9_-]{0,39}$")
+_TENANT = query("tenant", "This tenant's alone.", "acme", type="string", pattern=TENANT_ID)
 _GIVES = {
     200: as_json(UsageList, by_day=examples.USAGE)
     | as_text("text/csv", "A row of names, then as many as `data` has", examples.USAGE_CSV)

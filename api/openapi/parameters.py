@@ -7,9 +7,8 @@ from fastapi import Path
 from api.openapi.document import header, query
 from api.openapi.examples import ENTRY, SESSION, TURN
 from common.knowledge.documents import MAX_ID_CHARS
-from common.names import MAX_SESSION_CHARS
+from common.names import MAX_SESSION_CHARS, NAME, TENANT_ID, TURN_ID
 
-_NAME = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 _A_SESSION = {"type": "string", "minLength": 1, "maxLength": MAX_SESSION_CHARS}
 
 SessionPath = Annotated[
@@ -25,7 +24,7 @@ TurnPath = Annotated[
     Path(
         description="The turn, as `X-Turn-ID` named it.",
         examples=[TURN],
-        json_schema_extra={"pattern": "^[0-9a-z]{8,40}$"},
+        json_schema_extra={"pattern": TURN_ID},
     ),
 ]
 CollectionPath = Annotated[
@@ -33,7 +32,7 @@ CollectionPath = Annotated[
     Path(
         description="1 to 64 letters, digits and, not first, `.`, `_`, `-`.",
         examples=["shop"],
-        json_schema_extra={"pattern": _NAME},
+        json_schema_extra={"pattern": NAME},
     ),
 ]
 DocumentPath = Annotated[
@@ -50,14 +49,14 @@ TenantPath = Annotated[
     Path(
         description="The tenant's id.",
         examples=["acme"],
-        json_schema_extra={"pattern": "^[a-z0-9][a-z0-9_-]{0,39}$"},
+        json_schema_extra={"pattern": TENANT_ID},
     ),
 ]
 ProfilePath = Annotated[
-    str, Path(description="The profile's name.", examples=["support"], json_schema_extra={"pattern": _NAME})
+    str, Path(description="The profile's name.", examples=["support"], json_schema_extra={"pattern": NAME})
 ]
 SecretPath = Annotated[
-    str, Path(description="The secret's name.", examples=["MODELS"], json_schema_extra={"pattern": _NAME})
+    str, Path(description="The secret's name.", examples=["MODELS"], json_schema_extra={"pattern": NAME})
 ]
 KeyPath = Annotated[
     str,
@@ -89,7 +88,7 @@ LANES = header("X-Fast-Reply-Lanes", "`1`: each chunk says who speaks, and when.
 LAST_PLACE = header(
     "Last-Event-ID",
     "Go on after this event; a browser's `EventSource` sends it by itself.",
-    pattern=r"^[0-9a-z]{8,40}-\d{1,9}-\d{1,9}$",
+    pattern=TURN_ID.replace("$", r"-\d{1,9}-\d{1,9}$"),
     type="string",
 )
 ENTRY_ID = r"^\d{1,19}-\d{1,19}$"

@@ -22,7 +22,7 @@ from api.requests.measure import check_fields, check_measure
 from api.requests.platforms import caller_in, kept_here, tidy
 from api.requests.policy_schema import WishedPolicy
 from common.errors import BadRequest
-from common.names import COLLECTION, DEFAULT_TENANT
+from common.names import DEFAULT_TENANT, NAME
 from common.net.named_server import NamedServer
 from common.security.credentials import Credentials
 from common.turn.policy import AS_STORED, Policy
@@ -87,7 +87,7 @@ class Knowledge(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
-    collection: str | None = Field(default=None, json_schema_extra={"pattern": COLLECTION})
+    collection: str | None = Field(default=None, json_schema_extra={"pattern": NAME})
     top_k: int | None = Field(default=None, ge=1, le=20)
     citations: bool | None = None
 

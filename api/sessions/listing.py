@@ -10,6 +10,7 @@ from urllib.parse import unquote
 
 import orjson
 
+from api.requests.paging import read_limit
 from common.errors import BadRequest
 from common.names import SessionRef
 from common.store import keys
@@ -59,7 +60,7 @@ def read_query(query: Mapping[str, str]) -> SessionQuery:
         after_ms=_time_ms("after", after) if after else 0,
         before_ms=_time_ms("before", before) if before else None,
         text=query.get("q", "").casefold(),
-        limit=_limit(query.get("limit", "50")),
+        limit=read_limit(query, 50, HIGHEST_LIMIT),
         cursor=_read_cursor(query["cursor"]) if query.get("cursor") else None,
     )
 
@@ -72,12 +73,6 @@ def _time_ms(param: str, text: str) -> int:
     except ValueError:
         raise BadRequest(f"{param} is a time: ms since 1970, or ISO 8601", param=param) from None
     return int((time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp() * 1000)
-
-
-def _limit(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 9 and 1 <= int(text) <= HIGHEST_LIMIT):
-        raise BadRequest(f"limit is a number from 1 to {HIGHEST_LIMIT}", param="limit")
-    return int(text)
 
 
 def _write_cursor(member: Member) -> str:

@@ -12,6 +12,7 @@ from common.queue import fair_share
 from common.store import keys
 from common.store.redis import Commands, Pipeline, Stores, encode_job
 from common.store.scripts import script
+from common.turn.policy import LONGEST_TURN_MS
 
 RUN_LANE = "run_lane"
 """The one function that workers run."""
@@ -21,7 +22,7 @@ _BACKDATE_MS = 60_000
 _JOB_TTL_MS = 86_400_000  # far longer than a turn: the server's clock may be set forward
 # A mark is for the lane that runs: whoever picks the job up later sees in the log that it is not wanted.
 _MARK_TTL_MS = 30_000
-_LONGEST_TURN_MS = 3_720_000  # the policy's longest deadline, and two minutes
+_TURN_TTL_MS = LONGEST_TURN_MS + 120_000
 
 PAST_DEADLINE_MS = 5_000
 """So long after its deadline a turn's own driver may take to end it."""
@@ -90,7 +91,7 @@ def hold_job(pipe: Pipeline, job: JobRef, now_ms: int, lease_ms: int) -> None:
     """Say anew that this job runs, where that is lost."""
     pipe.zadd(keys.LEASES, {str(job): now_ms + lease_ms}, nx=True)
     pipe.zadd(keys.queue(job.lane), {str(job): now_ms - _BACKDATE_MS}, nx=True)
-    pipe.set(in_progress_key_prefix + str(job), b"1", nx=True, px=_LONGEST_TURN_MS)
+    pipe.set(in_progress_key_prefix + str(job), b"1", nx=True, px=_TURN_TTL_MS)
     pipe.zadd(keys.running(job.lane, job.turn.session.tenant), {str(job): now_ms + lease_ms})
 
 
@@ -138,7 +139,7 @@ def register_turn(pipe: Pipeline, turn: TurnRef, now_ms: int, deadline_ms: int =
         pipe.zadd(keys.DEADLINES, {str(turn): now_ms + deadline_ms + PAST_DEADLINE_MS})
     tenant = turn.session.tenant
     pipe.sadd(keys.KEPT, tenant)
-    pipe.zadd(keys.UNSETTLED, {str(turn): now_ms + _LONGEST_TURN_MS}, nx=True)
+    pipe.zadd(keys.UNSETTLED, {str(turn): now_ms + _TURN_TTL_MS}, nx=True)
     pipe.zadd(keys.live_turns(tenant), {f"{turn.session.quoted}:{turn.turn}": now_ms})
     pipe.zadd(keys.sessions(tenant), {turn.session.quoted: now_ms}, gt=True)
 

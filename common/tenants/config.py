@@ -20,6 +20,7 @@ from pydantic import (
     model_validator,
 )
 
+from common.names import NAME
 from common.net.request_secrets import RequestSecret, Target
 from common.settings import Prefix
 from common.turn.draft_params import DraftParams
@@ -79,7 +80,7 @@ def _sound_secret(value: str, info: ValidationInfo) -> str:
     return value
 
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+Name = Annotated[str, Field(pattern=NAME)]
 BoundTo = Annotated[
     str,
     Field(

@@ -10,6 +10,9 @@ from common.text.own_rules import check_rules
 AS_STORED = "as it was stored"
 """The context in which a policy is read that was written down, perhaps by a version that allowed more."""
 
+LONGEST_TURN_MS = 3_600_000
+"""The longest deadline that a policy may set; no turn is live for longer."""
+
 
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -101,7 +104,7 @@ class Policy(_Part):
     draft: DraftPolicy = DraftPolicy()
     filler: FillerPolicy = FillerPolicy()
     apology: ApologyPolicy = ApologyPolicy()
-    deadline_ms: int = Field(default=120_000, ge=1_000, le=3_600_000)
+    deadline_ms: int = Field(default=120_000, ge=1_000, le=LONGEST_TURN_MS)
     max_chars: int = Field(default=64_000, ge=1, le=1_000_000)
     on_disconnect: Literal["cancel", "resume", "continue"] = "cancel"
     barge_in: bool = True  # the session's next turn stops this one

@@ -17,13 +17,14 @@ import orjson
 from common.events import Delta, Entry, Event, Extra, ToolPart, TurnEnded, TurnStarted, encode
 from common.log.stream import decode_entries
 from common.net.framing import frame, pack, read
+from common.turn.policy import LONGEST_TURN_MS
 from workers.redaction.redacted_turn import rewrite_turn
 
 TURN_CPU_S = 20.0
 """So long the processor may be busy with one turn; some megabytes of the worst text take less."""
 
 _BUDGET_S = 5.0  # after so long no further turn is begun
-_LONGEST_TURN_MS = 3_660_000  # the policy's longest deadline, and a minute
+_LATE_TURN_MS = LONGEST_TURN_MS + 60_000
 
 Raw = list[tuple[bytes, dict[bytes, bytes]]]
 
@@ -104,7 +105,7 @@ def _added_late(entries: list[Entry]) -> set[str]:
 
 
 def _is_live(start: Entry, ended: set[str], now_ms: int) -> bool:
-    return start.event.turn not in ended and start.ms > now_ms - _LONGEST_TURN_MS
+    return start.event.turn not in ended and start.ms > now_ms - _LATE_TURN_MS
 
 
 def _fields(event: Event | None) -> dict[bytes, bytes] | None:

@@ -23,6 +23,7 @@ from common.sessions.index import Index
 from common.settings import Settings
 from common.store import keys
 from common.store.redis import STORE_ERRORS, Pipeline, Stores
+from common.turn.policy import LONGEST_TURN_MS
 from workers.upkeep.archiver import Archiver
 
 logger = logging.getLogger(__name__)
@@ -33,7 +34,7 @@ _AT_ONCE = 8
 _TOO_MANY = 16  # failures in a row: not a session is broken but a place is away
 # A start stands in the index before it stands in the log, and by another machine's clock.
 _LATE_MS = 60_000
-_LONGEST_TURN_MS = 3_660_000  # the policy's longest deadline, and a minute
+_LATE_TURN_MS = LONGEST_TURN_MS + 60_000
 # For so long a crashed deletion, or a writer that stood still, may have left something of a deleted session.
 _TOMBSTONE_MS = 86_400_000
 _EVER_MS = 2**52
@@ -149,7 +150,7 @@ class RetentionJob:
             await self._archiver.trim(session, keep)
             return True
 
-        begin = self._now_ms() - _LONGEST_TURN_MS
+        begin = self._now_ms() - _LATE_TURN_MS
         async for page in self._members(keys.sessions(tenant), begin, self._now_ms() + _LATE_MS):
             pipe = self._stores.log.pipeline(transaction=False)
             for name, _ in page:
