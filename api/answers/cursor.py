@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from common.errors import BadRequest
 from common.names import TURN_ID
 
-_CURSOR = re.compile(rf"({TURN_ID[1:-1]})-(0|[1-9][0-9]{0, 8})-(0|[1-9][0-9]{0, 8})\Z")
+_CURSOR = re.compile(TURN_ID[1:-1].join("()") + r"-(0|[1-9][0-9]{0,8})-(0|[1-9][0-9]{0,8})\Z")
 
 
 @dataclass(frozen=True, slots=True)
