@@ -112,6 +112,7 @@ def test_the_rate_is_the_one_asked_for_and_agoras_for_agora(
 
 
 def test_a_wav_file_says_its_own_rate(stack: Stack) -> None:
+    stack.simulator.draft(text="One moment.")
     model = stack.simulator.full(text=FULL)
     body = {"model": model, "messages": [user("Hello")], "audio": {"format": "wav", "sample_rate": 48_000}}
     answer = stack.client.post(PATH, json=body)

@@ -127,8 +127,9 @@ async def test_too_many_refused_bodies_are_refused_unread(valkey: Backend) -> No
             return all([await code(tenant, b"[]") != "invalid_api_key" for tenant in keys])
 
         await until(known)
-        told = [await code("acme") for _ in range(10)]  # it empties meanwhile
-        assert told[0] == "missing_required_parameter" and told[-1] == "too_many_refused"
+        assert await code("acme") == "missing_required_parameter"
+        while await code("acme") != "too_many_refused":
+            pass  # it empties meanwhile, on a slow machine by more than one
         assert await code("acme", path="/v1/llm-request") == "too_many_refused"
         refused = await client.post(CHAT, headers=keys["acme"], json={"messages": [HELLO]})
         assert refused.status_code == 429 and int(refused.headers["retry-after"]) >= 1
