@@ -111,7 +111,7 @@ def _assemble(settings: Settings, stores: Stores, apart: Stores) -> Services:
         recordings=Sessions(apart, archive, readers.page, readers.pace),
         readers=readers,
         reader=reader,
-        audio=AudioFeed(stores, settings.reread_s),
+        audio=AudioFeed(stores, settings.reread_s, settings.speech_wait_s),
         transcriber=Transcriber(settings) if settings.transcription_url else None,
         refusals=Refusals(settings.refused_per_minute),
     )

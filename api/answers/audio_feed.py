@@ -17,9 +17,13 @@ _RETRY_S = 0.2
 
 
 class AudioFeed:
-    """One a process: one subscription for all turns, and nothing read while nobody speaks."""
+    """One a process: one subscription for all turns, and nothing read while nobody speaks.
 
-    def __init__(self, stores: Stores, reread_s: float) -> None:
+    `wait_s`: how long listeners wait for sound that doesn't come.
+    """
+
+    def __init__(self, stores: Stores, reread_s: float, wait_s: float) -> None:
+        self.wait_s = wait_s
         self._stores = stores
         self._reread_s = reread_s
         self._bells: dict[str, set[asyncio.Event]] = {}

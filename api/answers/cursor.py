@@ -22,10 +22,15 @@ class Place:
 
     def cursor(self, turn: str) -> str:
         """The place as the `id:` of a turn's event."""
-        return f"{turn}-{self.chars}-{self.frames}"
+        return write_cursor(turn, self.chars, self.frames).decode()
 
 
 START = Place()
+
+
+def write_cursor(turn: str, chars: int, frames: int) -> bytes:
+    """Return the `id:` of the event of a turn that ends there."""
+    return f"{turn}-{chars}-{frames}".encode()
 
 
 def read_cursor(text: str, turn: str) -> Place:

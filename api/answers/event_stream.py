@@ -7,17 +7,15 @@ that is ready into one write.
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing, suppress
+from contextlib import suppress
 from typing import Any
 
 import orjson
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from api.answers.chunks import ChunkWriter
 from api.auth.authenticator import not_valid, watching
 from api.limits.crowd import half_closed, next_probe
-from api.turns.live import LiveTurn
 from common.errors import FastReplyError
 from common.process.bugs import about
 from common.watchdog import Watchdog
@@ -150,12 +148,3 @@ async def _left(receive: Receive) -> None:
 
 def _now_s() -> float:
     return asyncio.get_running_loop().time()
-
-
-async def chunks(live: LiveTurn, writer: ChunkWriter, first: bytes = b"") -> AsyncGenerator[bytes, None]:
-    """A turn's chunks as they come, for an EventStream. `first`: lines that go before the first event."""
-    async with aclosing(live.follow()) as batches:
-        async for releases in batches:
-            if written := writer.write(releases):
-                yield first + written
-                first = b""

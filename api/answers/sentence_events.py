@@ -4,130 +4,117 @@ A sentence is told as it is spoken: its words, without Markdown's marks.
 """
 
 from collections import deque
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import orjson
 
-from api.answers.chunks import finish_reason, whole_call
+from api.answers.completion import ending_of, finish_reason, whole_calls
 from api.answers.cursor import START, Place
+from api.answers.encoder import AnswerEncoder
 from api.turns.live import LiveTurn
 from common.errors import presented
 from common.text.speakable import spoken_part
-from common.turn.outputs import Output, TextReleased, ToolCalled, TurnEnding
+from common.turn.outputs import Output, PassedThrough, TextReleased, ToolCalled, TurnEnding
 from common.turn.sentence_splitter import SentenceSplitter
 
 
-class SentenceWriter:
-    """Writes the events of one answer for one client, from a place on: what lies before it is passed over."""
+class SentenceEncoder(AnswerEncoder):
+    """Events `sentence`, one for all calls, `error` and `end`."""
 
     def __init__(self, live: LiveTurn, after: Place = START) -> None:
-        self._live = live
-        self._after = after
-        self._cutter = SentenceSplitter(after.chars, whole=True)
-        self._lanes: deque[tuple[int, TextReleased]] = deque()  # with the place in the text where each begins
+        super().__init__(live, after)
+        self._splitter = SentenceSplitter(after.chars, whole=True)
+        self._texts: deque[tuple[int, TextReleased]] = deque()  # with the place in the text where each begins
         self._calls: list[dict[str, Any]] = []
-        self._frames = 0
-        self._told = after.chars
+        self._chars = after.chars  # up to the end of the last sentence
 
     @property
     def place(self) -> Place:
         """Where the answer stands, told or not."""
-        return Place(len(self._cutter.text), self._frames)
+        return Place(len(self._splitter.text), self._frames)
 
-    def write(self, releases: list[Output]) -> bytes:
-        """The events that these releases bring about."""
-        events = []
-        for release in releases:
-            if isinstance(release, TextReleased):
-                self._lanes.append((len(self._cutter.text), release))
-                self._cutter.feed(release)
-            elif isinstance(release, ToolCalled):
-                self._calls.append(whole_call(release))
-            elif isinstance(release, TurnEnding):
-                self._cutter.close()
-                events += [self._sentences(), self._end(release)]
-        return b"".join([self._sentences(), *events])
+    def encode(self, outputs: Iterable[Output]) -> bytes:
+        """Return the events that these outputs bring about."""
+        return super().encode(outputs) + self._sentences()
 
-    def _sentences(self) -> bytes:
-        events = []
-        while sentence := self._cutter.next():
-            start, self._told = sentence
-            said = self._said_at(start)
-            if words := spoken_part(self._cutter.text, *sentence):
-                events.append(self._event("sentence", {"text": words, "lane": said.lane, "ms": said.at_ms}))
-        return b"".join(events)
+    def whole(self) -> dict[str, Any]:
+        """Return what is to be said, and the calls."""
+        splitter, ending = SentenceSplitter(whole=True), ending_of(self._live)
+        for output in self._live.outputs:
+            if isinstance(output, TextReleased):
+                splitter.feed(output)
+        splitter.close()
+        calls = whole_calls(self._live)
+        event = {"event": self._live.started.reply["calls_event"], "tool_calls": calls} if calls else None
+        return {
+            "id": self._live.turn.turn,
+            "object": "llm_request.answer",
+            "replies": [{"type": "text", "text": words} for _, _, words in _sentences_of(splitter) if words],
+            "event": event,
+            "finish_reason": finish_reason(ending),
+            "degraded": ending.degraded,
+            "usage": self._live.usage,
+        }
 
-    def _said_at(self, start: int) -> TextReleased:
-        """What was let out at this place of the text."""
-        while len(self._lanes) > 1 and self._lanes[1][0] <= start:
-            self._lanes.popleft()
-        return self._lanes[0][1]
+    def on_text(self, output: TextReleased) -> bytes:
+        """Add the text; `encode` tells the sentences that end in it."""
+        self._texts.append((len(self._splitter.text), output))
+        self._splitter.feed(output)
+        return b""
 
-    def _end(self, ending: TurnEnding) -> bytes:
-        """The calls in one event, the error, the end. The last place is the whole text's."""
-        self._told = len(self._cutter.text)
-        events = []
+    def on_tool_call(self, output: ToolCalled) -> bytes:
+        """Leave the call for the end."""
+        self._calls.append(output.call.whole())
+        return b""
+
+    def on_passed_through(self, output: PassedThrough) -> bytes:
+        """Leave out what can't be said."""
+        return b""
+
+    def on_ending(self, output: TurnEnding) -> bytes:
+        """Return the last sentences, the calls in one event, the error, the end."""
+        self._splitter.close()
+        events = [self._sentences()]
+        self._chars = len(self._splitter.text)  # the last place is the whole text's
         if self._calls:
             name = self._live.started.reply["calls_event"]
             events.append(self._frame(name, {"tool_calls": self._calls}))
-        if ending.error:
-            events.append(self._frame("error", {"error": presented(ending.error)}))
+        if output.error:
+            events.append(self._frame("error", {"error": presented(output.error)}))
         end = {
-            "reason": ending.reason,
-            "finish_reason": finish_reason(ending),
-            "degraded": ending.degraded,
-            "ms": ending.at_ms,
+            "reason": output.reason,
+            "finish_reason": finish_reason(output),
+            "degraded": output.degraded,
+            "ms": output.at_ms,
             "usage": self._live.usage,
         }
         return b"".join([*events, self._frame("end", end)])
 
+    def _sentences(self) -> bytes:
+        events = []
+        for start, end, words in _sentences_of(self._splitter):
+            self._chars, said = end, self._said_at(start)
+            if words:
+                sentence = {"text": words, "lane": said.lane, "ms": said.at_ms}
+                events.append(self._json_event("sentence", sentence))
+        return b"".join(events)
+
+    def _said_at(self, start: int) -> TextReleased:
+        """Return what was let out at this place of the text."""
+        while len(self._texts) > 1 and self._texts[1][0] <= start:
+            self._texts.popleft()
+        return self._texts[0][1]
+
     def _frame(self, name: str, value: dict[str, Any]) -> bytes:
         self._frames += 1
-        return self._event(name, value)
+        return self._json_event(name, value)
 
-    def _event(self, name: str, value: dict[str, Any]) -> bytes:
-        """An event, unless the client has had it."""
-        here = Place(self._told, self._frames)
-        if self._after.covers(here):
-            return b""
-        cursor = here.cursor(self._live.turn.turn)
-        return f"id: {cursor}\nevent: {name}\ndata: ".encode() + orjson.dumps(value) + b"\n\n"
+    def _json_event(self, name: str, value: dict[str, Any]) -> bytes:
+        return self._event(orjson.dumps(value), name.encode())
 
 
-async def sentences(
-    live: LiveTurn, writer: SentenceWriter, first: bytes = b""
-) -> AsyncGenerator[bytes, None]:
-    """A turn's sentences as they come, for an EventStream. `first`: lines that go before the first event."""
-    async with aclosing(live.follow()) as batches:
-        async for releases in batches:
-            if written := writer.write(releases):
-                yield first + written
-                first = b""
-
-
-def spoken_answer(live: LiveTurn) -> dict[str, Any]:
-    """The answer of a turn that has ended, in one piece: what is to be said, and the calls."""
-    replies, calls = [], []
-    cutter, ending = SentenceSplitter(whole=True), live.fold.ending
-    assert ending is not None, "the turn goes on"
-    for release in live.outputs:
-        if isinstance(release, TextReleased):
-            cutter.feed(release)
-        elif isinstance(release, ToolCalled):
-            calls.append(whole_call(release))
-    cutter.close()
-    while sentence := cutter.next():
-        if words := spoken_part(cutter.text, *sentence):
-            replies.append({"type": "text", "text": words})
-    event = {"event": live.started.reply["calls_event"], "tool_calls": calls} if calls else None
-    return {
-        "id": live.turn.turn,
-        "object": "llm_request.answer",
-        "replies": replies,
-        "event": event,
-        "finish_reason": finish_reason(ending),
-        "degraded": ending.degraded,
-        "usage": live.usage,
-    }
+def _sentences_of(splitter: SentenceSplitter) -> Iterator[tuple[int, int, str]]:
+    """Yield where each further sentence begins and ends, and what of it is spoken."""
+    while sentence := splitter.next():
+        yield *sentence, spoken_part(splitter.text, *sentence)

@@ -1,26 +1,18 @@
 """The audio door: Chat Completions whose answer is spoken while its text still comes."""
 
-import asyncio
-import logging
-from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
+from collections.abc import AsyncGenerator
 from dataclasses import replace
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
-import orjson
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from api.answers.audio_chunks import SpokenAnswer
-from api.answers.audio_feed import AudioFeed
-from api.answers.chunks import ChunkWriter
-from api.answers.completion import whole_answer
 from api.answers.cursor import Place
-from api.answers.event_stream import EventStreamResponse
-from api.doors.chat import read_asked, turn_headers
+from api.answers.forms import encoder_of
+from api.doors.answering import answer_turn, stream_answer, stream_events, turn_headers
+from api.doors.chat import read_asked
 from api.doors.spoken import find
 from api.http.cors import note_profile
-from api.http.disconnects import while_waiting
 from api.http.identity import Chat
 from api.openapi import examples
 from api.openapi.answers import ChatCompletion
@@ -31,17 +23,13 @@ from api.services import Services
 from api.turns.live import LiveTurn
 from api.turns.registry import store_is_away
 from api.turns.transcription import holds_audio
-from common.errors import BadRequest, TurnFailed
-from common.process.bugs import about
+from common.errors import BadRequest
 from common.speech.audio import AGORAS, FORMATS, Rate
 from common.store.redis import STORE_ERRORS
 
-logger = logging.getLogger(__name__)
 router = APIRouter()
 
-T = TypeVar("T")
 _ABOUT_AUDIO = ("modalities", "audio", "sample_rate")
-_AHEAD = 16  # batches that may wait for a slow client
 
 
 _G711: dict[str, Any] = {
@@ -119,11 +107,7 @@ async def audio_chat_completions(request: Request, who: Chat) -> Response:
         live = await services.turns.start(replace(asked, drafting=False))
     note_profile(request, live.started.profile)
     await _see_spoken(services, live)
-    answer = SpokenAnswer(live, ChunkWriter(live))
-    events = speak(services.audio, live, answer, services.settings.speech_wait_s)
-    if asked.stream:
-        return _streamed(services, live, events)
-    return await _whole(request, services, live, answer, events)
+    return await answer_turn(request, services, live, stream=asked.stream)
 
 
 async def go_on_speaking(services: Services, live: LiveTurn, after: Place, first: bytes) -> Response:
@@ -132,14 +116,13 @@ async def go_on_speaking(services: Services, live: LiveTurn, after: Place, first
     A turn that is over is answered in one piece: 204 where the client has had all of it. Raises Unavailable.
     """
     await _see_spoken(services, live)
-    answer = SpokenAnswer(live, ChunkWriter(live, after))
-    events = speak(services.audio, live, answer, services.settings.speech_wait_s)
     if not live.closed.is_set():
-        return _streamed(services, live, events, first)
-    rest = b"".join([event async for event in events])
+        return stream_answer(services, live, after, first)
+    encoder = encoder_of(live.started)(live, after)
+    rest = b"".join([events async for events in encoder.stream(services.audio)])
     if not rest:
         return Response(status_code=204, headers=turn_headers(live))
-    return _streamed(services, live, _all(rest), first)
+    return stream_events(services, live, _at_once(rest), first)
 
 
 async def _see_spoken(services: Services, live: LiveTurn) -> None:
@@ -152,27 +135,7 @@ async def _see_spoken(services: Services, live: LiveTurn) -> None:
         raise store_is_away() from None
 
 
-def _streamed(
-    services: Services, live: LiveTurn, events: AsyncGenerator[bytes, None], first: bytes = b""
-) -> EventStreamResponse:
-    return EventStreamResponse(
-        _after(first, events),
-        headers=turn_headers(live),
-        heartbeat_s=services.settings.heartbeat_s,
-        send_timeout_s=services.settings.send_timeout_s,
-        on_left=lambda sent_away: services.turns.client_left(live, sent_away=sent_away),
-    )
-
-
-async def _after(first: bytes, events: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
-    """The events with these lines before the first one."""
-    async with aclosing(events):
-        async for each in events:
-            yield first + each
-            first = b""
-
-
-async def _all(events: bytes) -> AsyncGenerator[bytes, None]:
+async def _at_once(events: bytes) -> AsyncGenerator[bytes, None]:
     yield events
 
 
@@ -208,71 +171,3 @@ def _form(wanted: SpokenRequest, name: str, *, for_agora: bool) -> dict[str, str
     if usual.frame_ms != FORMATS[name].frame_ms:
         form["frame_ms"] = str(usual.frame_ms)
     return form
-
-
-async def speak(
-    audio: AudioFeed, live: LiveTurn, answer: SpokenAnswer, wait_s: float
-) -> AsyncGenerator[bytes, None]:
-    """The answer's events, as text and sound come; after the text's end sound is waited for `wait_s`."""
-    steps: asyncio.Queue[Callable[[], bytes]] = asyncio.Queue(_AHEAD)
-    pumps = (
-        asyncio.create_task(_pump(live.follow(), answer.release, steps, _raise)),
-        asyncio.create_task(_pump(audio.follow(live.turn), answer.hear, steps, lambda _: answer.give_up())),
-    )
-    try:
-        while not answer.over:
-            try:
-                async with asyncio.timeout(wait_s if answer.waits else None):
-                    step = await steps.get()
-            except TimeoutError:
-                step = answer.give_up
-            if events := step():
-                yield events
-    finally:
-        for pump in pumps:
-            pump.cancel()
-        await asyncio.gather(*pumps, return_exceptions=True)
-
-
-async def _pump(
-    batches: Any,
-    take: Callable[[T], bytes],
-    steps: "asyncio.Queue[Callable[[], bytes]]",
-    on_bug: Callable[[Exception], bytes],
-) -> None:
-    """Hand on what comes; what breaks it is a step of its own, so that nobody waits for what can't come."""
-    try:
-        async with aclosing(batches) as each:
-            async for batch in each:
-                await steps.put(lambda batch=batch: take(batch))  # type: ignore[misc]
-    except Exception as bug:
-        logger.error("a spoken answer broke", extra=about(bug))
-        await steps.put(lambda bug=bug: on_bug(bug))  # type: ignore[misc]
-
-
-def _raise(bug: Exception) -> bytes:
-    raise bug
-
-
-async def _whole(
-    request: Request,
-    services: Services,
-    live: LiveTurn,
-    answer: SpokenAnswer,
-    events: AsyncGenerator[bytes, None],
-) -> Response:
-    await while_waiting(
-        request, _to_end(events), lambda sent_away: services.turns.client_left(live, sent_away=sent_away)
-    )
-    if error := answer.error:
-        raise TurnFailed(error, turn_headers(live))
-    whole = whole_answer(live)
-    message = whole["choices"][0]["message"]
-    if answer.audio:
-        message |= {"content": None, "audio": answer.whole()}
-    return Response(orjson.dumps(whole), media_type="application/json", headers=turn_headers(live))
-
-
-async def _to_end(events: AsyncGenerator[bytes, None]) -> None:
-    async for _ in events:
-        pass

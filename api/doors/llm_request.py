@@ -4,9 +4,9 @@ from functools import partial
 
 from fastapi import APIRouter, Request, Response
 
-from api.answers.sentence_events import spoken_answer
 from api.body import read_asking
-from api.doors.chat import answer_whole, caller_of, stream_answer
+from api.doors.answering import answer_turn
+from api.doors.chat import caller_of
 from api.http.cors import note_profile
 from api.http.identity import Chat, as_asked_by
 from api.openapi import examples
@@ -54,9 +54,7 @@ async def llm_request(request: Request, who: Chat) -> Response:
     asked = await read_asking(request, who.tenant, services, read)
     live = await services.turns.start(as_asked_by(who, asked))
     note_profile(request, live.started.profile)
-    if asked.stream:
-        return stream_answer(services, live)
-    return await answer_whole(request, services, live, spoken_answer)
+    return await answer_turn(request, services, live, stream=asked.stream)
 
 
 def _wants_json(accept: str) -> bool:

@@ -45,7 +45,7 @@ async def turn_audio(request: Request, who: Chat, session: SessionPath, turn: Tu
     named = TurnRef(found, turn)
     try:
         started = await find(services.stores, named, settings.lane_lease_ms)
-        audio = await while_waiting(request, listen(services.audio, named, settings.speech_wait_s))
+        audio = await while_waiting(request, listen(services.audio, named))
     except STORE_ERRORS:
         raise Unavailable("the store is away, or nobody speaks; try again", code="speech_failed") from None
     kind = _TYPES.get(started.speech.get("format", ""))
@@ -64,12 +64,12 @@ async def find(stores: Stores, turn: TurnRef, lease_ms: int) -> TurnStarted:
     return entries[0].event
 
 
-async def listen(feed: AudioFeed, turn: TurnRef, wait_s: float) -> bytes:
-    """All of a turn's sound. Raises TimeoutError where nothing of it comes for so long."""
+async def listen(feed: AudioFeed, turn: TurnRef) -> bytes:
+    """Return all of a turn's sound. Raises TimeoutError where nothing of it comes for `wait_s`."""
     audio = bytearray()
     async with Watchdog() as watchdog:
-        watchdog.expect_within(wait_s)
+        watchdog.expect_within(feed.wait_s)
         async for spoken in feed.follow(turn):
-            watchdog.expect_within(wait_s)
+            watchdog.expect_within(feed.wait_s)
             audio += b"".join(each.data for each in spoken if isinstance(each, Frame))
     return bytes(audio)

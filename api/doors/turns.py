@@ -10,9 +10,10 @@ from pydantic.config import JsonDict
 
 from api.answers.completion import turn_object
 from api.answers.cursor import START, Place, past_the_end, read_cursor
+from api.answers.forms import encoder_of
 from api.body import read_body
+from api.doors.answering import stream_answer, turn_headers
 from api.doors.audio import go_on_speaking
-from api.doors.chat import open_writer, stream_answer, turn_headers
 from api.http.cors import note_profile
 from api.http.identity import Chat, Identity
 from api.openapi import examples
@@ -197,10 +198,10 @@ async def _name(services: Services, who: Identity, quoted: str, turn: str | None
 async def _end(live: LiveTurn, place: Place) -> Place:
     """Where the answer stands. Raises BadRequest if the place lies past that, Unavailable."""
     for caught_up in (False, True):
-        writer = open_writer(live)
-        writer.write(live.outputs)
-        if writer.place.covers(place):
-            return writer.place
+        encoder = encoder_of(live.started)(live)
+        encoder.encode(live.outputs)
+        if encoder.place.covers(place):
+            return encoder.place
         if not caught_up:  # another replica may have read further
             await _catch_up(live)
     raise past_the_end()

@@ -102,7 +102,7 @@ def read_llm_request(
         knowledge=asked.fast_reply.knowledge,
         caller=caller,
         meta=False,
-        calls_event=asked.eventName,
+        reply={"calls_event": asked.eventName},
         server=server,
         credentials=credentials,
     )

@@ -166,7 +166,7 @@ class TurnRequest:
 
     `session`: as the client names it; `memory`: whether it is to be remembered, where the client says so;
     `key`: the caller's own; `meta`: whether the client is told who speaks, where it says so;
-    `agora`: Agora's engine asks; `calls_event`: the answer is told in sentences, calls in an event so named;
+    `agora`: Agora's engine asks; `reply`: what else the answer's encoder is to know;
     `server`: whom the full is to be asked of, with what of `credentials` is sealed;
     `token`: the page's token that it came with.
     """
@@ -188,7 +188,7 @@ class TurnRequest:
     key: str = field(default="", repr=False)
     meta: bool | None = None
     agora: bool = False
-    calls_event: str = ""
+    reply: dict[str, Any] = field(default_factory=dict)
     server: NamedServer | None = None
     credentials: Credentials = field(default_factory=Credentials)
     tenant: str = DEFAULT_TENANT

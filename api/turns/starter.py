@@ -272,9 +272,7 @@ def _reply(settings: Settings, profile: Profile, policy: Policy, request: TurnRe
     if request.agora and settings.agora_metadata:
         usual = {"interruptable": policy.barge_in}
         reply["metadata"] = usual if settings.agora_metadata is True else settings.agora_metadata
-    if request.calls_event:
-        reply["calls_event"] = request.calls_event
-    return reply
+    return reply | request.reply
 
 
 def _nothing(pipe: Pipeline) -> None:

@@ -159,7 +159,7 @@ async def test_on_a_door_that_speaks_a_first_token_is_no_sound(real: Backend) ->
     model = Scripted(full=[[*words("We open at"), on, *answer(" nine. Every day.")]])
     filler = {"phrases": {"en": ["One moment."]}, "delay_ms": 300}
     async with open_workers(settings, model), open_api(settings) as api:
-        asked = replace(ask(drafting=False, filler=filler), calls_event="functionCall")
+        asked = replace(ask(drafting=False, filler=filler), reply={"calls_event": "functionCall"})
         live = await api.turns.start(asked)
         await until(lambda: live.fold.full.text == "We open at")
         await until(lambda: live.outputs)

@@ -186,11 +186,11 @@ async def test_what_a_turn_said_can_be_spoken_again_though_the_caller_broke_in(r
         former = await api.turns.start(ask(drafting=False))
         await until(lambda: former.outputs)
         await (await api.turns.start(ask(drafting=False))).closed.wait()
-        feed = AudioFeed(api.stores, 2.0)
+        feed = AudioFeed(api.stores, 2.0, 20.0)
         feeding = asyncio.create_task(feed.run())
         for _ in range(2):  # made again, and heard once more
             await find(api.stores, former.turn, settings.lane_lease_ms)
-            audio = await listen(feed, former.turn, 20)
+            audio = await listen(feed, former.turn)
             assert read_aloud(audio) == "We open at nine.Every"
         assert voice.spoken == ["We open at nine.", "Every"]
         with pytest.raises(NotFound):

@@ -10,10 +10,8 @@ from typing import Any
 import numpy as np
 import orjson
 
-from api.answers.audio_chunks import SpokenAnswer
+from api.answers.audio_chunks import AudioChunkEncoder
 from api.answers.audio_feed import AudioFeed
-from api.answers.chunks import ChunkWriter
-from api.doors.audio import speak
 from api.turns.live import LiveTurn
 from common.log.reader import LogReader
 from common.names import TurnRef
@@ -161,11 +159,10 @@ async def begin(api: Api, session: str = "s1", **policy: Any) -> LiveTurn:
 @asynccontextmanager
 async def listening(api: Api, live: LiveTurn, wait_s: float = 30.0) -> AsyncIterator[tuple[Heard, Any]]:
     """A client of the turn: what it has heard, and the task that ends with the stream."""
-    heard, feed = Heard(), AudioFeed(api.stores, 2.0)
-    spoken = SpokenAnswer(live, ChunkWriter(live))
+    heard, feed = Heard(), AudioFeed(api.stores, 2.0, wait_s)
 
     async def listen() -> None:
-        async for data in speak(feed, live, spoken, wait_s):
+        async for data in AudioChunkEncoder(live).stream(feed):
             heard.take(data)
 
     tasks = [asyncio.create_task(feed.run()), asyncio.create_task(listen())]

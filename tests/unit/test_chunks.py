@@ -6,7 +6,7 @@ from typing import Any, cast
 import orjson
 import pytest
 
-from api.answers.chunks import ChunkWriter
+from api.answers.chunks import ChunkEncoder
 from api.answers.completion import turn_object, whole_answer
 from api.answers.cursor import START, Place, read_cursor
 from api.turns.live import LiveTurn
@@ -39,7 +39,7 @@ def live_turn(*events: Event, draft: bool = True, **reply: bool) -> Quiet:
 
 def written(live: LiveTurn, after: Place = START) -> list[tuple[str, Any]]:
     """The (id, data) of each chunk."""
-    events = SSEParser().feed(ChunkWriter(live, after).write(live.outputs))
+    events = SSEParser().feed(ChunkEncoder(live, after).encode(live.outputs))
     return [(e.id, e.data if e.data == b"[DONE]" else orjson.loads(e.data)) for e in events]
 
 
@@ -141,9 +141,9 @@ def test_a_whole_answer_has_all_that_was_released() -> None:
 @pytest.mark.parametrize("size", [1, 3, 1000])
 def test_places_do_not_depend_on_how_the_reader_is_fed(size: int) -> None:
     live = live_turn(begin("full"), say("full", 0, "Hi"), say("full", 2, " there"), end("full"), draft=False)
-    writer = ChunkWriter(live)
+    encoder = ChunkEncoder(live)
     parts = [live.outputs[at : at + size] for at in range(0, len(live.outputs), size)]
-    assert b"".join(map(writer.write, parts)) == ChunkWriter(live).write(live.outputs)
+    assert b"".join(map(encoder.encode, parts)) == ChunkEncoder(live).encode(live.outputs)
 
 
 ERROR = {"message": "broke", "type": "upstream_error", "param": None, "code": "upstream_cut"}
@@ -170,7 +170,7 @@ def test_after_any_chunk_the_rest_is_written_as_it_was(events: list[Event], repl
     for number, (cursor, _) in enumerate(chunks, start=1):
         place = read_cursor(cursor, live.turn.turn)
         assert written(live, place) == chunks[number:]
-    assert written(live, ChunkWriter(live).place) == chunks
+    assert written(live, ChunkEncoder(live).place) == chunks
 
 
 def test_a_text_that_goes_over_the_place_is_cut_there() -> None:

@@ -22,7 +22,7 @@ from pydantic import SecretStr
 from test_answer_ends import Free, Nowhere
 from test_chunks import Quiet
 
-from api.answers.chunks import ChunkWriter
+from api.answers.chunks import ChunkEncoder
 from api.answers.completion import whole_answer
 from common.events import Entry, Event, LaneFinished, LaneStarted, decode, encode
 from common.names import JobRef, SessionRef, TurnRef
@@ -154,7 +154,7 @@ def fold(events: list[Event]) -> list[Any]:
     live.begin(Entry("1000-0", started(draft=False)))
     live.apply(entries)
     orjson.dumps(whole_answer(live))
-    ChunkWriter(live).write(live.outputs)
+    ChunkEncoder(live).encode(live.outputs)
     return releases
 
 

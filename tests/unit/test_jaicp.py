@@ -75,14 +75,14 @@ def test_headers_that_are_none_are_refused(headers: Any) -> None:
 def test_null_is_not_said() -> None:
     asked = read(**dict.fromkeys(_FIELDS))
     assert asked == read()
-    assert asked.calls_event == "functionCall"
+    assert asked.reply == {"calls_event": "functionCall"}
     fillers = {"fillerPhrase": "Секунду.", "fillerPhrasesList": None, "activationDelayMs": None}
     assert read(fillersPhraseConfig=fillers).policy["filler"] == {"fillerPhrase": "Секунду."}
 
 
 @pytest.mark.parametrize("name", ["вызовФункции", "функция_1", "函数调用", "a.b:c/d-e", "é"])
 def test_an_event_may_be_named_in_any_letters(name: str) -> None:
-    assert read(eventName=name).calls_event == name
+    assert read(eventName=name).reply["calls_event"] == name
 
 
 @pytest.mark.parametrize("name", ["", " ", "a b", "a\nb", "а" * 65, "end", "error", "a\u2028b", 5])

@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from api.answers.cursor import START, Place, read_cursor
-from api.answers.sentence_events import SentenceWriter, spoken_answer
+from api.answers.sentence_events import SentenceEncoder
 from api.turns.live import LiveTurn
 from common.events import Entry, Event, TimerFired
 from common.names import SessionRef, TurnRef
@@ -46,9 +46,9 @@ def whole_turn(step: int) -> Quiet:
 
 
 def written(live: LiveTurn, after: Place = START, one_by_one: bool = False) -> list[tuple[str, Any]]:
-    writer = SentenceWriter(live, after)
+    encoder = SentenceEncoder(live, after)
     batches = [[release] for release in live.outputs] if one_by_one else [live.outputs]
-    events = SSEParser().feed(b"".join(map(writer.write, batches)))
+    events = SSEParser().feed(b"".join(map(encoder.encode, batches)))
     return [(event.id, orjson.loads(event.data)) for event in events]
 
 
@@ -75,9 +75,9 @@ def test_a_text_that_rests_is_taken_for_whole() -> None:
     text = say("full", 0, "Let me look.")
     rested = TimerFired(text.turn, REST.number, REST.due, "")
     live = live_turn(begin("full"), text)
-    assert SentenceWriter(live).write(live.outputs) == b""
+    assert SentenceEncoder(live).encode(live.outputs) == b""
     live.apply([Entry(f"{1002 + REST_MS}-0", rested)])
-    assert b'"Let me look."' in SentenceWriter(live).write(live.outputs)
+    assert b'"Let me look."' in SentenceEncoder(live).encode(live.outputs)
     going_on = live_turn(begin("full"), replace(text, text="Let me"))
     assert going_on.fold.next_due.due != REST.due
     going_on.apply([Entry(f"{1002 + REST_MS}-0", rested)])
@@ -85,6 +85,6 @@ def test_a_text_that_rests_is_taken_for_whole() -> None:
 
 
 def test_in_one_piece() -> None:
-    told = spoken_answer(whole_turn(5))
+    told = SentenceEncoder(whole_turn(5)).whole()
     assert [reply["text"] for reply in told["replies"]] == SENTENCES
     assert (told["event"]["event"], len(told["event"]["tool_calls"])) == ("asked", 2)

@@ -10,10 +10,8 @@ from typing import Any, cast
 import orjson
 import pytest
 
-from api.answers.audio_chunks import SpokenAnswer
+from api.answers.audio_chunks import AudioChunkEncoder
 from api.answers.audio_feed import AudioFeed
-from api.answers.chunks import ChunkWriter
-from api.doors.audio import speak
 from api.turns.live import LiveTurn
 from common.errors import turn_error
 from common.names import SessionRef, TurnRef
@@ -88,10 +86,10 @@ SOUND: list[Frame | Over] = [
 CALL = ToolCalled(0, ToolCall("call_1", "look_up", "{}"), 25)
 
 
-def spoken_answer() -> SpokenAnswer:
+def spoken_answer() -> AudioChunkEncoder:
     first = replace(started(), speech={"voice": "", "format": "pcm16"})
     live = LiveTurn(cast(Stores, None), TurnRef(SessionRef("default", "s"), first.turn), first, 2000)
-    return SpokenAnswer(live, ChunkWriter(live))
+    return AudioChunkEncoder(live)
 
 
 def heard(data: bytes) -> list[Any]:
@@ -117,7 +115,7 @@ def bring(*order: Sequence[Output] | Sequence[Frame | Over]) -> bytes:
     answer, data = spoken_answer(), b""
     for batch in order:
         sound = isinstance(batch[0], Frame | Over)
-        data += answer.hear(cast(Any, batch)) if sound else answer.release(cast(Any, batch))
+        data += answer.hear(cast(Any, batch)) if sound else answer.encode(cast(Any, batch))
     return data
 
 
@@ -179,6 +177,8 @@ class _Live:
 class _Feed:
     """Sound that breaks."""
 
+    wait_s = 5.0
+
     async def follow(self, turn: TurnRef) -> AsyncGenerator[list[Frame | Over], None]:
         yield [frame(0, end=5, last=True)]
         raise TypeError("a bug")
@@ -188,9 +188,9 @@ _REF = TurnRef(SessionRef("default", "s"), "aaaaaaaaaaaa")
 
 
 async def _spoken(live: Any) -> bytes:
-    answer = SpokenAnswer(live, ChunkWriter(live))
+    answer = AudioChunkEncoder(live)
     async with asyncio.timeout(10):
-        return b"".join([each async for each in speak(cast(AudioFeed, _Feed()), live, answer, 5.0)])
+        return b"".join([each async for each in answer.stream(cast(AudioFeed, _Feed()))])
 
 
 def test_sound_that_breaks_leaves_the_text_and_an_error() -> None:
