@@ -23,11 +23,12 @@ from bench.handover_judge import Measures, floor, measure
 from bench.pace import SHADOW, Pace, record, write
 from bench.report import Result, Table, Value, percentile, print_result
 from common.records.replay import replay_as_recorded, replay_under
+from common.turn.joins.registry import JOINS
 from common.turn.policy import Policy
 
 _ALL = "all"
 _GUARD = "with a guard"
-_JOINS = ("append", "skip_repeat")
+_JOINS = [name for name, join in JOINS.items() if not join.full_hears_draft]
 _FAMILY = re.compile(r"[a-z]+")
 _LONG_MS = 200
 _A_FEW_TOKENS_MS = 50
@@ -164,7 +165,7 @@ def _options() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--data", type=Path, metavar="DIR", help="where the answers are")
-    parser.add_argument("--joins", type=lambda text: text.split(","), default=[*_JOINS], metavar="A,B")
+    parser.add_argument("--joins", type=lambda text: text.split(","), default=_JOINS, metavar="A,B")
     usual = Pace()
     for name in ("draft_first_ms", "full_first_ms", "draft_tps", "full_tps"):
         parser.add_argument(

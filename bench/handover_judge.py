@@ -101,7 +101,7 @@ def _beyond(folded: ReplayedTurn, overtaken_ms: int, handed_ms: int) -> int:
 def _slowed(folded: ReplayedTurn, handed_ms: int) -> int | None:
     """How long the full's first sentence was held after it was whole and might be said."""
     fold = folded.fold
-    begin = (fold.full_gate.opening.begin if fold.full_gate.opening else 0) or 0
+    begin = fold.full_gate.opening.begin or 0
     end = next((end for end in fold.full.sentences.ends if end > begin), None)
     if end is None:
         return None

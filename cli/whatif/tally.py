@@ -63,8 +63,6 @@ def draft_sentences(folded: ReplayedTurn) -> list[str]:
 def left_out(folded: ReplayedTurn) -> list[str]:
     """The full's sentences that were left out."""
     fold = folded.fold
-    if fold.full_gate.opening is None:
-        return []
     return [fold.full.text[a:b] for a, b in fold.full_gate.opening.left_out if b <= fold.spoken["full"]]
 
 

@@ -117,7 +117,7 @@ class _Again(ReplayedTurn):
     def run(self) -> None:
         """Feed what was recorded, with the fold's own times between."""
         fold, cut, strays = self.fold, self.recorded.cut, self.recorded.strays
-        stage, due = fold.stage, fold.next_due
+        phase, due = fold.phase, fold.next_due
         for index, (ms, event) in enumerate(self.turn.events):
             if due is not None and due.at_ms <= ms:
                 due = self._fire_until(ms)
@@ -130,9 +130,9 @@ class _Again(ReplayedTurn):
                     return
                 continue
             self._feed(event, ms)
-            # A delta can bring a time nearer only by another stage, or where it is spoken.
-            if fold.aloud or fold.stage != stage or not isinstance(event, Delta):
-                stage, due = fold.stage, fold.next_due
+            # A delta can bring a time nearer only by another phase, or where it is spoken.
+            if fold.aloud or fold.phase is not phase or not isinstance(event, Delta):
+                phase, due = fold.phase, fold.next_due
         if fold.ending is None:
             self._go_on()
         if not self.unknown:
@@ -181,7 +181,7 @@ class _Again(ReplayedTurn):
         fold, then = self.fold, self.recorded.fold
         if then.draft_waits and not fold.draft_waits and "draft" in fold.lanes and not then.draft.attempt:
             return "the late draft was never run"
-        if fold.continues and _heard_draft(fold) != _heard_draft(then):
+        if fold.join.full_hears_draft and _heard_draft(fold) != _heard_draft(then):
             return "the full was told of another draft"
         return ""
 
@@ -193,7 +193,7 @@ def _heard_draft(fold: Fold) -> str:
 def _untold(recorded: RecordedReplay, fold: Fold) -> str:
     """Why the recording can't tell at all what this policy would have come to."""
     old, policy, started = recorded.policy, fold.policy, recorded.turn.started
-    if recorded.fold.continues != fold.continues:
+    if recorded.fold.join.full_hears_draft != fold.join.full_hears_draft:
         return "the full would have been asked otherwise, under `continue`"
     stopped = any(isinstance(e, TurnInterrupted) and e.by != "client" for _, e in recorded.turn.events)
     if policy.on_disconnect != old.on_disconnect and stopped:

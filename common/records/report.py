@@ -17,7 +17,7 @@ from common.events import (
 from common.records.recording import RecordedTurn
 from common.records.replay import RecordedReplay, replay_as_recorded
 from common.text.language import text_of
-from common.turn import handover
+from common.turn.draft_cut import is_whole
 from common.turn.lane_state import LaneState
 from common.turn.outputs import DRAFT
 from common.turn.version import UnknownFold
@@ -73,7 +73,7 @@ def _released(folded: RecordedReplay) -> dict[str, Any]:
         "first_sound_ms": first,
         "overtaken_ms": fold.overtaken_ms,
         "handed_over_ms": fold.handover_ms,
-        "cut": fold.handover_ms is not None and not handover.is_whole(fold.draft, fold.spoken["draft"]),
+        "cut": fold.handover_ms is not None and not is_whole(fold.draft, fold.spoken["draft"]),
     }
 
 

@@ -1,20 +1,14 @@
 """What of the full's opening is left out, because the draft has said it already. Pure.
 
-`Opening` reads the full's text sentence by sentence, as it grows, beside what the draft has spoken. A
-sentence is left out, or said, or still open; once settled it stays so. The fold calls, until it is `decided`:
-
-- on every event of the full, and when the draft ends: `hear` with the draft, `look` with the full;
-- `overtakes` to learn whether the full holds something new, `due` for how far the full may be said, and
-  `said` for the text between two places of it without what is left out;
-- `take_over`, once, when the draft is silent for good and the full begins to speak.
+`RepeatFilter` reads the full's text sentence by sentence, as it grows, beside what the draft has spoken. A
+sentence is left out, or said, or still open; once settled it stays so.
 """
 
 import re
-from bisect import bisect_right
 from collections.abc import Sequence
-from operator import itemgetter
 
 from common.text.growing_text import Text
+from common.text.opening import Opening
 from common.text.repeat_words import IS_HAN, LONGEST_WORD, OPENERS, WORD, Traits, plain, read
 
 ALIKE = 0.5  # shared words, of all of both, from which on two sentences say the same
@@ -168,14 +162,16 @@ def is_likely_repeat(beginning: Traits, spoken: SpokenDraft, withheld: int, verb
     return False
 
 
-class Opening:
-    """The full's opening: its first sentences, up to the second that is said."""
+class RepeatFilter(Opening):
+    """The full's first sentences, up to the second that is said, without those that only repeat the draft.
+
+    A sentence that is `whole` does more than open ("Certainly!").
+    """
 
     def __init__(self) -> None:
-        self.left_out: list[tuple[int, int]] = []
+        super().__init__()
         self.decided = False  # nothing more will be left out
-        self.begin: int | None = None  # of the first sentence that is said
-        self.whole = False  # a sentence that is said, and does more than open, is whole
+        self.begin = None
         self._spoken = SpokenDraft()
         self._flowed = False  # the draft went on speaking when last looked
         self._place = 0  # all before it is settled
@@ -212,10 +208,6 @@ class Opening:
                 self._settle(text[self._place : end], end, flows)
         self.decided = self.decided or over
 
-    def overtakes(self, text: Text, min_chars: int) -> bool:
-        """Whether the full holds a whole sentence to say, or as much of one."""
-        return self.whole or (self.begin is not None and len(text) - self.begin >= min_chars)
-
     def start_speaking(self, text: Text) -> None:
         """The full speaks from now on; this is its text so far."""
         self._since = len(text)
@@ -236,18 +228,6 @@ class Opening:
     def settled(self) -> int:
         """Up to here it is known what is said: all that is held of it may go."""
         return self._place
-
-    def without_repeats(self, text: Text, start: int, upto: int) -> str:
-        """The text between two places, without what is left out."""
-        parts = []
-        for at in range(bisect_right(self.left_out, start, key=itemgetter(1)), len(self.left_out)):
-            begin, end = self.left_out[at]
-            if begin >= upto:
-                break
-            if start < begin:
-                parts.append(text[start:begin])
-            start = max(start, end)
-        return "".join([*parts, text[start:upto]])
 
     def _paced(self, length: int) -> int:
         """How much of a held sentence is said when the full is so long; past its end, all that is settled."""

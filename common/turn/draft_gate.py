@@ -3,7 +3,7 @@
 from common.text.commitments import commits
 from common.text.markdown_join import dangling_markup
 from common.turn.aloud import Units
-from common.turn.handover import is_whole
+from common.turn.draft_cut import is_whole
 from common.turn.lane_state import LaneState
 from common.turn.policy import DraftPolicy
 

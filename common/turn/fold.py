@@ -4,6 +4,7 @@ Pure and incremental: no clock, no I/O, no randomness. The live relay, a resume,
 this same code, so they agree; whoever changes what it says raises FOLD_VERSION.
 """
 
+from dataclasses import replace
 from typing import Any
 
 from common.errors import turn_error
@@ -21,7 +22,7 @@ from common.events import (
     was_forced,
 )
 from common.names import Lane
-from common.turn import handover
+from common.turn.draft_cut import DraftCut, is_whole
 from common.turn.fold_state import FoldState
 from common.turn.lane_state import LaneState, gives
 from common.turn.outputs import (
@@ -36,6 +37,7 @@ from common.turn.outputs import (
     ToolCalled,
     TurnEnding,
 )
+from common.turn.phases import Closing, Drafting, Speaking
 from common.turn.version import UnknownFold
 
 _SEAM = 16  # characters at most that go between two texts
@@ -109,93 +111,87 @@ class Fold(FoldState):
         self.aloud.update(lane, self._now_ms)
         if lane is self.draft:
             self.draft_gate.update()
-        elif self.continues and self._told_by_ms is None and self.full.attempt and not self.full.over:
-            self._told_by_ms = self._now_ms + handover.listen_ms(self.policy.handoff)
+        elif self.full.attempt and not self.full.over:
+            self._listen()
         self._advance()
 
+    def _listen(self) -> None:
+        """The full has begun: where it waits for the draft, its time runs from here."""
+        if self.join.full_hears_draft and self.phase == Drafting():
+            self.phase = Drafting(self._now_ms + self.join.listen_ms(self))
+
     def _advance(self) -> None:
-        if self.stage == "draft":
+        if isinstance(self.phase, Drafting):
             self._follow_draft()
-        if self.stage == "closing":
-            self._close_draft()
-        if self.stage == "full":
+        if isinstance(self.phase, Closing):
+            self._close_draft(self.phase)
+        if isinstance(self.phase, Speaking):
             self._follow_full()
 
     def _follow_draft(self) -> None:
-        if self.continues:
+        if self.join.full_hears_draft:
             self._say("draft", self.draft_gate.releasable)  # also its last words: the full waits for them
-        if self._overtaken():
+        if self.join.overtakes(self):
             self._begin_closing(before_silence=bool(self.full.calls) and not self.full_gate.has_to_say())
             return
         self._say("draft", self.draft_gate.releasable)
         if self.full.over:
             self._stand_in()
 
-    def _overtaken(self) -> bool:
-        """Whether the full takes over now."""
-        if self.continues:
-            return self._told_by_ms is not None and self.draft_gate.silent
-        if self.full.failed or not self.full.answers:
-            return False
-        if self.full.calls or not self.full.speaks:
-            return True
-        if self.aloud and not self.full.over and not self.full_gate.has_to_say():
-            return False  # where it is spoken, a token is no sound yet
-        if not self.spoken["draft"]:
-            self.full_gate.opening = None  # nothing was said that could be repeated, nor is to be waited for
-            return True
-        idle = self.draft_gate.silent and self.spoken["draft"] == self.draft_gate.releasable
-        # Whoever wants the first token doesn't wait until a sentence can be judged as a whole.
-        flows = not idle and self.policy.handoff.when != "first_token"
-        begin = self.full_gate.read_opening(self.spoken["draft"], flows=flows)
-        if begin is None or not self.full_gate.has_to_say(begin):
-            return False
-        if idle:
-            return True
-        opening = self.full_gate.opening
-        return handover.overtakes(self.policy.handoff, self.full, opening, begin, self.spoken["draft"])
-
     def _begin_closing(self, *, before_silence: bool = False) -> None:
         """The draft may finish its sentence; one that is spoken, so not heard yet, only before silence."""
-        spoken = self.aloud and before_silence and not self.policy.draft.guard
-        self._closing.begin(len(self.draft.text) if spoken else self.spoken["draft"])
-        self.overtaken_ms, self.stage = self._now_ms, "closing"
+        whole = self.aloud and before_silence and not self.policy.draft.guard
+        floor = len(self.draft.text) if whole else self.spoken["draft"]
+        finish_by_ms = self._now_ms + self.join.finish_ms(self)
+        time_is_up = isinstance(self.phase, Drafting) and self.phase.waits_again
+        cut = DraftCut(self.policy.handoff, self.draft, floor)
+        self.phase = Closing(cut, self._now_ms, None if time_is_up else finish_by_ms)
 
-    def _close_draft(self) -> None:
-        if self.full.failed and self._draft_answers and not self.continues:  # before it was heard
-            self.stage, self.overtaken_ms, self._closing_is_due = "draft", None, False
-            self._follow_draft()
+    def _close_draft(self, closing: Closing) -> None:
+        if self.full.failed and self._draft_answers and not self.join.draft_stands_by:
+            self._go_back()
             return
-        place = self._closing.cut(self.draft_gate.releasable)
-        may = min(self._closing.may_say(), self.draft_gate.releasable)
-        late = self._closing_is_due or self._closing.overruns()
+        place = closing.cut.place(self.draft_gate.releasable)
+        may = min(closing.cut.may_say(), self.draft_gate.releasable)
+        late = closing.finish_by_ms is None or closing.cut.overruns()
         if self._transcript.speaker == "filler":
             place = self.spoken["draft"]  # its sentence was broken off already
         if place is None and (late or self.draft_gate.blocked_by):
             place = max(may, self.spoken["draft"])
         if place is not None:
             self._say("draft", place)
-            self._hand_over()
+            self._hand_over(closing)
         elif self.draft_gate.releasable == len(self.draft.text):
             self._say("draft", may)
 
-    def _hand_over(self) -> None:
-        self.stage = "full"
-        if not self.full.failed:
-            self.handover_ms = self._now_ms
-        cut_now = self.policy.handoff.cut == "now"
-        self._broken = not cut_now and self._breaks_off()
+    def _hand_over(self, closing: Closing) -> None:
+        handover_ms = None if self.full.failed else self._now_ms
+        broken = self.policy.handoff.cut != "now" and self._breaks_off()
+        self.phase = Speaking(closing.overtaken_ms, handover_ms, broken)
         self.full_gate.start_speaking(self.spoken["draft"])
+
+    def _go_back(self) -> None:
+        """The full has failed before it was heard: the draft, which was only held back, goes on."""
+        self.phase = Drafting()
+        self._follow_draft()
+
+    @property
+    def _broken(self) -> bool:
+        """Whether the draft was heard to break off, or would be, were another to speak now."""
+        return self.phase.broken if isinstance(self.phase, Speaking) else self._breaks_off()
 
     def _breaks_off(self) -> bool:
         """Whether the draft, should it stop here, is heard to break off. What is spoken is whole."""
-        return not self.aloud and not handover.is_whole(self.draft, self.spoken["draft"])
+        return not self.aloud and not is_whole(self.draft, self.spoken["draft"])
 
     def _stand_in(self) -> None:
-        """The full is over and was never heard: the draft's answer stands, if it is one."""
+        """The full is over and was never heard: the draft's answer stands, if it is one.
+
+        Else the draft ends its sentence: the full has nothing more to say than was said, or nothing at all.
+        """
         self.draft_waits = False
         if not self.full.failed or not self._draft_answers:
-            self._end_closing()
+            self._begin_closing(before_silence=True)
             return
         self.degraded = True
         if not self.draft_gate.silent:
@@ -205,13 +201,6 @@ class Fold(FoldState):
             self._end(finished.reason)
         else:
             self._fail()
-
-    def _end_closing(self) -> None:
-        """The full has nothing more to say than was said, or nothing at all: the draft ends its sentence."""
-        if self.overtaken_ms is None:
-            self._begin_closing(before_silence=True)
-        self.stage = "closing"
-        self._close_draft()
 
     def _follow_full(self) -> None:
         if self.full.failed and not self._full_heard:
@@ -239,12 +228,9 @@ class Fold(FoldState):
         self._end(self.full.own_reason)
 
     def _fail_unheard(self) -> None:
-        if self.continues and self._draft_answers and not self.draft.failed:
-            self.stage, self.degraded = "draft", True  # the draft was only held back: it goes on
-            self._told_by_ms = self.overtaken_ms = self.handover_ms = None
-            self._closing_is_due = self._broken = False
-            self._say("draft", self.draft_gate.releasable)
-            self._stand_in()
+        if self.join.draft_stands_by and self._draft_answers and not self.draft.failed:
+            self.degraded = True
+            self._go_back()
         else:
             self._fail()
 
@@ -258,33 +244,39 @@ class Fold(FoldState):
         elif (fired.number, fired.due) not in come:
             return
         elif fired.due == FILLER.due:
-            # Without a phrase in this language there will be none.
-            self.fillers_said = self.fillers_said + 1 if fired.phrase else self.policy.filler.maximum
-            self._broken = self._breaks_off()
-            self._let_out("filler", fired.phrase)
+            self._fill(fired.phrase)
         else:
-            if fired.due == CUT.due:
-                self._closing_is_due = True
-            elif fired.due == DRAFT.due:
-                self.draft_waits = False
-            elif fired.due == TOLD.due:
-                self._end_listening()
-            elif fired.due == REST.due:
-                self.aloud.rest(self._now_ms)
-                self.draft_gate.update()
+            match fired.due, self.phase:
+                case CUT.due, Closing() as closing:
+                    self.phase = replace(closing, finish_by_ms=None)
+                case TOLD.due, Drafting() as drafting:
+                    self._end_listening(drafting)
+                case DRAFT.due, _:
+                    self.draft_waits = False
+                case REST.due, _:
+                    self.aloud.rest(self._now_ms)
+                    self.draft_gate.update()
             self._advance()
 
-    def _end_listening(self) -> None:
-        """Under `continue` the draft ends its sentence now; one yet to begin gets what time is left."""
-        if not self.spoken["draft"] and not self._closing_is_due:
-            self._told_by_ms = self._now_ms + handover.finish_ms(self.policy.handoff, self.continues)
-            self._closing_is_due = True
-        else:
+    def _fill(self, phrase: str) -> None:
+        """Without a phrase in this language there will be none."""
+        self.fillers_said = self.fillers_said + 1 if phrase else self.policy.filler.maximum
+        if isinstance(self.phase, Speaking):
+            self.phase = replace(self.phase, broken=self._breaks_off())
+        self._let_out("filler", phrase)
+
+    def _end_listening(self, drafting: Drafting) -> None:
+        """The draft ends its sentence now; one yet to begin gets what time is left."""
+        if self.spoken["draft"] or drafting.waits_again:
             self._begin_closing()
+        else:
+            finish_ms = self.join.finish_ms(self)
+            self.phase = Drafting(self._now_ms + finish_ms, waits_again=True)
 
     def _reach_deadline(self) -> None:
         answer = self.draft.finished
-        if self.stage == "draft" and answer and self.draft_gate.answers and self._draft_answers:
+        drafting = isinstance(self.phase, Drafting)
+        if drafting and answer and self.draft_gate.answers and self._draft_answers:
             self.degraded = True
             self._end(answer.reason)
         else:
@@ -302,8 +294,9 @@ class Fold(FoldState):
         """Release a text, within the turn's cap."""
         if not text or self.ending:
             return
-        goes_on = self.continues and (self._transcript.speaker, lane) == ("draft", "full")
-        broken = self._broken and self._transcript.speaker == "draft"
+        after_draft = self._transcript.speaker == "draft" and lane != "draft"
+        broken = after_draft and self._broken
+        goes_on = after_draft and lane == "full" and self.join.full_hears_draft
         said, too_much = self._transcript.append(lane, text, self._now_ms, broken=broken, goes_on=goes_on)
         if said:
             self._full_heard = self._full_heard or (lane == "full" and not text.isspace())
@@ -317,17 +310,15 @@ class Fold(FoldState):
 
     def _end_failed(self, error: dict[str, Any]) -> None:
         self.degraded = False
-        if not self._full_heard:
-            self.overtaken_ms = self.handover_ms = None  # by what was never heard
         self._apologize()
+        if not self._full_heard:
+            self.phase = Drafting()  # what was never heard has not overtaken
         self._end("error", error)
 
     def _apologize(self) -> None:
         """Say so where nothing that was heard is an answer, or a part of one."""
         if self._full_heard or (self._draft_answers and self.spoken["draft"]):
             return
-        if self.stage != "full":
-            self._broken = self._breaks_off()
         if self._transcript.chars + len(self.apology) + _SEAM <= self.policy.max_chars:
             self._let_out("filler", self.apology)
 

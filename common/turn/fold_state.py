@@ -1,17 +1,18 @@
 """Where a turn stands in its fold, and what its driver may ask of it."""
 
-from typing import Any, Literal
+from typing import Any
 
 from common.events import TurnStarted
 from common.names import Lane
-from common.turn import handover
 from common.turn.aloud import Aloud
 from common.turn.apology import apology_for
 from common.turn.cost import Costs
 from common.turn.draft_gate import DraftGate
 from common.turn.full_gate import FullGate
+from common.turn.joins.registry import join_of
 from common.turn.lane_state import LaneState
 from common.turn.outputs import CUT, DEADLINE, DRAFT, FILLER, REST, TOLD, Due, Output, TurnEnding
+from common.turn.phases import Closing, Drafting, Phase, Speaking
 from common.turn.transcript import Transcript
 from common.turn.version import policy_of
 
@@ -30,33 +31,44 @@ class FoldState:
         self.full = LaneState("full", dropped=dropped)
         self.lanes: dict[str, LaneState] = {name: getattr(self, name) for name in started.lanes}
         drafted = "draft" in started.lanes and not self.policy.handoff.shadow
-        self.stage: Literal["draft", "closing", "full"] = "draft" if drafted else "full"
+        self.phase: Phase = Drafting() if drafted else Speaking()
         self.aloud = Aloud(started, self.draft, self.full)
         self.draft_gate = DraftGate(self.policy.draft, self.draft, self.aloud.of(self.draft))
         self.draft_waits = bool(started.lanes.get("draft", {}).get("late"))
-        join = self.policy.handoff.join
-        # Where a draft is only the hedge of a quick full, that one doesn't wait for it.
-        self.continues = drafted and join == "continue" and not self.draft_waits
-        judged = drafted and join != "append" and not self.continues
-        self.full_gate = FullGate(self.full, self.draft, self.aloud.of(self.full), judged=judged)
+        self.join = join_of(self.policy.handoff.join, drafted=drafted, hedged=self.draft_waits)
+        self.full_gate = FullGate(self.full, self.draft, self.join.opening(), self.aloud.of(self.full))
         self.costs = Costs(started)
         self._looks_up = "knowledge" in started.lanes.get("full", {})
         self.degraded = False
         self.ending: TurnEnding | None = None
         self.broken_by: Exception | None = None  # a bug that this turn's events have met
         self.fillers_said = 0
-        self.overtaken_ms: int | None = None
-        self.handover_ms: int | None = None
         self.spoken: dict[str, int] = {"draft": 0, "full": 0}
-        self._closing = handover.DraftCut(self.policy.handoff, self.draft)
-        self._closing_is_due = False
-        self._broken = False  # the draft was cut in the middle of a sentence
-        self._told_by_ms: int | None = None
         self._full_heard = False
         self._extras_passed = 0
         self._transcript = Transcript(self.policy.max_chars, aloud=bool(self.aloud))
         self._out: list[Output] = []
         self._now_ms = 0
+
+    @property
+    def overtaken_ms(self) -> int | None:
+        """When the full overtook, if it did."""
+        return None if isinstance(self.phase, Drafting) else self.phase.overtaken_ms
+
+    @property
+    def handover_ms(self) -> int | None:
+        """When the full took over from the draft, if it did."""
+        return self.phase.handover_ms if isinstance(self.phase, Speaking) else None
+
+    @property
+    def full_speaks(self) -> bool:
+        """Whether no more is heard of the draft, unless the full fails before it is heard."""
+        return isinstance(self.phase, Speaking)
+
+    @property
+    def full_waits(self) -> bool:
+        """Whether the full has begun and waits for what the draft will have said."""
+        return isinstance(self.phase, Drafting) and self.phase.listen_until_ms is not None
 
     # What a driver asks.
 
@@ -75,14 +87,15 @@ class FoldState:
         if self.ending:
             return []
         dues = [Due(DEADLINE.number, DEADLINE.due, self.policy.deadline_ms)]
-        if self.stage == "closing" and self.overtaken_ms is not None and not self._closing_is_due:
-            finish_ms = handover.finish_ms(self.policy.handoff, self.continues)
-            dues.append(Due(CUT.number, CUT.due, self.overtaken_ms + finish_ms))
-        if self.draft_waits and self.stage == "draft":
-            dues.append(Due(DRAFT.number, DRAFT.due, self.policy.draft.hedge_ms))
-        if self._told_by_ms is not None and self.stage == "draft":
-            dues.append(Due(TOLD.number, TOLD.due, self._told_by_ms))
-        speaking = (self.full,) if self.stage == "full" else (self.draft, self.full)
+        match self.phase:
+            case Closing(finish_by_ms=int(cut_ms)):
+                dues.append(Due(CUT.number, CUT.due, cut_ms))
+            case Drafting(listen_until_ms=told_ms):
+                if self.draft_waits:
+                    dues.append(Due(DRAFT.number, DRAFT.due, self.policy.draft.hedge_ms))
+                if told_ms is not None:
+                    dues.append(Due(TOLD.number, TOLD.due, told_ms))
+        speaking = (self.full,) if self.full_speaks else (self.draft, self.full)
         if (rest_ms := self.aloud.rest_ms(*speaking)) is not None:
             dues.append(Due(REST.number, REST.due, rest_ms))
         filler = self.policy.filler
@@ -126,7 +139,8 @@ class FoldState:
     def _may_fill(self) -> bool:
         """Whether a filler would be right now: before the answer has begun, or is about to."""
         answers = self.policy.draft.style == "answer" or self.degraded
-        return not self._full_heard and self.stage != "closing" and not (self.spoken["draft"] and answers)
+        closing = isinstance(self.phase, Closing)
+        return not (self._full_heard or closing or (self.spoken["draft"] and answers))
 
     def _going(self) -> list[LaneState]:
         """The lanes that have, or should have, a job."""
@@ -140,9 +154,8 @@ class FoldState:
             return True  # recorded to its end, also where the turn is over
         if self.ending or self.draft_gate.blocked_by:
             return False
-        # Under `continue` it is cut long before the full speaks, which may yet fail.
-        may_stand_in = self.continues and self._draft_answers
-        return self.stage != "full" or (may_stand_in and not self._full_heard and not self.full.over)
+        stands_by = self.join.draft_stands_by and self._draft_answers
+        return not self.full_speaks or (stands_by and not self._full_heard and not self.full.over)
 
     @property
     def _draft_answers(self) -> bool:

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, model_validator
 
 from common.text.own_rules import check_rules
+from common.turn.joins.registry import JoinName
 
 AS_STORED = "as it was stored"
 """The context in which a policy is read that was written down, perhaps by a version that allowed more."""
@@ -31,7 +32,7 @@ class HandoverPolicy(_Part):
 
     when: Literal["sentence", "first_token", "length"] = "sentence"
     cut: Literal["sentence", "now"] = "sentence"
-    join: Literal["append", "skip_repeat", "continue"] = "skip_repeat"
+    join: JoinName = "skip_repeat"
     min_chars: int = Field(default=120, ge=1, le=10_000)
     overrun_chars: int = Field(default=300, ge=0, le=10_000)
     continue_wait_ms: int = Field(default=700, ge=0, le=10_000)

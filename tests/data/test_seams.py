@@ -80,10 +80,10 @@ def overtake(pair: Pair, token: int, policy: dict[str, Any]) -> tuple[str, str]:
     at = say("draft", 0, "".join(pair.tokens[:token]))
     length = say("full", 0, pair.full[:OPENING])
     for piece in pair.tokens[token:]:
-        if fold.stage == "full":
+        if fold.full_speaks:
             break
         at = say("draft", at, piece)
-    if fold.stage != "full":
+    if not fold.full_speaks:
         feed(LaneFinished(TURN, "draft", 1, at, "stop", None, None, 0))
     feed(LaneFinished(TURN, "full", 1, length, "stop", None, None, 0))
     assert fold.ending and fold.ending.reason == "stop"

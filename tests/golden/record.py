@@ -12,6 +12,7 @@ import httpx
 
 from bench.stack import Shape, Stack
 from cli.golden_sessions import assert_unchanged, keep
+from common.turn.joins.registry import JOINS
 
 FOLDER = Path(__file__).parent
 DRAFT = "Good question, let me see. We open at nine. Shall I look up"
@@ -32,7 +33,7 @@ def record() -> Iterator[str]:
     ):
         stack.behave("draft", ttft_ms=60, tpot_ms=30, text=DRAFT)
         stack.behave("spare", ttft_ms=20, tpot_ms=8, text=FULL)
-        for join in ("append", "skip_repeat", "continue"):
+        for join in JOINS:
             stack.behave("full", **SLOW_FULL)
             yield _turn(api, f"join-{join}", handoff={"join": join})
         stack.behave("full", **{**SLOW_FULL, "ttft_ms": 700})

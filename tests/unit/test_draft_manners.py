@@ -6,6 +6,7 @@ import pytest
 
 from common.events import Event, TimerFired
 from common.turn.fold import Fold
+from common.turn.joins.registry import JOINS
 from common.turn.outputs import CUT, DRAFT, FILLER, Due, Output
 from tests.support.turn_events import TURN, begin, end, endings, fire, heard, say, spoken, started
 
@@ -254,7 +255,7 @@ def test_a_late_draft_is_started_when_the_full_fails() -> None:
     assert endings(out)[0].degraded
 
 
-@pytest.mark.parametrize("join", ["append", "skip_repeat", "continue"])
+@pytest.mark.parametrize("join", JOINS)
 def test_a_late_draft_is_never_started_where_the_full_was_quicker(join: str) -> None:
     fold = turn(late=True, handoff={"join": join})
     feed(fold, begin("full"), say("full", 0, "Yes"), at_ms=500)

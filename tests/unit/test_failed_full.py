@@ -7,6 +7,7 @@ import pytest
 from common.events import Event, LaneFinished, TimerFired, TurnInterrupted
 from common.turn.apology import apology_for, chosen
 from common.turn.fold import Fold
+from common.turn.joins.registry import JOINS
 from common.turn.outputs import CUT, PassedThrough, ToolCalled
 from common.turn.policy import ApologyPolicy
 from tests.support.turn_events import (
@@ -147,7 +148,7 @@ def test_at_the_deadline_a_bridge_is_no_answer() -> None:
     assert (heard(out), ended(out)) == (f"{BRIDGE} {SORRY}", ("error", False, "turn_deadline"))
 
 
-@pytest.mark.parametrize("join", ["append", "skip_repeat", "continue"])
+@pytest.mark.parametrize("join", JOINS)
 def test_however_the_lanes_are_joined(join: str) -> None:
     over = end("draft", at=len(BRIDGE))
     _, out = bridged(over, end("full", "error", error=ERROR), handoff={"join": join})

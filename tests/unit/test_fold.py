@@ -7,7 +7,7 @@ import pytest
 
 from common.events import Delta, TimerFired, TurnEnded, TurnInterrupted
 from common.turn.fold import Fold
-from common.turn.handover import FINISH_MS
+from common.turn.joins.base import FINISH_MS
 from common.turn.outputs import Due, PassedThrough, TextReleased, ToolCalled, TurnEnding
 from common.turn.version import UnknownFold
 from tests.support.turn_events import (
@@ -134,7 +134,7 @@ def test_length_overtakes_when_the_full_has_caught_up() -> None:
     fold, out = fold_all(started(handoff={"when": "length"}), events)
     assert heard(out) == "Well then."
     assert fold.feed(say("full", 7, " is."), 9)
-    assert fold.stage == "full"
+    assert fold.full_speaks
 
 
 def test_min_chars_overtake_without_a_sentence() -> None:
@@ -227,7 +227,7 @@ def test_tool_calls_overtake_and_come_whole_at_the_end() -> None:
         call(1, 0, "{}"),
     ]
     fold, out = fold_all(started(), events)
-    assert fold.stage == "full"
+    assert fold.full_speaks
     assert not [r for r in out if isinstance(r, ToolCalled)]
     out = fold.feed(end("full", "tool_calls"), 9)
     assert [(r.index, r.call.arguments) for r in out if isinstance(r, ToolCalled)] == [

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from common.events import Delta, Event, LaneFinished, LaneStarted, TimerFired, TurnInterrupted
 from common.turn.fold import Fold
+from common.turn.joins.registry import JOINS
 from common.turn.outputs import CUT, DEADLINE, DRAFT, FILLER, REST, TOLD, Due, Output, TextReleased
 from tests.support.turn_events import (
     TURN,
@@ -68,7 +69,7 @@ policies = st.fixed_dictionaries(
         "aloud": st.booleans(),
         "handoff": st.fixed_dictionaries(
             {
-                "join": st.sampled_from(["append", "skip_repeat", "continue"]),
+                "join": st.sampled_from([*JOINS]),
                 "when": st.sampled_from(["sentence", "first_token", "length"]),
                 "cut": st.sampled_from(["sentence", "now"]),
                 "min_chars": st.integers(1, 40),
@@ -160,7 +161,7 @@ def insert(steps: list[Step], places: list[tuple[int, Event]]) -> list[Step]:
 def full_said(fold: Fold) -> str:
     """The full's text so far, without what was left out of its opening."""
     text = str(fold.full.text)
-    return fold.full_gate.opening.without_repeats(text, 0, len(text)) if fold.full_gate.opening else text
+    return fold.full_gate.opening.said_between(text, 0, len(text))
 
 
 def follows(text: str, parts: list[str], *, first: bool) -> bool:

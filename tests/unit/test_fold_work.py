@@ -6,6 +6,7 @@ import pytest
 
 from common.events import Event, LaneFinished, LaneStarted, ToolPart, TurnStarted
 from common.text.growing_text import GrowingText, is_among
+from common.text.repeats import RepeatFilter
 from common.turn.fold import Fold
 from common.turn.outputs import TextReleased
 from tests.support.counted_work import PIECES, counting
@@ -66,7 +67,8 @@ def test_a_full_that_says_the_same_again_and_again_is_compared_only_so_often() -
         for at in range(1_000):
             fold.feed(say("full", at * len(full), full), 2)
     assert work[0] < 5_000_000
-    assert fold.full_gate.opening and fold.full_gate.opening.decided
+    opening = fold.full_gate.opening
+    assert isinstance(opening, RepeatFilter) and opening.decided
 
 
 def test_the_arguments_of_a_call_are_put_together_once() -> None:

@@ -4,6 +4,7 @@ import pytest
 
 from common.events import LaneStarted, TimerFired
 from common.turn.outputs import CUT, TOLD, Due
+from common.turn.phases import Closing, Drafting
 from tests.support.told_turn import Turn
 from tests.support.turn_events import TURN
 
@@ -18,12 +19,12 @@ def test_nothing_overtakes_before_the_drafts_time_and_then_it_ends_its_sentence(
     begun_ms = 2
     assert turn.fold.next_due == Due(TOLD.number, TOLD.due, begun_ms + WAIT_MS // 2)
     turn.feed(TimerFired(TURN, TOLD.number, TOLD.due, ""))
-    assert turn.fold.stage == "draft"  # that was too early
+    assert isinstance(turn.fold.phase, Drafting)  # that was too early
     turn.comes(TOLD)
-    assert turn.fold.stage == "closing"
+    assert isinstance(turn.fold.phase, Closing)
     assert turn.fold.next_due == Due(CUT.number, CUT.due, begun_ms + WAIT_MS)
     turn.says("draft", " it up. Never")
-    assert turn.fold.stage == "full"
+    assert turn.fold.full_speaks
     assert turn.text == "Let me see. I look it up."
     assert turn.fold.draft.text[: turn.fold.spoken["draft"]] == turn.text
     assert turn.fold.unwanted() == []  # it may yet have to stand in
@@ -39,7 +40,7 @@ def test_a_draft_that_is_over_sooner_is_told_at_once_and_whole(release: str) -> 
     turn = Turn("continue", release=release)
     turn.says("draft", "Let me see.")
     turn.ends("draft")
-    assert turn.fold.stage == "full"
+    assert turn.fold.full_speaks
     assert turn.text == "Let me see."
     turn.says("full", "It is here.")
     turn.ends("full")
@@ -62,7 +63,7 @@ def test_a_draft_that_has_said_nothing_by_then_leaves_the_full_alone() -> None:
     turn.comes(TOLD)
     assert turn.fold.next_due == Due(TOLD.number, TOLD.due, begun_ms + WAIT_MS)
     turn.comes(TOLD)
-    assert turn.fold.stage == "full"
+    assert turn.fold.full_speaks
     turn.says("draft", "Too late.")
     turn.says("full", "It is here.")
     turn.ends("full")
@@ -75,7 +76,7 @@ def test_a_draft_that_begins_late_is_listened_to_for_what_time_is_left() -> None
     turn.comes(TOLD)
     turn.says("draft", "Let me see. I look")
     turn.comes(TOLD)
-    assert (turn.fold.stage, turn.now_ms) == ("full", begun_ms + WAIT_MS)
+    assert (turn.fold.full_speaks, turn.now_ms) == (True, begun_ms + WAIT_MS)
     turn.says("full", " it up.")
     turn.ends("full")
     assert turn.text == "Let me see. I look it up."
@@ -84,7 +85,7 @@ def test_a_draft_that_begins_late_is_listened_to_for_what_time_is_left() -> None
 def test_a_draft_that_fails_early_leaves_the_full_alone() -> None:
     turn = Turn("continue")
     turn.ends("draft", "error")
-    assert turn.fold.stage == "full"
+    assert turn.fold.full_speaks
     assert [due.due for due in turn.fold.dues()] == ["deadline"]
     turn.says("full", "It is here.")
     turn.ends("full")
@@ -132,7 +133,7 @@ def test_a_full_that_broke_in_mid_answer_ends_with_its_error() -> None:
 
 def test_a_quick_full_does_not_wait_for_a_draft_that_is_only_its_hedge() -> None:
     turn = Turn("continue", late=True)
-    assert not turn.fold.continues
+    assert not turn.fold.join.full_hears_draft
     assert TOLD.due not in [due.due for due in turn.fold.dues()]
     turn.says("full", "It is here.")
     assert turn.text == "It is here."

@@ -1,8 +1,12 @@
 """How the full's text follows the draft's: repeats left out, answers that go on, a draft in the shadow."""
 
+from pathlib import Path
+from typing import get_args
+
 import pytest
 
 from common.events import TurnInterrupted
+from common.turn.joins.registry import JOINS, JoinName
 from common.turn.outputs import CUT
 from tests.support.told_turn import Turn
 from tests.support.turn_events import TURN, begin, end, endings, say, spoken
@@ -199,7 +203,7 @@ def test_what_the_fold_holds_at_the_seam_is_said_when_the_full_ends() -> None:
 # The draft in the shadow.
 
 
-@pytest.mark.parametrize("join", ["append", "skip_repeat", "continue"])
+@pytest.mark.parametrize("join", JOINS)
 def test_a_draft_in_the_shadow_is_never_spoken_and_wanted_to_its_end(join: str) -> None:
     turn = Turn(join, handoff={"shadow": True})
     turn.says("draft", "Ferns like shade. They")
@@ -239,3 +243,19 @@ def test_what_was_held_while_the_draft_spoke_is_judged_again_when_it_ends() -> N
     turn.says("full", "We open at nine.")
     turn.ends("draft")
     assert turn.text == "Let me see. We open at nine."
+
+
+# The registry.
+
+
+@pytest.mark.parametrize("name", get_args(JoinName))
+def test_a_join_that_a_policy_may_name_is_there_described_and_has_a_golden_session(name: JoinName) -> None:
+    root = Path(__file__).parents[2]
+    (row,) = [
+        line
+        for line in (root / "docs/settings.md").read_text(encoding="utf-8").splitlines()
+        if line.startswith("| `handoff.join` |")
+    ]
+    assert name in JOINS
+    assert f"`{name}`" in row
+    assert (root / f"tests/golden/join-{name}.jsonl").exists()

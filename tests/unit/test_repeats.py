@@ -6,15 +6,20 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from common.text.repeats import Opening
+from common.text.repeats import RepeatFilter
 from common.text.sentences import Sentences
 
 
 def listen(
-    draft: str, pieces: list[str], *, flows: bool = True, over: bool = True, opening: Opening | None = None
-) -> Opening:
+    draft: str,
+    pieces: list[str],
+    *,
+    flows: bool = True,
+    over: bool = True,
+    opening: RepeatFilter | None = None,
+) -> RepeatFilter:
     """The opening of a full that came in these pieces after the draft had spoken."""
-    opening = opening or Opening()
+    opening = opening or RepeatFilter()
     spoken, full = Sentences(), Sentences()
     spoken.feed(draft)
     spoken.close()
@@ -30,7 +35,7 @@ def listen(
 
 def kept(draft: str, full: str, *, flows: bool = True) -> str:
     """What the full says after this draft."""
-    return listen(draft, [full], flows=flows).without_repeats(full, 0, len(full)).strip()
+    return listen(draft, [full], flows=flows).said_between(full, 0, len(full)).strip()
 
 
 LEFT_OUT = {
@@ -152,14 +157,12 @@ def test_a_long_repeat_is_said_where_leaving_it_out_opened_a_silence() -> None:
 def test_in_silence_the_first_new_word_frees_the_sentence_from_its_start() -> None:
     opening = listen("The museum opens at nine.", ["The ", "harbour ", "is"], flows=False, over=False)
     assert opening.begin == 0
-    assert opening.overtakes("The harbour is", 0)
     assert opening.releasable("The harbour is") == len("The harbour is")
 
 
 def test_while_the_draft_speaks_a_sentence_is_judged_when_it_is_whole() -> None:
     opening = listen("The museum opens at nine.", ["The harbour is old"], over=False)
     assert opening.begin is None
-    assert not opening.overtakes("The harbour is old", 10)
 
 
 def test_an_opener_is_said_but_does_not_overtake() -> None:
@@ -180,17 +183,17 @@ def test_a_held_sentence_goes_slowly_while_the_next_may_be_a_repeat() -> None:
     whole = first + " Here are the steps to reset the router:\nPull the plug out of the wall and"
     listen(draft, [whole], over=False, opening=opening)
     assert (
-        opening.without_repeats(whole, 0, opening.releasable(whole))
+        opening.said_between(whole, 0, opening.releasable(whole))
         == first + "\nPull the plug out of the wall and"
     )
 
 
 def test_a_word_that_is_not_finished_covers_nothing() -> None:
-    opening = Opening()
+    opening = RepeatFilter()
     opening.set_spoken("The old port", [], len("The old port"))
     full = "The old port."
     opening.scan(full, [len(full)], over=True, flows=True)
-    assert opening.without_repeats(full, 0, len(full)) == full
+    assert opening.said_between(full, 0, len(full)) == full
 
 
 SENTENCES = (
@@ -220,7 +223,7 @@ def test_the_pieces_change_nothing(draft: str, full: str, places: list[int], flo
 
 @given(texts, texts, st.lists(st.integers(0, 500), max_size=60), st.integers(0, 60))
 def test_what_was_decided_stays(draft: str, full: str, places: list[int], takes_over: int) -> None:
-    opening, spoken = Opening(), Sentences()
+    opening, spoken = RepeatFilter(), Sentences()
     spoken.feed(draft)
     sentences = Sentences()
     before: list[tuple[int, int]] = []
@@ -241,7 +244,7 @@ def test_what_was_decided_stays(draft: str, full: str, places: list[int], takes_
                 taken = True
             due = opening.releasable(text)
             assert due >= out
-            said += opening.without_repeats(text, out, due)
+            said += opening.said_between(text, out, due)
             out = due
-    assert said == opening.without_repeats(full, 0, len(full))
+    assert said == opening.said_between(full, 0, len(full))
     assert out == len(full)

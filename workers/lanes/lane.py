@@ -197,7 +197,7 @@ class LaneRunner:
                 await job_queue.enqueue_next_attempt(self._stores, held.job, self._settings.lane_lease_ms)
 
     async def _speak(self, picked: "_Picked", answer: GenerationResult) -> None:
-        """Ask the lane's models; under `continue` the full's once it is known what the draft has said."""
+        """Ask the lane's models; a full that hears the draft only when it is known what that has said."""
         job, started, writer = picked.writer.job, picked.started, picked.writer
         try:
             upstreams = await self._servers.resolve(
@@ -210,7 +210,8 @@ class LaneRunner:
         if retrieved and retrieved.passages:
             started = with_passages(started, retrieved.passages)
         picked_ms = self._publisher.ms_since(picked.start_ms)
-        before = await self._draft_said(picked) if job.lane == "full" and picked.fold.continues else ""
+        hears_draft = job.lane == "full" and picked.fold.join.full_hears_draft
+        before = await self._draft_said(picked) if hears_draft else ""
         asked_ms = self._publisher.ms_since(picked.start_ms)
         first_by_ms: list[int] = []
 
@@ -251,9 +252,9 @@ class LaneRunner:
     async def _draft_said(self, picked: "_Picked") -> str:
         """Follow the turn until the fold has let the draft come to its end; what of it is heard."""
         fold, last_id = picked.fold, picked.last_id
-        wait_ms = fold.policy.handoff.continue_wait_ms + _LOST_MS
+        wait_ms = fold.join.listen_ms(fold) + fold.join.finish_ms(fold) + _LOST_MS
         lost_ms = self._publisher.ms_since(picked.start_ms) + wait_ms
-        while fold.stage != "full" and fold.ending is None:
+        while not fold.full_speaks and fold.ending is None:
             if self._publisher.ms_since(picked.start_ms) > lost_ms:
                 break  # the session was deleted
             await asyncio.sleep(_LOOK_S)

@@ -71,7 +71,7 @@ class Masks:
 
     def _mask_seam(self, fold: Fold) -> None:
         """Mask what is only found where the full's text follows on the draft's."""
-        opening = fold.full_gate.opening.left_out if fold.full_gate.opening else []
+        opening = fold.full_gate.opening.left_out
         begin = opening[0][1] if opening and opening[0][0] == 0 else 0
         heard, rest = fold.draft.text[: fold.spoken["draft"]].rstrip(), fold.full.text[begin:]
         begin += len(rest) - len(rest.lstrip())

@@ -1,0 +1,1 @@
+"""How the full's text follows on the draft's: one file for each join, and their registry."""
