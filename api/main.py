@@ -43,10 +43,11 @@ from api.limits.crowd import raise_file_limit
 from api.openapi.document import document
 from api.requests.session_lookup import QuotedPaths, TidyPaths
 from api.services import open_services
-from common.errors import BadRequest, FastReplyError
+from common.errors import BadRequest, FastReplyError, store_is_away
 from common.process.logs import set_up_logs
 from common.process.memory import freeze_start_up
 from common.settings import Settings
+from common.store.redis import StoreUnavailable
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -94,6 +95,7 @@ def create_app(settings: Settings) -> FastAPI:
     for middleware in (QuotedPaths, TidyPaths, Cors, SecurityHeaders):  # the last one is the outermost
         app.add_middleware(middleware)
     app.add_exception_handler(FastReplyError, _told)
+    app.add_exception_handler(StoreUnavailable, _store_unavailable)
     app.add_exception_handler(RequestValidationError, _not_valid)
     app.add_exception_handler(HTTPException, _no_such_route)
     app.add_exception_handler(Exception, _bug)
@@ -106,6 +108,10 @@ async def _told(request: Request, error: Exception) -> Response:
     if error.retry_after_s is not None:
         headers["Retry-After"] = str(error.retry_after_s)
     return JSONResponse(error.body(), error.status, headers)
+
+
+async def _store_unavailable(request: Request, error: Exception) -> Response:
+    return await _told(request, store_is_away())
 
 
 async def _not_valid(request: Request, error: Exception) -> Response:

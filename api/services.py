@@ -26,7 +26,7 @@ from common.security.hidden_names import HiddenNames
 from common.sessions.archive import open_archive
 from common.sessions.sessions import Sessions
 from common.settings import Settings
-from common.store.redis import STORE_ERRORS, Stores, open_stores
+from common.store.redis import Stores, StoreUnavailable, open_stores
 from common.tenants.directory import Directory
 from common.tenants.latency import FirstTokenLatency
 
@@ -119,9 +119,9 @@ def _assemble(settings: Settings, stores: Stores, apart: Stores) -> Services:
 
 async def _first_look(services: Services) -> None:
     """Know the clocks, the tenants and the backlog before the first request, if the stores are there."""
-    with suppress(*STORE_ERRORS):
+    with suppress(StoreUnavailable):
         await services.stores.sync_clocks()
-    with suppress(*STORE_ERRORS):
+    with suppress(StoreUnavailable):
         await services.directory.refresh()
         await services.load_shedder.refresh()
 

@@ -15,7 +15,7 @@ from common.security.hidden_names import HiddenNames
 from common.sessions.archive import open_archive
 from common.sessions.sessions import Sessions
 from common.settings import Settings
-from common.store.redis import STORE_ERRORS, open_stores
+from common.store.redis import StoreUnavailable, open_stores
 
 _GZIP = b"\x1f\x8b"
 
@@ -41,8 +41,8 @@ def fetch(settings: Settings, session: str, out: Path, tenant: str = DEFAULT_TEN
         raise NoRecording(f"no file {session}, and no session can be called so")
     try:
         count = asyncio.run(_write(settings, SessionRef(tenant, session), out))
-    except STORE_ERRORS as error:
-        raise NoRecording(f"no file {session}, and the store can't be read: {type(error).__name__}") from None
+    except StoreUnavailable as error:
+        raise NoRecording(f"no file {session}, and the store can't be read: {error.reason}") from None
     if not count:
         raise NoRecording(f"no session {session}")
     return count

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from common.security.secret_box import open_secret_box
 from common.settings import Settings
 from common.store import keys
-from common.store.redis import STORE_ERRORS, open_stores
+from common.store.redis import StoreUnavailable, open_stores
 from common.tenants.config import KeyConfig, stored_tenant
 from common.tenants.stored import TenantStore
 
@@ -21,8 +21,8 @@ def resign(settings: Settings, sure: bool) -> int:
         return 1
     try:
         return asyncio.run(_resign(settings, sure))
-    except STORE_ERRORS as error:
-        print(f"fast-reply: the store is away: {type(error).__name__}", file=sys.stderr)
+    except StoreUnavailable as error:
+        print(f"fast-reply: the store is away: {error.reason}", file=sys.stderr)
         return 1
 
 

@@ -6,7 +6,7 @@ from cli.show import printable
 from common.names import DEFAULT_TENANT
 from common.settings import Settings
 from common.store import keys
-from common.store.redis import STORE_ERRORS, open_stores
+from common.store.redis import StoreUnavailable, open_stores
 from common.tenants.directory import Directory
 
 
@@ -14,8 +14,8 @@ def switch_full_only(settings: Settings, state: str, tenant: str = DEFAULT_TENAN
     """Set or read the switch; what it says now, or why it can't be said."""
     try:
         return asyncio.run(_switch(settings, state, tenant))
-    except STORE_ERRORS as error:
-        raise SystemExit(f"fast-reply: the store can't be reached: {type(error).__name__}") from None
+    except StoreUnavailable as error:
+        raise SystemExit(f"fast-reply: the store can't be reached: {error.reason}") from None
 
 
 async def _switch(settings: Settings, state: str, tenant: str) -> str:

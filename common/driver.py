@@ -11,7 +11,7 @@ from common.log.stream import append, append_now, decode_entries, read_turn
 from common.names import JobRef, SessionRef, TurnRef
 from common.queue import job_queue
 from common.store import keys
-from common.store.redis import STORE_ERRORS, Pipeline, Stores, insist
+from common.store.redis import Pipeline, Stores, StoreUnavailable, insist
 from common.turn.cost import no_usage
 from common.turn.fillers import conversation, phrases_for
 from common.turn.fold import Fold
@@ -30,7 +30,7 @@ def job_of(turn: TurnRef, lane: LaneState) -> JobRef:
 
 
 async def stop_lanes(stores: Stores, turn: TurnRef, lanes: list[LaneState]) -> None:
-    """Tell lanes that are no longer wanted to stop. Raises STORE_ERRORS."""
+    """Tell lanes that are no longer wanted to stop. Raises StoreUnavailable."""
 
     def build(pipe: Pipeline) -> None:
         for lane in lanes:
@@ -40,7 +40,7 @@ async def stop_lanes(stores: Stores, turn: TurnRef, lanes: list[LaneState]) -> N
 
 
 async def fire_timer(stores: Stores, turn: TurnRef, started: TurnStarted, due: Due) -> None:
-    """Write that a due time has come; the fold says what follows from it. Raises STORE_ERRORS."""
+    """Write that a due time has come; the fold says what follows from it. Raises StoreUnavailable."""
     phrase = await _pick_filler(stores, turn, started) if due.due == FILLER.due else ""
     await _append_and_wake(stores, turn, TimerFired(turn.turn, due.number, due.due, phrase))
 
@@ -90,7 +90,7 @@ def _fillers_said(entries: list[Entry]) -> list[str]:
 
 
 async def start_lanes(stores: Stores, turn: TurnRef, lanes: list[LaneState], lease_ms: int) -> None:
-    """Queue the first attempt of lanes that are to begin. Raises STORE_ERRORS."""
+    """Queue the first attempt of lanes that are to begin. Raises StoreUnavailable."""
     now_ms = stores.queue_clock.now_ms()
 
     def build(pipe: Pipeline) -> None:
@@ -115,12 +115,12 @@ def watch_lanes(
 
 
 async def interrupt(stores: Stores, turn: TurnRef, by: str, heard: int = -1) -> bool:
-    """Write that the turn was stopped, and by whom; False where its log is gone. Raises STORE_ERRORS."""
+    """Write that the turn was stopped, and by whom; False where its log is gone. Raises StoreUnavailable."""
     return await _append_and_wake(stores, turn, TurnInterrupted(turn.turn, by, heard))
 
 
 async def end_turn(stores: Stores, turn: TurnRef, started: TurnStarted, fold: Fold) -> None:
-    """Write the ending that the fold has reached, and let the turn go. Raises STORE_ERRORS."""
+    """Write the ending that the fold has reached, and let the turn go. Raises StoreUnavailable."""
     ending = fold.ending
     assert ending is not None, "the fold has not ended this turn"
     ended = TurnEnded(
@@ -149,7 +149,7 @@ async def end_turn(stores: Stores, turn: TurnRef, started: TurnStarted, fold: Fo
 async def end_by_force(
     stores: Stores, turn: TurnRef, tell: bool, error: dict[str, Any] | None, fold: Fold | None = None
 ) -> None:
-    """End a turn that can't go on, whatever its fold says of it; its jobs go too. Raises STORE_ERRORS.
+    """End a turn that can't go on, whatever its fold says of it; its jobs go too. Raises StoreUnavailable.
 
     Readers take such an ending as it stands, see `was_forced`.
     """
@@ -172,7 +172,7 @@ async def end_by_force(
 
     await append_now(stores, turn.session, ended)
     await insist(lambda: stores.on_queue.run(release))
-    with suppress(*STORE_ERRORS):  # readers look again by themselves
+    with suppress(StoreUnavailable):  # readers look again by themselves
         await stores.on_queue.run(lambda pipe: pipe.publish(keys.wake(turn.session), b""))
 
 
@@ -196,6 +196,6 @@ async def _append_and_wake(stores: Stores, turn: TurnRef, event: TimerFired | Tu
 
     replies = await stores.on_log.run(write)
     if not stores.shared:
-        with suppress(*STORE_ERRORS):  # readers look again by themselves
+        with suppress(StoreUnavailable):  # readers look again by themselves
             await stores.on_queue.run(wake)
     return replies[0] is not None

@@ -129,6 +129,11 @@ class Unavailable(FastReplyError):
     retry_after_s = 1
 
 
+def store_is_away() -> Unavailable:
+    """Return what a client is told while a store is away."""
+    return Unavailable("the store is away; try again", code="store_unavailable")
+
+
 class Overloaded(Unavailable):
     """The workers can't keep up: better refused at once than answered late."""
 

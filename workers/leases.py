@@ -12,7 +12,7 @@ from common.queue import fair_share, job_queue
 from common.settings import Settings
 from common.store import keys
 from common.store.pubsub import Subscriptions
-from common.store.redis import STORE_ERRORS, Pipeline, Stores
+from common.store.redis import Pipeline, Stores, StoreUnavailable
 from workers.upstreams import Upstreams
 
 logger = logging.getLogger(__name__)
@@ -97,8 +97,8 @@ class LaneLeases:
             wait_s = self._settings.renew_s
             try:
                 await self._renew()
-            except STORE_ERRORS as error:
-                logger.warning("could not renew the lanes' leases", extra={"error": type(error).__name__})
+            except StoreUnavailable as error:
+                logger.warning("could not renew the lanes' leases", extra={"error": error.reason})
                 self.upstreams.contact.lost()
                 wait_s = min(wait_s, _RETRY_S)
             await asyncio.sleep(wait_s)
@@ -162,5 +162,5 @@ class LaneLeases:
         logger.warning("the queue had forgotten this worker", extra={"lanes": len(jobs)})
 
     async def say_goodbye(self) -> None:
-        """Take our beat back, so that nobody counts on us. Raises STORE_ERRORS."""
+        """Take our beat back, so that nobody counts on us. Raises StoreUnavailable."""
         await self._stores.queue.zrem(keys.workers(self.lane), self._beat)

@@ -25,7 +25,7 @@ from common.security.url_guard import open_guarded_client
 from common.sessions.archive import open_archive
 from common.sessions.sessions import Sessions
 from common.settings import Settings
-from common.store.redis import STORE_ERRORS, Stores, open_stores
+from common.store.redis import Stores, StoreUnavailable, open_stores
 from common.tenants.directory import Directory
 from common.tenants.profiles import profile_of
 from common.turn.policy import LONGEST_TURN_MS
@@ -169,7 +169,7 @@ async def _until_stopped(
 
 
 async def _drain(settings: Settings, runner: JobRunner, running: LaneLeases) -> None:
-    with contextlib.suppress(*STORE_ERRORS):
+    with contextlib.suppress(StoreUnavailable):
         await running.say_goodbye()
     await runner.stop_taking(settings.drain_s)
     running.drain()
@@ -192,7 +192,7 @@ async def _first_contact(stores: Stores, stopping: asyncio.Event) -> None:
         try:
             await stores.sync_clocks()
             return
-        except STORE_ERRORS:
+        except StoreUnavailable:
             await asyncio.sleep(0.2)
 
 

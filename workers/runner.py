@@ -19,7 +19,7 @@ from common.names import Lane
 from common.queue import fair_share
 from common.queue.job_queue import RUN_LANE
 from common.store import keys
-from common.store.redis import STORE_ERRORS, Batcher, TimedRedis, encode_job, insist
+from common.store.redis import Batcher, StoreUnavailable, TimedRedis, encode_job, insist
 
 logger = logging.getLogger(__name__)
 
@@ -83,8 +83,8 @@ class JobRunner(Worker):
         while self.allow_pick_jobs:
             try:
                 await self._take_some()
-            except STORE_ERRORS as error:
-                logger.warning("could not take jobs", extra={"error": type(error).__name__})
+            except StoreUnavailable as error:
+                logger.warning("could not take jobs", extra={"error": error.reason})
                 await asyncio.sleep(_RETRY_S)
         self._stopped.set()
         await asyncio.Event().wait()  # side tasks of a worker end only by being cancelled

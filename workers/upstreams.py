@@ -15,7 +15,7 @@ from common.names import JobRef
 from common.settings import Settings
 from common.store import keys
 from common.store.clocks import Contact
-from common.store.redis import STORE_ERRORS, Pipeline, Stores
+from common.store.redis import Pipeline, Stores, StoreUnavailable
 from common.tenants.profiles import Upstream
 from workers.providers.base import UpstreamError
 
@@ -147,8 +147,8 @@ class Upstreams:
 
         try:
             _, whose = await self._stores.on_queue.run(try_)
-        except STORE_ERRORS as error:
-            logger.warning("could not try a broken upstream", extra={"error": type(error).__name__})
+        except StoreUnavailable as error:
+            logger.warning("could not try a broken upstream", extra={"error": error.reason})
             return False
         if whose is None or whose.decode() != str(job):
             raise _broken()
@@ -158,8 +158,8 @@ class Upstreams:
         """Whether it may have another stream, which is taken then where these are limited."""
         try:
             return not upstream.max_streams or await self._take(upstream.max_streams, name, job)
-        except STORE_ERRORS as error:  # whoever has no fallback tries again
-            logger.warning("could not count an upstream's streams", extra={"error": type(error).__name__})
+        except StoreUnavailable as error:  # whoever has no fallback tries again
+            logger.warning("could not count an upstream's streams", extra={"error": error.reason})
             return False
 
     async def _take(self, limit: int, name: str, job: JobRef) -> bool:
@@ -231,8 +231,8 @@ async def _leniently(work: Coroutine[Any, Any, None]) -> None:
     """What can't be written now lapses by itself."""
     try:
         await work
-    except STORE_ERRORS as error:
-        logger.warning("could not note an upstream's state", extra={"error": type(error).__name__})
+    except StoreUnavailable as error:
+        logger.warning("could not note an upstream's state", extra={"error": error.reason})
 
 
 def name_of(upstream: Upstream) -> str:

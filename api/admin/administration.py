@@ -1,7 +1,6 @@
 """The administration's work: tenants looked at and changed, each change with its entry in the audit log."""
 
-from collections.abc import AsyncIterator, Callable, Set
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Set
 from datetime import UTC, datetime
 
 from fastapi import Request
@@ -14,13 +13,12 @@ from api.auth.loopback import address_of
 from api.body import read_body
 from api.http.identity import Actor, Identity, no_tenant
 from api.services import Services
-from api.turns.registry import store_is_away
 from common.errors import BadRequest, Conflict
 from common.queue import parked
 from common.queue.parked import Parked
 from common.security.secret_box import SecretBox, open_secret_box
 from common.security.url_guard import UrlGuard
-from common.store.redis import STORE_ERRORS, Commands
+from common.store.redis import Commands
 from common.tenants.config import SCOPES, KeyConfig, Scope, TenantConfig, stored_tenant
 from common.tenants.stored import Change, TenantStore
 from common.tenants.texts import Texts
@@ -87,29 +85,24 @@ class Administration:
 
     async def acts(self, tenant: str | None, after: str, limit: int, kind: audit.Kind) -> Page:
         """A page of the audit log, see `common.audit.look`."""
-        async with _told_if_away():
-            return await audit.read_page(self._stores, tenant, after, limit, kind)
+        return await audit.read_page(self._stores, tenant, after, limit, kind)
 
     async def parked(self) -> list[Parked]:
         """The turns that were given up, the latest first."""
-        async with _told_if_away():
-            return await parked.read_parked(self._stores)
+        return await parked.read_parked(self._stores)
 
     async def _texts(self) -> Texts:
         if self._settings.tenants:
             return self._directory.texts
-        async with _told_if_away():
-            return await TenantStore(self._stores, None).read()
+        return await TenantStore(self._stores, None).read()
 
     # Changing.
 
-    @asynccontextmanager
-    async def store(self) -> AsyncIterator[TenantStore]:
-        """The store to change. Raises Conflict where a file says who the tenants are."""
+    def store(self) -> TenantStore:
+        """Return the store to change. Raises Conflict where a file says who the tenants are."""
         if self._settings.tenants:
             raise Conflict("the tenants are in a file: change them there", code="tenants_in_a_file")
-        async with _told_if_away():
-            yield TenantStore(self._stores, open_secret_box(self._settings))
+        return TenantStore(self._stores, open_secret_box(self._settings))
 
     async def change(
         self,
@@ -132,10 +125,9 @@ class Administration:
             fields = changed(part(now), part(after))
             return after
 
-        async with self.store() as store:
-            return await store.change_tenant(
-                tenant, watched, lambda pipe: audit.note(pipe, self._act(what, tenant, target, fields))
-            )
+        return await self.store().change_tenant(
+            tenant, watched, lambda pipe: audit.note(pipe, self._act(what, tenant, target, fields))
+        )
 
     def note(self, what: str, tenant: str, target: str = "", fields: tuple[str, ...] = ()) -> Commands:
         """What writes an act down beside the change that it is."""
@@ -146,16 +138,8 @@ class Administration:
 
 
 async def note_deletion(request: Request, who: Identity, what: str, target: str) -> None:
-    """Write down that a tenant's key is about to delete something. Raises STORE_ERRORS."""
+    """Write down that a tenant's key is about to delete something. Raises StoreUnavailable."""
     if who.key:  # else it is the open default tenant, which nobody administers
         services: Services = request.app.state.services
         act = Act(f"{_KEY}{who.key}", address_of(request), what, who.tenant.id, target)
         await services.stores.on_queue.run(lambda pipe: audit.note(pipe, act))
-
-
-@asynccontextmanager
-async def _told_if_away() -> AsyncIterator[None]:
-    try:
-        yield
-    except STORE_ERRORS:
-        raise store_is_away() from None

@@ -10,7 +10,7 @@ from common.speech import stream
 from common.speech.stream import Frame, Over, SpeechState
 from common.store import keys
 from common.store.pubsub import Subscriptions
-from common.store.redis import STORE_ERRORS, Stores
+from common.store.redis import Stores, StoreUnavailable
 
 _PAGE = 50  # frames: half a megabyte at most
 _RETRY_S = 0.2
@@ -61,7 +61,7 @@ class AudioFeed:
                     lambda pipe: pipe.xrange(keys.audio(turn), min=after, count=_PAGE)
                 )
                 return page
-            except STORE_ERRORS:
+            except StoreUnavailable:
                 await asyncio.sleep(_RETRY_S)
 
     def _ring(self, channel: str) -> None:

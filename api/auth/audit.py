@@ -61,7 +61,7 @@ class Page:
 
 
 async def read_page(stores: Stores, tenant: str | None, after: str, limit: int, kind: Kind = "") -> Page:
-    """Acts older than the entry `after`, of one tenant or of all. Raises STORE_ERRORS.
+    """Acts older than the entry `after`, of one tenant or of all. Raises StoreUnavailable.
 
     `kind`: changes or accesses alone. Two of one moment stand on one page, which may have one more so.
     """

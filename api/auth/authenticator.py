@@ -12,7 +12,7 @@ from starlette.types import Scope as RequestScope
 
 from api.auth.loopback import check_names, is_on_this_machine
 from api.auth.tokens import PREFIX, Token, token_signer
-from common.errors import Unauthorized, Unavailable
+from common.errors import Unauthorized, store_is_away
 from common.names import DEFAULT_TENANT
 from common.settings import Settings
 from common.tenants.api_keys import id_of, opens
@@ -109,7 +109,7 @@ class Authenticator:
     def _refuse(self) -> NoReturn:
         """The same words, whatever is wrong."""
         if not self._directory.known:
-            raise Unavailable("the store is away; try again", code="store_unavailable")
+            raise store_is_away()
         raise not_valid()
 
     def _tenant(self, grounds: Credential) -> Tenant | None:

@@ -15,7 +15,7 @@ from fastapi import Request
 from api.auth import audit
 from api.auth.audit import Act
 from api.auth.loopback import address_of
-from common.store.redis import STORE_ERRORS, Pipeline, Stores
+from common.store.redis import Pipeline, Stores, StoreUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -101,8 +101,8 @@ class AuditTrail:
 
         try:
             await self._stores.on_queue.run(build)
-        except STORE_ERRORS as error:
-            logger.warning("could not write who looked at what", extra={"error": type(error).__name__})
+        except StoreUnavailable as error:
+            logger.warning("could not write who looked at what", extra={"error": error.reason})
             if len(self._waiting) + len(taken) <= _MOST_WAITING:
                 self._waiting.update(taken)
 

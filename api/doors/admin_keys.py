@@ -51,8 +51,7 @@ async def make_key(request: Request, who: TenantAdmin, tenant: TenantPath) -> di
         raise Forbidden(message, code="missing_scope", param="scopes")
     made = new_key()
     key = wish.made(tenant, made.digest)
-    async with admin.store() as store:
-        await store.put_key(made.id, key, admin.note("key.created", tenant, made.id, key.scopes))
+    await admin.store().put_key(made.id, key, admin.note("key.created", tenant, made.id, key.scopes))
     return {**key_view(made.id, key), "key": made.text}
 
 
@@ -70,6 +69,5 @@ async def revoke_key(
 ) -> dict[str, Any]:
     """Revoke a key: within a second it opens nothing, and what it has opened ends. It stays in the list."""
     admin = Administration(request, who)
-    async with admin.store() as store:
-        key = await store.revoke_key(tenant, key_id, admin.note("key.revoked", tenant, key_id))
+    key = await admin.store().revoke_key(tenant, key_id, admin.note("key.revoked", tenant, key_id))
     return key_view(key_id, key)

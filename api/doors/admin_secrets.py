@@ -104,7 +104,7 @@ async def delete_secret(
 async def rotate_secrets(request: Request, who: Operator) -> dict[str, Any]:
     """Seal all tenants' secrets with the newest key, so that the old ones can go."""
     admin = Administration(request, who)
-    async with admin.store() as store:
-        admin.seal()
-        resealed = await store.rotate_secrets(lambda tenant: admin.note("secrets.rotated", tenant))
+    store = admin.store()
+    admin.seal()
+    resealed = await store.rotate_secrets(lambda tenant: admin.note("secrets.rotated", tenant))
     return {"object": "secrets.rotated", "resealed": resealed}

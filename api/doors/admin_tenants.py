@@ -64,8 +64,7 @@ async def make_tenant(request: Request, who: Operator) -> dict[str, Any]:
     name, body = read_new(await admin.body())
     config = tenant_of(body, {}, admin.guard)
     act = admin.note("tenant.created", name, fields=changed(TenantConfig(), config))
-    async with admin.store() as store:
-        await store.put_tenant(name, config, create=True, beside=act)
+    await admin.store().put_tenant(name, config, create=True, beside=act)
     return tenant_view(name, config)
 
 
@@ -114,8 +113,7 @@ async def put_tenant(request: Request, who: Operator, tenant: TenantPath) -> dic
 async def delete_tenant(request: Request, who: Operator, tenant: TenantPath) -> dict[str, Any]:
     """Delete a tenant with its keys at once; its sessions and documents follow."""
     admin = Administration(request, who)
-    async with admin.store() as store:
-        await store.delete_tenant(tenant, admin.note("tenant.deleted", tenant))
+    await admin.store().delete_tenant(tenant, admin.note("tenant.deleted", tenant))
     return {"id": tenant, "object": "tenant.deleted", "deleted": True}
 
 

@@ -21,11 +21,9 @@ from api.openapi.parameters import ASKING, LANES
 from api.requests.turn_request import ChatRequest, TurnRequest, first_error
 from api.services import Services
 from api.turns.live import LiveTurn
-from api.turns.registry import store_is_away
 from api.turns.transcription import holds_audio
 from common.errors import BadRequest
 from common.speech.audio import AGORAS, FORMATS, Rate
-from common.store.redis import STORE_ERRORS
 
 router = APIRouter()
 
@@ -113,7 +111,7 @@ async def audio_chat_completions(request: Request, who: Chat) -> Response:
 async def go_on_speaking(services: Services, live: LiveTurn, after: Place, first: bytes) -> Response:
     """A spoken turn from a place on; what is no longer kept of its sound is made again.
 
-    A turn that is over is answered in one piece: 204 where the client has had all of it. Raises Unavailable.
+    A turn that is over is answered in one piece: 204 where the client has had all of it.
     """
     await _see_spoken(services, live)
     if not live.closed.is_set():
@@ -126,13 +124,9 @@ async def go_on_speaking(services: Services, live: LiveTurn, after: Place, first
 
 
 async def _see_spoken(services: Services, live: LiveTurn) -> None:
-    """Have a turn that is over spoken again where its sound is gone, for late retries. Raises Unavailable."""
-    if not live.closed.is_set():
-        return
-    try:
+    """Have a turn that is over spoken again where its sound is gone, for late retries."""
+    if live.closed.is_set():
         await find(services.stores, live.turn, services.settings.lane_lease_ms)
-    except STORE_ERRORS:
-        raise store_is_away() from None
 
 
 async def _at_once(events: bytes) -> AsyncGenerator[bytes, None]:

@@ -1,7 +1,5 @@
 """The operator's door: is the process alive, can it work."""
 
-import asyncio
-
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
@@ -11,7 +9,7 @@ from api.openapi.answers import Alive, Readiness
 from api.openapi.document import as_json, told
 from api.services import Services
 from common.queue import job_queue
-from common.store.redis import STORE_ERRORS
+from common.store.redis import StoreUnavailable, answered_within
 
 router = APIRouter()
 
@@ -40,9 +38,9 @@ async def readyz(request: Request, who: Anybody) -> Response:
     """The stores can be written to; which workers have beaten lately. 503 where a store is away."""
     services: Services = request.app.state.services
     try:
-        async with asyncio.timeout(services.settings.redis_timeout_s):
+        async with answered_within(services.settings.redis_timeout_s):
             await services.stores.try_to_write()
             workers = await job_queue.count_workers(services.stores)
-    except STORE_ERRORS:
+    except StoreUnavailable:
         return JSONResponse({"status": "store unavailable", "workers": {}}, 503, {"Retry-After": "1"})
     return JSONResponse({"status": "ready", "workers": workers})

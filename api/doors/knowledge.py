@@ -1,8 +1,6 @@
 """The tenant's knowledge: documents put, listed, looked at, deleted."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -17,10 +15,9 @@ from api.openapi.parameters import CollectionPath, DocumentPath
 from api.requests.documents import GivenDocument, GivenDocuments, read_document, read_documents
 from api.requests.paging import read_limit
 from api.services import Services
-from common.errors import BadRequest, NotFound, Unavailable
+from common.errors import BadRequest, NotFound
 from common.knowledge.documents import Document, Documents
 from common.names import CollectionRef, valid_collection
-from common.store.redis import STORE_ERRORS
 
 router = APIRouter(prefix="/v1/knowledge")
 
@@ -41,8 +38,8 @@ _LINES = as_text("application/jsonl", "A document a line.", examples.DOCUMENT_LI
 )
 async def list_collections(request: Request, who: Reader) -> dict[str, Any]:
     """The collections that hold documents."""
-    async with _documents(request) as documents:
-        counts = await documents.counts(who.tenant.id)
+    documents = _documents(request)
+    counts = await documents.counts(who.tenant.id)
     data = [
         {"id": name, "object": "knowledge.collection", "documents": count} for name, count in counts.items()
     ]
@@ -106,12 +103,12 @@ async def put_document(
 async def list_documents(request: Request, who: Reader, collection: CollectionPath) -> dict[str, Any]:
     """In the order of their ids, without their texts."""
     ref, limit = _ref(who, collection), read_limit(request.query_params, _LISTED, _MOST_LISTED)
-    async with _documents(request) as documents:
-        page = await documents.page(ref, request.query_params.get("after", ""), limit + 1)
-        if not page and not await documents.count(ref):
-            raise _no_collection()
-        shown = page[:limit]
-        failed = await documents.failures(ref, shown)
+    documents = _documents(request)
+    page = await documents.page(ref, request.query_params.get("after", ""), limit + 1)
+    if not page and not await documents.count(ref):
+        raise _no_collection()
+    shown = page[:limit]
+    failed = await documents.failures(ref, shown)
     return {
         "object": "list",
         "data": [_head(document, failed) for document in shown],
@@ -134,11 +131,11 @@ async def get_document(
 ) -> dict[str, Any]:
     """The document with its text."""
     ref = _ref(who, collection)
-    async with _documents(request) as documents:
-        document = await documents.get(ref, document_id)
-        if document is None:
-            raise _no_document()
-        failed = await documents.failures(ref, [document])
+    documents = _documents(request)
+    document = await documents.get(ref, document_id)
+    if document is None:
+        raise _no_document()
+    failed = await documents.failures(ref, [document])
     return {**_head(document, failed), "text": document.text}
 
 
@@ -151,11 +148,11 @@ async def delete_document(
 ) -> dict[str, Any]:
     """No answer that begins from here on rests on it."""
     ref = _ref(who, collection)
-    async with _documents(request) as documents:
-        if await documents.get(ref, document_id):
-            await note_deletion(request, who, "document.deleted", f"{collection}/{document_id}")
-        if not await documents.remove(ref, document_id):
-            raise _no_document()
+    documents = _documents(request)
+    if await documents.get(ref, document_id):
+        await note_deletion(request, who, "document.deleted", f"{collection}/{document_id}")
+    if not await documents.remove(ref, document_id):
+        raise _no_document()
     return {"id": document_id, "object": "knowledge.document.deleted", "deleted": True}
 
 
@@ -168,36 +165,31 @@ async def delete_document(
 async def delete_collection(request: Request, who: Admin, collection: CollectionPath) -> dict[str, Any]:
     """All of its documents."""
     ref = _ref(who, collection)
-    async with _documents(request) as documents:
-        if await documents.count(ref):
-            await note_deletion(request, who, "collection.deleted", collection)
-        if not await documents.drop(ref):
-            raise _no_collection()
+    documents = _documents(request)
+    if await documents.count(ref):
+        await note_deletion(request, who, "collection.deleted", collection)
+    if not await documents.drop(ref):
+        raise _no_collection()
     return {"id": collection, "object": "knowledge.collection.deleted", "deleted": True}
 
 
 async def _put(request: Request, ref: CollectionRef, given: list[Document]) -> dict[str, Any]:
     services: Services = request.app.state.services
     most = services.settings.knowledge_max_documents
-    async with _documents(request) as documents:
-        known = await documents.collections()
-        mine = [other for other in known if other.tenant == ref.tenant]
-        if ref not in known and len(mine) >= _MOST_COLLECTIONS:
-            raise BadRequest(f"there are {_MOST_COLLECTIONS} collections", code="too_many_collections")
-        if await documents.count(ref, [document.id for document in given]) > most:
-            raise BadRequest(f"a collection holds at most {most} documents", code="too_many_documents")
-        await documents.put(ref, given)
+    documents = _documents(request)
+    known = await documents.collections()
+    mine = [other for other in known if other.tenant == ref.tenant]
+    if ref not in known and len(mine) >= _MOST_COLLECTIONS:
+        raise BadRequest(f"there are {_MOST_COLLECTIONS} collections", code="too_many_collections")
+    if await documents.count(ref, [document.id for document in given]) > most:
+        raise BadRequest(f"a collection holds at most {most} documents", code="too_many_documents")
+    await documents.put(ref, given)
     return {"object": "list", "data": [_head(document, {}) for document in given]}
 
 
-@asynccontextmanager
-async def _documents(request: Request) -> AsyncIterator[Documents]:
-    """The documents; a store that is away is told as such."""
+def _documents(request: Request) -> Documents:
     services: Services = request.app.state.services
-    try:
-        yield Documents(services.stores)
-    except STORE_ERRORS:
-        raise Unavailable("the store is away; try again", code="store_unavailable") from None
+    return Documents(services.stores)
 
 
 async def _body(request: Request) -> tuple[str, bytes]:

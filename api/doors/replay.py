@@ -10,8 +10,6 @@ from api.requests.session_lookup import find_session
 from api.services import Services
 from api.sessions.replay import Replay, read_begin, read_entry_id, read_speed
 from api.sessions.streams import stream
-from api.turns.registry import store_is_away
-from common.store.redis import STORE_ERRORS
 
 router = APIRouter()
 
@@ -42,9 +40,6 @@ async def replay(request: Request, who: Reader, session: SessionPath) -> Respons
     after = read_entry_id("Last-Event-ID", seen) if seen else None
     ref, _ = await find_session(services.sessions, services.hidden_names, who.tenant.id, session)
     played = Replay(services.recordings, ref, speed=speed, begin=begin, after=after)
-    try:
-        if not await played.open() and seen:
-            return Response(status_code=204)  # all was seen: a browser's EventSource asks no more
-    except STORE_ERRORS:
-        raise store_is_away() from None
+    if not await played.open() and seen:
+        return Response(status_code=204)  # all was seen: a browser's EventSource asks no more
     return await stream(services.readers.read(who.tenant.id, played.batches()), services.settings)

@@ -20,11 +20,9 @@ from api.sessions.listing import HIGHEST_LIMIT, State, list_sessions, read_query
 from api.sessions.replay import read_entry_id
 from api.sessions.streams import LINES, RETRY, event_frame, stream
 from api.sessions.tail import Tail
-from api.turns.registry import store_is_away
 from common.names import SessionRef
 from common.records.recording import write_line
 from common.records.report import report_turn
-from common.store.redis import STORE_ERRORS
 
 router = APIRouter()
 
@@ -57,10 +55,7 @@ async def list_all(request: Request, who: Reader) -> dict[str, Any]:
     """Those first whose last turn is the latest. A page may be short, and yet have `has_more`."""
     services: Services = request.app.state.services
     asked = read_query(request.query_params)
-    try:
-        return await list_sessions(services.stores, who.tenant.id, asked)
-    except STORE_ERRORS:
-        raise store_is_away() from None
+    return await list_sessions(services.stores, who.tenant.id, asked)
 
 
 @router.get(
@@ -71,13 +66,8 @@ async def look_at(request: Request, who: Reader, session: SessionPath) -> dict[s
     """The session with its turns, the oldest first, also those that go on."""
     services: Services = request.app.state.services
     ref, known = await find_session(services.sessions, services.hidden_names, who.tenant.id, session)
-    try:
-        with services.readers.reading(who.tenant.id):
-            state, turns = await asyncio.gather(
-                state_of(services.stores, ref), services.recordings.turns(ref)
-            )
-    except STORE_ERRORS:
-        raise store_is_away() from None
+    with services.readers.reading(who.tenant.id):
+        state, turns = await asyncio.gather(state_of(services.stores, ref), services.recordings.turns(ref))
     reports = []
     for turn in turns:
         reports.append(report_turn(turn))
@@ -148,12 +138,9 @@ async def export(request: Request, who: Reader, session: SessionPath) -> Respons
 async def delete(request: Request, who: Admin, session: SessionPath) -> Response:
     """Wherever anything of it is: index, log, memory, archive. Its live turns end."""
     services: Services = request.app.state.services
-    try:
-        ref, known = await look_up(services.sessions, services.hidden_names, who.tenant.id, session)
-        if known:
-            await note_deletion(request, who, "session.deleted", ref.session)
-        if not await services.sessions.delete(ref):
-            raise no_session()
-    except STORE_ERRORS:
-        raise store_is_away() from None
+    ref, known = await look_up(services.sessions, services.hidden_names, who.tenant.id, session)
+    if known:
+        await note_deletion(request, who, "session.deleted", ref.session)
+    if not await services.sessions.delete(ref):
+        raise no_session()
     return Response(status_code=204)

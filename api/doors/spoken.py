@@ -17,7 +17,7 @@ from common.queue import job_queue
 from common.speech.audio import format_of, wav_header
 from common.speech.stream import AGAIN, Frame
 from common.store import keys
-from common.store.redis import STORE_ERRORS, Stores
+from common.store.redis import Stores, StoreUnavailable
 from common.watchdog import Watchdog
 
 router = APIRouter()
@@ -46,7 +46,7 @@ async def turn_audio(request: Request, who: Chat, session: SessionPath, turn: Tu
     try:
         started = await find(services.stores, named, settings.lane_lease_ms)
         audio = await while_waiting(request, listen(services.audio, named))
-    except STORE_ERRORS:
+    except (StoreUnavailable, TimeoutError):
         raise Unavailable("the store is away, or nobody speaks; try again", code="speech_failed") from None
     kind = _TYPES.get(started.speech.get("format", ""))
     content = audio if kind else wav_header(len(audio), format_of(started.speech).rate) + audio
@@ -54,7 +54,7 @@ async def turn_audio(request: Request, who: Chat, session: SessionPath, turn: Tu
 
 
 async def find(stores: Stores, turn: TurnRef, lease_ms: int) -> TurnStarted:
-    """The turn's start, once it is spoken or about to be. Raises NotFound, STORE_ERRORS."""
+    """The turn's start, once it is spoken or about to be. Raises NotFound, StoreUnavailable."""
     entries = await read_turn(stores, turn) if valid_turn(turn.turn) else []
     if not entries or not isinstance(entries[0].event, TurnStarted):
         raise NotFound("there is no such turn in the log", code="turn_not_found", param="turn")

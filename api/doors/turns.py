@@ -26,10 +26,8 @@ from api.services import Services
 from api.sessions.heard import chars_heard
 from api.sessions.heard_sound import chars_spoken_in
 from api.turns.live import LiveTurn
-from api.turns.registry import store_is_away
 from common.errors import BadRequest, Gone, NotFound
 from common.names import TurnRef, valid_turn
-from common.store.redis import STORE_ERRORS
 
 router = APIRouter()
 
@@ -168,15 +166,12 @@ async def _interrupt(request: Request, who: Identity, session: str, turn: str | 
     services: Services = request.app.state.services
     heard = _read_heard(await read_body(request, services.settings.max_body_bytes))
     live = await services.turns.find(await _name(services, who, session, turn))
-    await _catch_up(live)
+    await live.catch_up()
     if heard.heard_ms is None:
         chars = heard.chars_of(live.text)
     else:
         rate = services.settings.speech_chars_per_s
-        try:
-            chars = await chars_spoken_in(services.stores, live, heard.heard_ms, rate)
-        except STORE_ERRORS:
-            raise store_is_away() from None
+        chars = await chars_spoken_in(services.stores, live, heard.heard_ms, rate)
     return await _stop(live, chars, _told_to(who, turn))
 
 
@@ -184,10 +179,7 @@ async def _name(services: Services, who: Identity, quoted: str, turn: str | None
     """The turn that a path names, or its session's latest one. Raises NotFound, Gone, Unavailable."""
     session, _ = await find_session(services.sessions, services.hidden_names, who.tenant.id, quoted)
     if turn is None:
-        try:
-            turn = await services.sessions.last_turn(session)
-        except STORE_ERRORS:
-            raise store_is_away() from None
+        turn = await services.sessions.last_turn(session)
         if turn is None:
             raise Gone("the session's turns are no longer kept", code="turn_gone", param="turn")
     elif not valid_turn(turn):
@@ -203,7 +195,7 @@ async def _end(live: LiveTurn, place: Place) -> Place:
         if encoder.place.covers(place):
             return encoder.place
         if not caught_up:  # another replica may have read further
-            await _catch_up(live)
+            await live.catch_up()
     raise past_the_end()
 
 
@@ -218,20 +210,10 @@ def _read_heard(raw: bytes) -> Heard:
 
 
 async def _stop(live: LiveTurn, heard: int, tell: Callable[[LiveTurn], Response]) -> Response:
-    try:
-        if not await live.interrupt("client", heard):
-            raise Gone("the session's log is closed", code="turn_gone", param="turn")
-    except STORE_ERRORS:
-        raise store_is_away() from None
-    await _catch_up(live)
+    if not await live.interrupt("client", heard):
+        raise Gone("the session's log is closed", code="turn_gone", param="turn")
+    await live.catch_up()
     return tell(live)
-
-
-async def _catch_up(live: LiveTurn) -> None:
-    try:
-        await live.catch_up()
-    except STORE_ERRORS:
-        raise store_is_away() from None
 
 
 def _told(live: LiveTurn) -> Response:

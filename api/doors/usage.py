@@ -13,11 +13,10 @@ from api.openapi import examples
 from api.openapi.answers import LimitsNow, UsageList
 from api.openapi.document import as_json, as_text, query, told
 from api.services import Services
-from api.turns.registry import store_is_away
 from common.errors import BadRequest
 from common.names import TENANT_ID, valid_tenant
 from common.store import keys
-from common.store.redis import STORE_ERRORS, Pipeline
+from common.store.redis import Pipeline
 from common.tenants.usage import day_of, read_usage
 
 router = APIRouter()
@@ -55,10 +54,7 @@ async def usage_of_all(request: Request, who: Operator) -> Response:
     asked, tenant = _asked(request), request.query_params.get("tenant")
     if tenant and not valid_tenant(tenant):
         raise BadRequest("no tenant can have this id", param="tenant")
-    try:
-        used = await services.stores.queue.smembers(keys.USED) if not tenant else ()  # type: ignore[misc]
-    except STORE_ERRORS:
-        raise store_is_away() from None
+    used = await services.stores.queue.smembers(keys.USED) if not tenant else ()  # type: ignore[misc]
     tenants = [tenant] if tenant else [name.decode() for name in used]
     return await _answer(request, asked, Table(asked, tenants=True), tenants)
 
@@ -78,10 +74,7 @@ async def limits(request: Request, who: Reader) -> dict[str, Any]:
         pipe.hmget(keys.tokens(tenant.id, day_of(now_ms)), ["spent", "reserved"])
         pipe.hget(keys.kept_bytes(tenant.id), "")
 
-    try:
-        starts, live, sessions, tokens, kept = await services.stores.on_queue.run(build)
-    except STORE_ERRORS:
-        raise store_is_away() from None
+    starts, live, sessions, tokens, kept = await services.stores.on_queue.run(build)
     spent, reserved = (int(number or 0) for number in tokens)
     used = {
         "turns_last_minute": starts,
@@ -102,11 +95,8 @@ def _asked(request: Request) -> UsageQuery:
 
 async def _answer(request: Request, asked: UsageQuery, table: Table, tenants: list[str]) -> Response:
     services: Services = request.app.state.services
-    try:
-        for tenant in tenants:
-            table.add(tenant, await read_usage(services.stores, tenant, asked.first, asked.last))
-    except STORE_ERRORS:
-        raise store_is_away() from None
+    for tenant in tenants:
+        table.add(tenant, await read_usage(services.stores, tenant, asked.first, asked.last))
     if not asked.csv:
         return JSONResponse(table.as_json())
     headers = {"Content-Disposition": 'attachment; filename="usage.csv"'}

@@ -20,7 +20,7 @@ from common.log import kept_bytes
 from common.names import SessionRef, TurnRef
 from common.sessions.sessions import Sessions
 from common.settings import Settings
-from common.store.redis import STORE_ERRORS, Stores
+from common.store.redis import Stores, StoreUnavailable
 from common.tenants.config import Limits
 from common.tenants.directory import Directory
 from common.tenants.tenant import Tenant
@@ -69,12 +69,12 @@ class Admissions:
     async def admit(self, turn: TurnRef, started: TurnStarted) -> dict[str, str]:
         """Let a turn in; the headers that tell its client where the tenant stands.
 
-        Raises RateLimited, STORE_ERRORS.
+        Raises RateLimited, StoreUnavailable.
         """
         return await self._ask(turn, started)
 
     async def check(self, turn: TurnRef, started: TurnStarted) -> None:
-        """Raises RateLimited where the turn would not be let in now, STORE_ERRORS."""
+        """Raises RateLimited where the turn would not be let in now, StoreUnavailable."""
         await self._ask(turn, started, only_looks=True)
 
     async def _ask(self, turn: TurnRef, started: TurnStarted, *, only_looks: bool = False) -> dict[str, str]:
@@ -111,8 +111,8 @@ class Admissions:
         self._full.pop(turn.session.tenant, None)
         try:
             await admission_script.release(self._stores, turn)
-        except STORE_ERRORS as error:  # when its lease lapses the sweep sees to it
-            logger.warning("could not take a turn back", extra={"error": type(error).__name__})
+        except StoreUnavailable as error:  # when its lease lapses the sweep sees to it
+            logger.warning("could not take a turn back", extra={"error": error.reason})
 
     def close(self) -> None:
         """Leave to the keepers what is not yet deleted of replaced sessions."""
@@ -133,8 +133,8 @@ class Admissions:
             for quoted in standing.replaced:
                 session = SessionRef.parse(f"{tenant}:{quoted}")
                 await self._sessions.drop_void(session, standing.void_ms)
-        except STORE_ERRORS as error:  # nobody sees them any more; the keepers drop what is left
-            logger.warning("could not drop replaced sessions", extra={"error": type(error).__name__})
+        except StoreUnavailable as error:  # nobody sees them any more; the keepers drop what is left
+            logger.warning("could not drop replaced sessions", extra={"error": error.reason})
 
 
 @dataclass(frozen=True, slots=True)

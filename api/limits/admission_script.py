@@ -75,7 +75,7 @@ def is_limited(limits: Limits) -> bool:
 
 
 async def admit(stores: Stores, ask: AdmissionRequest, lease_ms: int) -> LimitStatus:
-    """Let a turn in, in one round trip, or take nothing. Raises STORE_ERRORS."""
+    """Let a turn in, in one round trip, or take nothing. Raises StoreUnavailable."""
     turn, limits, tenant = ask.turn, ask.limits, ask.turn.session.tenant
     now_ms, void_ms = stores.queue_clock.now_ms(), stores.log_clock.now_ms()
     asked = {
@@ -134,7 +134,7 @@ def _listing(stores: Stores, turn: TurnRef, lease_ms: int) -> list[list[str]]:
 
 
 async def release(stores: Stores, turn: TurnRef) -> None:
-    """Give back what a turn was let in with that is not to be, if nobody has. Raises STORE_ERRORS."""
+    """Give back what a turn was let in with that is not to be, if nobody has. Raises StoreUnavailable."""
     tenant = turn.session.tenant
     names = (keys.UNSETTLED, keys.turn_starts(tenant), keys.reserved(tenant), *kept_bytes.names(tenant))
 

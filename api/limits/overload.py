@@ -16,7 +16,7 @@ from common.names import Lane, TurnRef
 from common.queue import fair_share
 from common.queue.fair_share import Load, share_of
 from common.settings import Settings
-from common.store.redis import STORE_ERRORS, Pipeline, Stores
+from common.store.redis import Pipeline, Stores, StoreUnavailable
 from common.tenants.directory import Directory
 
 logger = logging.getLogger(__name__)
@@ -90,15 +90,15 @@ class LoadShedder:
             self._starting.clear()
             try:
                 await self.refresh()
-            except STORE_ERRORS as error:
-                logger.warning("could not look at the backlog", extra={"error": type(error).__name__})
+            except StoreUnavailable as error:
+                logger.warning("could not look at the backlog", extra={"error": error.reason})
             with suppress(TimeoutError):
                 async with asyncio.timeout(_LOOK_S):
                     await self._starting.wait()
             await asyncio.sleep(_LOOK_AGAIN_S)
 
     async def refresh(self) -> None:
-        """Look now. Raises STORE_ERRORS."""
+        """Look now. Raises StoreUnavailable."""
         shown: list[str] = []
 
         def build(pipe: Pipeline) -> None:

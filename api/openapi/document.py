@@ -26,7 +26,7 @@ from common.errors import (
     TooLarge,
     TurnFailed,
     Unauthorized,
-    Unavailable,
+    store_is_away,
     turn_error,
 )
 
@@ -78,7 +78,7 @@ _REFUSALS: tuple[FastReplyError, ...] = (  # an example of each status
         headers={},
     ),
     TurnFailed(turn_error("upstream_unreachable", "no connection"), {}),
-    Unavailable("the store is away; try again", code="store_unavailable"),
+    store_is_away(),
     TurnFailed(turn_error("turn_deadline", "the turn took longer than it may"), {}),
 )
 _HEADERS: Json = {

@@ -4,7 +4,6 @@ The key is written in one transaction with `turn.started`, so there is never one
 finds the key finds a turn, and whoever died on the way has left nothing to be mended.
 """
 
-import asyncio
 import hashlib
 import sys
 from dataclasses import dataclass, replace
@@ -14,7 +13,7 @@ import orjson
 from redis.exceptions import WatchError
 
 from common.errors import BadRequest, Conflict
-from common.store.redis import Commands, TimedRedis
+from common.store.redis import Commands, TimedRedis, answered_within
 
 _MAX_KEY_CHARS = 256
 _CHANGES_ON_RETRY = ("context", "timestamp", "stream", "stream_options")
@@ -124,9 +123,9 @@ class KeyClaim:
     async def run(self, redis: TimedRedis, build: Commands) -> list[Any]:
         """Write the key together with what `build` queues; the replies to the latter.
 
-        Raises AlreadyStarted where another was first, MayHaveStarted where the reply was lost, STORE_ERRORS.
+        Raises DuplicateTurn where another was first, StartUnknown where the reply was lost, StoreUnavailable.
         """
-        async with asyncio.timeout(redis.timeout_s), redis.pipeline(transaction=True) as pipe:
+        async with answered_within(redis.timeout_s), redis.pipeline(transaction=True) as pipe:
             await pipe.watch(self.key)
             if await pipe.get(self.key) != self.seen:
                 raise DuplicateTurn

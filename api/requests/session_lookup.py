@@ -5,11 +5,10 @@ from urllib.parse import unquote
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from common.errors import NotFound, Unavailable
+from common.errors import NotFound
 from common.names import SessionRef, valid_session
 from common.security.hidden_names import HiddenNames
 from common.sessions.sessions import SessionEntry, Sessions
-from common.store.redis import STORE_ERRORS
 
 _PATHS = "/v1/sessions/"
 _DOCUMENT = re.compile(r"/v1/knowledge/[^/]+/documents/.")
@@ -52,11 +51,8 @@ def _is_untidy(path: str) -> bool:
 async def find_session(
     sessions: Sessions, hidden: HiddenNames, tenant: str, quoted: str
 ) -> tuple[SessionRef, SessionEntry]:
-    """The tenant's session of a path's quoted name. Raises NotFound, Unavailable."""
-    try:
-        session, known = await look_up(sessions, hidden, tenant, quoted)
-    except STORE_ERRORS:
-        raise Unavailable("the store is away; try again", code="store_unavailable") from None
+    """The tenant's session of a path's quoted name. Raises NotFound, StoreUnavailable."""
+    session, known = await look_up(sessions, hidden, tenant, quoted)
     if known is None:
         raise no_session()
     return session, known
@@ -65,7 +61,7 @@ async def find_session(
 async def look_up(
     sessions: Sessions, hidden: HiddenNames, tenant: str, quoted: str
 ) -> tuple[SessionRef, SessionEntry | None]:
-    """The same, or as whom it would be known. A name may be kept hidden. Raises NotFound, STORE_ERRORS."""
+    """Look up a session whose name may be kept hidden. Raises NotFound, StoreUnavailable."""
     session = session_ref(tenant, quoted)
     for kept in (session, *hidden.known_as(session)):
         if known := await sessions.find(kept):

@@ -90,7 +90,7 @@ def _read_cursor(text: str) -> Member:
 
 
 async def list_sessions(stores: Stores, tenant: str, asked: SessionQuery) -> dict[str, Any]:
-    """One page of the list. Raises STORE_ERRORS."""
+    """One page of the list. Raises StoreUnavailable."""
     live = await _live_sessions(stores, tenant)
     members = _of_live(stores, tenant, live) if asked.state == "live" else _of_index(stores, tenant, asked)
     found: list[dict[str, Any]] = []
@@ -175,7 +175,7 @@ async def _states(stores: Stores, tenant: str, members: list[Member], live: set[
 
 
 async def state_of(stores: Stores, session: SessionRef) -> State:
-    """The state of a session that there is. Raises STORE_ERRORS."""
+    """The state of a session that there is. Raises StoreUnavailable."""
     live = await _live_sessions(stores, session.tenant)
     (state,) = await _states(stores, session.tenant, [(0, session.quoted)], live)
     return state

@@ -89,14 +89,14 @@ class Replay:
         self._next: tuple[Entry, bytes] | None = None
 
     async def open(self) -> bool:
-        """Go to where it begins; whether there is anything to send. Raises NotFound, STORE_ERRORS."""
+        """Go to where it begins; whether there is anything to send. Raises NotFound, StoreUnavailable."""
         self._next = await anext(self._played, None)
         if self._base_ms is None and self._begin.turn:
             raise NotFound("there is no such turn in the session", code="turn_not_found", param="from")
         return self._next is not None
 
     async def batches(self) -> AsyncGenerator[bytes, None]:
-        """The events as bytes, each at its time, and `end` after the last. Raises STORE_ERRORS."""
+        """The events as bytes, each at its time, and `end` after the last. Raises StoreUnavailable."""
         loop, batch, last_ms = asyncio.get_running_loop(), list[bytes](), 0
         base_ms = self._base_ms or 0
         yield RETRY

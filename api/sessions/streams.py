@@ -7,10 +7,9 @@ from contextlib import aclosing
 from starlette.responses import Response
 
 from api.answers.event_stream import EventStreamResponse
-from api.turns.registry import store_is_away
 from common.events import Entry, kind_of
 from common.settings import Settings
-from common.store.redis import STORE_ERRORS
+from common.store.redis import StoreUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -31,14 +30,8 @@ async def stream(
     headers: dict[str, str] | None = None,
     events: bool = True,
 ) -> Response:
-    """Stream these bytes, as server-sent events or else as lines, once the first are there.
-
-    Raises Unavailable where they can't be read.
-    """
-    try:
-        first = await anext(batches, b"")
-    except STORE_ERRORS:
-        raise store_is_away() from None
+    """Stream these bytes, as server-sent events or else as lines, once the first are there."""
+    first = await anext(batches, b"")
     kind = {} if events else {"Content-Type": LINES}
     return EventStreamResponse(
         _rest(first, batches),
@@ -56,6 +49,6 @@ async def _rest(first: bytes, batches: AsyncGenerator[bytes, None]) -> AsyncGene
         try:
             async for batch in batches:
                 yield batch
-        except STORE_ERRORS as error:
-            logger.warning("a session could not be read on", extra={"error": type(error).__name__})
+        except StoreUnavailable as error:
+            logger.warning("a session could not be read on", extra={"error": error.reason})
             raise ConnectionAbortedError from None  # not ended: a client must not take it for whole

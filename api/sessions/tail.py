@@ -24,7 +24,7 @@ class Tail:
         self._log_is_gone = False
 
     async def pages(self, after: str) -> AsyncGenerator[list[Entry], None]:
-        """The entries after this one, until the session is deleted. Raises STORE_ERRORS."""
+        """The entries after this one, until the session is deleted. Raises StoreUnavailable."""
         self._reader.follow(self._session, self._take, self._lose_log)
         known, reading = await self._sessions.find(self._session), False
         try:

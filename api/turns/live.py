@@ -14,7 +14,7 @@ from common.events import Entry, TimerFired, TurnEnded, TurnStarted, place
 from common.log import stream
 from common.names import TurnRef
 from common.process.bugs import about
-from common.store.redis import STORE_ERRORS, Stores
+from common.store.redis import Stores, StoreUnavailable
 from common.turn.cost import no_usage
 from common.turn.fold import Fold
 from common.turn.outputs import DEADLINE, Due, Output, TextReleased
@@ -127,14 +127,14 @@ class LiveTurn:
     async def interrupt(self, by: str, heard: int = -1) -> bool:
         """Stop the turn, if it hasn't ended, and write how much of it was heard, if that is known.
 
-        False where there is no log to write it to. Raises STORE_ERRORS.
+        False where there is no log to write it to. Raises StoreUnavailable.
         """
         if self.fold.ending and heard < 0:
             return True
         return await driver.interrupt(self._stores, self.turn, by, heard)
 
     async def catch_up(self) -> None:
-        """Fold all that the log has by now. Raises STORE_ERRORS."""
+        """Fold all that the log has by now. Raises StoreUnavailable."""
         if not self.closed.is_set():
             millis, number = self._last_id
             self.apply(await stream.read_after(self._stores, self.turn.session, f"{millis}-{number}"))
@@ -212,9 +212,9 @@ class LiveTurn:
         while True:
             try:
                 return await act()
-            except STORE_ERRORS as error:
+            except StoreUnavailable as error:
                 logger.warning(
-                    "could not drive a turn", extra={"turn": self.turn.turn, "error": type(error).__name__}
+                    "could not drive a turn", extra={"turn": self.turn.turn, "error": error.reason}
                 )
                 await asyncio.sleep(_RETRY_S)
             except Exception as bug:

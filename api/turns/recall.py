@@ -15,6 +15,7 @@ from common.errors import BadRequest
 from common.events import Entry, TurnEnded, TurnInterrupted, TurnStarted
 from common.log.stream import FIRST_PAGE, decode_entries, next_count, read_after
 from common.names import SessionRef, TurnRef
+from common.sessions.archive import ArchiveUnavailable
 from common.sessions.sessions import SessionEntry, Sessions
 from common.settings import Settings
 from common.store import keys
@@ -52,7 +53,7 @@ class Recall:
         """Look for an earlier start and for what to remember, in one round trip if both servers are one.
 
         Raises Conflict where the request's key was used for another, BadRequest where there is nothing to go
-        on with, STORE_ERRORS.
+        on with, StoreUnavailable.
         """
         tenant = self._directory.tenant(turn.session.tenant)
         profile = tenant.get(started.profile) if tenant else None
@@ -84,7 +85,7 @@ class Recall:
     async def _in_words(self, session: SessionRef, started: TurnStarted) -> TurnStarted:
         """The turn with words for earlier answers that are named by their audio's ids.
 
-        Raises BadRequest, STORE_ERRORS.
+        Raises BadRequest, StoreUnavailable.
         """
         messages = started.request["messages"]
         if not any(message.get("role") == "assistant" and "audio" in message for message in messages):
@@ -169,8 +170,9 @@ class Recall:
                         if isinstance(entry.event, TurnStarted):
                             last = []
                         last.append(entry)
-        except OSError as error:
-            logger.warning("a turn starts without memory", extra={"error": type(error).__name__})
+        except (ArchiveUnavailable, TimeoutError) as error:
+            reason = error.reason if isinstance(error, ArchiveUnavailable) else type(error).__name__
+            logger.warning("a turn starts without memory", extra={"error": reason})
             return []
         return _from_start(last)
 

@@ -22,7 +22,7 @@ from common.queue import job_queue
 from common.sessions.sessions import Sessions
 from common.settings import Settings
 from common.store import keys
-from common.store.redis import STORE_ERRORS, Pipeline, Stores
+from common.store.redis import Pipeline, Stores, StoreUnavailable, answered_within
 from common.turn.version import UnknownFold
 
 logger = logging.getLogger(__name__)
@@ -86,9 +86,9 @@ class LiveTurns:
                 return live
         except DuplicateTurn:
             return await self.start(request)  # and join it
-        except STORE_ERRORS as error:
-            logger.warning("could not start a turn", extra={"error": type(error).__name__})
-            raise store_is_away() from None
+        except StoreUnavailable as error:
+            logger.warning("could not start a turn", extra={"error": error.reason})
+            raise
         return await self.attach(recalled.earlier, resumes=_comes_back(request))
 
     async def _begin(self, turn: TurnRef, recalled: TurnContext, request: TurnRequest) -> LiveTurn:
@@ -115,8 +115,8 @@ class LiveTurns:
         # Before the start, so that its first wake-up is heard.
         self._reader.follow(turn.session, live.apply, live.on_log_deleted)
         try:
-            writing = self._starter.commit(turn, started, recalled.claim, beside=beside)
-            entry = await asyncio.wait_for(writing, self._settings.redis_timeout_s)
+            async with answered_within(self._settings.redis_timeout_s):
+                entry = await self._starter.commit(turn, started, recalled.claim, beside=beside)
         except BaseException:
             self._reader.leave(turn.session, live.apply)
             raise
@@ -132,20 +132,14 @@ class LiveTurns:
         live = await self.find(turn)
         live.resumes = live.resumes or resumes
         if not live.closed.is_set():
-            try:
-                await self._followers.begin(turn)
-            except STORE_ERRORS:
-                raise store_is_away() from None
+            await self._followers.begin(turn)
         return live
 
     async def find(self, turn: TurnRef) -> LiveTurn:
         """The turn, live here from now on if it goes on. Raises NotFound, Gone, Unavailable."""
         if live := self._live.get(str(turn)):
             return live
-        try:
-            return await asyncio.shield(self._opening.get(str(turn)) or self._share(turn, self._open(turn)))
-        except STORE_ERRORS:
-            raise store_is_away() from None
+        return await asyncio.shield(self._opening.get(str(turn)) or self._share(turn, self._open(turn)))
 
     def _share(self, turn: TurnRef, work: Coroutine[None, None, LiveTurn]) -> "asyncio.Task[LiveTurn]":
         """Start or open a turn so that who asks for it meanwhile gets the same one."""
@@ -228,7 +222,7 @@ class LiveTurns:
         if not live.followers and not live.closed.is_set():
             try:
                 await self._followers.end(live.turn, int(grace_s * 1000))
-            except STORE_ERRORS:
+            except StoreUnavailable:
                 logger.warning("could not tell that a client left; it counts until its lease ends")
         await self._stop_unfollowed(live, grace_s)
 
@@ -245,7 +239,7 @@ class LiveTurns:
                 if not wait_s:
                     await live.interrupt("disconnect")
                     return
-        except STORE_ERRORS:
+        except StoreUnavailable:
             logger.warning("could not stop a turn without a client; its deadline will")
 
     async def run(self) -> None:
@@ -255,8 +249,8 @@ class LiveTurns:
             wait_s = period_s
             try:
                 await self._renew()
-            except STORE_ERRORS as error:
-                logger.warning("could not renew the turns' leases", extra={"error": type(error).__name__})
+            except StoreUnavailable as error:
+                logger.warning("could not renew the turns' leases", extra={"error": error.reason})
                 self._followers.lose_touch()
                 wait_s = min(period_s, _RETRY_S)  # others may be waiting to see whether we live
             await asyncio.sleep(wait_s)
@@ -315,7 +309,7 @@ class LiveTurns:
             if live.ended_elsewhere:  # our word that we drive it may have come after that
                 pipe.zrem(keys.LEASES, str(live.turn))
 
-        with suppress(*STORE_ERRORS):  # else it goes by its time
+        with suppress(StoreUnavailable):  # else it goes by its time
             await self._stores.on_queue.run(forget)
 
     def _mind(self, work: Coroutine[None, None, None]) -> None:
@@ -340,8 +334,3 @@ async def _within(event: asyncio.Event, time_s: float) -> bool:
     except TimeoutError:
         return False
     return True
-
-
-def store_is_away() -> Unavailable:
-    """Try again."""
-    return Unavailable("the store is away; try again", code="store_unavailable")

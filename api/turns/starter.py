@@ -157,7 +157,7 @@ class TurnStarter:
 
         `beside`: what else goes to the queue's server, together with the lease.
         Raises BadRequest where the request can't be written down, Overloaded where the workers can't keep up,
-        AlreadyStarted where another has started it for the same key, STORE_ERRORS where a store is away.
+        AlreadyStarted where another has started it for the same key, StoreUnavailable where a store is away.
 
         Where they don't, the order lets the sweep mend a death in between: a lease without a turn is dropped,
         a turn without jobs is ended, or given them.

@@ -41,7 +41,7 @@ class Changes:
 
 
 class Documents:
-    """All tenants' documents. Every act may be done twice; each raises STORE_ERRORS."""
+    """All tenants' documents. Every act may be done twice; each raises StoreUnavailable."""
 
     def __init__(self, stores: Stores) -> None:
         self._stores = stores

@@ -9,15 +9,13 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from redis.exceptions import ResponseError
-
 from common.events import Entry, place
 from common.log.stream import decode_entries
 from common.names import SessionRef
 from common.process.bugs import about
 from common.store import keys
 from common.store.pubsub import Subscriptions
-from common.store.redis import STORE_ERRORS, Stores
+from common.store.redis import Stores, StoreUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -121,8 +119,8 @@ class LogReader:
                 continue
             try:
                 await self._read(woken)
-            except STORE_ERRORS as error:
-                logger.warning("could not read the log", extra={"error": type(error).__name__})
+            except StoreUnavailable as error:
+                logger.warning("could not read the log", extra={"error": error.reason})
                 self._woken.update(woken)
                 await asyncio.sleep(_RETRY_S)
                 self._bell.set()
@@ -162,7 +160,7 @@ class LogReader:
 
 def _is_no_log(reply: object) -> bool:
     """Whether one session's key holds something else: that must not stop the readers of all."""
-    return isinstance(reply, ResponseError) and str(reply).startswith("WRONGTYPE")
+    return isinstance(reply, StoreUnavailable) and str(reply).startswith("WRONGTYPE")
 
 
 def _tell(followed: _Followed, entries: list[Entry]) -> None:

@@ -37,7 +37,7 @@ def decode_entries(raw: Sequence[tuple[bytes, dict[bytes, bytes]]]) -> list[Entr
 
 
 async def append_now(stores: Stores, session: SessionRef, *events: Event) -> None:
-    """Append at once, in one round trip. A deleted session's log stays away. Raises STORE_ERRORS."""
+    """Append at once, in one round trip. A deleted session's log stays away. Raises StoreUnavailable."""
 
     def build(pipe: Pipeline) -> None:
         for event in events:
@@ -47,7 +47,7 @@ async def append_now(stores: Stores, session: SessionRef, *events: Event) -> Non
 
 
 async def read_after(stores: Stores, session: SessionRef, after: str) -> list[Entry]:
-    """What the log has after this entry id. Raises STORE_ERRORS."""
+    """What the log has after this entry id. Raises StoreUnavailable."""
     entries: list[Entry] = []
     count = FIRST_PAGE
     while True:
@@ -59,7 +59,7 @@ async def read_after(stores: Stores, session: SessionRef, after: str) -> list[En
 
 
 async def last_turn(stores: Stores, session: SessionRef) -> str | None:
-    """The id of the turn that the log saw start last. Raises STORE_ERRORS."""
+    """The id of the turn that the log saw start last. Raises StoreUnavailable."""
     before, count = "+", FIRST_PAGE
     while True:
         raw: list[Any] = await stores.log.xrevrange(log(session), max=before, min="-", count=count)
@@ -72,7 +72,7 @@ async def last_turn(stores: Stores, session: SessionRef) -> str | None:
 
 
 async def was_cut(stores: Stores, session: SessionRef) -> bool:
-    """Whether a log that is there has lost entries, by trimming. Raises STORE_ERRORS."""
+    """Whether a log that is there has lost entries, by trimming. Raises StoreUnavailable."""
     if not await stores.log.exists(log(session)):
         return False
     about = await stores.log.xinfo_stream(log(session))
@@ -80,7 +80,7 @@ async def was_cut(stores: Stores, session: SessionRef) -> bool:
 
 
 async def read_turn(stores: Stores, turn: TurnRef) -> list[Entry]:
-    """The log from this turn's start to its end today; empty if it has no such turn. Raises STORE_ERRORS.
+    """The log from this turn's start to its end today; empty if it has no such turn. Raises StoreUnavailable.
 
     Read backwards by pages: a live turn is at the tail, however long its session has grown.
     """

@@ -56,7 +56,7 @@ def wake(pipe: Pipeline, job: JobRef, now_ms: int) -> None:
 
 
 async def waits(redis: Redis, job: JobRef) -> bool:
-    """Whether the job is to be picked up. Raises STORE_ERRORS."""
+    """Whether the job is to be picked up. Raises StoreUnavailable."""
     found = await redis.lpos(keys.ready(job.lane, job.turn.session.tenant), str(job))  # type: ignore[misc]
     return found is not None
 
@@ -80,7 +80,7 @@ async def acquire_jobs(
     taker: str,
     call: str,
 ) -> list[tuple[str, int]]:
-    """Take at most so many jobs, each for one worker only: their ids and arq's scores. Raises STORE_ERRORS.
+    """Take at most so many jobs, each for one worker only: their ids and scores. Raises StoreUnavailable.
 
     `hints`: how many were popped before. `slots`: the worker's own. A job's slot and its lease are held from
     now on, until they lapse or are given back; the job is arq's to run for `within_ms`. Where the reply was

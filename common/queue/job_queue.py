@@ -44,7 +44,7 @@ def enqueue(pipe: Pipeline, job: JobRef, now_ms: int, lease_ms: int) -> None:
 
 
 async def requeue(stores: Stores, job: JobRef, lease_ms: int) -> None:
-    """Wake a worker for a job that nobody took; its place in the line is kept. Raises STORE_ERRORS.
+    """Wake a worker for a job that nobody took; its place in the line is kept. Raises StoreUnavailable.
 
     Unless somebody has just taken it: then its lease holds again, and is theirs.
     """
@@ -61,7 +61,7 @@ async def requeue(stores: Stores, job: JobRef, lease_ms: int) -> None:
 
 
 async def if_lapsed(stores: Stores, held: JobRef | TurnRef, build: Commands) -> bool:
-    """Do what `build` queues, if the lease has lapsed up to that very moment. Raises STORE_ERRORS."""
+    """Do what `build` queues, if the lease has lapsed up to that very moment. Raises StoreUnavailable."""
     pipe = stores.queue.pipeline()
     build(pipe)
     commands = [[text_of(part) for part in command] for command, _ in pipe.command_stack]
@@ -108,14 +108,14 @@ def finish_job(pipe: Pipeline, job: JobRef) -> None:
 
 
 async def enqueue_next_attempt(stores: Stores, job: JobRef, lease_ms: int) -> None:
-    """Queue the next attempt in this one's place. Raises STORE_ERRORS."""
+    """Queue the next attempt in this one's place. Raises StoreUnavailable."""
     pipe = stores.queue.pipeline(transaction=True)
     _replace(pipe, job, stores.queue_clock.now_ms(), lease_ms)
     await pipe.execute()
 
 
 async def enqueue_next_if_lapsed(stores: Stores, job: JobRef, lease_ms: int) -> bool:
-    """Do the same, unless its lease holds, renewed or taken just now. Raises STORE_ERRORS."""
+    """Do the same, unless its lease holds, renewed or taken just now. Raises StoreUnavailable."""
     now_ms = stores.queue_clock.now_ms()
     return await if_lapsed(stores, job, lambda pipe: _replace(pipe, job, now_ms, lease_ms))
 
@@ -167,7 +167,7 @@ def order_stop(pipe: Pipeline, job: JobRef, worker: str) -> None:
 
 
 async def is_picked_up(stores: Stores, job: JobRef) -> bool:
-    """Whether a worker has picked the job up, or it is gone from the queue. Raises STORE_ERRORS."""
+    """Whether a worker has picked the job up, or it is gone from the queue. Raises StoreUnavailable."""
     pipe = stores.queue.pipeline(transaction=False)
     pipe.exists(in_progress_key_prefix + str(job))
     pipe.zscore(keys.queue(job.lane), str(job))
@@ -176,7 +176,7 @@ async def is_picked_up(stores: Stores, job: JobRef) -> bool:
 
 
 async def count_workers(stores: Stores, within_ms: int = fair_share.BEATS_FOR_MS) -> dict[Lane, int]:
-    """How many workers of each lane have beaten lately. Raises STORE_ERRORS."""
+    """How many workers of each lane have beaten lately. Raises StoreUnavailable."""
     since = stores.queue_clock.now_ms() - within_ms
     pipe = stores.queue.pipeline(transaction=False)
     for lane in LANES_OF_WORKERS:

@@ -23,6 +23,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from common.events import place
 from common.names import SessionRef, valid_tenant
+from common.store.redis import StoreUnavailable
 
 _ENDING = ".jsonl.gz"
 _NAME = re.compile(r"\d+-\d+" + re.escape(_ENDING))
@@ -37,8 +38,12 @@ def id_of(line: bytes) -> str:
     return line.split(b'"', 4)[3].decode()
 
 
+class ArchiveUnavailable(StoreUnavailable):
+    """The archive is away, or answers that it can't: it may be asked again."""
+
+
 class Archive:
-    """Files by tenant and session. Every call runs in a thread; raises OSError where the place is away."""
+    """Files by tenant and session. Every call runs in a thread and raises ArchiveUnavailable."""
 
     def __init__(self, url: str) -> None:
         self._fs: Any
@@ -154,10 +159,16 @@ def open_archive(url: str) -> Archive | None:
 async def _in_thread(work: Callable[[], Result]) -> Result:
     try:
         return await asyncio.to_thread(work)
-    except OSError:
+    except Exception as error:
+        if _is_trouble(error):
+            raise ArchiveUnavailable(error) from error
         raise
-    except Exception as error:  # whatever the libraries of object stores, or of gzip, have for it
-        raise OSError(f"the archive failed: {type(error).__name__}") from error
+
+
+def _is_trouble(error: Exception) -> bool:
+    """Whether it comes of the place: of the disk, the net or what lies there. Else it is a bug."""
+    # The libraries of object stores, and of compression, have errors of their own.
+    return isinstance(error, OSError | EOFError) or type(error).__module__ != "builtins"
 
 
 def _put_whole(path: Path, content: bytes) -> None:

@@ -18,7 +18,7 @@ _PAGE = 1_000
 
 
 async def delete_session(stores: Stores, archive: Archive | None, session: SessionRef) -> bool:
-    """Delete a session from index, log and archive; whether it was there. Raises STORE_ERRORS, OSError."""
+    """Delete a session from index, log and archive; whether it was there. Raises StoreUnavailable."""
     index, tombstones = keys.sessions(session.tenant), keys.deleted(session.tenant)
     known, void_ms = await stores.on_queue.run(
         lambda pipe: (pipe.zscore(index, session.quoted), pipe.zscore(tombstones, session.quoted))
@@ -44,7 +44,7 @@ async def delete_session(stores: Stores, archive: Archive | None, session: Sessi
 
 
 async def drop_void(stores: Stores, archive: Archive | None, session: SessionRef, void_ms: int) -> None:
-    """Drop what a crash has left of a deleted session, nothing of a new one. Raises STORE_ERRORS, OSError."""
+    """Drop what a crash has left of a deleted session, nothing of a new one. Raises StoreUnavailable."""
     await _drop_log(stores, session, void_ms)
     if archive:
         await archive.delete(session, void_ms)

@@ -21,7 +21,7 @@ _LEASE_MS = 10_000  # for a driver that lives to say so
 
 
 class Index:
-    """Puts sessions back into the index. All methods raise STORE_ERRORS, OSError."""
+    """Puts sessions back into the index. All methods raise StoreUnavailable."""
 
     def __init__(self, stores: Stores, archive: Archive | None) -> None:
         self._stores = stores

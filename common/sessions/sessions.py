@@ -51,7 +51,7 @@ class Sessions:
         self._index = Index(stores, archive)
 
     async def find(self, session: SessionRef) -> SessionEntry | None:
-        """What is known of a session; None where there is none. Raises STORE_ERRORS."""
+        """What is known of a session; None where there is none. Raises StoreUnavailable."""
 
         def build(pipe: Pipeline) -> None:
             pipe.zscore(keys.sessions(session.tenant), session.quoted)
@@ -64,7 +64,7 @@ class Sessions:
         return None if last is None else SessionEntry(int(last), int(void or 0))
 
     async def entries(self, session: SessionRef, after: str = "0-0") -> AsyncGenerator[list[Entry], None]:
-        """All events after this entry, in log order, page by page. Raises STORE_ERRORS, OSError."""
+        """All events after this entry, in log order, page by page. Raises StoreUnavailable."""
         known = await self.find(session)
         if known is None:
             return
@@ -92,7 +92,7 @@ class Sessions:
             yield b"".join(map(write_line, page))
 
     async def turns(self, session: SessionRef) -> list[RecordedTurn]:
-        """The session's turns by their start, those that go on too. Raises STORE_ERRORS, OSError."""
+        """The session's turns by their start, those that go on too. Raises StoreUnavailable."""
         turns = SessionTurns()
         async for page in self.entries(session):
             for entry in page:
@@ -122,7 +122,7 @@ class Sessions:
         return next((each for each in turns.all() if each.started.turn == turn.turn), None), ended_ms
 
     async def last_turn(self, session: SessionRef) -> str | None:
-        """The id of a session's latest turn; None where none is kept. Raises STORE_ERRORS, OSError."""
+        """The id of a session's latest turn; None where none is kept. Raises StoreUnavailable."""
         found = await last_turn(self._stores, session)
         if found is None:
             async for page in self.entries(session):
@@ -131,11 +131,11 @@ class Sessions:
         return found
 
     async def delete(self, session: SessionRef) -> bool:
-        """Delete a session wherever it is; whether there was one. Raises STORE_ERRORS, OSError."""
+        """Delete a session wherever it is; whether there was one. Raises StoreUnavailable."""
         return await delete_session(self._stores, self._archive, session)
 
     async def drop_void(self, session: SessionRef, void_ms: int) -> None:
-        """Drop what a deleted session has left, nothing of a new one. Raises STORE_ERRORS, OSError."""
+        """Drop what a deleted session has left, nothing of a new one. Raises StoreUnavailable."""
         await drop_void(self._stores, self._archive, session, void_ms)
 
     async def _read_log(

@@ -71,7 +71,7 @@ def append(pipe: Pipeline, turn: TurnRef, *entries: Spoken) -> None:
 
 
 async def last_ms(stores: Stores, job: JobRef) -> int | None:
-    """When the turn's stream heard of this attempt last, if that was its last entry. Raises STORE_ERRORS."""
+    """When the stream heard of this attempt last, if that was its last entry. Raises StoreUnavailable."""
     latest: list[Any] = await stores.queue.xrevrange(keys.audio(job.turn), count=1)
     if not any(entry.attempt == job.attempt for entry in decode_all(latest)):
         return None

@@ -8,7 +8,7 @@ from typing import Any
 from redis.asyncio.client import PubSub
 
 from common.process.bugs import about
-from common.store.redis import STORE_ERRORS, Stores
+from common.store.redis import Stores, StoreUnavailable, answered_within
 
 logger = logging.getLogger(__name__)
 _RETRY_S = 0.2
@@ -47,9 +47,10 @@ class Subscriptions:
         """Listen until cancelled; a lost connection is made anew."""
         while True:
             try:
-                await self._listen()
-            except STORE_ERRORS as error:
-                logger.warning("lost the wake-up connection", extra={"error": type(error).__name__})
+                async with answered_within(None):
+                    await self._listen()
+            except StoreUnavailable as error:
+                logger.warning("lost the wake-up connection", extra={"error": error.reason})
                 await asyncio.sleep(_RETRY_S)
 
     async def _listen(self) -> None:

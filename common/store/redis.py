@@ -13,7 +13,7 @@ from arq.connections import ArqRedis
 from redis.asyncio import BlockingConnectionPool, ConnectionPool, Redis
 from redis.asyncio.client import Pipeline as Pipeline
 from redis.asyncio.connection import AbstractConnection
-from redis.exceptions import BusyLoadingError, ReadOnlyError, RedisError
+from redis.exceptions import BusyLoadingError, ReadOnlyError, RedisError, WatchError
 
 from common.settings import Settings
 from common.store import keys
@@ -23,8 +23,30 @@ from common.store.signed import RecordSigner, record_signer
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
-STORE_ERRORS = (RedisError, OSError, TimeoutError)
-"""What a command raises when its server is away, or answers that it can't."""
+
+class StoreUnavailable(Exception):
+    """A store is away, or answers that it can't: it may be asked again. `cause` is what its client raised."""
+
+    def __init__(self, cause: Exception) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+
+    @property
+    def reason(self) -> str:
+        """The cause's kind, for the logs: its message may hold somebody's words."""
+        return type(self.cause).__name__
+
+
+@asynccontextmanager
+async def answered_within(seconds: float | None) -> AsyncIterator[None]:
+    """Ask a store, for so long at most. Raises StoreUnavailable; a WatchError is the caller's."""
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except WatchError:
+        raise
+    except (RedisError, OSError) as error:  # a TimeoutError is an OSError
+        raise StoreUnavailable(error) from error
 
 
 _BATCH = 200
@@ -57,7 +79,7 @@ class Batcher:
         self._flushing: asyncio.Task[None] | None = None
 
     async def run(self, build: "Commands") -> list[Any]:
-        """The replies to the commands that `build` queues. Raises STORE_ERRORS."""
+        """The replies to the commands that `build` queues. Raises StoreUnavailable."""
         replies: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
         self._waiting.append((build, replies))
         if self._flushing is None:
@@ -126,7 +148,7 @@ class Stores:
     signer: RecordSigner = field(default_factory=RecordSigner)
 
     async def sync_clocks(self) -> None:
-        """Ask both servers for the time. Raises STORE_ERRORS; then the other's is known all the same."""
+        """Ask both servers for the time. Raises StoreUnavailable; then the other's is known all the same."""
         servers = self._servers()
         failures = await asyncio.gather(*(_sync(*each) for each in servers), return_exceptions=True)
         for failure in failures:
@@ -144,20 +166,20 @@ class Stores:
         return servers if self.shared else [*servers, (self.log, self.log_clock)]
 
     async def try_to_write(self) -> None:
-        """Raises STORE_ERRORS where a server is away, or takes nothing: a replica, or one that is full."""
+        """Write to both. Raises StoreUnavailable, also where one takes nothing: a replica, or a full one."""
         for redis, _ in self._servers():
             await redis.set(keys.PROBE, b"", px=_PROBE_MS)
 
 
 async def _sync(redis: "TimedRedis", clock: ServerClock) -> bool:
-    """Ask one server for the time; whether its clock was stepped. Raises STORE_ERRORS."""
+    """Ask one server for the time; whether its clock was stepped. Raises StoreUnavailable."""
     asked = clock.asked_at()
     return clock.set_from(await redis.time(), asked)
 
 
 async def _keep_clock(redis: "TimedRedis", clock: ServerClock) -> None:
     while True:
-        with suppress(*STORE_ERRORS):
+        with suppress(StoreUnavailable):
             if await _sync(redis, clock):
                 logger.warning("a store's clock was stepped")
         await asyncio.sleep(_SYNC_S)
@@ -172,8 +194,8 @@ async def insist(act: Callable[[], Awaitable[T]], until: Callable[[], bool] = la
     while not until():
         try:
             return await act()
-        except STORE_ERRORS as error:
-            logger.warning("the store is away; trying on", extra={"error": type(error).__name__})
+        except StoreUnavailable as error:
+            logger.warning("the store is away; trying on", extra={"error": error.reason})
             await asyncio.sleep(wait_s)
             wait_s = min(2 * wait_s, _INSIST_MOST_S)
     return None
@@ -205,7 +227,7 @@ class TimedRedis(ArqRedis):
     connects: int = 0  # how often a connection was made
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
-        async with asyncio.timeout(self.timeout_s):
+        async with answered_within(self.timeout_s):
             try:
                 return await super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
             except RedisError as error:
@@ -224,20 +246,28 @@ class TimedPipeline(Pipeline):
     timeout_s: float = 1.5
 
     async def execute(self, raise_on_error: bool = True) -> list[Any]:
-        async with asyncio.timeout(self.timeout_s):
+        async with answered_within(self.timeout_s):
             try:
                 replies: list[Any] = await super().execute(raise_on_error)
             except RedisError as error:
                 await _leave_demoted(self.connection_pool, error)
                 raise
-            for reply in replies:
+            for place, reply in enumerate(replies):
                 if isinstance(reply, RedisError):
                     await _leave_demoted(self.connection_pool, reply)
+                    replies[place] = StoreUnavailable(reply)
             return replies
 
     async def immediate_execute_command(self, *args: Any, **options: Any) -> Any:
-        async with asyncio.timeout(self.timeout_s):
-            return await super().immediate_execute_command(*args, **options)  # type: ignore[no-untyped-call]
+        async with answered_within(self.timeout_s):
+            try:
+                return await super().immediate_execute_command(*args, **options)  # type: ignore[no-untyped-call]
+            except WatchError as error:  # before `execute` it says that the connection broke
+                raise StoreUnavailable(error) from error
+
+    async def __aexit__(self, *raised: Any) -> None:
+        async with answered_within(self.timeout_s):
+            await super().__aexit__(*raised)  # type: ignore[no-untyped-call]
 
 
 def connect(url: str, timeout_s: float, connections: int = 64) -> TimedRedis:

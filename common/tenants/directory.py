@@ -13,7 +13,7 @@ from pydantic import SecretStr, ValidationError
 from common.names import DEFAULT_TENANT
 from common.security.secret_box import open_secret_box
 from common.settings import Settings
-from common.store.redis import STORE_ERRORS, Stores
+from common.store.redis import Stores, StoreUnavailable
 from common.tenants.config import KeyConfig, stored_tenant
 from common.tenants.file import open_file
 from common.tenants.stored import TenantStore
@@ -73,7 +73,7 @@ class Directory:
         await self._change.wait()
 
     async def refresh(self) -> None:
-        """Look now. Raises STORE_ERRORS."""
+        """Look now. Raises StoreUnavailable."""
         async with self._looking:
             texts = await self._source.poll(self._texts)
             if texts is not None and texts is not self._texts:
@@ -86,9 +86,9 @@ class Directory:
             try:
                 await self.refresh()
                 failing = False
-            except STORE_ERRORS as error:
+            except StoreUnavailable as error:
                 if not failing:
-                    logger.warning("could not look at the tenants", extra={"error": type(error).__name__})
+                    logger.warning("could not look at the tenants", extra={"error": error.reason})
                 failing = True
             await asyncio.sleep(self._refresh_s)
 

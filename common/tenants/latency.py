@@ -4,7 +4,7 @@ import asyncio
 import logging
 
 from common.store import keys
-from common.store.redis import STORE_ERRORS, Stores
+from common.store.redis import Stores, StoreUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -33,8 +33,8 @@ class FirstTokenLatency:
         while True:
             try:
                 await self._look()
-            except STORE_ERRORS as error:
-                logger.warning("could not read the models' pace", extra={"error": type(error).__name__})
+            except StoreUnavailable as error:
+                logger.warning("could not read the models' pace", extra={"error": error.reason})
             await asyncio.sleep(_FRESH_S)
 
     async def _look(self) -> None:
@@ -49,6 +49,6 @@ class FirstTokenLatency:
 
 
 async def note(stores: Stores, tenant: str, profile: str, first_token_ms: int) -> None:
-    """Add one first-token time. Raises STORE_ERRORS."""
+    """Add one first-token time. Raises StoreUnavailable."""
     key = keys.pace(tenant, profile)
     await stores.on_queue.run(lambda pipe: (pipe.lpush(key, first_token_ms), pipe.ltrim(key, 0, KEPT - 1)))

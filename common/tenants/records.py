@@ -50,7 +50,7 @@ class StoredRecords:
 
 
 class Records:
-    """Reads and writes them. Each act raises STORE_ERRORS."""
+    """Reads and writes them. Each act raises StoreUnavailable."""
 
     def __init__(self, stores: Stores) -> None:
         self._stores = stores

@@ -39,7 +39,7 @@ def nothing(pipe: Pipeline) -> None:
 
 
 class TenantStore:
-    """All tenants and keys. Each act raises STORE_ERRORS, and a FastReplyError where it can't be done.
+    """All tenants and keys. Each act raises StoreUnavailable, and a FastReplyError where it can't be done.
 
     What is to be written `beside` a change is written with it, or not at all.
     """

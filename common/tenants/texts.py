@@ -21,7 +21,7 @@ class Source(Protocol):
     """Where tenants come from."""
 
     async def poll(self, seen: Texts | None) -> Texts | None:
-        """What is written down now: the very same, if it hasn't changed since. Raises STORE_ERRORS."""
+        """What is written down now: the very same, if it hasn't changed since. Raises StoreUnavailable."""
 
     def open_secret(self, written: str, tenant: str, name: str) -> str | None:
         """A tenant's secret, by how it is written down; None where it can't be opened."""

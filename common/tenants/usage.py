@@ -151,7 +151,7 @@ def day_of(ms: int) -> str:
 
 
 async def read_usage(stores: Stores, tenant: str, first: date, last: date) -> list[Used]:
-    """A tenant's usage from one day to another, both included, in order. Raises STORE_ERRORS."""
+    """A tenant's usage from one day to another, both included, in order. Raises StoreUnavailable."""
     days = [first + timedelta(days=number) for number in range((last - first).days + 1)]
     used = []
     for begin in range(0, len(days), _PAGE):

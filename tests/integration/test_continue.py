@@ -8,6 +8,7 @@ from redis.exceptions import ConnectionError as NoConnection
 
 from common.events import LaneFinished, LaneStarted, TimerFired
 from common.store import keys
+from common.store.redis import StoreUnavailable
 from common.turn.outputs import TOLD
 from tests.support.following import hear, over
 from tests.support.scripted_model import Scripted, answer, going_on, words
@@ -80,7 +81,7 @@ async def test_a_store_that_is_away_for_a_moment_breaks_no_lane(valkey: Backend)
             nonlocal failures
             failures -= 1
             if failures >= 0:
-                raise NoConnection("away")
+                raise StoreUnavailable(NoConnection("away"))
             return await xrange(*args, **kwargs)
 
         full.stores.log.xrange = unsteady  # type: ignore[method-assign]

@@ -17,7 +17,7 @@ from common.errors import BadRequest
 from common.security.secret_box import SecretBox
 from common.settings import Settings
 from common.store import keys
-from common.store.redis import STORE_ERRORS, Stores, open_stores
+from common.store.redis import Stores, StoreUnavailable, open_stores
 from common.store.signed import RecordSigner, field_of
 from common.tenants.config import KeyConfig, TenantConfig
 from common.tenants.directory import Directory
@@ -254,7 +254,7 @@ async def test_what_it_said_last_holds_while_the_store_is_away(mortal: Backend, 
         await store.put_tenant("acme", acme())
         await directory.refresh()
         mortal_server.kill()
-        with pytest.raises(STORE_ERRORS):
+        with pytest.raises(StoreUnavailable):
             await directory.refresh()
         assert directory.known and upstream_key(directory) == "sk-1"
 

@@ -15,7 +15,7 @@ from common import driver
 from common.errors import BadRequest
 from common.events import Delta, TurnEnded, TurnInterrupted
 from common.log.stream import append_now
-from common.sessions.archive import open_archive
+from common.sessions.archive import ArchiveUnavailable, open_archive
 from common.store import keys
 from common.store.redis import Stores
 from tests.support.following import hear, over
@@ -241,7 +241,7 @@ async def test_without_its_archive_a_session_goes_on_without_memory(
         await archive_it(api, str(tmp_path), says("When?"))
 
         async def away(*_: Any) -> list[bytes]:
-            raise OSError("away")
+            raise ArchiveUnavailable(OSError("away"))
 
         monkeypatch.setattr("common.sessions.archive.Archive.read", away)
         await finish(api, says("And?"))

@@ -11,7 +11,7 @@ from common.knowledge.preparing import Prepared
 from common.names import CollectionRef
 from common.settings import Settings
 from common.store import keys
-from common.store.redis import STORE_ERRORS, Stores, open_stores
+from common.store.redis import Stores, StoreUnavailable, open_stores
 from tests.support.store_servers import Backend, ValkeyServer
 from tests.support.waiting import end, in_loop, until
 from workers.knowledge.indexes import Indexes
@@ -155,7 +155,7 @@ async def test_a_store_that_was_away_is_followed_again(mortal_server: ValkeyServ
         await documents.put(TEA, [about("a", "oolong")])
         await until(lambda: finds(indexes, "oolong", "a"))
         mortal_server.kill()
-        with pytest.raises(STORE_ERRORS):
+        with pytest.raises(StoreUnavailable):
             await documents.put(TEA, [about("b", "matcha")])
         assert await finds(indexes, "oolong", "a")  # what was read stays at hand
         mortal_server.start()

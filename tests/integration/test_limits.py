@@ -11,12 +11,12 @@ import pytest
 
 from api.requests.turn_request import TurnRequest
 from api.turns.live import LiveTurn
-from common.errors import FastReplyError, RateLimited, Unavailable
+from common.errors import FastReplyError, RateLimited
 from common.names import SessionRef
 from common.sessions.sessions import Sessions
 from common.settings import Settings
 from common.store import keys
-from common.store.redis import Stores
+from common.store.redis import Stores, StoreUnavailable
 from common.tenants.config import Limits
 from common.tenants.usage import day_of
 from tests.support.following import hear, over
@@ -233,5 +233,5 @@ async def test_with_the_store_away_nobody_is_let_in(mortal: Backend, mortal_serv
     settings = settings_of(mortal, redis_timeout_s=0.2)
     async with open_api(settings, Limits(turns_per_minute=5)) as api:
         mortal_server.kill()
-        with pytest.raises(Unavailable):
+        with pytest.raises(StoreUnavailable):
             await api.turns.start(short())

@@ -11,12 +11,12 @@ from redis.asyncio.client import Pipeline
 from api.requests.idempotency import name_key
 from api.requests.turn_request import TurnRequest
 from common import driver
-from common.errors import Conflict, Unavailable
+from common.errors import Conflict
 from common.names import SessionRef, TurnRef
 from common.sessions.deletion import delete_session
 from common.sessions.sessions import Sessions
 from common.store import keys
-from common.store.redis import Stores, open_stores
+from common.store.redis import Stores, StoreUnavailable, open_stores
 from tests.support.following import hear, over
 from tests.support.killed_starts import start_and_die
 from tests.support.scripted_model import Scripted, answer, words
@@ -172,7 +172,7 @@ async def test_a_start_whose_answer_was_lost_is_found_again(
         return replies
 
     async with open_api(settings) as api:
-        with monkeypatch.context() as patch, pytest.raises(Unavailable):
+        with monkeypatch.context() as patch, pytest.raises(StoreUnavailable):
             patch.setattr(Pipeline, "execute", lose)
             await api.turns.start(once())
         async with open_worker(settings, "full", model):
@@ -280,7 +280,7 @@ async def test_the_retry_of_a_start_that_nobody_heard_of_starts_anew(real: Backe
     async with log_behind_proxy(real) as (proxy, settings), open_api(settings) as api:
         asked = replace(once(), memory=memory)
         proxy.lose_reply_to(b"turn.started", and_go=True)
-        with pytest.raises(Unavailable):
+        with pytest.raises(StoreUnavailable):
             await api.turns.start(asked)
         proxy.mend()
         (lost,) = await turns_of(api.stores, SESSION)

@@ -106,7 +106,7 @@ async def test_connections_cut_again_and_again_cost_no_attempt_and_no_word(valke
                     try:
                         lives.append(await api.turns.start(ask(f"s{len(lives)}", drafting=False)))
                     except Exception as error:
-                        assert type(error).__name__ == "Unavailable"
+                        assert type(error).__name__ == "StoreUnavailable"
                 ends = await asyncio.gather(*(hear(live) for live in lives))
             finally:
                 cutting.cancel()

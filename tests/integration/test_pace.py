@@ -9,7 +9,7 @@ from redis.exceptions import ConnectionError as NoConnection
 from common.events import LaneFinished, LaneStarted
 from common.names import DEFAULT_TENANT
 from common.store import keys
-from common.store.redis import Stores, open_stores
+from common.store.redis import Stores, StoreUnavailable, open_stores
 from common.tenants import latency
 from common.tenants.latency import KEPT, FirstTokenLatency
 from common.tenants.profiles import DEFAULT_PROFILE
@@ -87,7 +87,7 @@ async def test_a_store_that_is_away_only_leaves_the_pace_as_it_was(valkey: Backe
 
             async def execute(self) -> Any:
                 asked.set()
-                raise NoConnection("away")
+                raise StoreUnavailable(NoConnection("away"))
 
         known.is_slow(DEFAULT_TENANT, DEFAULT_PROFILE, 800)
         stores.queue.pipeline = lambda **_: Away()  # type: ignore[assignment, method-assign]
@@ -118,7 +118,7 @@ async def test_an_answer_is_whole_also_where_its_pace_cannot_be_noted(
     real: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def away(*_: Any) -> None:
-        raise NoConnection("away")
+        raise StoreUnavailable(NoConnection("away"))
 
     monkeypatch.setattr(latency, "note", away)
     settings = real.settings()

@@ -5,7 +5,7 @@ import pytest
 from common.events import Entry
 from common.names import SessionRef
 from common.store import keys
-from common.store.redis import STORE_ERRORS, open_stores
+from common.store.redis import StoreUnavailable, open_stores
 from tests.support.log_listeners import listen, reading, subscribers, write
 from tests.support.store_servers import Backend, ValkeyServer
 from tests.support.tcp_proxy import log_behind_proxy
@@ -44,7 +44,7 @@ async def test_a_killed_server_is_waited_for(
         await write(writer, session, range(5))
         await until(lambda: len(heard.numbers) == 5)
         mortal_server.kill()
-        with pytest.raises(STORE_ERRORS):
+        with pytest.raises(StoreUnavailable):
             await write(writer, session, range(5, 6))
         mortal_server.start()
         await write(writer, session, range(5, 10), wake=False)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from common.store.redis import STORE_ERRORS, Batcher, open_stores
+from common.store.redis import Batcher, StoreUnavailable, open_stores
 from tests.support.store_servers import Backend, ValkeyServer
 from tests.support.tcp_proxy import log_behind_proxy
 from tests.support.waiting import end, in_loop, until
@@ -68,7 +68,7 @@ async def test_a_request_that_the_server_refuses_spoils_no_other(backend: Backen
         ]
         one, refused, two = await asyncio.gather(*asked, return_exceptions=True)
         assert (one, two) == ([1, 2], [1, 2, 3])
-        assert isinstance(refused, STORE_ERRORS)
+        assert isinstance(refused, StoreUnavailable)
 
 
 @in_loop
@@ -94,7 +94,7 @@ async def test_a_server_that_falls_silent_ends_every_request_in_time(valkey: Bac
             asked: list[Any] = [stores.on_log.run(counting(number)) for number in (5, 6)]
             asked += [stores.log.get("count:1"), stores.log.blmpop(600, 1, "nothing", direction="LEFT")]
             for reply in await asyncio.gather(*asked, return_exceptions=True):
-                assert isinstance(reply, STORE_ERRORS)
+                assert isinstance(reply, StoreUnavailable)
             proxy.speak()
             assert await until(lambda: _try(stores.on_log)) == [1, 2, 3, 4, 5, 6, 7]
             assert await stores.log.get("count:1") == b"1"
@@ -103,7 +103,7 @@ async def test_a_server_that_falls_silent_ends_every_request_in_time(valkey: Bac
 async def _try(batcher: Batcher) -> Any:
     try:
         return await batcher.run(counting(7))
-    except STORE_ERRORS:
+    except StoreUnavailable:
         return None
 
 
@@ -114,7 +114,7 @@ async def test_requests_wait_for_no_server_that_is_away(mortal: Backend, mortal_
         mortal_server.kill()
         asked = [stores.on_log.run(counting(number)) for number in range(1, 5)]
         for reply in await asyncio.gather(*asked, stores.try_to_write(), return_exceptions=True):
-            assert isinstance(reply, STORE_ERRORS)
+            assert isinstance(reply, StoreUnavailable)
         await asyncio.to_thread(mortal_server.start)
         assert await until(lambda: _try(stores.on_log)) == [1, 2, 3, 4, 5, 6, 7]
 

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from common.names import SessionRef, TurnRef
 from common.settings import Settings
 from common.store import keys
-from common.store.redis import Stores, open_stores
+from common.store.redis import Stores, StoreUnavailable, open_stores
 from common.tenants.profiles import Upstream
 from tests.support.store_servers import Backend
 from tests.support.stored_turns import job
@@ -219,7 +219,7 @@ class Losing:
         replies = await self._real.run(build)
         if build.__name__ == self._step and not self.lost:
             self.lost += 1
-            raise ConnectionError("the reply was lost")
+            raise StoreUnavailable(ConnectionError("the reply was lost"))
         return replies
 
 

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from common.store.redis import StoreUnavailable
+
 
 @dataclass
 class Away:
@@ -22,7 +24,7 @@ def fail_first(monkeypatch: pytest.MonkeyPatch, part: Any, step: str) -> Away:
     async def failing(*args: Any, **named: Any) -> Any:
         if away.left:
             away.left -= 1
-            raise ConnectionError("away")
+            raise StoreUnavailable(ConnectionError("away"))
         answer = await take(*args, **named)
         away.done += 1
         return answer

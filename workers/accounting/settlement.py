@@ -17,7 +17,7 @@ from common.records.recording import RecordedTurn
 from common.sessions.sessions import Sessions
 from common.settings import Settings
 from common.store import keys
-from common.store.redis import STORE_ERRORS, Pipeline, Stores
+from common.store.redis import Pipeline, Stores, StoreUnavailable, answered_within
 from common.store.scripts import script
 from common.tenants.usage import Account, Counts, day_of, field, tokens
 from workers.redaction.redacted_turn import without_words
@@ -54,13 +54,13 @@ class SettlementJob:
             looked_at = 0
             try:
                 looked_at = await self.settle()
-            except STORE_ERRORS as error:
-                logger.warning("could not settle turns", extra={"error": type(error).__name__})
+            except StoreUnavailable as error:
+                logger.warning("could not settle turns", extra={"error": error.reason})
             if looked_at < _BATCH:
                 await asyncio.sleep(_POLL_S * random.uniform(0.75, 1.25))
 
     async def settle(self) -> int:
-        """Look at what is due by now, as far as nobody else does; how much that was. Raises STORE_ERRORS."""
+        """Look at what is due by now and nobody's yet; how much that was. Raises StoreUnavailable."""
         now_ms = self._stores.queue_clock.now_ms()
         bounds = (str(now_ms), str(_BATCH), str(now_ms + _HOLD_MS))
         (due,) = await self._stores.on_queue.run(lambda pipe: pipe.eval(_TAKE, 1, keys.UNSETTLED, *bounds))
@@ -76,10 +76,10 @@ class SettlementJob:
             await self._stores.queue.zrem(keys.UNSETTLED, member)
             return
         try:
-            async with asyncio.timeout(_TRY_S):  # an archive may hang
+            async with answered_within(_TRY_S):  # an archive may hang
                 await self._look(turn)
-        except STORE_ERRORS as error:  # it is looked at again when it is nobody's any more
-            logger.warning("could not settle a turn", extra={"error": type(error).__name__})
+        except StoreUnavailable as error:  # it is looked at again when it is nobody's any more
+            logger.warning("could not settle a turn", extra={"error": error.reason})
         except Exception as bug:
             logger.error("could not settle a turn", extra={**about(bug), "turn": turn.turn})
             await self._look_again(turn, _BROKEN_AGAIN_MS)

@@ -12,7 +12,7 @@ from common.names import CollectionRef
 from common.process.bugs import about
 from common.store import keys
 from common.store.pubsub import Subscriptions
-from common.store.redis import STORE_ERRORS, Stores
+from common.store.redis import Stores, StoreUnavailable
 from workers.knowledge.index import CollectionIndex, Passage
 from workers.knowledge.preparer import DocumentFailed, Preparer
 
@@ -69,8 +69,8 @@ class Indexes:
                     try:
                         for followed in await self._look():
                             tasks.create_task(self._follow(followed))
-                    except STORE_ERRORS as error:
-                        logger.warning("could not look for documents", extra={"error": type(error).__name__})
+                    except StoreUnavailable as error:
+                        logger.warning("could not look for documents", extra={"error": error.reason})
                     await _rung(self._bell)
         finally:
             self._thread.shutdown(wait=False, cancel_futures=True)
@@ -107,8 +107,9 @@ class Indexes:
                 while await self._catch_up(followed):
                     pass
                 followed.read.set()
-            except STORE_ERRORS as error:
-                logger.warning("could not read a collection", extra={"error": type(error).__name__})
+            except (StoreUnavailable, OSError) as error:  # or there is no process to read it
+                reason = error.reason if isinstance(error, StoreUnavailable) else type(error).__name__
+                logger.warning("could not read a collection", extra={"error": reason})
                 await asyncio.sleep(_RETRY_S)
                 followed.bell.set()
 
@@ -162,7 +163,7 @@ class Indexes:
             await self._write(partial(index.put_prepared, document.id, passages))
         except DocumentFailed as failure:
             return failure.code
-        except STORE_ERRORS:
+        except OSError:  # there is no process to read it
             raise
         except Exception as bug:  # one tenant's document must not end the worker
             logger.error("a document broke its reading", extra=about(bug))

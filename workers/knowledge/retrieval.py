@@ -13,7 +13,7 @@ from common.events import Retrieved, TurnStarted
 from common.log.stream import append_now
 from common.names import CollectionRef, TurnRef
 from common.settings import Settings
-from common.store.redis import STORE_ERRORS, Stores
+from common.store.redis import Stores, StoreUnavailable
 from common.text.language import text_of
 from workers.knowledge.index import Passage, as_json
 
@@ -113,8 +113,8 @@ class Retrieval:
         retrieved = Retrieved(turn.turn, wanted["collection"], found, error, since_ms)
         try:
             await append_now(self.stores, turn.session, retrieved)
-        except STORE_ERRORS as trouble:  # should this attempt fail, too, the next one searches again
-            logger.warning("could not note what was found", extra={"error": type(trouble).__name__})
+        except StoreUnavailable as trouble:  # should this attempt fail, too, the next one searches again
+            logger.warning("could not note what was found", extra={"error": trouble.reason})
         return retrieved
 
     async def _search(self, collection: CollectionRef, question: str, most: int) -> list[Passage]:

@@ -15,7 +15,7 @@ from common.process.bugs import about
 from common.queue import job_queue
 from common.settings import Settings
 from common.store import keys
-from common.store.redis import STORE_ERRORS, Pipeline, Stores, insist
+from common.store.redis import Pipeline, Stores, StoreUnavailable, insist
 from common.tenants import latency
 from common.tenants.directory import Directory
 from common.turn.fold import Fold
@@ -193,7 +193,7 @@ class LaneRunner:
             },
         )
         if held.stop == "drain":
-            with suppress(*STORE_ERRORS):  # else its lease lapses; the log says that it was handed over
+            with suppress(StoreUnavailable):  # else its lease lapses; the log says that it was handed over
                 await job_queue.enqueue_next_attempt(self._stores, held.job, self._settings.lane_lease_ms)
 
     async def _speak(self, picked: "_Picked", answer: GenerationResult) -> None:
@@ -246,8 +246,8 @@ class LaneRunner:
         tenant, profile = picked.writer.job.turn.session.tenant, picked.started.profile
         try:
             await latency.note(self._stores, tenant, profile, first_by_ms)
-        except STORE_ERRORS as error:  # the answer is whole all the same
-            logger.warning("could not note a model's pace", extra={"error": type(error).__name__})
+        except StoreUnavailable as error:  # the answer is whole all the same
+            logger.warning("could not note a model's pace", extra={"error": error.reason})
 
     async def _draft_said(self, picked: "_Picked") -> str:
         """Follow the turn until the fold has let the draft come to its end; what of it is heard."""
@@ -260,8 +260,8 @@ class LaneRunner:
             await asyncio.sleep(_LOOK_S)
             try:
                 last_id = await self._look(picked, last_id)
-            except STORE_ERRORS as error:
-                logger.warning("could not follow the draft", extra={"error": type(error).__name__})
+            except StoreUnavailable as error:
+                logger.warning("could not follow the draft", extra={"error": error.reason})
         return fold.draft.text[: fold.spoken["draft"]]
 
     async def _look(self, picked: "_Picked", after: str) -> str:

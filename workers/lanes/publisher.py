@@ -27,7 +27,7 @@ from common.events import (
 from common.log.stream import append, read_turn
 from common.names import JobRef
 from common.store import keys
-from common.store.redis import STORE_ERRORS, Stores
+from common.store.redis import Stores, StoreUnavailable
 from common.text.growing_text import GrowingText
 from common.turn.lane_state import LaneState, with_more
 
@@ -248,9 +248,9 @@ class Publisher:
                 lineage = str(
                     (await self._stores.append_connection.info("replication")).get("master_replid", "")
                 )
-            except NoPermissionError:
-                return  # then a new connection alone tells
-            except STORE_ERRORS:
+            except StoreUnavailable as error:
+                if isinstance(error.cause, NoPermissionError):
+                    return  # then a new connection alone tells
                 continue
             if self._lineage and lineage != self._lineage:
                 logger.warning("the log's server was replaced")
@@ -267,8 +267,8 @@ class Publisher:
             batch = [(writer, events) for writer in waiting if (events := writer.take_pending())]
             try:
                 await self._commit(batch)
-            except STORE_ERRORS as error:
-                logger.warning("could not append; trying on", extra={"error": type(error).__name__})
+            except StoreUnavailable as error:
+                logger.warning("could not append; trying on", extra={"error": error.reason})
                 await self._recover(batch)
 
     async def _recover(self, batch: list[Written]) -> None:
@@ -278,7 +278,7 @@ class Publisher:
             try:
                 await self._commit(batch)
                 return
-            except STORE_ERRORS:
+            except StoreUnavailable:
                 continue
 
     async def _commit(self, batch: list[Written]) -> None:
@@ -350,7 +350,7 @@ class Publisher:
                 for channel in channels:
                     pipe.publish(channel, b"")
                 await pipe.execute()
-        except STORE_ERRORS:
+        except StoreUnavailable:
             self._to_wake.clear()  # readers look again by themselves
         finally:
             self._hinting = None

@@ -16,7 +16,7 @@ from common.security.credentials import Credentials
 from common.security.secret_box import open_secret_box
 from common.security.url_guard import UrlGuard
 from common.settings import Settings
-from common.store.redis import STORE_ERRORS, Stores
+from common.store.redis import Stores, StoreUnavailable
 from common.tenants.directory import Directory
 from common.tenants.profiles import Profile, Upstream
 from workers.providers.base import UpstreamError
@@ -57,7 +57,7 @@ class UpstreamResolver:
             if profile := tenant.get(name) if tenant else None:
                 return profile
             if not is_fresh:
-                with suppress(*STORE_ERRORS):
+                with suppress(StoreUnavailable):
                     await self._directory.refresh()
         raise UpstreamError("unknown_profile", "this worker doesn't know the turn's profile", faulty=False)
 
@@ -100,8 +100,8 @@ class UpstreamResolver:
         while True:
             try:
                 found = await credentials.read(self._stores, turn, self._seal) if self._seal else None
-            except STORE_ERRORS as error:
-                logger.warning("could not read a turn's credentials", extra={"error": type(error).__name__})
+            except StoreUnavailable as error:
+                logger.warning("could not read a turn's credentials", extra={"error": error.reason})
                 if clock() > give_up_s:
                     raise UpstreamError("store_away", "the caller's key can't be read") from None
                 await asyncio.sleep(_AGAIN_S)

@@ -17,7 +17,7 @@ from pydantic import SecretStr
 
 from common.security.secret_box import SecretBox
 from common.store import keys
-from common.store.redis import STORE_ERRORS, Stores
+from common.store.redis import Stores, StoreUnavailable
 from workers.providers.base import UpstreamError
 from workers.providers.exchange import garbled, network_errors, refusal, whole
 
@@ -79,8 +79,8 @@ class ErnieTokens:
         try:
             if self._seal and await self._share(account, self._seal, refused):
                 return
-        except STORE_ERRORS as error:
-            logger.warning("could not share an access token", extra={"error": type(error).__name__})
+        except StoreUnavailable as error:
+            logger.warning("could not share an access token", extra={"error": error.reason})
         await self._ask(account)
 
     async def _share(self, account: _Account, seal: SecretBox, refused: str) -> bool:
@@ -106,7 +106,7 @@ class ErnieTokens:
                     return True
             finally:
                 if mine:
-                    with contextlib.suppress(*STORE_ERRORS):
+                    with contextlib.suppress(StoreUnavailable):
                         await self._stores.queue.delete(asked)
             await asyncio.sleep(_LOOK_S)
         return False

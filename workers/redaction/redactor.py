@@ -11,7 +11,7 @@ import random
 from common.names import SessionRef, TurnRef, parse_turn
 from common.process.bugs import about
 from common.store import keys
-from common.store.redis import STORE_ERRORS, Pipeline, Stores
+from common.store.redis import Pipeline, Stores, StoreUnavailable
 from workers.redaction.planner import Planner
 from workers.redaction.rewriting import rewrite_log
 
@@ -41,8 +41,8 @@ class Redactor:
                 redacted = 0
                 try:
                     redacted = await self.redact()
-                except STORE_ERRORS as error:
-                    logger.warning("could not redact", extra={"error": type(error).__name__})
+                except StoreUnavailable as error:
+                    logger.warning("could not redact", extra={"error": error.reason})
                 if redacted < _BATCH:
                     await asyncio.sleep(_POLL_S * random.uniform(0.75, 1.25))
         finally:
@@ -55,7 +55,7 @@ class Redactor:
     async def redact(self) -> int:
         """Look at the turns that are due, as far as nobody else does; how many those were.
 
-        Raises STORE_ERRORS.
+        Raises StoreUnavailable.
         """
         now_ms = self._stores.queue_clock.now_ms()
         due = await self._stores.queue.zrangebyscore(keys.REDACTING, "-inf", now_ms, start=0, num=_BATCH)
@@ -92,8 +92,9 @@ class Redactor:
         done, again_ms = set[str](), _BROKEN_MS
         try:
             plan = await rewrite_log(self._stores, self._planner, session, turns)
-        except STORE_ERRORS as error:
-            logger.warning("could not redact a session", extra={"error": type(error).__name__})
+        except (StoreUnavailable, OSError) as error:  # or no process can say what is to become of it
+            reason = error.reason if isinstance(error, StoreUnavailable) else type(error).__name__
+            logger.warning("could not redact a session", extra={"error": reason})
             again_ms = _AGAIN_MS
         except Exception as bug:  # that one session meets
             logger.error("could not redact a session", extra=about(bug))

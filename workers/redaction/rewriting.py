@@ -4,14 +4,13 @@ Redis can't change a stream's entries, so all are added again under their own id
 reads on from an id see the same log. What is appended meanwhile makes the transaction fail, and isn't lost.
 """
 
-import asyncio
 from typing import Any
 
 from redis.exceptions import WatchError
 
 from common.names import SessionRef
 from common.store import keys
-from common.store.redis import Stores, TimedPipeline
+from common.store.redis import Stores, TimedPipeline, answered_within
 from workers.redaction.planner import Planner
 from workers.redaction.redacted_log import Plan, Raw
 
@@ -24,12 +23,12 @@ _TIMEOUT_S = 20.0
 
 
 async def rewrite_log(stores: Stores, planner: Planner, session: SessionRef, turns: set[str]) -> Plan:
-    """Mask or drop the words of these turns, as far as they have ended. Raises STORE_ERRORS."""
+    """Mask or drop the words of these turns, as far as they have ended. Raises StoreUnavailable."""
     key = keys.log(session)
     for _ in range(_TRIES):
         async with stores.log.pipeline(transaction=True) as pipe:
             pipe.timeout_s = _TIMEOUT_S
-            async with asyncio.timeout(_TIMEOUT_S):
+            async with answered_within(_TIMEOUT_S):
                 await pipe.watch(key)
                 raw = await _read(pipe, key)
             plan = await planner.plan(raw, turns, stores.log_clock.now_ms())
@@ -38,7 +37,7 @@ async def rewrite_log(stores: Stores, planner: Planner, session: SessionRef, tur
             if len(raw) > LONG and plan.live:
                 return Plan(busy=True)
             try:
-                async with asyncio.timeout(_TIMEOUT_S):
+                async with answered_within(_TIMEOUT_S):
                     await _write(pipe, key, raw, plan)
             except WatchError:
                 continue  # something was appended meanwhile

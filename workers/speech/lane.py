@@ -19,7 +19,7 @@ from common.settings import Settings
 from common.speech import stream
 from common.speech.stream import Began, Over, Reason, Spoken
 from common.store import keys
-from common.store.redis import STORE_ERRORS, Pipeline, Stores, insist
+from common.store.redis import Pipeline, Stores, StoreUnavailable, insist
 from common.text.language import language_of
 from common.text.speakable import spoken_part
 from common.turn.version import UnknownFold
@@ -60,7 +60,7 @@ class SpeechRunner:
             if speaking:
                 await self._run(speaking, held)
         if held.stop == "drain":
-            with suppress(*STORE_ERRORS):  # else its lease lapses
+            with suppress(StoreUnavailable):  # else its lease lapses
                 await job_queue.enqueue_next_attempt(self._stores, job, self._settings.lane_lease_ms)
         elif held.stop != "lost":
             await self._let_go(job)
@@ -125,8 +125,8 @@ class SpeechRunner:
             try:
                 await self._stores.on_queue.run(lambda pipe: stream.append(pipe, speaking.job.turn, *entries))
                 return
-            except STORE_ERRORS as error:
-                logger.warning("could not hand over audio", extra={"error": type(error).__name__})
+            except StoreUnavailable as error:
+                logger.warning("could not hand over audio", extra={"error": error.reason})
                 await asyncio.sleep(_RETRY_S)
 
     async def _let_go(self, job: JobRef) -> None:

@@ -18,7 +18,7 @@ from common.records.recording import raw_line
 from common.sessions.archive import Archive, id_of
 from common.sessions.sessions import Sessions
 from common.store import keys
-from common.store.redis import Stores
+from common.store.redis import Stores, answered_within
 
 _PAGE = 250
 _LIST_AGAIN_MS = 60_000  # whoever settles the turn does it sooner
@@ -73,7 +73,7 @@ class _Log:
 
 
 class Archiver:
-    """Moves sessions. Raises STORE_ERRORS, and OSError where the archive is away."""
+    """Moves sessions. Raises StoreUnavailable, ArchiveUnavailable."""
 
     def __init__(self, stores: Stores, archive: Archive | None) -> None:
         self._stores = stores
@@ -105,18 +105,18 @@ class Archiver:
     async def drop_log(self, session: SessionRef, last: str) -> bool:
         """Delete a log if nothing has come after this entry; whether it is gone."""
         key = keys.log(session)
-        async with asyncio.timeout(self._stores.log.timeout_s):
-            async with self._stores.log.pipeline(transaction=True) as pipe:
-                await pipe.watch(key)
-                latest: list[Any] = await pipe.xrevrange(key, count=1)
-                if latest and latest[0][0].decode() != last:
-                    return False
-                pipe.multi()  # type: ignore[no-untyped-call]
-                pipe.delete(key)
-                try:
-                    await pipe.execute()
-                except WatchError:
-                    return False  # something has just been appended: the next round will see
+        within = answered_within(self._stores.log.timeout_s)
+        async with within, self._stores.log.pipeline(transaction=True) as pipe:
+            await pipe.watch(key)
+            latest: list[Any] = await pipe.xrevrange(key, count=1)
+            if latest and latest[0][0].decode() != last:
+                return False
+            pipe.multi()  # type: ignore[no-untyped-call]
+            pipe.delete(key)
+            try:
+                await pipe.execute()
+            except WatchError:
+                return False  # something has just been appended: the next round will see
         await self._stores.on_queue.run(lambda pipe: kept_bytes.drop(pipe, session))
         return True
 

@@ -30,7 +30,7 @@ class CrashMarks:
         self._back: set[str] = set()  # turns whose fold came back, which is yet to be written
 
     async def begin(self, turn: TurnRef, *, worker_lost: bool, driver_lapsed: bool) -> Verdict:
-        """Whether the turn may be folded now. Raises STORE_ERRORS.
+        """Whether the turn may be folded now. Raises StoreUnavailable.
 
         `worker_lost`: it has just cost a worker; `driver_lapsed`: or a driver, if it was no sweeper.
         """
@@ -54,7 +54,7 @@ class CrashMarks:
     async def has_cost_too_many(self, turn: TurnRef) -> bool:
         """Note that a turn has cost a replica, unless the sweep drives it; whether that was the second.
 
-        Raises STORE_ERRORS.
+        Raises StoreUnavailable.
         """
         ours, *_ = await self._stores.on_queue.run(lambda pipe: pipe.hexists(keys.FOLDING, f"{turn}|sweep"))
         if ours:
@@ -67,7 +67,7 @@ class CrashMarks:
         self._back.add(str(turn))
 
     async def write(self) -> None:
-        """Take the marks away of what came back. Raises STORE_ERRORS; then it is done the next time."""
+        """Take the marks away of what came back. Raises StoreUnavailable; then it is done the next time."""
         if back := self._back.copy():
             await self._stores.on_queue.run(lambda pipe: pipe.hdel(keys.FOLDING, *back))
             self._back -= back

@@ -24,7 +24,7 @@ _CHUNK = 1_000
 async def park(stores: Stores, turn: TurnRef, entries: list[Entry], jobs: list[JobRef], reason: str) -> None:
     """End the turn for all; `entries`: its log from its start on; `jobs`: what is known of its jobs besides.
 
-    May be done twice. Raises STORE_ERRORS.
+    May be done twice. Raises StoreUnavailable.
     """
     own = [entry for entry in entries if entry.event.turn == turn.turn]
     started = own[0].event if own else None

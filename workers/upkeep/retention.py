@@ -22,7 +22,7 @@ from common.sessions.deletion import delete_session, drop_void
 from common.sessions.index import Index
 from common.settings import Settings
 from common.store import keys
-from common.store.redis import STORE_ERRORS, Pipeline, Stores
+from common.store.redis import Pipeline, Stores, StoreUnavailable
 from common.turn.policy import LONGEST_TURN_MS
 from workers.upkeep.archiver import Archiver
 
@@ -63,11 +63,13 @@ class RetentionJob:
             await asyncio.sleep(self._settings.keep_s * random.uniform(0.75, 1.25))
             try:
                 await self.run_once()
-            except STORE_ERRORS as error:
-                logger.warning("could not keep to the end", extra={"error": type(error).__name__})
+            except StoreUnavailable as error:
+                logger.warning("could not keep to the end", extra={"error": error.reason})
+            except Exception as bug:
+                logger.error("could not keep to the end", extra=about(bug))
 
     async def run_once(self) -> bool:
-        """One round, unless another worker is at it, or just was. Raises STORE_ERRORS."""
+        """One round, unless another worker is at it, or just was. Raises StoreUnavailable."""
         lock = self._stores.queue
         if not await lock.set(keys.KEEPING, self._worker, nx=True, px=_LEASE_MS):
             return False
@@ -93,7 +95,7 @@ class RetentionJob:
     async def _renew(self) -> None:
         while True:
             await asyncio.sleep(_LEASE_MS / 3000)
-            with contextlib.suppress(*STORE_ERRORS):
+            with contextlib.suppress(StoreUnavailable):
                 await self._stores.queue.pexpire(keys.KEEPING, _LEASE_MS)
 
     async def _keep(self, tenant: str) -> None:
@@ -276,11 +278,11 @@ class RetentionJob:
         """Whether the work was done: one session's trouble must not keep the others from being kept."""
         try:
             done = await work(thing)
-        except STORE_ERRORS as error:
+        except StoreUnavailable as error:
             self._failures += 1
             if self._failures >= _TOO_MANY:
                 raise
-            logger.warning("could not keep a session", extra={"error": type(error).__name__})
+            logger.warning("could not keep a session", extra={"error": error.reason})
         except Exception as bug:
             logger.error("could not keep a session", extra=about(bug))
         else:

@@ -32,7 +32,7 @@ from common.speech import stream
 from common.speech.stream import Over
 from common.store import keys
 from common.store.clocks import Contact, ServerClock
-from common.store.redis import STORE_ERRORS, Pipeline, Stores
+from common.store.redis import Pipeline, Stores, StoreUnavailable
 from common.store.scripts import script
 from common.turn.fold import Fold
 from common.turn.folded import fold_turn
@@ -83,12 +83,12 @@ class Sweep:
         while True:
             try:
                 await self.sweep()
-            except STORE_ERRORS as error:
-                logger.warning("could not sweep", extra={"error": type(error).__name__})
+            except StoreUnavailable as error:
+                logger.warning("could not sweep", extra={"error": error.reason})
             await asyncio.sleep(self._settings.sweep_s)
 
     async def sweep(self) -> int:
-        """Mend what has lapsed by now; how many leases that were. Raises STORE_ERRORS."""
+        """Mend what has lapsed by now; how many leases that were. Raises StoreUnavailable."""
         lapsed, overdue = await self._look()
         lapsed = [member for member in lapsed if self._is_condemned(member)]
         overdue = [member for member in overdue if self._is_condemned(member)]
@@ -131,14 +131,14 @@ class Sweep:
         return [(turn, leases, turn in late) for turn, leases in held.items()]
 
     async def _gather(self, turn: TurnRef, leases: list[TurnRef | JobRef], is_late: bool) -> "_Lapsed":
-        """The turn's log, and whether it has cost a worker. Raises STORE_ERRORS."""
+        """The turn's log, and whether it has cost a worker. Raises StoreUnavailable."""
         jobs = [lease for lease in leases if isinstance(lease, JobRef)]
         taken = await asyncio.gather(*(job_queue.is_picked_up(self._stores, job) for job in jobs))
         entries = await read_turn(self._stores, turn)
         return _Lapsed(turn, leases, is_late, entries, worker_lost=any(taken))
 
     async def _fold(self, lapsed: "_Lapsed") -> "_Lapsed | None":
-        """The same with its fold; None where it is not for us, or is parked now. Raises STORE_ERRORS."""
+        """The same with its fold; None where it is not for us, or is parked now. Raises StoreUnavailable."""
         turn, driver_lapsed = lapsed.turn, lapsed.turn in lapsed.leases
         verdict = await self._guard.begin(turn, worker_lost=lapsed.worker_lost, driver_lapsed=driver_lapsed)
         if verdict == "busy":
@@ -157,7 +157,7 @@ class Sweep:
         return lapsed
 
     async def _fold_on(self, turn: TurnRef, fold: Fold) -> Fold:
-        """The turn folded again, with what was just written. Raises STORE_ERRORS."""
+        """The turn folded again, with what was just written. Raises StoreUnavailable."""
         entries = await read_turn(self._stores, turn)
         if await self._guard.begin(turn, worker_lost=False, driver_lapsed=False) != "fold":
             return fold
@@ -171,14 +171,14 @@ class Sweep:
         await park(self._stores, lapsed.turn, lapsed.entries, jobs, reason)
 
     async def _look(self) -> tuple[list[bytes], list[bytes]]:
-        """The leases that have lapsed by the server's clock, and late turns. Raises STORE_ERRORS."""
+        """The leases that have lapsed by the server's clock, and late turns. Raises StoreUnavailable."""
         clock, args = self._stores.queue_clock, (_BATCH, _LONGEST_LEASE_MS, self._hold_ms)
         names, asked = (keys.LEASES, keys.SWEEPING, keys.DEADLINES), clock.asked_at()
         try:
             (found,) = await self._stores.on_queue.run(
                 lambda pipe: pipe.eval(_LOOK, len(names), *names, *map(str, args))
             )
-        except STORE_ERRORS:
+        except StoreUnavailable:
             self.contact.lost()
             raise
         (seconds, micros), lapsed, overdue = found
@@ -197,7 +197,7 @@ class Sweep:
         for lease in lapsed.leases:
             try:
                 await self._mend(lease, lapsed)
-            except STORE_ERRORS:
+            except StoreUnavailable:
                 raise
             except Exception as bug:  # one that one turn meets must not keep the others from being mended
                 logger.error("could not mend", extra={**about(bug), "turn": lapsed.turn.turn})

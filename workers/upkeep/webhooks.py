@@ -24,7 +24,7 @@ from common.process.bugs import about
 from common.records.report import report_turn
 from common.sessions.sessions import Sessions
 from common.store import keys
-from common.store.redis import STORE_ERRORS, Pipeline, Stores
+from common.store.redis import Pipeline, Stores, StoreUnavailable
 from common.tenants.directory import Directory
 from common.tenants.profiles import Webhook
 
@@ -68,8 +68,8 @@ class WebhookSender:
                 looked_at = 0
                 try:
                     looked_at, _ = await self._begin()
-                except STORE_ERRORS as error:
-                    logger.warning("could not tell of turns", extra={"error": type(error).__name__})
+                except StoreUnavailable as error:
+                    logger.warning("could not tell of turns", extra={"error": error.reason})
                 if looked_at < _BATCH:
                     await asyncio.sleep(_POLL_S * random.uniform(0.75, 1.25))
         finally:
@@ -77,7 +77,7 @@ class WebhookSender:
                 task.cancel()
 
     async def send_due(self) -> int:
-        """Tell of what is due by now, as far as nobody else does; how much that was. Raises STORE_ERRORS."""
+        """Tell of what is due by now and nobody's yet; how much that was. Raises StoreUnavailable."""
         _, tries = await self._begin()
         await asyncio.gather(*tries)
         return len(tries)
@@ -105,8 +105,8 @@ class WebhookSender:
     async def _leniently(self, member: str) -> None:
         try:
             await self._try(member)
-        except STORE_ERRORS as error:  # in a minute it is nobody's any more
-            logger.warning("could not note what was told", extra={"error": type(error).__name__})
+        except StoreUnavailable as error:  # in a minute it is nobody's any more
+            logger.warning("could not note what was told", extra={"error": error.reason})
 
     async def _hold(self, members: list[str], now_ms: int) -> list[str]:
         """Those that nobody else holds, and that are still to be told of."""
@@ -133,8 +133,8 @@ class WebhookSender:
             report = await self._report(turn)
             hook = self._hook(turn, report)
             is_over = hook is None or await self._post(hook, turn.turn, attempt, _message(turn, report))
-        except STORE_ERRORS as error:
-            logger.warning("could not read an ended turn", extra={"error": type(error).__name__})
+        except StoreUnavailable as error:
+            logger.warning("could not read an ended turn", extra={"error": error.reason})
             return  # in a minute it is nobody's any more
         except Exception as bug:
             logger.error("could not tell of a turn", extra={**about(bug), "turn": turn.turn})
