@@ -150,6 +150,18 @@ async def test_a_broken_file_may_be_read_again_as_may_a_place_that_is_away(
         await Archive(str(blocked)).write(session, lines(1))
 
 
+@in_loop
+async def test_a_bug_is_no_reason_to_try_again(
+    tmp_path: Path, session: SessionRef, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise TypeError("a bug")
+
+    monkeypatch.setattr(Archive, "_files", broken)
+    with pytest.raises(TypeError):
+        await Archive(str(tmp_path)).read(session)
+
+
 def test_without_a_url_there_is_no_archive(tmp_path: Path) -> None:
     assert open_archive("") is None
     assert open_archive(str(tmp_path)) is not None

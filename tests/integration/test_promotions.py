@@ -11,7 +11,7 @@ from redis.exceptions import ReadOnlyError
 from common.errors import FastReplyError
 from common.events import Delta, LaneStarted
 from common.store import keys
-from common.store.redis import open_stores
+from common.store.redis import StoreUnavailable, open_stores
 from tests.support.following import hear
 from tests.support.scripted_model import END, Scripted, answer, words
 from tests.support.served_api import serving
@@ -75,7 +75,8 @@ async def test_a_demoted_servers_connections_are_made_anew(pair: tuple[ValkeySer
                 for _ in range(2):
                     try:
                         await ask_it()
-                    except ReadOnlyError:
+                    except StoreUnavailable as error:
+                        assert isinstance(error.cause, ReadOnlyError)
                         refused += 1
             assert refused <= 2  # once for each pool
             await stores.try_to_write()
