@@ -74,20 +74,20 @@ class FastReplyError(Exception):
 
 
 class BadRequest(FastReplyError):
-    """The request itself is wrong."""
+    """The request is invalid."""
 
     status = 400
     kind = "invalid_request_error"
 
 
 class TooLarge(BadRequest):
-    """The body is over the limit."""
+    """The body is larger than the limit."""
 
     status = 413
 
 
 class Unauthorized(FastReplyError):
-    """There is no key, or none that is known and valid: nobody can tell which."""
+    """The key is missing, unknown or no longer valid."""
 
     status = 401
     kind = "authentication_error"
@@ -95,35 +95,35 @@ class Unauthorized(FastReplyError):
 
 
 class Forbidden(FastReplyError):
-    """The key is known, but may not do this."""
+    """The key is valid, but may not do this."""
 
     status = 403
     kind = "permission_error"
 
 
 class NotFound(FastReplyError):
-    """There is no such thing, or not for this client."""
+    """The resource does not exist, or this client may not see it."""
 
     status = 404
     kind = "invalid_request_error"
 
 
 class Conflict(FastReplyError):
-    """Something else was asked under this name before."""
+    """The request conflicts with an earlier one, or with the present state."""
 
     status = 409
     kind = "invalid_request_error"
 
 
 class Gone(FastReplyError):
-    """It was there once, and is no longer kept."""
+    """The resource existed, but is no longer kept."""
 
     status = 410
     kind = "invalid_request_error"
 
 
 class Unavailable(FastReplyError):
-    """A store is away."""
+    """A store is unavailable; try again."""
 
     status = 503
     retry_after_s = 1
@@ -142,7 +142,7 @@ class Overloaded(Unavailable):
 
 
 class RateLimited(FastReplyError):
-    """Over one of the tenant's limits. `kind` is what it counts: `requests` or `tokens`, as OpenAI has it."""
+    """The tenant is over one of its limits. The error's type is what is counted: `requests` or `tokens`."""
 
     status = 429
 
@@ -154,7 +154,7 @@ class RateLimited(FastReplyError):
 
 
 class TurnFailed(FastReplyError):
-    """The turn ended with an error before a client that doesn't stream was told anything."""
+    """The turn failed before any of its answer was sent."""
 
     def __init__(self, error: dict[str, Any], headers: Mapping[str, str]) -> None:
         super().__init__(error["message"], code=error["code"], param=error.get("param"))

@@ -40,7 +40,7 @@ class _Body(BaseModel):
 
 
 class KeyWish(_Body):
-    """A key to be made. Without a time it is valid until it is revoked."""
+    """A key to be created. Without an expiry it is valid until it is revoked."""
 
     name: str = Field(default="", max_length=200)
     scopes: tuple[Scope, ...] = Field(min_length=1)
@@ -72,7 +72,7 @@ class KeyWish(_Body):
 
 
 class SecretWish(_Body):
-    """A secret to be kept. It may become a header's value, so it is printable ASCII."""
+    """A secret to be stored. It may be sent as a header's value, so it is printable ASCII."""
 
     value: SecretStr = Field(min_length=1, max_length=10_000, json_schema_extra={"pattern": "^[ -~]+$"})
     origins: Annotated[tuple[BoundTo, ...], Field(min_length=1, max_length=50)] | None = None

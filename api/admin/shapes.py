@@ -27,19 +27,19 @@ def _without(*names: str) -> Any:
 
 
 class TenantBody(TenantConfig):
-    """All of a tenant but its keys and secrets."""
+    """A tenant with its profiles and limits, without its keys and secrets."""
 
     model_config = _without("secrets")
 
 
 class NewTenant(TenantBody):
-    """A tenant to be made."""
+    """A tenant to be created."""
 
     id: _TenantId
 
 
 class TenantView(TenantBody):
-    """A tenant, but for its keys and secrets."""
+    """A tenant as it is shown, without its keys and secrets."""
 
     id: _TenantId
     object: Literal["tenant"]
@@ -53,7 +53,7 @@ class ProfileView(ProfileConfig):
 
 
 class KeyView(KeyConfig):
-    """What is known of a key: never the key itself."""
+    """The facts that are known of a key, but never the key itself."""
 
     model_config = _without("digest")
 
@@ -62,7 +62,7 @@ class KeyView(KeyConfig):
 
 
 class NewKeyView(KeyView):
-    """A key that was just made; `key` is shown this once."""
+    """A key that was just created. `key` is never shown again."""
 
     key: str
 
@@ -72,7 +72,7 @@ class _Shape(BaseModel):
 
 
 class TenantHead(_Shape):
-    """A tenant in the list."""
+    """A tenant, as lists show it."""
 
     id: str
     object: Literal["tenant"]
@@ -82,7 +82,7 @@ class TenantHead(_Shape):
 
 
 class SecretView(_Shape):
-    """A secret by its name: when it was put, what refers to it, and where profiles may have it sent."""
+    """A secret's name, when it was set, what refers to it, and where profiles may send it."""
 
     id: str
     object: Literal["secret"]
@@ -92,14 +92,14 @@ class SecretView(_Shape):
 
 
 class Resealed(_Shape):
-    """How many secrets were sealed anew."""
+    """The number of secrets that were re-encrypted."""
 
     object: Literal["secrets.rotated"]
     resealed: int
 
 
 class ActView(_Shape):
-    """A change or an access: who did it from where, to what, which fields it touched, how many times."""
+    """A change or an access: who did it, from where, to what, to which fields, and how many times."""
 
     id: str
     object: Literal["act"]
@@ -130,13 +130,13 @@ class ProfileList(_List):
 
 
 class KeyList(_List):
-    """A tenant's keys, revoked ones too."""
+    """A tenant's keys, including revoked ones."""
 
     data: list[KeyView]
 
 
 class SecretList(_List):
-    """A tenant's secrets, by their names."""
+    """A tenant's secrets, without their values."""
 
     data: list[SecretView]
 
@@ -149,7 +149,7 @@ class ActPage(_List):
 
 
 class ParkedView(BaseModel):
-    """A turn that was given up: when, whose, and what it has cost."""
+    """A turn that was given up: when, of which tenant, and why."""
 
     at: str
     tenant: str

@@ -16,9 +16,29 @@ from common.names import valid_tenant
 router = APIRouter(prefix="/admin")
 
 _PAGING = (
-    query("after", "Only acts before this one.", examples.ENTRY, type="string", pattern=ENTRY_ID),
-    query("limit", "How many at once.", 50, type="integer", minimum=1, maximum=200, default=50),
-    query("kind", "Changes, or accesses, alone.", "changes", type="string", enum=["changes", "accesses"]),
+    query(
+        "after",
+        "Returns only acts before this one, given by its id.",
+        examples.ENTRY,
+        type="string",
+        pattern=ENTRY_ID,
+    ),
+    query(
+        "limit",
+        "The number of acts to return at most.",
+        50,
+        type="integer",
+        minimum=1,
+        maximum=200,
+        default=50,
+    ),
+    query(
+        "kind",
+        "Returns only changes, or only accesses.",
+        "changes",
+        type="string",
+        enum=["changes", "accesses"],
+    ),
 )
 
 
@@ -27,12 +47,12 @@ _PAGING = (
     **told(
         "administration",
         "Read the audit log",
-        asks=(*_PAGING, query("tenant", "Only the acts on this tenant.", "acme")),
+        asks=(*_PAGING, query("tenant", "Returns only acts on this tenant.", "acme")),
         gives={200: as_json(ActPage, page=examples.ACTS)},
     ),
 )
 async def list_acts(request: Request, who: Operator) -> dict[str, Any]:
-    """All acts, or those of one `tenant`, the latest first; `after` an id those before it."""
+    """Return one page of the audit log of all tenants, or of one, the latest act first."""
     return await _page(request, Administration(request, who), request.query_params.get("tenant") or None)
 
 
@@ -46,7 +66,7 @@ async def list_acts(request: Request, who: Operator) -> dict[str, Any]:
     ),
 )
 async def list_tenants_acts(request: Request, who: TenantAdmin, tenant: TenantPath) -> dict[str, Any]:
-    """A tenant's acts, the latest first; `after` an id those before it."""
+    """Return one page of a tenant's audit log, the latest act first."""
     if not valid_tenant(tenant):
         raise no_tenant()
     return await _page(request, Administration(request, who), tenant)

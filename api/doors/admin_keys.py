@@ -26,7 +26,7 @@ router = APIRouter(prefix="/admin/tenants/{tenant}/keys")
     ),
 )
 async def list_keys(request: Request, who: TenantAdmin, tenant: TenantPath) -> dict[str, Any]:
-    """A tenant's keys, revoked ones too: what is known of them, never the keys themselves."""
+    """Return what is known of a tenant's keys, including revoked ones, but never the keys themselves."""
     keys = await Administration(request, who).keys(tenant)
     return listed([key_view(key_id, key) for key_id, key in keys.items()])
 
@@ -36,14 +36,14 @@ async def list_keys(request: Request, who: TenantAdmin, tenant: TenantPath) -> d
     status_code=201,
     **told(
         "administration",
-        "Make a key",
+        "Create a key",
         takes=as_json(KeyWish, one=examples.KEY_WISH),
         gives={201: as_json(NewKeyView, one=examples.NEW_KEY)},
         refuses=(409,),
     ),
 )
 async def make_key(request: Request, who: TenantAdmin, tenant: TenantPath) -> dict[str, Any]:
-    """Make a key. The answer's `key` is shown this once."""
+    """Create a key. The answer is the only place where `key` is ever shown."""
     admin = Administration(request, who)
     wish = read(KeyWish, await admin.body())
     if missing := set(wish.scopes) - admin.scopes:
@@ -67,7 +67,7 @@ async def make_key(request: Request, who: TenantAdmin, tenant: TenantPath) -> di
 async def revoke_key(
     request: Request, who: TenantAdmin, tenant: TenantPath, key_id: KeyPath
 ) -> dict[str, Any]:
-    """Revoke a key: within a second it opens nothing, and what it has opened ends. It stays in the list."""
+    """Revoke a key. Within a second it stops working and its open streams end. It stays in the list."""
     admin = Administration(request, who)
     key = await admin.store().revoke_key(tenant, key_id, admin.note("key.revoked", tenant, key_id))
     return key_view(key_id, key)

@@ -23,7 +23,7 @@ router = APIRouter(prefix="/admin")
     ),
 )
 async def list_parked(request: Request, who: Operator) -> dict[str, Any]:
-    """The turns that were given up, at most 1,000, the latest first."""
+    """Return the turns that were given up because they crashed several processes: the latest 1,000."""
     rows = [
         {"at": shown_time(each.at_ms), "tenant": each.tenant, "turn": each.turn, "reason": each.reason}
         for each in await Administration(request, who).parked()

@@ -31,7 +31,7 @@ _MOST_SECRETS = 100
     ),
 )
 async def list_secrets(request: Request, who: TenantAdmin, tenant: TenantPath) -> dict[str, Any]:
-    """The names of a tenant's secrets: when each was put, and what refers to it."""
+    """Return the names of a tenant's secrets, when each was set, and what refers to it."""
     config = await Administration(request, who).tenant(tenant)
     return listed([secret_view(name, config) for name in config.secrets])
 
@@ -40,7 +40,7 @@ async def list_secrets(request: Request, who: TenantAdmin, tenant: TenantPath) -
     f"{_SECRETS}/{{name}}",
     **told(
         "administration",
-        "Put a secret",
+        "Create or replace a secret",
         takes=as_json(SecretWish, one=examples.SECRET_WISH),
         gives={200: as_json(SecretView, one=examples.SECRET)},
         refuses=(409,),
@@ -49,9 +49,10 @@ async def list_secrets(request: Request, who: TenantAdmin, tenant: TenantPath) -
 async def put_secret(
     request: Request, who: TenantAdmin, tenant: TenantPath, name: SecretPath
 ) -> dict[str, Any]:
-    """Put a secret, in place of the one of its name. It rests sealed.
+    """Create a secret, or replace the one with this name. It is stored encrypted.
 
-    Profiles have it sent to its `origins` only: to where it is used now, else first, where none are named.
+    Profiles may send it only to its `origins`. Without these it is bound to where it is used now, or else to
+    where it is used first.
     """
     admin = Administration(request, who)
     wish = read(SecretWish, await admin.body())
@@ -78,7 +79,7 @@ async def put_secret(
 async def delete_secret(
     request: Request, who: TenantAdmin, tenant: TenantPath, name: SecretPath
 ) -> dict[str, Any]:
-    """Delete a secret that nothing refers to."""
+    """Delete a secret, unless something refers to it."""
 
     def change(now: TenantConfig) -> TenantConfig:
         if name not in now.secrets:
@@ -96,13 +97,13 @@ async def delete_secret(
     "/secrets/rotate",
     **told(
         "administration",
-        "Seal all secrets anew",
+        "Re-encrypt all secrets",
         gives={200: as_json(Resealed, one=examples.RESEALED)},
         refuses=(400, 409),
     ),
 )
 async def rotate_secrets(request: Request, who: Operator) -> dict[str, Any]:
-    """Seal all tenants' secrets with the newest key, so that the old ones can go."""
+    """Re-encrypt all tenants' secrets with the newest secret key, so that older ones can be removed."""
     admin = Administration(request, who)
     store = admin.store()
     admin.seal()

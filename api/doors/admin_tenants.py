@@ -42,7 +42,7 @@ _MOST_PROFILES = 100
     ),
 )
 async def list_tenants(request: Request, who: Operator) -> dict[str, Any]:
-    """All tenants."""
+    """Return all tenants."""
     tenants = await Administration(request, who).tenants()
     return listed([tenant_head(name, config) for name, config in tenants.items()])
 
@@ -52,14 +52,14 @@ async def list_tenants(request: Request, who: Operator) -> dict[str, Any]:
     status_code=201,
     **told(
         "administration",
-        "Make a tenant",
+        "Create a tenant",
         takes=as_json(NewTenant, one=examples.NEW_TENANT),
         gives={201: as_json(TenantView, one=examples.TENANT)},
         refuses=(409,),
     ),
 )
 async def make_tenant(request: Request, who: Operator) -> dict[str, Any]:
-    """Make a tenant."""
+    """Create a tenant, with its profiles and limits."""
     admin = Administration(request, who)
     name, body = read_new(await admin.body())
     config = tenant_of(body, {}, admin.guard)
@@ -72,12 +72,12 @@ async def make_tenant(request: Request, who: Operator) -> dict[str, Any]:
     _TENANT,
     **told(
         "administration",
-        "Look at a tenant",
+        "Get a tenant",
         gives={200: as_json(TenantView, one=examples.TENANT)},
     ),
 )
 async def get_tenant(request: Request, who: TenantAdmin, tenant: TenantPath) -> dict[str, Any]:
-    """All of a tenant but its keys and secrets."""
+    """Return a tenant with its profiles and limits, without its keys and secrets."""
     return tenant_view(tenant, await Administration(request, who).tenant(tenant))
 
 
@@ -85,14 +85,14 @@ async def get_tenant(request: Request, who: TenantAdmin, tenant: TenantPath) -> 
     _TENANT,
     **told(
         "administration",
-        "Put a tenant anew",
+        "Replace a tenant",
         takes=as_json(TenantBody, one=examples.TENANT_BODY),
         gives={200: as_json(TenantView, one=examples.TENANT)},
         refuses=(409,),
     ),
 )
 async def put_tenant(request: Request, who: Operator, tenant: TenantPath) -> dict[str, Any]:
-    """Put all of a tenant anew but its keys and secrets."""
+    """Replace everything of a tenant except its keys and secrets."""
     admin = Administration(request, who)
     body = read_config(await admin.body(), tenant)
     config = await admin.change(
@@ -111,7 +111,7 @@ async def put_tenant(request: Request, who: Operator, tenant: TenantPath) -> dic
     ),
 )
 async def delete_tenant(request: Request, who: Operator, tenant: TenantPath) -> dict[str, Any]:
-    """Delete a tenant with its keys at once; its sessions and documents follow."""
+    """Delete a tenant with its keys at once. Its sessions and documents are deleted soon after."""
     admin = Administration(request, who)
     await admin.store().delete_tenant(tenant, admin.note("tenant.deleted", tenant))
     return {"id": tenant, "object": "tenant.deleted", "deleted": True}
@@ -121,14 +121,14 @@ async def delete_tenant(request: Request, who: Operator, tenant: TenantPath) -> 
     f"{_TENANT}/limits",
     **told(
         "administration",
-        "Put limits",
+        "Replace a tenant's limits",
         takes=as_json(Limits, one=examples.LIMITS),
         gives={200: as_json(Limits, one=examples.LIMITS)},
         refuses=(409,),
     ),
 )
 async def put_limits(request: Request, who: Operator, tenant: TenantPath) -> dict[str, Any]:
-    """Put a tenant's limits anew."""
+    """Replace a tenant's limits. Those that are left out are not limited."""
     admin = Administration(request, who)
     limits = read_limits(await admin.body())
     config = await admin.change(
@@ -149,7 +149,7 @@ async def put_limits(request: Request, who: Operator, tenant: TenantPath) -> dic
     ),
 )
 async def list_profiles(request: Request, who: TenantAdmin, tenant: TenantPath) -> dict[str, Any]:
-    """A tenant's profiles."""
+    """Return a tenant's profiles."""
     config = await Administration(request, who).tenant(tenant)
     return listed([profile_view(name, config) for name in config.profiles])
 
@@ -158,7 +158,7 @@ async def list_profiles(request: Request, who: TenantAdmin, tenant: TenantPath) 
     _PROFILE,
     **told(
         "administration",
-        "Put a profile",
+        "Create or replace a profile",
         takes=as_json(ProfileConfig, one=examples.PROFILE),
         gives={200: as_json(ProfileView, one=examples.PROFILE_VIEW)},
         refuses=(409,),
@@ -167,7 +167,7 @@ async def list_profiles(request: Request, who: TenantAdmin, tenant: TenantPath) 
 async def put_profile(
     request: Request, who: TenantAdmin, tenant: TenantPath, profile: ProfilePath
 ) -> dict[str, Any]:
-    """Put one profile, in place of the one of its name."""
+    """Create a profile, or replace the one with this name."""
     admin = Administration(request, who)
     body = read_config(await admin.body(), profile)
 
@@ -194,7 +194,7 @@ async def put_profile(
 async def delete_profile(
     request: Request, who: TenantAdmin, tenant: TenantPath, profile: ProfilePath
 ) -> dict[str, Any]:
-    """Delete one profile."""
+    """Delete a profile, unless it is the default one."""
 
     def change(now: TenantConfig) -> TenantConfig:
         if profile not in now.profiles:

@@ -41,7 +41,7 @@ _RATE_OF_ITS_OWN: dict[str, Any] = {
 
 
 class Audio(BaseModel):
-    """How the answer is to be spoken."""
+    """The voice and the form in which the answer is spoken."""
 
     model_config = ConfigDict(
         strict=True, extra="ignore", frozen=True, json_schema_extra={"if": _G711, "then": _G711S_RATE}
@@ -71,7 +71,7 @@ class SpokenRequest(BaseModel):
 
 
 class SpokenChatRequest(ChatRequest, SpokenRequest):
-    """A Chat Completions body whose answer is to be spoken."""
+    """The body of a Chat Completions request whose answer is spoken."""
 
     n: int | None = Field(None, ge=1, le=1)
 
@@ -80,12 +80,12 @@ class SpokenChatRequest(ChatRequest, SpokenRequest):
     "/v1/audio/chat/completions",
     **told(
         "chat",
-        "Answer aloud",
+        "Answer with speech",
         asks=(*ASKING, LANES),
         takes=as_json(SpokenChatRequest, spoken=examples.SPOKEN),
         gives={
             200: as_json(ChatCompletion, whole=examples.COMPLETION)
-            | as_events("Chunks with `delta.audio`", examples.SPOKEN_CHUNKS)
+            | as_events("Text and sound come as chunks with `delta.audio`.", examples.SPOKEN_CHUNKS)
         },
         refuses=TURN_REFUSED,
         headers=TURN_HEADERS,
@@ -93,7 +93,7 @@ class SpokenChatRequest(ChatRequest, SpokenRequest):
 )
 @router.post("/audio/chat/completions", include_in_schema=False)
 async def audio_chat_completions(request: Request, who: Chat) -> Response:
-    """Chat Completions with a spoken answer: each sentence as a transcript, then as sound."""
+    """Answer a conversation with speech: each sentence comes as a transcript, then as sound."""
     services: Services = request.app.state.services
     asked = await read_asked(request, who, services)
     asked = _to_be_spoken(asked, for_agora=asked.agora or not request.url.path.startswith("/v1/"))

@@ -41,7 +41,8 @@ _TENCENTS_CALLER = {
             knowledge=examples.FROM_KNOWLEDGE,
         ),
         gives={
-            200: as_json(ChatCompletion, whole=examples.COMPLETION) | as_events("Chunks", examples.CHUNKS)
+            200: as_json(ChatCompletion, whole=examples.COMPLETION)
+            | as_events("The answer comes as chunks, in server-sent events.", examples.CHUNKS)
         },
         refuses=TURN_REFUSED,
         headers=TURN_HEADERS,
@@ -50,10 +51,11 @@ _TENCENTS_CALLER = {
 @router.post("/chat/completions", include_in_schema=False)
 @router.post("/", include_in_schema=False)
 async def chat_completions(request: Request, who: Chat) -> Response:
-    """OpenAI's Chat Completions: the draft speaks at once, the full model takes over.
+    """Answer a conversation: the draft speaks at once, and the full model takes over.
 
-    Streams where the body says `stream`, or `Accept` is `text/event-stream`. All of the body that this server
-    doesn't know reaches the full model. What is ours is in `fast_reply`.
+    The body is that of OpenAI's Chat Completions. The answer is streamed if it sets `stream`, or if `Accept`
+    is `text/event-stream`. Fields that this server doesn't know are passed on to the full model. Its own
+    options are in `fast_reply`.
     """
     return await answer(request, who)
 

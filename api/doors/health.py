@@ -16,10 +16,14 @@ router = APIRouter()
 
 @router.get(
     "/healthz",
-    **told("operations", "Is the process alive", gives={200: as_json(Alive, alive={"status": "alive"})}),
+    **told(
+        "operations",
+        "Check that the process is alive",
+        gives={200: as_json(Alive, alive={"status": "alive"})},
+    ),
 )
 async def healthz(who: Anybody) -> dict[str, str]:
-    """The process answers."""
+    """Answer as long as the process is alive."""
     return {"status": "alive"}
 
 
@@ -27,7 +31,7 @@ async def healthz(who: Anybody) -> dict[str, str]:
     "/readyz",
     **told(
         "operations",
-        "Can it work",
+        "Check that the server is ready",
         gives={
             200: as_json(Readiness, ready=examples.READY),
             503: as_json(Readiness, away=examples.NOT_READY),
@@ -35,7 +39,7 @@ async def healthz(who: Anybody) -> dict[str, str]:
     ),
 )
 async def readyz(request: Request, who: Anybody) -> Response:
-    """The stores can be written to; which workers have beaten lately. 503 where a store is away."""
+    """Return whether the stores can be written to, and how many workers are alive in each lane."""
     services: Services = request.app.state.services
     try:
         async with answered_within(services.settings.redis_timeout_s):

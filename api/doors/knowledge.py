@@ -27,9 +27,11 @@ _MOST_COLLECTIONS = 1_000
 _TEXTS = {
     kind: body
     for each in ("text/plain", "text/markdown")
-    for kind, body in as_text(each, "One document's text.", examples.DOCUMENT_TEXT, pattern=r"\S").items()
+    for kind, body in as_text(
+        each, "The text of one document.", examples.DOCUMENT_TEXT, pattern=r"\S"
+    ).items()
 }
-_LINES = as_text("application/jsonl", "A document a line.", examples.DOCUMENT_LINES)
+_LINES = as_text("application/jsonl", "One JSON document on each line.", examples.DOCUMENT_LINES)
 
 
 @router.get(
@@ -37,7 +39,7 @@ _LINES = as_text("application/jsonl", "A document a line.", examples.DOCUMENT_LI
     **told("knowledge", "List collections", gives={200: as_json(CollectionList, one=examples.COLLECTIONS)}),
 )
 async def list_collections(request: Request, who: Reader) -> dict[str, Any]:
-    """The collections that hold documents."""
+    """Return the collections that hold documents."""
     documents = _documents(request)
     counts = await documents.counts(who.tenant.id)
     data = [
@@ -50,13 +52,13 @@ async def list_collections(request: Request, who: Reader) -> dict[str, Any]:
     "/{collection}/documents",
     **told(
         "knowledge",
-        "Put documents",
+        "Add or replace documents",
         takes=as_json(GivenDocuments, one=examples.DOCUMENTS) | _TEXTS | _LINES,
         gives={200: as_json(DocumentHeads, one=examples.DOCUMENT_HEADS)},
     ),
 )
 async def put_documents(request: Request, who: Admin, collection: CollectionPath) -> dict[str, Any]:
-    """They stand beside those that are there, and in place of those of the same id. All of them, or none."""
+    """Add documents to a collection, replacing those with the same id. Either all are stored or none."""
     kind, raw = await _body(request)
     # Checking megabytes takes a while; calls go on meanwhile.
     return await _put(request, _ref(who, collection), await asyncio.to_thread(read_documents, kind, raw))
@@ -66,7 +68,7 @@ async def put_documents(request: Request, who: Admin, collection: CollectionPath
     "/{collection}/documents/{document_id:path}",
     **told(
         "knowledge",
-        "Put one document",
+        "Add or replace one document",
         takes=as_json(GivenDocument, one=examples.DOCUMENT) | _TEXTS,
         gives={200: as_json(DocumentHeads, one=examples.DOCUMENT_HEADS)},
     ),
@@ -74,7 +76,7 @@ async def put_documents(request: Request, who: Admin, collection: CollectionPath
 async def put_document(
     request: Request, who: Admin, collection: CollectionPath, document_id: DocumentPath
 ) -> dict[str, Any]:
-    """Its text, or JSON with `text`, `title`, `metadata`."""
+    """Add a document, or replace the one with this id. The body is its text, or JSON with more about it."""
     kind, raw = await _body(request)
     document = await asyncio.to_thread(read_document, kind, raw, document_id)
     return await _put(request, _ref(who, collection), [document])
@@ -86,10 +88,10 @@ async def put_document(
         "knowledge",
         "List documents",
         asks=(
-            query("after", "Only those whose id comes after this one.", "hours"),
+            query("after", "Returns only documents whose id comes after this one.", "hours"),
             query(
                 "limit",
-                "How many at once.",
+                "The number of documents to return at most.",
                 20,
                 type="integer",
                 minimum=1,
@@ -101,7 +103,7 @@ async def put_document(
     ),
 )
 async def list_documents(request: Request, who: Reader, collection: CollectionPath) -> dict[str, Any]:
-    """In the order of their ids, without their texts."""
+    """Return one page of a collection's documents, ordered by id, without their texts."""
     ref, limit = _ref(who, collection), read_limit(request.query_params, _LISTED, _MOST_LISTED)
     documents = _documents(request)
     page = await documents.page(ref, request.query_params.get("after", ""), limit + 1)
@@ -122,14 +124,14 @@ async def list_documents(request: Request, who: Reader, collection: CollectionPa
     "/{collection}/documents/{document_id:path}",
     **told(
         "knowledge",
-        "Look at a document",
+        "Get a document",
         gives={200: as_json(DocumentWithText, one=examples.WHOLE_DOCUMENT)},
     ),
 )
 async def get_document(
     request: Request, who: Reader, collection: CollectionPath, document_id: DocumentPath
 ) -> dict[str, Any]:
-    """The document with its text."""
+    """Return a document with its text."""
     ref = _ref(who, collection)
     documents = _documents(request)
     document = await documents.get(ref, document_id)
@@ -146,7 +148,7 @@ async def get_document(
 async def delete_document(
     request: Request, who: Admin, collection: CollectionPath, document_id: DocumentPath
 ) -> dict[str, Any]:
-    """No answer that begins from here on rests on it."""
+    """Delete a document. Later answers no longer use it."""
     ref = _ref(who, collection)
     documents = _documents(request)
     if await documents.get(ref, document_id):
@@ -163,7 +165,7 @@ async def delete_document(
     ),
 )
 async def delete_collection(request: Request, who: Admin, collection: CollectionPath) -> dict[str, Any]:
-    """All of its documents."""
+    """Delete a collection with all of its documents."""
     ref = _ref(who, collection)
     documents = _documents(request)
     if await documents.count(ref):

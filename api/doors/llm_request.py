@@ -28,16 +28,18 @@ router = APIRouter()
         takes=as_json(LlmRequest, profile=examples.LLM_REQUEST, own_server=examples.OWN_SERVER),
         gives={
             200: as_json(LlmAnswer, whole=examples.LLM_ANSWER)
-            | as_events("`sentence`, the calls, `error`, `end`", examples.SENTENCES)
+            | as_events(
+                "The answer comes as events: `sentence`, the tool calls, `error`, `end`.", examples.SENTENCES
+            )
         },
         refuses=TURN_REFUSED,
         headers=TURN_HEADERS,
     ),
 )
 async def llm_request(request: Request, who: Chat) -> Response:
-    """JAICP's `llmRequest`: an event for each sentence, and one for calls.
+    """Answer JAICP's `llmRequest` with an event for each sentence, and one for all tool calls.
 
-    JSON in one piece where `Accept` takes nothing but `application/json`.
+    The answer is one JSON object if `Accept` allows nothing but `application/json`.
     """
     services: Services = request.app.state.services
     headers = request.headers

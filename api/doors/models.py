@@ -14,21 +14,21 @@ router = APIRouter()
 _CREATED = 1_767_225_600
 """When models are said to be made, in seconds since 1970: nobody keeps it, and to clients 0 is a mistake."""
 
-ModelPath = Annotated[str, Path(description="A profile's name.", examples=["support"])]
+ModelPath = Annotated[str, Path(description="The name of a profile.", examples=["support"])]
 
 
 @router.get("/v1/models", **told("chat", "List models", gives={200: as_json(ModelList, one=examples.MODELS)}))
 async def models(who: Member) -> dict[str, Any]:
-    """The profiles that a client may name in `model`."""
+    """Return the profiles that a request may name in `model`."""
     return {"object": "list", "data": [_model(name) for name in who.tenant.names()]}
 
 
 @router.get(
     "/v1/models/{model:path}",
-    **told("chat", "Look at a model", gives={200: as_json(Model, one=examples.MODELS["data"][0])}),
+    **told("chat", "Get a model", gives={200: as_json(Model, one=examples.MODELS["data"][0])}),
 )
 async def model(who: Member, model: ModelPath) -> dict[str, Any]:
-    """A name that a client may give in `model`: a profile's, or one that goes to the full's server."""
+    """Return a model by a name that a request may give in `model`."""
     who.tenant.pick(model)
     return _model(model)
 

@@ -17,11 +17,12 @@ router = APIRouter()
     "/rag/chat/completions",
     **told(
         "chat",
-        "Answer from the tenant's knowledge",
+        "Answer from your knowledge",
         asks=(*ASKING, LANES),
         takes=as_json(ChatRequest, knowledge=examples.FROM_KNOWLEDGE),
         gives={
-            200: as_json(ChatCompletion, whole=examples.COMPLETION) | as_events("Chunks", examples.CHUNKS)
+            200: as_json(ChatCompletion, whole=examples.COMPLETION)
+            | as_events("The answer comes as chunks, in server-sent events.", examples.CHUNKS)
         },
         refuses=TURN_REFUSED,
         headers=TURN_HEADERS,
@@ -29,8 +30,8 @@ router = APIRouter()
 )
 @router.post("/v1/rag/chat/completions", include_in_schema=False)
 async def rag_chat_completions(request: Request, who: Chat) -> Response:
-    """Chat Completions, as Agora asks for them: something is said at once, the full model looks it up.
+    """Answer a conversation from the tenant's documents: the draft speaks at once, the full looks them up.
 
-    Without `fast_reply.knowledge` the default collection is asked.
+    The default collection is searched unless `fast_reply.knowledge` names another.
     """
     return await answer(request, who, rag=True)

@@ -22,17 +22,24 @@ _SPEED = {"anyOf": [{"type": "number", "minimum": 0.1, "maximum": 100}, {"const"
         "sessions",
         "Replay a session",
         asks=(
-            query("speed", "Times the original pace, or `max`.", "2", **_SPEED),
-            query("from", "Where to begin: an entry's id, a turn's, or ms since the session's start.", "500"),
+            query("speed", "The speed as a multiple of the original pace, or `max`.", "2", **_SPEED),
+            query(
+                "from",
+                "Where to begin: an entry's id, a turn's id, or milliseconds since the session's start.",
+                "500",
+            ),
             LAST_ENTRY,
         ),
-        gives={200: as_events("The session's events, each with what it let out", examples.REPLAYED), 204: {}},
+        gives={
+            200: as_events("The session's events come with what each of them released.", examples.REPLAYED),
+            204: {},
+        },
     ),
 )
 async def replay(request: Request, who: Reader, session: SessionPath) -> Response:
-    """Its events with their original timing, and what each let out; `end` after the last one.
+    """Replay a session's events with their original timing, each with what it released, and then `end`.
 
-    204 where `Last-Event-ID` was the last one.
+    The status is 204 if `Last-Event-ID` names the last event.
     """
     services: Services = request.app.state.services
     query, seen = request.query_params, request.headers.get("last-event-id")

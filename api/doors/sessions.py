@@ -36,12 +36,24 @@ _TIME: dict[str, Any] = {
     ]
 }
 _LISTING = (
-    query("state", "Only those in this state.", type="string", enum=list(get_args(State))),
-    query("after", "Only those whose last turn started then or later: ms since 1970, or ISO 8601.", **_TIME),
-    query("before", "Only those whose last turn started earlier.", **_TIME),
-    query("q", "Only those whose name holds this text, in either case."),
-    query("limit", "How many at once.", 50, type="integer", minimum=1, maximum=HIGHEST_LIMIT, default=50),
-    query("cursor", "The `cursor` of the page before."),
+    query("state", "Returns only sessions in this state.", type="string", enum=list(get_args(State))),
+    query(
+        "after",
+        "Returns only sessions whose last turn started at this time or later, in ms since 1970 or ISO 8601.",
+        **_TIME,
+    ),
+    query("before", "Returns only sessions whose last turn started before this time.", **_TIME),
+    query("q", "Returns only sessions whose name contains this text, ignoring case."),
+    query(
+        "limit",
+        "The number of sessions to return at most.",
+        50,
+        type="integer",
+        minimum=1,
+        maximum=HIGHEST_LIMIT,
+        default=50,
+    ),
+    query("cursor", "The `cursor` that the previous page returned."),
 )
 
 
@@ -52,7 +64,7 @@ _LISTING = (
     ),
 )
 async def list_all(request: Request, who: Reader) -> dict[str, Any]:
-    """Those first whose last turn is the latest. A page may be short, and yet have `has_more`."""
+    """Return one page of the sessions, the latest first. A page may be short and still have `has_more`."""
     services: Services = request.app.state.services
     asked = read_query(request.query_params)
     return await list_sessions(services.stores, who.tenant.id, asked)
@@ -60,10 +72,10 @@ async def list_all(request: Request, who: Reader) -> dict[str, Any]:
 
 @router.get(
     _SESSION,
-    **told("sessions", "Look at a session", gives={200: as_json(Session, ended=examples.SESSION_REPORT)}),
+    **told("sessions", "Get a session", gives={200: as_json(Session, ended=examples.SESSION_REPORT)}),
 )
 async def look_at(request: Request, who: Reader, session: SessionPath) -> dict[str, Any]:
-    """The session with its turns, the oldest first, also those that go on."""
+    """Return a session with all of its turns, the oldest first, including those that are still live."""
     services: Services = request.app.state.services
     ref, known = await find_session(services.sessions, services.hidden_names, who.tenant.id, session)
     with services.readers.reading(who.tenant.id):
@@ -89,13 +101,13 @@ async def look_at(request: Request, who: Reader, session: SessionPath) -> dict[s
         "Follow a session's events",
         asks=(LAST_ENTRY, AFTER_ENTRY),
         gives={
-            200: as_text(LINES, "One event a line", examples.LINES)
-            | as_events("The same, and those to come", examples.ENTRY_EVENTS)
+            200: as_text(LINES, "One event on each line.", examples.LINES)
+            | as_events("The session's events, and those to come.", examples.ENTRY_EVENTS)
         },
     ),
 )
 async def events(request: Request, who: Reader, session: SessionPath) -> Response:
-    """Those that stand there as lines; with `Accept: text/event-stream` then each as it is written."""
+    """Return a session's events as lines; with `Accept: text/event-stream`, also new ones as they come."""
     services: Services = request.app.state.services
     after = request.headers.get("last-event-id") or request.query_params.get("after") or ""
     if after:
@@ -120,12 +132,12 @@ async def _tail(services: Services, session: SessionRef, after: str) -> AsyncGen
     **told(
         "sessions",
         "Export a session",
-        gives={200: as_text(LINES, "One event a line", examples.LINES)},
+        gives={200: as_text(LINES, "One event on each line.", examples.LINES)},
         headers={"Content-Disposition": {"schema": {"type": "string"}, "description": "The file's name."}},
     ),
 )
 async def export(request: Request, who: Reader, session: SessionPath) -> Response:
-    """The session's events as a file, its archived part too: `fast-reply replay` and `whatif` read it."""
+    """Return all of a session's events as a file, which `fast-reply replay` and `whatif` can read."""
     services: Services = request.app.state.services
     ref, _ = await find_session(services.sessions, services.hidden_names, who.tenant.id, session)
     name = _UNSAFE.sub("_", ref.session).strip("._") or "session"
@@ -136,7 +148,7 @@ async def export(request: Request, who: Reader, session: SessionPath) -> Respons
 
 @router.delete(_SESSION, status_code=204, **told("sessions", "Delete a session", gives={204: {}}))
 async def delete(request: Request, who: Admin, session: SessionPath) -> Response:
-    """Wherever anything of it is: index, log, memory, archive. Its live turns end."""
+    """Delete a session with everything that is kept of it. Its live turns end."""
     services: Services = request.app.state.services
     ref, known = await look_up(services.sessions, services.hidden_names, who.tenant.id, session)
     if known:

@@ -29,16 +29,19 @@ _TYPES = {"g711_ulaw": "audio/basic", "g711_alaw": "audio/x-alaw-basic"}
     "/v1/sessions/{session}/turns/{turn}/audio",
     **told(
         "chat",
-        "Hear a turn",
+        "Get a turn's audio",
         gives={
-            200: as_bytes("audio/wav", "24 kHz unless another rate was asked for, 16 bits, one channel")
-            | as_bytes("audio/basic", "G.711 µ-law, 8 kHz")
-            | as_bytes("audio/x-alaw-basic", "G.711 A-law, 8 kHz")
+            200: as_bytes(
+                "audio/wav",
+                "A WAV file of 16 bits and one channel, at 24 kHz unless another rate was asked for.",
+            )
+            | as_bytes("audio/basic", "G.711 µ-law at 8 kHz, without a header.")
+            | as_bytes("audio/x-alaw-basic", "G.711 A-law at 8 kHz, without a header.")
         },
     ),
 )
 async def turn_audio(request: Request, who: Chat, session: SessionPath, turn: TurnPath) -> Response:
-    """What was said in a turn as an audio file: WAV, or bare G.711 where the turn was spoken so."""
+    """Return what was said in a turn as an audio file: WAV, or plain G.711 if the turn was spoken so."""
     services: Services = request.app.state.services
     settings = services.settings
     found, _ = await find_session(services.sessions, services.hidden_names, who.tenant.id, session)

@@ -29,10 +29,10 @@ _GIVEN: tuple[Given, ...] = get_args(Given)
 
 
 class TokenRequest(BaseModel):
-    """What a token is to be good for. `scopes`: all of the key's that a token may have, if none are named.
+    """The rights of a token. Without `scopes` it has all of the key's scopes that a token may have.
 
-    `session`: the only one, a new one if none is named; `unbound`: every one of the tenant's. `profile`: the
-    one that it asks; `overrides`: what it may set of it, as far as the key may.
+    It opens only `session`, or a new one if none is named, or with `unbound` all of the tenant's sessions. It
+    may ask only `profile`, if one is named, and set only `overrides` of it.
     """
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
@@ -49,14 +49,14 @@ class TokenRequest(BaseModel):
     "/v1/tokens",
     **told(
         "administration",
-        "Make a browser token",
+        "Create a browser token",
         takes=as_json(TokenRequest, one=examples.TOKEN_REQUEST),
         takes_nothing_too=True,
         gives={200: as_json(NewToken, one=examples.NEW_TOKEN)},
     ),
 )
 async def make_token(request: Request, who: Member) -> dict[str, Any]:
-    """A token that stands in for the key for up to an hour, in one session and for one profile."""
+    """Create a token that a browser may use in place of the key, for up to an hour."""
     services: Services = request.app.state.services
     if who.token:
         raise Forbidden("a token can't make tokens", code="token_from_token")

@@ -37,7 +37,10 @@ _DAY_MS = 86_400_000
 _RETRY = b"retry: 500\n"
 _TURN = "/v1/sessions/{session}/turns/{turn}"
 
-After = Annotated[str, Query(description="Go on after this event, where no header says so.")]
+After = Annotated[
+    str,
+    Query(description="The id of the last event received, where `Last-Event-ID` can't be sent."),
+]
 
 
 _WAYS = ("heard", "heard_chars", "heard_ms")
@@ -47,7 +50,7 @@ _ONE_WAY: JsonDict = {  # `_says_it_once` for the OpenAPI document
 
 
 class Heard(BaseModel):
-    """The body of an interruption: how much the caller heard, told in at most one way."""
+    """The part of the answer that the caller heard, given in at most one way."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, json_schema_extra=_ONE_WAY)
 
@@ -94,11 +97,11 @@ _HEARD = as_json(Heard, words={"heard": "Let me look. We open"}, time={"heard_ms
     _TURN,
     **told(
         "chat",
-        "Go on with a turn, or look at it",
+        "Resume a turn's stream, or get the turn",
         asks=(LAST_PLACE,),
         gives={
             200: as_json(Turn, live=examples.LIVE_TURN, ended=examples.ENDED_TURN)
-            | as_events("The rest, as it was asked for", examples.CHUNKS),
+            | as_events("The rest of the answer comes in the form that was asked for.", examples.CHUNKS),
             204: {},
         },
         refuses=(410,),
@@ -108,10 +111,10 @@ _HEARD = as_json(Heard, words={"heard": "Let me look. We open"}, time={"heard_ms
 async def get_turn(
     request: Request, who: Chat, session: SessionPath, turn: TurnPath, after: After = ""
 ) -> Response:
-    """With `Accept: text/event-stream` the stream goes on behind the event that `Last-Event-ID` or `after`
-    names.
+    """Resume a turn's stream after the last event received, or return the turn as it stands.
 
-    204 where the turn is over and all of it was sent. Else the turn as it stands.
+    With `Accept: text/event-stream` the stream resumes after the event that `Last-Event-ID` or `after` names,
+    or the status is 204 if the turn has ended and all of it was received. Otherwise the turn comes as JSON.
     """
     services: Services = request.app.state.services
     found = await _name(services, who, session, turn)
@@ -131,27 +134,30 @@ async def get_turn(
 
 @router.post("/v1/sessions/{session}/cancel", **_stopping("Stop the latest turn"))
 async def cancel_latest_turn(request: Request, who: Chat, session: SessionPath) -> Response:
-    """As for a turn by its name."""
+    """Stop the session's latest turn. A turn that has ended stays as it is, so this may be repeated."""
     return await _cancel(request, who, session, None)
 
 
 @router.post(_TURN + "/cancel", **_stopping("Stop a turn"))
 async def cancel_turn(request: Request, who: Chat, session: SessionPath, turn: TurnPath) -> Response:
-    """Stops both models at once. A turn that has ended stays as it is, so it may be asked again."""
+    """Stop a turn and its models at once. A turn that has ended stays as it is, so this may be repeated."""
     return await _cancel(request, who, session, turn)
 
 
-@router.post("/v1/sessions/{session}/interrupt", **_stopping("The caller spoke into the latest turn", _HEARD))
+@router.post("/v1/sessions/{session}/interrupt", **_stopping("Interrupt the latest turn", _HEARD))
 async def interrupt_latest_turn(request: Request, who: Chat, session: SessionPath) -> Response:
-    """As for a turn by its name."""
+    """Stop the session's latest turn because the caller spoke, and record how much of it was heard.
+
+    The body may be empty, or say in one way how much was heard. The session remembers only that part.
+    """
     return await _interrupt(request, who, session, None)
 
 
-@router.post(_TURN + "/interrupt", **_stopping("The caller spoke", _HEARD))
+@router.post(_TURN + "/interrupt", **_stopping("Interrupt a turn", _HEARD))
 async def interrupt_turn(request: Request, who: Chat, session: SessionPath, turn: TurnPath) -> Response:
-    """Stops the turn, if it goes on, and writes down how much of it was heard: the session remembers that.
+    """Stop a turn because the caller spoke, and record how much of it was heard.
 
-    The body may be empty, or tell it in one way.
+    The body may be empty, or say in one way how much was heard. The session remembers only that part.
     """
     return await _interrupt(request, who, session, turn)
 

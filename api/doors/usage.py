@@ -23,33 +23,47 @@ router = APIRouter()
 
 _DAY: dict[str, Any] = {"type": "string", "format": "date"}
 _ASKING = (
-    query("from", "The first day, in UTC; else 30 days are shown, of 400 at most.", "2026-11-01", **_DAY),
-    query("to", "The last day; else today.", "2026-11-21", **_DAY),
-    query("profile", "This profile's alone.", "support"),
     query(
-        "by", "What a row is for; else for a day and a profile.", "day", type="string", enum=list(GROUPINGS)
+        "from",
+        "The first day, in UTC. Without it 30 days are shown; at most 400 can be.",
+        "2026-11-01",
+        **_DAY,
     ),
-    query("format", "As JSON, or CSV as `Accept: text/csv` has it.", type="string", enum=["json", "csv"]),
+    query("to", "The last day, in UTC. Without it this is today.", "2026-11-21", **_DAY),
+    query("profile", "Returns only the usage of this profile.", "support"),
+    query(
+        "by",
+        "The unit that each row sums up. Without it there is a row for each day and profile.",
+        "day",
+        type="string",
+        enum=list(GROUPINGS),
+    ),
+    query(
+        "format",
+        "The format of the answer. `Accept: text/csv` asks for CSV too.",
+        type="string",
+        enum=["json", "csv"],
+    ),
 )
-_TENANT = query("tenant", "This tenant's alone.", "acme", type="string", pattern=TENANT_ID)
+_TENANT = query("tenant", "Returns only the usage of this tenant.", "acme", type="string", pattern=TENANT_ID)
 _GIVES = {
     200: as_json(UsageList, by_day=examples.USAGE)
-    | as_text("text/csv", "A row of names, then as many as `data` has", examples.USAGE_CSV)
+    | as_text("text/csv", "A row of column names, then a row for each item of `data`.", examples.USAGE_CSV)
 }
 
 
-@router.get("/v1/usage", **told("usage", "Show usage", asks=_ASKING, gives=_GIVES))
+@router.get("/v1/usage", **told("usage", "Get usage", asks=_ASKING, gives=_GIVES))
 async def usage(request: Request, who: Reader) -> Response:
-    """What the tenant's turns have cost, by day and profile."""
+    """Return how much the tenant's turns have used, by day and profile."""
     asked = _asked(request)
     return await _answer(request, asked, Table(asked), [who.tenant.id])
 
 
 @router.get(
-    "/admin/usage", **told("usage", "Show all tenants' usage", asks=(*_ASKING, _TENANT), gives=_GIVES)
+    "/admin/usage", **told("usage", "Get the usage of all tenants", asks=(*_ASKING, _TENANT), gives=_GIVES)
 )
 async def usage_of_all(request: Request, who: Operator) -> Response:
-    """What all tenants' turns have cost, or one's; of deleted tenants too, for as long as usage is kept."""
+    """Return how much all tenants have used, or one of them; deleted ones too, while their usage is kept."""
     services: Services = request.app.state.services
     asked, tenant = _asked(request), request.query_params.get("tenant")
     if tenant and not valid_tenant(tenant):
@@ -60,10 +74,10 @@ async def usage_of_all(request: Request, who: Operator) -> Response:
 
 
 @router.get(
-    "/v1/limits", **told("usage", "Show limits", gives={200: as_json(LimitsNow, some=examples.LIMITS)})
+    "/v1/limits", **told("usage", "Get limits", gives={200: as_json(LimitsNow, some=examples.LIMITS)})
 )
 async def limits(request: Request, who: Reader) -> dict[str, Any]:
-    """The tenant's limits, 0 for none, and how much of them is used now."""
+    """Return the tenant's limits, where 0 means no limit, and how much of each is used now."""
     services: Services = request.app.state.services
     tenant, now_ms = who.tenant, services.stores.queue_clock.now_ms()
 

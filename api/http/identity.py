@@ -29,7 +29,7 @@ _bearer = HTTPBearer(
     auto_error=False,
     scheme_name="key",
     description="A tenant's API key, `frk_…`, or a browser token, `frt_…`. "
-    "It may also come as `api-key` or `x-api-key`; a token also as `?token=` of a GET.",
+    "It may also be sent in the header `api-key` or `x-api-key`, and a token as `?token=` of a GET request.",
 )
 _Bearer = Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]
 

@@ -14,7 +14,7 @@ class _Shape(BaseModel):
 
 
 class ErrorObject(_Shape):
-    """What went wrong. `code` is for programs, `param` names the offending field."""
+    """An error. `code` is meant for programs, and `param` names the field that is wrong."""
 
     message: str
     type: str
@@ -23,22 +23,23 @@ class ErrorObject(_Shape):
 
 
 class Error(_Shape):
-    """OpenAI's shape of an error."""
+    """An error in OpenAI's shape."""
 
     error: ErrorObject
 
 
 class Function(_Shape):
-    """Which function is called; its arguments are JSON, as the model wrote them."""
+    """The function that is called. Its arguments are JSON, as the model wrote them."""
 
     name: str
     arguments: str
 
 
 class ToolCall(_Shape):
-    """A call of one of the request's tools, with all that its model's server says of it.
+    """A call of one of the request's tools, as the model's server sent it.
 
-    A custom tool's (`type` `custom`) has `custom`, with `name` and `input`, in place of `function`.
+    The call of a custom tool, whose `type` is `custom`, has `custom` with `name` and `input` in place of
+    `function`.
     """
 
     id: str
@@ -56,7 +57,7 @@ class SpokenAudio(_Shape):
 
 
 class Citation(_Shape):
-    """A passage that the answer rests on."""
+    """A passage that the answer is based on."""
 
     index: int
     id: str
@@ -67,7 +68,7 @@ class Citation(_Shape):
 
 
 class AnswerMessage(_Shape):
-    """What the assistant said."""
+    """The message of the assistant."""
 
     role: Literal["assistant"]
     content: str | None
@@ -77,7 +78,7 @@ class AnswerMessage(_Shape):
 
 
 class Choice(_Shape):
-    """One answer; there are several only with `n`."""
+    """One answer. There are several only if the request sets `n`."""
 
     index: int
     message: AnswerMessage
@@ -85,7 +86,7 @@ class Choice(_Shape):
 
 
 class ChatCompletion(_Shape):
-    """A whole answer, as OpenAI gives it. `usage`: the sum of what both lanes cost."""
+    """A whole answer in OpenAI's shape. `usage` is the sum of both lanes."""
 
     id: str
     object: Literal["chat.completion"]
@@ -96,14 +97,14 @@ class ChatCompletion(_Shape):
 
 
 class Reply(_Shape):
-    """One sentence."""
+    """One sentence of the answer."""
 
     type: Literal["text"]
     text: str
 
 
 class CallsEvent(_Shape):
-    """The calls, in an event of the request's `eventName`."""
+    """The tool calls, in an event with the name that the request gave as `eventName`."""
 
     event: str
     tool_calls: list[ToolCall]
@@ -122,9 +123,10 @@ class LlmAnswer(_Shape):
 
 
 class Turn(_Shape):
-    """A turn as it stands. What comes after `text` is there once it has ended.
+    """A turn as it stands. The fields after `text` are present once it has ended.
 
-    Who stops it and may not read is told neither `text` nor `answer`, of a session's latest turn no `id`.
+    A client that stops a turn and may not read gets neither `text` nor `answer`, and no `id` if it named only
+    the session.
     """
 
     id: str | None = None
@@ -140,14 +142,14 @@ class Turn(_Shape):
 
 
 class Interruption(_Shape):
-    """Who stopped a turn, and how many characters were heard; null if nobody knows."""
+    """The one who stopped a turn, and how many characters were heard, or null if that is unknown."""
 
     by: str
     heard: int | None
 
 
 class LaneReport(_Shape):
-    """What one lane of a turn did. Times in ms since the turn's start."""
+    """The work of one lane in a turn. Times are in ms since the turn's start."""
 
     model: str | None
     attempts: int
@@ -163,7 +165,7 @@ class LaneReport(_Shape):
 
 
 class TurnReport(_Shape):
-    """All that there is to say of a turn. Where another version folded it, what was let out is null."""
+    """A report of one turn. What was released is null if another version of the server produced it."""
 
     id: str
     object: Literal["session.turn"]
@@ -183,7 +185,7 @@ class TurnReport(_Shape):
 
 
 class Session(_Shape):
-    """A session with its turns, the oldest first. Times in ms since 1970."""
+    """A session with its turns, the oldest first. Times are in ms since 1970."""
 
     id: str
     object: Literal["session"]
@@ -194,7 +196,7 @@ class Session(_Shape):
 
 
 class SessionHead(_Shape):
-    """A session in the list."""
+    """A session, as lists show it."""
 
     id: str
     object: Literal["session"]
@@ -203,7 +205,7 @@ class SessionHead(_Shape):
 
 
 class SessionList(_Shape):
-    """One page of the sessions; `cursor` leads to the next one."""
+    """One page of the sessions. `cursor` asks for the next one."""
 
     object: Literal["list"]
     data: list[SessionHead]
@@ -212,7 +214,7 @@ class SessionList(_Shape):
 
 
 class Model(_Shape):
-    """A profile, as OpenAI lists models."""
+    """A profile, in the shape of OpenAI's models."""
 
     id: str
     object: Literal["model"]
@@ -254,20 +256,20 @@ class DocumentHead(_Shape):
 
 
 class DocumentWithText(DocumentHead):
-    """A whole document."""
+    """A document with its text."""
 
     text: str
 
 
 class DocumentHeads(_Shape):
-    """The documents that were put."""
+    """The documents that were stored."""
 
     object: Literal["list"]
     data: list[DocumentHead]
 
 
 class DocumentPage(DocumentHeads):
-    """One page of a collection, by the documents' ids."""
+    """One page of a collection's documents, ordered by id."""
 
     first_id: str | None
     last_id: str | None
@@ -275,7 +277,7 @@ class DocumentPage(DocumentHeads):
 
 
 class Deleted(_Shape):
-    """What was deleted."""
+    """The confirmation that something was deleted."""
 
     id: str
     object: str
@@ -283,20 +285,20 @@ class Deleted(_Shape):
 
 
 class Alive(_Shape):
-    """The process answers."""
+    """The answer of a process that is alive."""
 
     status: Literal["alive"]
 
 
 class Readiness(_Shape):
-    """Whether the stores answer, and how many workers of each lane have beaten lately."""
+    """The state of the stores, and how many workers are alive in each lane."""
 
     status: str
     workers: dict[str, int] = Field(examples=[{"draft": 2, "full": 2, "speech": 1}])
 
 
 class NewToken(_Shape):
-    """A browser token. `expires_at`: ms since 1970; `session`: the only one that it opens."""
+    """A browser token. `expires_at` is in ms since 1970; `session` is the only session that it opens."""
 
     object: Literal["token"]
     token: str
@@ -305,7 +307,7 @@ class NewToken(_Shape):
 
 
 class UsageRow(_Shape):
-    """What turns count for; docs/tenants.md says what each counter counts."""
+    """The use that turns made of models. The project's docs/tenants.md explains each counter."""
 
     object: Literal["usage"]
     tenant: str | None = None
@@ -333,7 +335,7 @@ class UsageRow(_Shape):
 
 
 class UsageList(_Shape):
-    """Usage, a row for each of what was asked for, and the sum of all."""
+    """The rows of usage that were asked for, and their sum."""
 
     object: Literal["list"]
     data: list[UsageRow]
@@ -341,7 +343,7 @@ class UsageList(_Shape):
 
 
 class LimitsUsed(_Shape):
-    """How much is used now."""
+    """The part of each limit that is used now."""
 
     turns_last_minute: int
     live_turns: int
@@ -352,7 +354,7 @@ class LimitsUsed(_Shape):
 
 
 class LimitsNow(_Shape):
-    """The tenant's limits, 0 for none, and how much of them is used now."""
+    """The tenant's limits, where 0 means no limit, and how much of each is used now."""
 
     object: Literal["limits"]
     limits: dict[str, int]

@@ -37,29 +37,29 @@ Content = dict[str, Json]
 _REF = "#/components/schemas/{model}"
 _VERSION = "0.1.0"
 _DESCRIPTION = """
-A small model speaks at once, the good one takes over: an LLM gateway for voice agents.
+Fast Reply is an LLM gateway for voice agents: a small model speaks at once, and the good one takes over.
 
-Any OpenAI client works unchanged with this server's `/v1` as its base URL. A key comes as a bearer token; a
-page in a browser, whose `EventSource` can send no header, asks for a short-lived token and gives it as
+Any OpenAI client works unchanged with this server's `/v1` as its base URL. Send your API key as a bearer
+token. A page in a browser, whose `EventSource` can't send headers, uses a short-lived token and sends it as
 `?token=`.
 
-Every error has OpenAI's shape, whatever its status. A stream that has begun tells its error as an event of
-that shape, and then ends as always. What each field means in full is in the project's `docs/`.
+Every error has OpenAI's shape, whatever its status. A stream that has begun sends its error as an event of
+that shape, and then ends as usual. The project's `docs/` explain every field in full.
 """
 _TAGS = {
-    "chat": "Have a turn, go on with it, stop it.",
-    "sessions": "What was recorded: look at it, follow it, replay it, delete it.",
-    "knowledge": "The documents that answers may rest on.",
-    "usage": "What was used, by day and profile.",
-    "administration": "Tenants, keys, secrets, profiles, limits; tokens for browsers.",
-    "operations": "For whoever runs the server.",
+    "chat": "Ask for an answer, resume its stream, stop it.",
+    "sessions": "Read, follow, replay and delete recorded sessions.",
+    "knowledge": "Manage the documents that answers may be based on.",
+    "usage": "See how much was used, by day and profile.",
+    "administration": "Manage tenants, keys, secrets, profiles and limits, and make tokens for browsers.",
+    "operations": "Check the health of the server.",
 }
 _SCHEMES = {
     "token": {
         "type": "apiKey",
         "in": "query",
         "name": "token",
-        "description": "A browser token, `frt_…`, from `POST /v1/tokens`: for GET alone, and never a key.",
+        "description": "A browser token, `frt_…`, from `POST /v1/tokens`. Only GET requests take it so.",
     }
 }
 _REFUSALS: tuple[FastReplyError, ...] = (  # an example of each status
@@ -82,11 +82,17 @@ _REFUSALS: tuple[FastReplyError, ...] = (  # an example of each status
     TurnFailed(turn_error("turn_deadline", "the turn took longer than it may"), {}),
 )
 _HEADERS: Json = {
-    "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer", "minimum": 0}},
-    "WWW-Authenticate": {"description": "How to come back.", "schema": {"type": "string", "const": "Bearer"}},
+    "Retry-After": {
+        "description": "The number of seconds to wait before trying again.",
+        "schema": {"type": "integer", "minimum": 0},
+    },
+    "WWW-Authenticate": {
+        "description": "The scheme to authenticate with.",
+        "schema": {"type": "string", "const": "Bearer"},
+    },
 }
 TURN_HEADERS: Json = {
-    "X-Session-ID": {"description": "The session's name, percent-quoted.", "schema": {"type": "string"}},
+    "X-Session-ID": {"description": "The session's name, percent-encoded.", "schema": {"type": "string"}},
     "X-Turn-ID": {"description": "The turn's name.", "schema": {"type": "string"}},
 }
 
@@ -116,7 +122,11 @@ def told(
         extra["requestBody"] = {"required": not takes_nothing_too, "content": takes}
     answers: dict[int | str, Json] = {}
     for status, content in gives.items():
-        answers[status] = {"description": "Nothing more to say." if status == 204 else "As asked."}
+        answers[status] = {
+            "description": "The request succeeded; there is nothing to return."
+            if status == 204
+            else "The request succeeded."
+        }
         if content:
             answers[status] |= {"content": content}
         if headers:
@@ -144,8 +154,7 @@ def as_text(kind: str, description: str, example: str, **schema: Any) -> Content
 
 def as_events(description: str, example: str) -> Content:
     """A stream of server-sent events. OpenAPI 3.1 has no words for their shape."""
-    about = f"{description}, as server-sent events."
-    return {"text/event-stream": {"schema": {"description": about}, "example": example}}
+    return {"text/event-stream": {"schema": {"description": description}, "example": example}}
 
 
 def as_bytes(kind: str, description: str) -> Content:

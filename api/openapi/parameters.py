@@ -14,7 +14,7 @@ _A_SESSION = {"type": "string", "minLength": 1, "maxLength": MAX_SESSION_CHARS}
 SessionPath = Annotated[
     str,
     Path(
-        description="The session as its client named it, percent-quoted, a slash as `%2F`.",
+        description="The session's name, percent-encoded, with a slash as `%2F`.",
         examples=[SESSION],
         json_schema_extra={"minLength": 1},
     ),
@@ -22,7 +22,7 @@ SessionPath = Annotated[
 TurnPath = Annotated[
     str,
     Path(
-        description="The turn, as `X-Turn-ID` named it.",
+        description="The turn's id, as the `X-Turn-ID` header gave it.",
         examples=[TURN],
         json_schema_extra={"pattern": TURN_ID},
     ),
@@ -30,7 +30,7 @@ TurnPath = Annotated[
 CollectionPath = Annotated[
     str,
     Path(
-        description="1 to 64 letters, digits and, not first, `.`, `_`, `-`.",
+        description="The collection's name: 1 to 64 letters, digits and, but not first, `.`, `_`, `-`.",
         examples=["shop"],
         json_schema_extra={"pattern": NAME},
     ),
@@ -38,7 +38,7 @@ CollectionPath = Annotated[
 DocumentPath = Annotated[
     str,
     Path(
-        description="The document's id, as its client named it; slashes are fine.",
+        description="The document's id. It may contain slashes.",
         examples=["hours"],
         json_schema_extra={"minLength": 1, "maxLength": MAX_ID_CHARS},
     ),
@@ -61,7 +61,7 @@ SecretPath = Annotated[
 KeyPath = Annotated[
     str,
     Path(
-        description="The key's id: its second part.",
+        description="The key's id, which is the second part of the key.",
         examples=["Jq3VtZ8bXk1d"],
         json_schema_extra={"pattern": "^[A-Za-z0-9]{12}$"},
     ),
@@ -69,30 +69,37 @@ KeyPath = Annotated[
 
 _CALLER = ("X-User-ID", "X-Room-ID", "X-Room-ID-Type", "X-Sdk-App-ID")
 ASKING = (
-    header("X-Session-ID", "Names the session: 1 to 128 printable characters.", SESSION, **_A_SESSION),
-    header("X-Task-ID", "The same, as CloudBase calls it.", None, **_A_SESSION),
+    header("X-Session-ID", "The session's name: 1 to 128 printable characters.", SESSION, **_A_SESSION),
+    header("X-Task-ID", "Another name for `X-Session-ID`, as CloudBase sends it.", None, **_A_SESSION),
     header(
         "Idempotency-Key",
-        "Tells a retry: 1 to 256 printable characters.",
+        "1 to 256 printable characters. A request with the same key joins the turn that the first started.",
         "8f14e45f-ceea-467f-9575-2f2ec1a0f6a3",
         type="string",
         minLength=1,
         maxLength=256,
     ),
-    header("X-Request-ID", "Tells a retry too, within a session that the client names.", "tencent-1"),
-    *(header(name, "Who asks, as Tencent says it; noted with the turn.") for name in _CALLER),
+    header(
+        "X-Request-ID",
+        "Recognises a retry within a session that the client names, where there is no `Idempotency-Key`.",
+        "tencent-1",
+    ),
+    *(header(name, "Says who asks, as Tencent sends it. It is recorded with the turn.") for name in _CALLER),
 )
 """What every door reads that starts turns."""
 
-LANES = header("X-Fast-Reply-Lanes", "`1`: each chunk says who speaks, and when.", "1")
+LANES = header("X-Fast-Reply-Lanes", "Set to `1` to have each chunk say which lane speaks, and when.", "1")
 LAST_PLACE = header(
     "Last-Event-ID",
-    "Go on after this event; a browser's `EventSource` sends it by itself.",
+    "The last event received; the stream resumes after it. A browser's `EventSource` sends this by itself.",
     pattern=TURN_ID.replace("$", r"-\d{1,9}-\d{1,9}$"),
     type="string",
 )
 ENTRY_ID = r"^\d{1,19}-\d{1,19}$"
-AFTER_ENTRY = query("after", "Only what stands behind this entry.", ENTRY, type="string", pattern=ENTRY_ID)
+AFTER_ENTRY = query("after", "Returns only entries after this one.", ENTRY, type="string", pattern=ENTRY_ID)
 LAST_ENTRY = header(
-    "Last-Event-ID", "The same, as a browser's `EventSource` sends it.", type="string", pattern=ENTRY_ID
+    "Last-Event-ID",
+    "The last entry received; only later ones are sent. A browser's `EventSource` sends this by itself.",
+    type="string",
+    pattern=ENTRY_ID,
 )

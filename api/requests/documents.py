@@ -22,7 +22,7 @@ _LINES = ("application/jsonl", "application/x-ndjson", "application/x-jsonlines"
 
 
 class GivenDocument(BaseModel):
-    """A document as a client sends it."""
+    """A document to be stored."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
@@ -45,7 +45,7 @@ class GivenDocument(BaseModel):
 
 
 class GivenDocuments(BaseModel):
-    """A JSON body that brings documents."""
+    """Several documents to be stored."""
 
     documents: list[GivenDocument] = Field(min_length=1)
 

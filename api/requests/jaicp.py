@@ -44,7 +44,7 @@ _OPENAIS = re.compile(r"(?:gpt-|chatgpt-|o[1-9](?:-|\Z))[\w.:-]*\Z")
 
 
 class LlmRequest(BaseModel):
-    """The properties of the reply; whatever else the script's platform adds is passed over."""
+    """The properties of an `llmRequest` reply. Others, which the platform adds, are ignored."""
 
     model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
 

@@ -25,19 +25,19 @@ def _wished(part: str = "") -> Any:
 
 
 class WishedHandoff(HandoverPolicy):
-    """When the full overtakes, where the draft is cut, how the full's text follows."""
+    """The handover: when the full model takes over, where the draft is cut, how the texts join."""
 
     model_config = _wished("handoff.")
 
 
 class WishedDraft(DraftPolicy):
-    """Whether there is a draft, in what manner it speaks, and what of it goes out as it comes."""
+    """The draft: whether there is one, how it speaks, and what of it is sent as it comes."""
 
     model_config = _wished("draft.")
 
 
 class WishedFiller(FillerPolicy):
-    """What is said when nothing has been for a while, by our names or by JAICP's. "*" is any language."""
+    """The phrases that are said after a silence, by language, under our names or JAICP's; "*" is any."""
 
     model_config = _wished("filler.")
 
@@ -47,13 +47,13 @@ class WishedFiller(FillerPolicy):
 
 
 class WishedApology(ApologyPolicy):
-    """What is said where a turn fails and nothing that was heard is an answer. By language; "*" is any."""
+    """The phrases that are said if a turn fails unanswered, by language; "*" is any language."""
 
     model_config = _wished("apology.")
 
 
 class WishedPolicy(Policy):
-    """The hand-over for this turn. What isn't said stays as the profile has it."""
+    """The policy of this turn. What is left out is as the profile has it."""
 
     model_config = _wished()
 

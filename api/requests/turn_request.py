@@ -77,13 +77,13 @@ class Message(_Loose):
 
 
 class StreamOptions(_Loose):
-    """How the stream is to be."""
+    """Options of the stream."""
 
     include_usage: bool = False
 
 
 class Knowledge(BaseModel):
-    """What an answer is to rest on; what is not said is the deployment's default."""
+    """The documents that an answer is based on. What is left out is the server's default."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
@@ -93,7 +93,7 @@ class Knowledge(BaseModel):
 
 
 class Options(BaseModel):
-    """Our own part of a request, in `fast_reply`."""
+    """This server's own options of a request."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
@@ -111,10 +111,9 @@ class Options(BaseModel):
 
 
 class ChatRequest(_Loose):
-    """The body of a Chat Completions request, with CloudBase's and Agora's fields.
+    """The body of a Chat Completions request, with CloudBase's and Agora's fields."""
 
-    Source: https://platform.openai.com/docs/api-reference/chat/create
-    """
+    # Source: https://platform.openai.com/docs/api-reference/chat/create
 
     messages: Annotated[list[Message], FIRST_ONLY]
     model: str | None = None

@@ -18,7 +18,7 @@ USUAL_HEADERS = ("authorization", "api-key", "x-api-key", "x-goog-api-key")
 
 
 class RequestSecret(BaseModel):
-    """The servers to which a request may have a secret sent, and the headers in which it may."""
+    """The servers to which a request may send a secret, and the headers in which it may."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 

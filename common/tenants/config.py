@@ -103,7 +103,7 @@ class _Part(BaseModel):
 
 
 class UpstreamConfig(_Part):
-    """One model at one server. `secret` names the tenant's secret that holds its key."""
+    """A model at a server. `secret` names the tenant's secret that holds the server's key."""
 
     base_url: Url
     model: str = Field(min_length=1, max_length=200)
@@ -113,7 +113,7 @@ class UpstreamConfig(_Part):
 
 
 class DraftConfig(UpstreamConfig):
-    """The draft's model."""
+    """The model that drafts answers."""
 
     prompt: str = Field(default="", max_length=100_000)
     max_tokens: Count = Field(default=100, ge=1)
@@ -122,7 +122,7 @@ class DraftConfig(UpstreamConfig):
 
 
 class MemoryConfig(_Part):
-    """Whether sessions are remembered for their clients."""
+    """The memory of sessions, with which clients need not send earlier messages again."""
 
     mode: Literal["auto", "on", "off"] = "auto"
     max_messages: Count = 10
@@ -131,7 +131,7 @@ class MemoryConfig(_Part):
 
 
 class WebhookConfig(_Part):
-    """Who is told of ended turns; `secret` names the tenant's secret that signs."""
+    """The server that is told of ended turns. `secret` names the tenant's secret that signs it."""
 
     model_config = ConfigDict(json_schema_extra={"required": ["url", "secret"]})
 
@@ -146,7 +146,7 @@ class WebhookConfig(_Part):
 
 
 class ProfileConfig(_Part):
-    """Which models a turn is put to, with which prompt and policy, and what is kept of it."""
+    """The models that answer a turn, their prompts and policy, and what is kept of the turn."""
 
     full: UpstreamConfig
     draft: DraftConfig | None = None
@@ -162,7 +162,7 @@ class ProfileConfig(_Part):
 
 
 class Limits(_Part):
-    """What a tenant may use; 0 is no limit. `answer_tokens`: reserved where a request names no maximum."""
+    """The limits of a tenant; 0 means no limit. `answer_tokens` are reserved if a request has no maximum."""
 
     turns_per_minute: Count = 0
     live_turns: Count = 0

@@ -50,7 +50,7 @@ _Most = Annotated[int, Field(strict=True, ge=0, le=10**12)]
 
 
 class Overrides(BaseModel):
-    """What a key's request may set. `docs/tenants.md` explains every field."""
+    """The settings that a request with this key may change. `docs/tenants.md` explains every field."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -80,7 +80,7 @@ class Overrides(BaseModel):
 
 
 class TokenOverrides(Overrides):
-    """What a page's token may set: nothing that isn't said."""
+    """The settings that a request with a browser token may change. Others are refused."""
 
     policy: Annotated[tuple[PolicyPath, ...], Field(max_length=64)] = ()
     system: Literal["refuse", "drop", "after", "instead"] = "refuse"

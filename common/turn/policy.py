@@ -28,7 +28,7 @@ def _sound(rules: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
 
 
 class HandoverPolicy(_Part):
-    """When the full overtakes, where the draft is cut, how the full's text follows."""
+    """The handover: when the full model takes over, where the draft is cut, how the texts join."""
 
     when: Literal["sentence", "first_token", "length"] = "sentence"
     cut: Literal["sentence", "now"] = "sentence"
@@ -40,7 +40,7 @@ class HandoverPolicy(_Part):
 
 
 class DraftPolicy(_Part):
-    """Whether there is a draft, in what manner it speaks, and what of it goes out as it comes."""
+    """The draft: whether there is one, how it speaks, and what of it is sent as it comes."""
 
     when: Literal["always", "never", "adaptive"] = "always"
     slow_ms: int = Field(default=800, ge=0, le=60_000)  # adaptive: a full slower than this is worth a draft
@@ -61,7 +61,7 @@ _JAICP_FILLER = {"fillerPhrase", "fillerPhrasesList", "activationDelayMs"}
 
 
 class FillerPolicy(_Part):
-    """What is said when nothing has been for a while. Phrases by language; "*" is any."""
+    """The phrases that are said after a silence, by language; "*" is any language."""
 
     phrases: dict[str, tuple[str, ...]] = {}
     delay_ms: int = Field(default=2_000, ge=0, le=60_000)
@@ -93,13 +93,13 @@ class FillerPolicy(_Part):
 
 
 class ApologyPolicy(_Part):
-    """What is said where a turn fails and nothing that was heard is an answer. By language; "*" is any."""
+    """The phrases that are said if a turn fails unanswered, by language; "*" is any language."""
 
     phrases: dict[str, tuple[Annotated[str, Field(min_length=1, max_length=500)], ...]] = {}
 
 
 class Policy(_Part):
-    """Everything the fold is told beside the events. Rests in `turn.started`."""
+    """The rules by which a turn's draft and full answer become one. It is recorded in the turn's start."""
 
     handoff: HandoverPolicy = HandoverPolicy()
     draft: DraftPolicy = DraftPolicy()

@@ -85,6 +85,34 @@ def test_an_operation_is_worth_reading(name: str) -> None:
         assert examples(body) or body["schema"].get("format") == "binary", kind
 
 
+def texts(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """Each description, and where it stands; examples are data, and may have fields of this name."""
+    if isinstance(value, dict):
+        if isinstance(value.get("description"), str):
+            yield path, value["description"]
+        for name, each in value.items():
+            if name not in ("example", "examples", "default"):
+                yield from texts(each, f"{path}/{name}")
+    elif isinstance(value, list):
+        for number, each in enumerate(value):
+            yield from texts(each, f"{path}/{number}")
+
+
+def test_every_description_is_a_sentence() -> None:
+    told = list(texts(DOCUMENT))
+    assert len(told) > 300
+    assert not [(path, text) for path, text in told if not (text[0].isupper() or text[0].isdigit())]
+    assert not [(path, text) for path, text in told if not text.endswith(".")]
+    headless = ("What ", "Whether ", "How ", "Who ", "When ", "As for ")
+    assert not [(path, text) for path, text in told if text.startswith(headless)]
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_a_summary_says_what_is_done(name: str) -> None:
+    summary = OPERATIONS[name]["summary"]
+    assert summary[0].isupper() and not summary.endswith(".") and not summary.startswith("The ")
+
+
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_its_examples_are_what_they_stand_for(name: str) -> None:
     for kind, body in bodies(OPERATIONS[name]):
