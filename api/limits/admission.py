@@ -75,9 +75,9 @@ class Admissions:
 
     async def check(self, turn: TurnRef, started: TurnStarted) -> None:
         """Raises RateLimited where the turn would not be let in now, StoreUnavailable."""
-        await self._ask(turn, started, only_looks=True)
+        await self._ask(turn, started, dry_run=True)
 
-    async def _ask(self, turn: TurnRef, started: TurnStarted, *, only_looks: bool = False) -> dict[str, str]:
+    async def _ask(self, turn: TurnRef, started: TurnStarted, *, dry_run: bool = False) -> dict[str, str]:
         tenant = self._directory.tenant(turn.session.tenant)
         if tenant is None or not admission_script.is_limited(tenant.limits):
             return {}
@@ -90,13 +90,13 @@ class Admissions:
             limits,
             _most_tokens(started, limits),
             supersedes,
-            only_looks,
+            dry_run,
             _size_of(started) if limits.kept_bytes else 0,
             kept_bytes.until_ms(self._settings, now_ms),
             kept_bytes.lasts_s(self._settings),
         )
         standing = await admission_script.admit(stores, ask, self._settings.turn_lease_ms)
-        if standing.refused_by == "turns":
+        if standing.refused_by == "turns_per_minute":
             self._full[tenant.id] = _Full(limits, standing, at_s)
         if standing.refused_by:
             raise _refusal(limits, standing)
@@ -207,15 +207,23 @@ def _number(value: Any) -> int:
 
 
 _WHY: dict[str, tuple[str, str, str]] = {
-    "turns": ("requests", "rate_limit_exceeded", "over the limit of {0.turns_per_minute} turns a minute"),
-    "live": ("requests", "too_many_live_turns", "over the limit of {0.live_turns} turns at once"),
-    "tokens": ("tokens", "tokens_per_day_exceeded", "over the limit of {0.tokens_per_day} tokens a day"),
-    "sessions": (
+    "turns_per_minute": (
+        "requests",
+        "rate_limit_exceeded",
+        "over the limit of {0.turns_per_minute} turns a minute",
+    ),
+    "live_turns": ("requests", "too_many_live_turns", "over the limit of {0.live_turns} turns at once"),
+    "tokens_per_day": (
+        "tokens",
+        "tokens_per_day_exceeded",
+        "over the limit of {0.tokens_per_day} tokens a day",
+    ),
+    "sessions_kept": (
         "requests",
         "too_many_sessions",
         "over the limit of {0.sessions_kept} sessions, all of which are live",
     ),
-    "bytes": (
+    "kept_bytes": (
         "requests",
         "storage_limit",
         "over the limit of {0.kept_bytes} bytes of sessions: delete some, or wait until they expire",

@@ -5,7 +5,7 @@ by which the sweep finds the turn, and an unsettled turn, whose reservation the 
 """
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 import orjson
 
@@ -20,8 +20,6 @@ from common.tenants.usage import day_of
 
 MINUTE_MS = 60_000
 _DAY_MS = 86_400_000
-Limit = Literal["", "turns", "live", "tokens", "sessions", "bytes"]
-
 _ADMIT, _TAKE_BACK = script("kept", "admit"), script("kept", "take_back")
 
 
@@ -29,7 +27,7 @@ _ADMIT, _TAKE_BACK = script("kept", "admit"), script("kept", "take_back")
 class AdmissionRequest:
     """What a turn needs. `tokens`: so many at most; `supersedes`: it ends its session's last turn.
 
-    `only_looks`: whether there is room, without taking it. `bytes`: what its start takes in the log;
+    `dry_run`: whether there is room, without taking it. `bytes`: what its start takes in the log;
     `until_ms`: when that is gone, should no turn follow; `bytes_last_s`: how long the counts are kept.
     """
 
@@ -45,14 +43,15 @@ class AdmissionRequest:
 
 @dataclass(frozen=True, slots=True)
 class LimitStatus:
-    """Where a tenant stands at one moment, from which all times count. `refused_by`: empty if it was let in.
+    """Where a tenant stands at one moment, from which all times count.
 
+    `refused_by`: the limit, empty if the turn was let in.
     `wait_ms`: until what refused can have room; `starts` were let in within a minute, none of which counts
     any more in `window_ms`; `tokens` are used or reserved of the day, which ends in `day_left_ms`.
     `replaced`: sessions, quoted, that went for a new one; their events up to `void_ms` are void.
     """
 
-    refused_by: Limit
+    refused_by: str
     wait_ms: int
     starts: int
     window_ms: int
@@ -70,8 +69,7 @@ class LimitStatus:
 
 def is_limited(limits: Limits) -> bool:
     """Whether turns of this tenant must be let in."""
-    counts = (limits.turns_per_minute, limits.live_turns, limits.tokens_per_day)
-    return any((*counts, limits.sessions_kept, limits.kept_bytes))
+    return any(limits.counted.values())
 
 
 async def admit(stores: Stores, ask: AdmissionRequest, lease_ms: int) -> LimitStatus:
@@ -84,14 +82,8 @@ async def admit(stores: Stores, ask: AdmissionRequest, lease_ms: int) -> LimitSt
         "tokens": ask.tokens,
         "day": day_of(now_ms),
         "supersedes": ask.supersedes,
-        "only_looks": ask.dry_run,
-        "most": {
-            "turns": limits.turns_per_minute,
-            "live": limits.live_turns,
-            "tokens": limits.tokens_per_day,
-            "sessions": limits.sessions_kept,
-            "bytes": limits.kept_bytes,
-        },
+        "dry_run": ask.dry_run,
+        "most": limits.counted,
         "bytes": ask.bytes,
         "until_ms": ask.until_ms,
         "bytes_last_s": ask.bytes_last_s,

@@ -173,6 +173,12 @@ class Limits(_Part):
     sessions_kept: Count = 0
     kept_bytes: Count = 0
 
+    @property
+    def counted(self) -> dict[str, int]:
+        """Return the limits that `admit.lua` counts for, by name; the others are checked in each request."""
+        names = ("turns_per_minute", "live_turns", "tokens_per_day", "sessions_kept", "kept_bytes")
+        return {name: getattr(self, name) for name in names}
+
 
 class TenantConfig(_Part):
     """A tenant, but for its keys. `secrets`: by name, sealed with the deployment's key.

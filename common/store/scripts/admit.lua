@@ -1,5 +1,5 @@
--- Lets a turn in with all that it needs of its tenant's limits, or takes nothing: see common/admission.py.
--- Where it only looks, it tells what would be refused.
+-- Lets a turn in with all that it needs of its tenant's limits, or takes nothing: see
+-- api/limits/admission_script.py. A dry run only tells what would be refused.
 local asked = cjson.decode(ARGV[1])
 local most = asked.most
 local starts_key, live_key, reserved_key, sessions_key, deleted_key, tokens_key, bytes_key, until_key, held_key =
@@ -47,62 +47,62 @@ local function at_rest(count)
 end
 
 local starts = 0
-if most.turns > 0 then
+if most.turns_per_minute > 0 then
   redis.call('ZREMRANGEBYSCORE', starts_key, '-inf', now_ms - MINUTE)
   redis.call('ZREMRANGEBYSCORE', starts_key, now_ms + MINUTE, '+inf')  -- from before the clock was set back
   starts = redis.call('ZCARD', starts_key)
-  if starts >= most.turns then
-    local leaving = starts - most.turns
-    refuse('turns', redis.call('ZRANGE', starts_key, leaving, leaving, 'WITHSCORES')[2] + MINUTE - now_ms)
+  if starts >= most.turns_per_minute then
+    local leaving = starts - most.turns_per_minute
+    refuse('turns_per_minute', redis.call('ZRANGE', starts_key, leaving, leaving, 'WITHSCORES')[2] + MINUTE - now_ms)
   end
 end
 
-if most.live > 0 then
+if most.live_turns > 0 then
   local live = redis.call('ZCARD', live_key)
-  if live >= most.live and asked.supersedes and last_turn_is_live() then live = live - 1 end
-  if live >= most.live then refuse('live', 1000) end
+  if live >= most.live_turns and asked.supersedes and last_turn_is_live() then live = live - 1 end
+  if live >= most.live_turns then refuse('live_turns', 1000) end
 end
 
 local used = 0
-if most.tokens > 0 then
+if most.tokens_per_day > 0 then
   local held = redis.call('HMGET', tokens_key, 'spent', 'reserved')
   used = (held[1] or 0) + (held[2] or 0)
-  if used + asked.tokens > most.tokens then refuse('tokens', asked.day_left_ms) end
+  if used + asked.tokens > most.tokens_per_day then refuse('tokens_per_day', asked.day_left_ms) end
 end
 
 local replaced = {}
-if most.sessions > 0 and not redis.call('ZSCORE', sessions_key, asked.session) then
-  local over = math.min(redis.call('ZCARD', sessions_key) + 1 - most.sessions, MOST_REPLACED)
+if most.sessions_kept > 0 and not redis.call('ZSCORE', sessions_key, asked.session) then
+  local over = math.min(redis.call('ZCARD', sessions_key) + 1 - most.sessions_kept, MOST_REPLACED)
   if over > 0 then
     replaced = at_rest(over)
-    if #replaced < over then refuse('sessions', 1000) end
+    if #replaced < over then refuse('sessions_kept', 1000) end
   end
 end
 
-if most.bytes > 0 then
+if most.kept_bytes > 0 then
   leave_out_lapsed(bytes_key, until_key)
-  if (redis.call('HGET', bytes_key, '') or 0) + asked.bytes > most.bytes then
+  if (redis.call('HGET', bytes_key, '') or 0) + asked.bytes > most.kept_bytes then
     local first = redis.call('ZRANGE', until_key, 0, 0, 'WITHSCORES')[2] or now_ms
-    refuse('bytes', math.min(math.max(first - now_ms, 1000), HOUR))
+    refuse('kept_bytes', math.min(math.max(first - now_ms, 1000), HOUR))
   end
 end
 
-if refused_by ~= '' or asked.only_looks then
+if refused_by ~= '' or asked.dry_run then
   replaced = {}
 else
   for _, command in ipairs(asked.list) do redis.call(unpack(command)) end
-  if most.turns > 0 then
+  if most.turns_per_minute > 0 then
     redis.call('ZADD', starts_key, now_ms, asked.turn)
     redis.call('PEXPIRE', starts_key, MINUTE)
     starts = starts + 1
   end
-  if most.tokens > 0 then
+  if most.tokens_per_day > 0 then
     redis.call('HSET', reserved_key, asked.turn, asked.day .. ':' .. string.format('%.0f', asked.tokens))
     redis.call('HINCRBY', tokens_key, 'reserved', asked.tokens)
     redis.call('PEXPIRE', tokens_key, asked.day_left_ms + TWO_DAYS)
     used = used + asked.tokens
   end
-  if most.bytes > 0 then
+  if most.kept_bytes > 0 then
     redis.call('HSET', held_key, asked.turn, string.format('%.0f', asked.bytes))
     keep(bytes_key, until_key, asked.session, asked.bytes, asked.until_ms, asked.bytes_last_s)
   end
