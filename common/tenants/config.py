@@ -23,6 +23,7 @@ from pydantic import (
 from common.names import NAME
 from common.net.request_secrets import RequestSecret, Target
 from common.settings import Prefix
+from common.tenants.dialects import GUARDED, OPENAI
 from common.turn.draft_params import DraftParams
 from common.turn.overrides import Overrides, TokenOverrides
 from common.turn.policy import AS_STORED, Policy
@@ -84,7 +85,8 @@ Name = Annotated[str, Field(pattern=NAME)]
 BoundTo = Annotated[
     str,
     Field(
-        pattern=r"^(?:https?://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?|(?:anthropic|ernie|yandex)://)$",
+        pattern=r"^(?:https?://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?"
+        rf"|(?:{'|'.join(each for each in GUARDED if each != OPENAI)})://)$",
         max_length=300,
     ),
 ]

@@ -1,7 +1,10 @@
 """The dialects of models' servers, as a base URL's scheme names them: see docs/providers.md."""
 
-GUARDED = ("anthropic", "ernie", "openai", "yandex")
-"""Those that a tenant's URL may name: each connection is ours, and so guarded. LiteLLM opens its own."""
+OPENAI = "openai"
+"""The dialect of plain `https://` URLs; every other one is the URL's scheme."""
+
+GUARDED = ("anthropic", "ernie", OPENAI, "yandex")
+"""Dialects that a tenant's URL may name: each connection is ours, and so guarded. LiteLLM opens its own."""
 
 
 def split_dialect(base_url: str) -> tuple[str, str]:
@@ -11,6 +14,6 @@ def split_dialect(base_url: str) -> tuple[str, str]:
     """
     scheme, separator, rest = base_url.partition("://")
     if not separator or scheme in ("http", "https"):
-        return "openai", base_url
+        return OPENAI, base_url
     dialect, _, transport = scheme.partition("+")
     return dialect, f"{transport or 'https'}://{rest}" if rest else ""
