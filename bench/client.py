@@ -45,7 +45,7 @@ class Reply:
 
     @property
     def whole(self) -> bool:
-        """Whether it came to its proper end without an error."""
+        """Return whether it came to its proper end without an error."""
         return self.status == 200 and self.done and self.error is None
 
     @property

@@ -24,7 +24,7 @@ class Answered:
 
 
 def folder() -> Path:
-    """Where the data should be."""
+    """Return where the data should be."""
     return Path(os.environ.get("FAST_REPLY_TEST_DATA") or ROOT.parent / "shared" / "data")
 
 
@@ -46,7 +46,7 @@ def answers() -> list[Answered]:
 
 
 def arrivals_s(within_s: float) -> list[float]:
-    """When requests arrive, in seconds from the first one."""
+    """Return when requests arrive, in seconds from the first one."""
     with (folder() / _ARRIVALS).open(encoding="utf-8", newline="") as file:
         times = [float(row["arrival_s"]) for row in csv.DictReader(file)]
     return [time_s for time_s in times if time_s < within_s]

@@ -184,7 +184,7 @@ def _p95_ms(phases: list[_Phase]) -> float:
 
 
 def _cores(alone: list[_Phase], beside: list[_Phase]) -> dict[str, Value]:
-    """How much of a core each process of the gateway took."""
+    """Return how much of a core each process of the gateway took."""
 
     def share(phases: list[_Phase], process: str) -> float:
         return sum(phase.cpu_s[process] for phase in phases) / sum(phase.seconds for phase in phases)

@@ -79,7 +79,7 @@ async def _time_one(redis: ArqRedis, put: Put, turn: str) -> float:
 
 
 async def _hold(kind: str) -> dict[str, Value]:
-    """How many of the jobs run at once, and how long the last of those took to start."""
+    """Return how many of the jobs run at once, and how long the last of those took to start."""
     with Processes() as processes:
         url = processes.start_valkey()
         ours, plain = connect(url, timeout_s=5.0), await create_pool(RedisSettings.from_dsn(url))

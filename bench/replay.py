@@ -92,7 +92,7 @@ async def _events(client: httpx.AsyncClient, url: str) -> AsyncGenerator[tuple[f
 
 
 async def _distances_s(client: httpx.AsyncClient, url: str) -> AsyncIterator[float]:
-    """How far each event came from its offset, counted from the first one."""
+    """Return how far each event came from its offset, counted from the first one."""
     first_s: float | None = None
     async with aclosing(_events(client, url)) as events:
         async for now_s, event in events:
@@ -103,7 +103,7 @@ async def _distances_s(client: httpx.AsyncClient, url: str) -> AsyncIterator[flo
 
 
 async def _whole_s(client: httpx.AsyncClient, url: str, count: int) -> float:
-    """How long a replay took as a whole."""
+    """Return how long a replay took as a whole."""
     began_s = time.monotonic()
     names = [event.name async for _, event in _events(client, url)]
     assert len(names) == count + 1 and names[-1] == "end", "the replay is not whole"

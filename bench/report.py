@@ -23,7 +23,7 @@ Measure = Callable[[argparse.Namespace], Coroutine[Any, Any, Result]]
 
 
 def spread_ms(times_s: Iterable[float]) -> dict[str, Value]:
-    """How many, and the percentiles in milliseconds."""
+    """Return how many, and the percentiles in milliseconds."""
     values = sorted(time_s * 1000 for time_s in times_s)
     row: dict[str, Value] = {"n": len(values)}
     if values:

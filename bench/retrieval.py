@@ -69,7 +69,7 @@ async def _search(indexes: Indexes, chance: random.Random, texts: list[str], cou
 
 
 async def _find_new(documents: Documents, indexes: Indexes, number: int) -> float:
-    """How long until the document is found, in seconds."""
+    """Return how long until the document is found, in seconds."""
     name = f"novelty{number}"
     begun_s = monotonic()
     await documents.put(_COLLECTION, [Document(name, f"The {name} is here.")])

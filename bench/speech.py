@@ -58,7 +58,7 @@ async def _after(pause_s: float, client: httpx.AsyncClient, stack: Stack) -> flo
 
 
 async def _first_sound_s(client: httpx.AsyncClient, stack: Stack) -> float:
-    """When a spoken turn's first sound came, by the monotonic clock; the turn is heard to its end."""
+    """Return when a spoken turn's first sound came, by the monotonic clock; the turn is heard to its end."""
     body = ask_for("When do you open?", modalities=["text", "audio"], audio={"format": "g711_ulaw"})
     first_s, tail = 0.0, b""
     url = f"http://127.0.0.1:{stack.port}{_PATH}"

@@ -157,7 +157,7 @@ class Stack(Processes):
         return self.start(lane, [sys.executable, "-m", "cli.main", "worker", lane], self._env)
 
     def ready(self) -> bool:
-        """Whether the gateway knows of exactly the workers that it is to have."""
+        """Return whether the gateway knows of exactly the workers that it is to have."""
         try:
             answer = _call("GET", self.port, "/readyz")
         except OSError:
@@ -179,7 +179,7 @@ class Stack(Processes):
         return list(answer["streams"])
 
     def counts(self, model: str) -> dict[str, int]:
-        """How the streams of a model went, since the simulator's start."""
+        """Return how the streams of a model went, since the simulator's start."""
         return dict(_call("GET", self.simulator_port, "/simulator/stats")["models"][model])
 
 

@@ -36,7 +36,7 @@ def read_settings(**options: Any) -> "Settings":
 
 
 def is_weak(secret_key: str) -> bool:
-    """Whether a secret key, where there is one, is too short or too uniform to keep anything secret."""
+    """Return whether a secret key, where there is one, is too short or uniform to keep anything secret."""
     return bool(secret_key) and (len(secret_key) < 16 or len(set(secret_key)) < 8)
 
 

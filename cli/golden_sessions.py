@@ -30,7 +30,9 @@ def assert_unchanged(path: Path) -> None:
 
 
 def compare(path: Path) -> tuple[int, list[str]]:
-    """How many turns a file has, and in words each that is heard otherwise. Raises OSError, ValueError."""
+    """Return how many turns a file has, and in words each that is heard otherwise. Raises OSError,
+    ValueError.
+    """
     lines = _read(path)
     kept, turns = _kept(lines), _turns(lines)
     if not turns:
@@ -80,7 +82,7 @@ def _said(folded: RecordedReplay) -> Said:
 
 
 def _difference(turn: RecordedTurn, kept: Said | None) -> str:
-    """How a turn is heard otherwise than it was; empty where it is not."""
+    """Return how a turn is heard otherwise than it was; empty where it is not."""
     name = f"turn {turn.started.turn}"
     if turn.ended is None:
         return f"{name} has no ending in the recording: there is nothing to compare with"
@@ -117,7 +119,7 @@ def _ending_now(folded: RecordedReplay) -> str:
 
 
 def _first_difference(kept: Said, said: Said) -> list[str]:
-    """Where the text of now parts from the one that was heard."""
+    """Return where the text of now parts from the one that was heard."""
     then, now = ("".join(text for _, text in parts) for parts in (kept, said))
     place = next((n for n, (a, b) in enumerate(zip(then, now, strict=False)) if a != b), None)
     if place is None:

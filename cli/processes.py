@@ -44,7 +44,7 @@ class Restarts:
         self._in_a_row = 0
 
     def delay_s(self, died_at_s: float) -> float | None:
-        """How long to wait now before starting it again; None: it died too often."""
+        """Return how long to wait now before starting it again; None: it died too often."""
         self._deaths.append(died_at_s)
         while self._deaths[0] <= died_at_s - self._policy.within_s:
             self._deaths.popleft()

@@ -57,7 +57,7 @@ def _read(path: Path) -> Gateway | None:
 
 
 def _folder() -> Path | None:
-    """Where notes are kept; None where somebody else has made a folder of its name."""
+    """Return where notes are kept; None where somebody else has made a folder of its name."""
     base = os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
     folder = Path(base) / f"fast-reply.{os.getuid()}"
     with suppress(OSError):

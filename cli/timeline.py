@@ -87,7 +87,7 @@ def _line(lane: str, scale: _Scale, marks: dict[int, str], speaks: range | None)
 
 
 def _summary(report: dict[str, Any]) -> Text:
-    """How the turn ended, in a line."""
+    """Return how the turn ended, in a line."""
     first, reason = report["first_sound_ms"], report["reason"]
     parts = [
         f"first sound {first:,} ms" if first is not None else "",

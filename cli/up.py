@@ -161,7 +161,7 @@ async def _prove(client: httpx.AsyncClient, stack: Stack, terminal: Terminal) ->
 
 
 async def _drafts_cut(client: httpx.AsyncClient, stats_url: str, model: str) -> int:
-    """How many draft streams the simulator saw cut, once none is live."""
+    """Return how many draft streams the simulator saw cut, once none is live."""
     for _ in range(40):
         counts = orjson.loads((await client.get(stats_url)).content)["models"].get(model, {})
         if not counts.get("live"):

@@ -32,7 +32,7 @@ class Models:
         return list(dict.fromkeys(["draft", "full", *self._config.models, *self._set]))
 
     def behaviour(self, name: str) -> Behaviour:
-        """How the model behaves now."""
+        """Return how the model behaves now."""
         return self._set.get(name) or self._configured(name)
 
     def set(self, name: str, value: object) -> None:

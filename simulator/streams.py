@@ -36,7 +36,7 @@ class Pace:
         return self._first_s + index * self._tpot_s + shift_s
 
     def count_due(self, now_s: float, begin: int, end: int) -> int:
-        """How many of the tokens from `begin` to `end` are due."""
+        """Return how many of the tokens from `begin` to `end` are due."""
         index = begin
         while index < end and self.due_s(index) <= now_s:
             index += 1

@@ -59,7 +59,7 @@ class Upstreams:
             pipe.zadd(keys.upstream_streams(name), {job: deadline_ms})  # also where it was given up on
 
     def _in_touch(self) -> bool:
-        """Whether, since the store was away, all that live had the time to renew their streams."""
+        """Return whether, since the store was away, all that live had the time to renew their streams."""
         lease_s = self._settings.lane_lease_s + self._settings.redis_timeout_s
         return not self.contact.breaks or self.contact.for_s > lease_s
 
@@ -126,11 +126,11 @@ class Upstreams:
             raise
 
     def _busy_s(self, name: str) -> float:
-        """How long it is still to be left alone."""
+        """Return how long it is still to be left alone."""
         return self._left_s(self._busy.get(name, 0))
 
     def _left_s(self, until_ms: float) -> float:
-        """How long it is until then; a time too far off is from before the store's clock was set back."""
+        """Return how long it is until then; one too far off dates from before the clock was set back."""
         left_s = (until_ms - self._stores.queue_clock.now_ms()) / 1000
         return left_s if 0 < left_s < _LONGEST_S else 0.0
 
@@ -155,7 +155,7 @@ class Upstreams:
         return True
 
     async def _has_room(self, upstream: Upstream, name: str, job: JobRef) -> bool:
-        """Whether it may have another stream, which is taken then where these are limited."""
+        """Return whether it may have another stream, which is taken then where these are limited."""
         try:
             return not upstream.max_streams or await self._take(upstream.max_streams, name, job)
         except StoreUnavailable as error:  # whoever has no fallback tries again

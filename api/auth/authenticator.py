@@ -46,7 +46,7 @@ class Identity:
     also: frozenset[str] = frozenset()  # under what else its session is kept
 
     def is_bound_to(self, session: str) -> bool:
-        """Whether this is a name of the only session that it may touch."""
+        """Return whether this is a name of the only session that it may touch."""
         return session == self.session or session in self.also
 
     @property

@@ -17,7 +17,9 @@ _SIMPLE = ("application/x-www-form-urlencoded", "multipart/form-data", "text/pla
 
 
 def is_on_this_machine(request: Request, names: Collection[str]) -> bool:
-    """Whether this machine asks: by its address, those for whom it was forwarded, and the name it calls."""
+    """Return whether this machine asks: by its address, those for whom it was forwarded, and the name it
+    calls.
+    """
     forwarded = [
         part.strip() for line in request.headers.getlist("x-forwarded-for") for part in line.split(",")
     ]
@@ -58,7 +60,7 @@ def _is_of_here(request: Request, host: str) -> bool:
 
 
 def _is_from_a_page(request: Request) -> bool:
-    """Whether a browser sent it, also one too old to say so."""
+    """Return whether a browser sent it, also one too old to say so."""
     headers = request.headers
     tells = any(name == "origin" or name == "referer" or name.startswith("sec-") for name in headers)
     return tells or headers.get("user-agent", "").startswith("Mozilla/")

@@ -43,7 +43,7 @@ class TokenSigner:
 
     @property
     def can_sign(self) -> bool:
-        """Whether there is a key to sign with."""
+        """Return whether there is a key to sign with."""
         return bool(self._keys)
 
     def sign(self, token: Token) -> str | None:

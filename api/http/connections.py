@@ -196,7 +196,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     @property
     def _is_idle(self) -> bool:
-        """Whether no answer is under way."""
+        """Return whether no answer is under way."""
         return self._answering is None
 
     def _feed(self, data: bytes) -> None:

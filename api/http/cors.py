@@ -73,7 +73,7 @@ def _anybody_allows(directory: Directory, origin: str) -> bool:
 
 
 def _allows(scope: Scope, origin: str) -> bool:
-    """Whether the tenant who asked lets this origin read the answer."""
+    """Return whether the tenant who asked lets this origin read the answer."""
     identity = scope["state"].get("identity")
     if identity is None:
         return False

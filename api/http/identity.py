@@ -129,7 +129,7 @@ def as_asked_by(who: Identity, asked: TurnRequest) -> TurnRequest:
 
 
 def is_ours(credential: str) -> bool:
-    """Whether it is a key or token of this gateway, and nobody else's business."""
+    """Return whether it is a key or token of this gateway, and nobody else's business."""
     return credential.startswith((_KEY_PREFIX, PREFIX))
 
 

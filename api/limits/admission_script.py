@@ -68,7 +68,7 @@ class LimitStatus:
 
 
 def is_limited(limits: Limits) -> bool:
-    """Whether turns of this tenant must be let in."""
+    """Return whether turns of this tenant must be let in."""
     return any(limits.counted.values())
 
 

@@ -53,7 +53,7 @@ class LoadShedder:
         self._starting = asyncio.Event()
 
     def sheds_draft(self, tenant: str) -> bool:
-        """Whether a turn of this tenant goes without a draft now."""
+        """Return whether a turn of this tenant goes without a draft now."""
         return any(self._presses(tenant, lane, self._settings.shed_drafts_at) for lane in _LANES)
 
     def check(self, tenant: str) -> None:

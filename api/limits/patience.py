@@ -41,7 +41,7 @@ class RefusalDelay:
             await self._wait(group, count)
 
     def delay_s(self, count: int) -> float:
-        """How long the refusal waits that is an address's so many'th."""
+        """Return how long the refusal waits that is an address's so many'th."""
         return min(self._most_s, _FIRST_S * 2 ** min(count - _FREE - 1, 32)) if count > _FREE else 0.0
 
     def _count(self, group: str) -> int:

@@ -36,7 +36,7 @@ class IdempotencyKey:
 
     @property
     def is_explicit(self) -> bool:
-        """Whether the client made the key for this very purpose."""
+        """Return whether the client made the key for this very purpose."""
         return self.key.startswith(_EXPLICIT)
 
     @property

@@ -25,7 +25,8 @@ _DEFAULT_CHARS_PER_S = 15.0
 
 
 def chars_heard(released: str, heard: str) -> int:
-    """How many characters of the released text the heard words go to: to a word's end, its marks included.
+    """Return how many characters of the released text the heard words go to: to a word's end, its marks
+    included.
 
     Speech services change punctuation, spaces, case, Markdown, and now and then a word.
     """
@@ -41,7 +42,7 @@ def chars_heard(released: str, heard: str) -> int:
 
 
 def chars_in_ms(released: str, ms: float, chars_per_s: float = 0.0) -> int:
-    """How many characters of the released text are spoken in that time, cut back to whole words.
+    """Return how many characters of the released text are spoken in that time, cut back to whole words.
 
     At 0 characters a second the language's common rate counts.
     """
@@ -63,7 +64,8 @@ class HeardPart:
 
 
 def chars_in_sound(released: str, pieces: Iterable[HeardPart], ms: float, chars_per_s: float = 0.0) -> int:
-    """How many characters of the released text are heard in so much of its sound, cut back to whole words.
+    """Return how many characters of the released text are heard in so much of its sound, cut back to whole
+    words.
 
     Within a piece its letters share its sound; of one whose sound still comes it is told by the rate.
     """
@@ -87,7 +89,7 @@ _OF_DIGIT = 4  # letters: a digit is spoken as a word
 
 
 def _share(text: str, share: float) -> int:
-    """How far that share of the text's sound goes. Spaces and marks have none of their own."""
+    """Return how far that share of the text's sound goes. Spaces and marks have none of their own."""
     sounds = [_OF_DIGIT if char.isdigit() else int(char.isalnum()) for char in text]
     left = share * sum(sounds)
     for place, sound in enumerate(sounds):
@@ -111,7 +113,7 @@ def _letters(text: str) -> tuple[str, list[int]]:
 
 
 def _align(said: str, words: str) -> int:
-    """How many letters of what was said the words go to."""
+    """Return how many letters of what was said the words go to."""
     at = heard = 0
     for _ in range(_MAX_GAPS):
         length = _common(said, words, at, heard)
@@ -139,7 +141,7 @@ def _common(said: str, words: str, at: int, heard: int) -> int:
 
 
 def _gap(said: str, words: str, at: int, heard: int) -> tuple[int, int] | None:
-    """How many letters of each are to be passed over until they agree again: the fewest together."""
+    """Return how many letters of each are to be passed over until they agree again: the fewest together."""
     best: tuple[int, int] | None = None
     for skipped in range(min(_WINDOW, len(words) - heard)):
         if best and skipped >= sum(best):
@@ -167,7 +169,7 @@ def _whole_words(text: str, upto: int) -> int:
 
 
 def _inside_word(text: str, place: int) -> bool:
-    """Whether a cut here would go through a word, a number, or a letter and its accent."""
+    """Return whether a cut here would go through a word, a number, or a letter and its accent."""
     if place == len(text):
         return False
     before, after = text[place - 1], text[place]
@@ -184,7 +186,7 @@ def _inside_word(text: str, place: int) -> bool:
 
 
 def _joins(before: str, mark: str, after: str) -> bool:
-    """Whether the mark holds a word or a number together: don't, 9:30, 1,000."""
+    """Return whether the mark holds a word or a number together: don't, 9:30, 1,000."""
     kind = str.isalpha if mark in "'’" else str.isdigit
     return bool(before and after and kind(before) and kind(after))
 

@@ -13,7 +13,7 @@ _PAGE = 50  # frames: half a megabyte at most
 
 
 async def chars_spoken_in(stores: Stores, live: LiveTurn, ms: float, chars_per_s: float) -> int:
-    """How many characters of what was released the caller heard in that time. Raises StoreUnavailable.
+    """Return how many characters of what was released the caller heard in that time. Raises StoreUnavailable.
 
     A turn that was not spoken here, or whose sound is no longer kept, is told by the rate.
     """

@@ -47,7 +47,7 @@ def read_speed(text: str) -> float:
 
 
 def read_begin(text: str) -> Begin:
-    """Where to begin, as a query has it. Raises BadRequest."""
+    """Return where to begin, as a query has it. Raises BadRequest."""
     if not text:
         return Begin()
     if text.isascii() and text.isdigit() and len(text) <= _LONGEST_OFFSET:

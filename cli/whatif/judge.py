@@ -64,7 +64,7 @@ _NUMBER_WORDS = _listed(
 
 
 def is_chinese(text: str) -> bool:
-    """Whether most of a text is Chinese characters."""
+    """Return whether most of a text is Chinese characters."""
     han = len(_HAN.findall(text))
     return han > 0 and 3 * han > sum(map(len, _WORD.findall(text)))
 
@@ -75,7 +75,7 @@ def likeness(one: str, other: str) -> float:
 
 
 def repeats(opening: Sequence[str], spoken: Sequence[str]) -> bool:
-    """Whether one of the first sentences of the full is one that the draft has spoken."""
+    """Return whether one of the first sentences of the full is one that the draft has spoken."""
     known = [_pieces(sentence) for sentence in spoken]
     first = [pieces for sentence in opening if (pieces := _pieces(sentence))][:OPENING]
     return any(_jaccard(pieces, other) >= ALIKE for pieces in first for other in known)
@@ -92,7 +92,7 @@ def wrongly_left_out(sentence: str, spoken: str) -> str:
 
 
 def informs(sentence: str) -> bool:
-    """Whether a sentence is more than an exclamation."""
+    """Return whether a sentence is more than an exclamation."""
     if is_chinese(sentence):
         return sum(map(str.isalnum, sentence)) >= _CHINESE_THAT_INFORM
     return len(set(_WORD.findall(sentence.lower()))) >= _WORDS_THAT_INFORM

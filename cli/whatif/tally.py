@@ -67,7 +67,7 @@ def left_out(folded: ReplayedTurn) -> list[str]:
 
 
 def repeats(folded: ReplayedTurn) -> bool:
-    """Whether the full was let say again what the draft had said."""
+    """Return whether the full was let say again what the draft had said."""
     if not folded.fold.spoken["draft"] or not folded.fold.spoken["full"]:
         return False
     opening = judge.first_sentences(piece.text for piece in folded.said if piece.lane == "full")
@@ -75,7 +75,7 @@ def repeats(folded: ReplayedTurn) -> bool:
 
 
 def informed_ms(said: Iterable[TextReleased], *, drafts: bool) -> int | None:
-    """When the first sentence was out that informs: fillers don't, nor bridges, nor exclamations."""
+    """Return when the first sentence was out that informs: fillers don't, nor bridges, nor exclamations."""
     pieces = list(said)
     for lane in ("draft", "full") if drafts else ("full",):
         own = [piece for piece in pieces if piece.lane == lane]
@@ -87,7 +87,7 @@ def informed_ms(said: Iterable[TextReleased], *, drafts: bool) -> int | None:
 
 
 def _first_informing(texts: list[str], *, whole: bool) -> int | None:
-    """Where the first sentence ends that informs; the last one counts if the text is `whole`."""
+    """Return where the first sentence ends that informs; the last one counts if the text is `whole`."""
     sentences, start, seen = Sentences(), 0, 0
     for text in [*texts, None]:
         if text is not None:
@@ -102,7 +102,7 @@ def _first_informing(texts: list[str], *, whole: bool) -> int | None:
 
 
 def _is_earlier(first: TextReleased, turn: RecordedTurn) -> bool:
-    """Whether this was heard before the full had said anything."""
+    """Return whether this was heard before the full had said anything."""
     for ms, event in turn.events:
         if ms > first.at_ms:
             return True

@@ -18,7 +18,7 @@ _ASKING = [
 
 
 def build_analyzer() -> TextAnalyzer:
-    """What makes terms of a prepared text. A stemmer leaves the words of the other's script alone."""
+    """Build what makes terms of a prepared text. A stemmer leaves words of the other's script alone."""
     return (
         TextAnalyzerBuilder(Tokenizer.simple())
         .filter(Filter.remove_long(_LONGEST_TERM))

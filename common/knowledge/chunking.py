@@ -38,7 +38,7 @@ def cut(title: str, text: str) -> list[Chunk]:
 
 
 def columns(text: str) -> int:
-    """How large a text is."""
+    """Return how large a text is."""
     return len(text) + 2 * len(_WIDE.findall(text))
 
 

@@ -95,7 +95,7 @@ class Documents:
         return _read(body) if body else None
 
     async def find(self, collection: CollectionRef, ids: Sequence[str]) -> list[Document]:
-        """Those of these documents that there are."""
+        """Return those of these documents that exist."""
         bodies: list[bytes | None] = (
             await self._stores.log.hmget(keys.documents(collection), list(ids)) if ids else []  # type: ignore[misc]
         )
@@ -110,7 +110,7 @@ class Documents:
         return await self.find(collection, [document_id.decode() for document_id in ids])
 
     async def count(self, collection: CollectionRef, putting: Sequence[str] = ()) -> int:
-        """How many documents a collection has, or would have with these put."""
+        """Return how many documents a collection has, or would have with these put."""
         pipe = self._stores.log.pipeline(transaction=False)
         pipe.zcard(keys.document_ids(collection))
         if putting:
@@ -124,7 +124,7 @@ class Documents:
         return sorted((CollectionRef.parse(name.decode()) for name in names), key=str)
 
     async def counts(self, tenant: str) -> dict[str, int]:
-        """How many documents each of a tenant's collections has, if any."""
+        """Return how many documents each of a tenant's collections has, if any."""
         mine = [collection for collection in await self.collections() if collection.tenant == tenant]
         pipe = self._stores.log.pipeline(transaction=False)
         for collection in mine:

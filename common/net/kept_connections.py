@@ -82,7 +82,7 @@ async def _note_reuse(session: aiohttp.ClientSession, context: SimpleNamespace, 
 
 
 def _was_closed(error: BaseException) -> bool:
-    """Whether the other side had closed the connection, with no word of an answer."""
+    """Return whether the other side had closed the connection, with no word of an answer."""
     cause: BaseException | None = error if isinstance(error, OSError) else error.__cause__
     if isinstance(cause, aiohttp.ClientConnectorError | TimeoutError):
         return False

@@ -30,7 +30,7 @@ class NamedServer:
 
 
 def is_template(value: str, secret: str) -> bool:
-    """Whether a header's value is nothing but a scheme and the secret's name."""
+    """Return whether a header's value is nothing but a scheme and the secret's name."""
     rest = _name(secret).sub("", value, count=1) if secret else value
     return rest != value and bool(_SCHEME.match(rest))
 
@@ -41,7 +41,7 @@ def fill_in(value: str, secret: str, secret_value: str) -> str:
 
 
 def shows(value: str, secret: str) -> bool:
-    """Whether a header's value holds the secret's name, in whose place it is sent."""
+    """Return whether a header's value holds the secret's name, in whose place it is sent."""
     return bool(secret and _name(secret).search(value))
 
 

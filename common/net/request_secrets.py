@@ -1,4 +1,4 @@
-"""Where a request may have a secret sent, as it is written down."""
+"""The shape of the rules that say where a request may have a secret sent."""
 
 from typing import Annotated
 

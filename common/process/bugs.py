@@ -1,4 +1,4 @@
-"""What is logged of an exception that nobody has foreseen: its kind and place, without anybody's words."""
+"""Describes an unexpected exception for the log: its kind and place, without anybody's words."""
 
 import traceback
 from pathlib import Path

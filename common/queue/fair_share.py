@@ -1,4 +1,4 @@
-"""Whose job is next: the slots of a lane's workers are shared between tenants when jobs are picked up.
+"""Shares the slots of a lane's workers between tenants when jobs are picked up.
 
 Each tenant's jobs wait in a list of their own. A slot that gets free goes to the waiting tenant that holds
 the fewest; where others are configured too, none may hold more than its share, so that whoever comes next
@@ -28,17 +28,17 @@ _TAKE, _GIVE_BACK, _LOOK = script("slots", "take_jobs"), script("give_back"), sc
 
 
 def beat(worker: str, slots: int) -> str:
-    """What stands for a worker among those of its lane."""
+    """Return the member that stands for a worker among those of its lane."""
     return f"{worker}|{slots}"
 
 
 def share_of(settings: Settings, directory: Directory) -> float:
-    """How much of a lane's slots one tenant may hold: all, unless there are others."""
+    """Return how much of a lane's slots one tenant may hold: all, unless there are others."""
     return settings.tenant_share if len(directory.all()) > 1 else 1.0
 
 
 def most_slots(slots: int, share: float) -> int:
-    """How many of so many slots one tenant may hold."""
+    """Return how many of so many slots one tenant may hold."""
     return max(1, int(slots * share)) if share < 1 else slots
 
 
@@ -56,7 +56,7 @@ def wake(pipe: Pipeline, job: JobRef, now_ms: int) -> None:
 
 
 async def waits(redis: Redis, job: JobRef) -> bool:
-    """Whether the job is to be picked up. Raises StoreUnavailable."""
+    """Return whether the job is to be picked up. Raises StoreUnavailable."""
     found = await redis.lpos(keys.ready(job.lane, job.turn.session.tenant), str(job))  # type: ignore[misc]
     return found is not None
 
@@ -120,8 +120,8 @@ def renew(pipe: Pipeline, lane: Lane, jobs: Iterable[JobRef], deadline_ms: int) 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """How busy a lane's workers are: their slots, jobs that run or wait, and of each tenant with some waiting
-    how many wait and how many run.
+    """The load of a lane's workers: their slots, jobs that run or wait, and per tenant with waiting jobs how
+    many wait and run.
     """
 
     slots: int
@@ -130,7 +130,7 @@ class Load:
     running: Mapping[str, int]
 
     def backlog(self, share: float) -> int:
-        """How many of the waiting jobs find no slot free that their tenant may have."""
+        """Return how many of the waiting jobs find no slot free that their tenant may have."""
         queued = sum(self.waiting.values())
         free, most = self.slots - (self.jobs - queued), most_slots(self.slots, share)
         may_run = sum(min(n, max(0, most - self.running.get(t, 0))) for t, n in self.waiting.items())
@@ -142,7 +142,9 @@ class Load:
         return replace(self, jobs=self.jobs + sum(jobs.values()), waiting=waiting)
 
     def presses(self, tenant: str, share: float, at: float) -> bool:
-        """Whether the backlog is over `at` of the slots, and this tenant waits for no less than its part."""
+        """Return whether the backlog is over `at` of the slots, and this tenant waits for no less than its
+        part.
+        """
         backlog, parts = self.backlog(share), len({*self.waiting, tenant})
         return backlog > at * self.slots and self.waiting.get(tenant, 0) * parts >= backlog
 
@@ -160,7 +162,7 @@ def read_load(pipe: Pipeline, lane: Lane) -> None:
 
 
 def load_of(reply: list[Any]) -> Load:
-    """What `look` was answered."""
+    """Parse the reply to `read_load`."""
     slots, jobs, tenants = reply
     names = [name.decode() for name, *_ in tenants]
     waiting, running = [n for _, n, _ in tenants], [n for *_, n in tenants]

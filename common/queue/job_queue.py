@@ -167,7 +167,7 @@ def order_stop(pipe: Pipeline, job: JobRef, worker: str) -> None:
 
 
 async def is_picked_up(stores: Stores, job: JobRef) -> bool:
-    """Whether a worker has picked the job up, or it is gone from the queue. Raises StoreUnavailable."""
+    """Return whether a worker has picked the job up, or it left the queue. Raises StoreUnavailable."""
     pipe = stores.queue.pipeline(transaction=False)
     pipe.exists(in_progress_key_prefix + str(job))
     pipe.zscore(keys.queue(job.lane), str(job))
@@ -176,7 +176,7 @@ async def is_picked_up(stores: Stores, job: JobRef) -> bool:
 
 
 async def count_workers(stores: Stores, within_ms: int = fair_share.BEATS_FOR_MS) -> dict[Lane, int]:
-    """How many workers of each lane have beaten lately. Raises StoreUnavailable."""
+    """Return how many workers of each lane have beaten lately. Raises StoreUnavailable."""
     since = stores.queue_clock.now_ms() - within_ms
     pipe = stores.queue.pipeline(transaction=False)
     for lane in LANES_OF_WORKERS:

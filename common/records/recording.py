@@ -96,7 +96,7 @@ class Collector:
 
     @property
     def waits(self) -> bool:
-        """Whether a turn is not whole yet."""
+        """Return whether a turn is not whole yet."""
         return bool(self._open)
 
     def feed(self, entry: Entry, *, begins: bool = True) -> list[RecordedTurn]:
@@ -121,7 +121,7 @@ class Collector:
         return whole
 
     def rest(self) -> list[RecordedTurn]:
-        """What is left at the end."""
+        """Return what is left at the end."""
         left = [opened.turn for opened in self._open.values()]
         self._open.clear()
         return left

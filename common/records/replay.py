@@ -56,7 +56,7 @@ class RecordedReplay(ReplayedTurn):
 
     @property
     def drifted(self) -> bool:
-        """Whether this fold says something else than the one that wrote the ending."""
+        """Return whether this fold says something else than the one that wrote the ending."""
         ended, ending = self.turn.ended, self.fold.ending
         if ended is None or self.turn.dropped:
             return False
@@ -163,7 +163,7 @@ class _Again(ReplayedTurn):
         return phrases[(first + number) % len(phrases)] if phrases else ""
 
     def _misses(self, event: Event) -> bool:
-        """Whether the fold wanted more of a lane that was cut."""
+        """Return whether the fold wanted more of a lane that was cut."""
         if not isinstance(event, LaneFinished) or not self.fold.wants(event.lane):
             return False
         self.unknown = f"the {event.lane} was cut before this policy would have cut it"

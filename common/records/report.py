@@ -1,4 +1,4 @@
-"""What there is to say of a turn, in plain JSON: for the API, the console, the webhook and the terminal.
+"""Reports a turn as plain JSON, for the API, the console, the webhook and the terminal.
 
 Times are ms since the turn's start on the log's clock, or ms since 1970 where the name ends in `_at`.
 """
@@ -54,7 +54,7 @@ def report_turn(turn: RecordedTurn) -> dict[str, Any]:
 
 
 def _asked(request: dict[str, Any]) -> str:
-    """What the user said last."""
+    """Return what the user said last."""
     said = [m.get("content") for m in request.get("messages") or () if m.get("role") == "user"]
     return text_of(said[-1]) if said else ""
 
@@ -92,7 +92,7 @@ _UNKNOWN = dict.fromkeys(
 
 
 def _heard(folded: RecordedReplay) -> int:
-    """How many of the released characters reached the caller, as far as anybody has said."""
+    """Return how many of the released characters reached the caller, as far as anybody has said."""
     told = [e.heard for _, e in folded.turn.events if isinstance(e, TurnInterrupted) and e.heard >= 0]
     return min([*told[-1:], folded.fold.released])
 
@@ -130,7 +130,7 @@ def _lane(turn: RecordedTurn, name: str, folded: RecordedReplay | None) -> dict[
 
 
 def _usage(turn: RecordedTurn, lane: str, folded: RecordedReplay | None) -> Any:
-    """What the lane has cost, as the turn's client was told, or as far as is known now."""
+    """Return the lane's cost, as the turn's client was told, or as far as it is known now."""
     if turn.ended:
         return turn.ended.usage.get(lane)
     return folded.fold.usage().get(lane) if folded else None
@@ -141,7 +141,9 @@ def _is_of(event: Event, turn: RecordedTurn, lane: str) -> bool:
 
 
 def _queued_ms(turn: RecordedTurn, lane: str, started_ms: int | None) -> int | None:
-    """When the lane's job was queued: at once, or for a late draft when its time came or the full failed."""
+    """Return when the lane's job was queued: at once, or for a late draft when its time came or the full
+    failed.
+    """
     if not turn.started.lanes[lane].get("late"):
         return 0
     causes = [
@@ -154,7 +156,9 @@ def _queued_ms(turn: RecordedTurn, lane: str, started_ms: int | None) -> int | N
 
 
 def _ending(turn: RecordedTurn, folded: RecordedReplay | None) -> dict[str, Any]:
-    """How the turn ended: as its `turn.ended` says, else as far as it is folded; null while it goes on."""
+    """Return how the turn ended: as its `turn.ended` says, else as far as it is folded; null while it goes
+    on.
+    """
     ending = folded.fold.ending if folded else None
     said = turn.ended or ending
     return {
@@ -167,7 +171,7 @@ def _ending(turn: RecordedTurn, folded: RecordedReplay | None) -> dict[str, Any]
 
 
 def _interrupted(turn: RecordedTurn) -> dict[str, Any] | None:
-    """Who stopped the turn, and what the last one who knew said was heard."""
+    """Return who stopped the turn, and how much was heard according to the last one who knew."""
     stops = [event for _, event in turn.events if isinstance(event, TurnInterrupted)]
     if not stops:
         return None

@@ -12,7 +12,7 @@ SLOWEST, FASTEST = 0.1, 100.0
 
 
 def parse_speed(text: str) -> float:
-    """How quick a replay is to be, against the original; infinite for `max`. Raises ValueError."""
+    """Return how quick a replay is to be, against the original; infinite for `max`. Raises ValueError."""
     if text == "max":
         return math.inf
     try:
@@ -34,7 +34,9 @@ class SessionFold:
         self._unknown: set[str] = set()
 
     def feed(self, entry: Entry) -> list[tuple[str, Output]] | None:
-        """What the entry lets out, each with its turn; None where another version folds its turn."""
+        """Return what the entry lets out, each output with its turn; None where another version folds its
+        turn.
+        """
         event = entry.event
         if isinstance(event, TurnStarted):
             ended = [(turn, release) for turn in tuple(self._going) for release in self._feed(turn, entry)]

@@ -87,7 +87,7 @@ def _mask_once(text: str, digit: str, known: dict[str, list[tuple[int, int]]]) -
 
 
 def _found(folded: str) -> Iterator[tuple[int, int]]:
-    """Where something personal stands; places may overlap."""
+    """Return where something personal stands; places may overlap."""
     tokens = cut(folded)
     yield from addresses.written(folded)
     yield from addresses.read_aloud(folded, tokens)

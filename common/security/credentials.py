@@ -1,4 +1,6 @@
-"""What a request brings along for the models' servers and no log may hold: sealed while its turn lasts."""
+"""Credentials that a request brings for the models' servers. No log may hold them; they are sealed while the
+turn lasts.
+"""
 
 from dataclasses import asdict, dataclass, field
 

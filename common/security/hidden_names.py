@@ -47,7 +47,7 @@ class HiddenNames:
 
 
 def is_personal(name: str) -> bool:
-    """Whether the name holds what would be masked, but for what a machine made up."""
+    """Return whether the name holds what would be masked, but for what a machine made up."""
     return not _MACHINES.fullmatch(name) and mask(name) != name
 
 

@@ -85,7 +85,7 @@ def place_of(tenant: str, secret: str) -> str:
 
 
 def set_at(written: str) -> datetime | None:
-    """When a secret was sealed first, which a seal shows to all; None where it isn't sealed."""
+    """Return when a secret was sealed first, which a seal shows to all; None where it isn't sealed."""
     if not written.startswith(MARK):
         return None
     head = base64.urlsafe_b64decode(written.removeprefix(BOUND).removeprefix(MARK)[:12])

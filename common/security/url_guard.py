@@ -37,7 +37,7 @@ class BlockedUrl(httpx.ConnectError):
 
 
 def is_public(address: str) -> bool:
-    """Whether an address is one of the public network, also where it carries another inside."""
+    """Return whether an address is one of the public network, also where it carries another inside."""
     try:
         parsed = ip_address(address)
     except ValueError:
@@ -81,7 +81,7 @@ class UrlGuard:
             self.check_address(host, port or 0, host)
 
     def vouches(self, url: str) -> bool:
-        """Whether the operator has named the URL's host."""
+        """Return whether the operator has named the URL's host."""
         try:
             parsed = URL(url)
             return bool(parsed.host) and self._names(parsed.host or "", parsed.port or 0)

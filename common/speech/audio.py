@@ -22,11 +22,11 @@ class Format:
 
     @property
     def frame_bytes(self) -> int:
-        """How long a full frame is."""
+        """Return how long a full frame is."""
         return self.rate * self.frame_ms // 1000 * self.width
 
     def seconds(self, size: int) -> float:
-        """How long so many bytes sound."""
+        """Return how long so many bytes sound."""
         return size / (self.rate * self.width)
 
 

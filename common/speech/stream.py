@@ -1,4 +1,4 @@
-"""What is spoken of a turn: the entries of its short-lived stream, and which of them count.
+"""The short-lived stream of a turn's sound: its entries, and which of them count.
 
 A sentence is a part of the released text, from character `start` to `end`; it is spoken in frames, numbered
 from 0, each but the last as long as the format's frame. So a frame that is made again is the same frame.
@@ -71,7 +71,7 @@ def append(pipe: Pipeline, turn: TurnRef, *entries: Spoken) -> None:
 
 
 async def last_ms(stores: Stores, job: JobRef) -> int | None:
-    """When the stream heard of this attempt last, if that was its last entry. Raises StoreUnavailable."""
+    """Return the time of this attempt's last entry, if it is the stream's last. Raises StoreUnavailable."""
     latest: list[Any] = await stores.queue.xrevrange(keys.audio(job.turn), count=1)
     if not any(entry.attempt == job.attempt for entry in decode_all(latest)):
         return None

@@ -29,11 +29,11 @@ class ServerClock:
 
     @property
     def steps(self) -> int:
-        """How many steps were noticed."""
+        """Return how many steps were noticed."""
         return self._noticed
 
     def asked_at(self) -> float:
-        """When TIME is asked for, for `take`."""
+        """Return the moment before TIME is asked for, for `set_from`."""
         return self._steady() * 1000
 
     def set_from(self, reply: tuple[int, int], asked: float) -> bool:
@@ -66,7 +66,7 @@ class ServerClock:
         return int(self._steady() * 1000 + offset)
 
     def since(self, time_ms: int) -> int:
-        """How long ago that was, ms, not counting steps of the clock; 0 where it is yet to come."""
+        """Return how long ago that was, ms, not counting steps of the clock; 0 where it is yet to come."""
         then, now_ms = float(time_ms), float(self.now_ms())
         for at_ms, step_ms in self._steps:
             # A time before a step back may also be one behind it: then the later is meant.

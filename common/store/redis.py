@@ -207,7 +207,7 @@ def encode_job(value: Any) -> bytes:
 
 
 async def _leave_demoted(pool: ConnectionPool, error: RedisError) -> None:
-    """Where a server says that it is no master any more, or not yet, its connections are made anew.
+    """Make the connections anew where a server says that it is no master any more, or not yet.
 
     They may lead to another one then. One that can't write for want of memory, disk or replicas stays ours.
     """

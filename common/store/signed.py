@@ -20,7 +20,7 @@ class RecordSigner:
 
     @property
     def can_sign(self) -> bool:
-        """Whether there is a key to sign with."""
+        """Return whether there is a key to sign with."""
         return bool(self._keys)
 
     def sign(self, table: str, name: str, text: bytes) -> bytes:
@@ -28,7 +28,7 @@ class RecordSigner:
         return _signature(self._keys[0], table, name, text)
 
     def knows(self, table: str, name: str, text: bytes, signature: bytes | None) -> bool:
-        """Whether a record was signed with one of the keys. Where there is no key nobody can tell."""
+        """Return whether a record was signed with one of the keys. Where there is no key nobody can tell."""
         if not self._keys:
             return True
         shown = signature or b""
@@ -42,7 +42,7 @@ def record_signer(settings: Settings) -> RecordSigner:
 
 
 def field_of(table: str, name: str) -> str:
-    """Where a record's signature stands."""
+    """Return where a record's signature stands."""
     return f"{table.rpartition(':')[2]}:{name}"
 
 

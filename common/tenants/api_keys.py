@@ -42,11 +42,13 @@ def id_of(text: str) -> str | None:
 
 
 def digest_of(text: str) -> str:
-    """What is kept of a key. It holds more than can be guessed, so a plain digest is enough."""
+    """Return the digest that is stored of a key. A key is too long to be guessed, so a plain digest is
+    enough.
+    """
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def opens(text: str, key: KeyConfig | None, now: datetime | None = None) -> bool:
-    """Whether this is the key, and valid now. Takes as long for a key that isn't known."""
+    """Return whether this is the key, and valid now. Takes as long for a key that isn't known."""
     same = hmac.compare_digest(digest_of(text), key.digest if key else _NOBODYS)
     return same and key is not None and key.valid_at(now or datetime.now(UTC))

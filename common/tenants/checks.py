@@ -1,4 +1,4 @@
-"""What is checked of a tenant's profiles beyond their shape: where their URLs lead.
+"""Checks where the URLs of a tenant's profiles lead.
 
 Only what can be seen without DNS: whatever else a URL turns out to lead to is refused when it is opened.
 """

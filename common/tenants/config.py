@@ -1,4 +1,4 @@
-"""What is written down of a tenant: the shape of `tenants.toml`, of `/admin`, and of what the store holds.
+"""The shape of a tenant's configuration in `tenants.toml`, under `/admin` and in the store.
 
 It refers to secrets by name. `docs/tenants.md` explains every field.
 """
@@ -41,7 +41,7 @@ WrongWith = Callable[[str], str | None]
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What the parts of one tenant may refer to, while they are read.
+    """The names that the parts of one tenant may refer to while they are read.
 
     `kept_rules`: guard rules that it has already, as a former version may have taken them.
     """
@@ -210,7 +210,7 @@ class KeyParts(_Part):
     revoked_at: AwareDatetime | None = None
 
     def valid_at(self, now: datetime) -> bool:
-        """Whether the key opens anything at that time."""
+        """Return whether the key opens anything at that time."""
         return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
 
 

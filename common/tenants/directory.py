@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 
 class Directory:
-    """Who the tenants are. What it said last holds while the store is away, or the file is wrong."""
+    """The tenants and their keys. While the store is away or the file is wrong, the last state holds."""
 
     def __init__(self, settings: Settings, stores: Stores) -> None:
         self._source = _source(settings, stores)
@@ -41,12 +41,12 @@ class Directory:
 
     @property
     def known(self) -> bool:
-        """Whether it could be looked at since the process began."""
+        """Return whether it could be looked at since the process began."""
         return self._texts is not None
 
     @property
     def open(self) -> bool:
-        """Whether nobody has set up tenants: the default tenant needs no key."""
+        """Return whether nobody has set up tenants: the default tenant needs no key."""
         return self.known and not self._configured
 
     def tenant(self, name: str) -> Tenant | None:
@@ -65,7 +65,7 @@ class Directory:
 
     @property
     def texts(self) -> Texts:
-        """What was written down of all tenants and keys when it was looked last."""
+        """Return the configuration of all tenants and keys as it was read last."""
         return self._texts or Texts()
 
     async def changed(self) -> None:

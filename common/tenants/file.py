@@ -54,7 +54,7 @@ class TenantsFile:
         self._signature: tuple[int, ...] | None = None
 
     async def poll(self, seen: Texts | None) -> Texts | None:
-        """What the file says now; a wrong one leaves it at what was seen, and is logged once."""
+        """Return what the file says now. A wrong file leaves it at what was seen last, and is logged once."""
         return await asyncio.to_thread(self._look, seen)
 
     def _look(self, seen: Texts | None) -> Texts | None:
@@ -99,7 +99,7 @@ class TenantsFile:
         return self._seal.read(written, place_of(tenant, name)) if self._seal else None
 
     def wrong_with(self, written: str, tenant: str, name: str) -> str | None:
-        """What is wrong with a tenant's secret as it stands in the file."""
+        """Return what is wrong with a tenant's secret as it stands in the file."""
         if written.startswith(ENVIRONMENT) and is_own(written.removeprefix(ENVIRONMENT)):
             return "this environment variable is the deployment's own"
         if written.startswith(ENVIRONMENT):
@@ -113,7 +113,7 @@ class TenantsFile:
         return None
 
     def _sign(self) -> tuple[int, ...]:
-        """What changes with the file, behind symbolic links too."""
+        """Return what changes with the file, behind symbolic links too."""
         try:
             stat = self._path.stat()
         except OSError:
@@ -127,7 +127,7 @@ def open_file(settings: Settings) -> TenantsFile:
 
 
 def mistakes_in(settings: Settings) -> list[str]:
-    """What is wrong with the file that the settings name, a line each."""
+    """Return what is wrong with the file that the settings name, one line per mistake."""
     try:
         open_file(settings).read()
     except WrongFile as error:

@@ -1,4 +1,4 @@
-"""How long a profile's full model lately took to its first token: what an adaptive draft is decided by."""
+"""The time to the first token of each profile's full model lately; the adaptive draft decides by it."""
 
 import asyncio
 import logging
@@ -24,7 +24,9 @@ class FirstTokenLatency:
         self._recent: dict[tuple[str, str], list[int]] = {}
 
     def is_slow(self, tenant: str, profile: str, slow_ms: int) -> bool:
-        """Whether the full is expected to be slower than that. What is not known yet is taken for slow."""
+        """Return whether the full is expected to be slower than that. What is not known yet is taken for
+        slow.
+        """
         recent = self._recent.setdefault((tenant, profile), [])
         return not recent or sum(ms > slow_ms for ms in recent) > _SLOW_SHARE * len(recent)
 

@@ -1,4 +1,4 @@
-"""Where a tenant's secrets may go: each is bound to origins, whoever changes a profile's URL afterwards."""
+"""Binds each of a tenant's secrets to the origins where it may go, whoever changes a profile's URL later."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class Grant:
     headers: frozenset[str]
 
     def allows(self, origin: str, headers: Iterable[str]) -> bool:
-        """Whether it may go there, in these headers."""
+        """Return whether it may go there, in these headers."""
         return origin in self.origins and {name.lower() for name in headers} <= self.headers
 
 
@@ -54,7 +54,7 @@ def read_origin(written: str) -> str:
 
 
 def grant_of(written: RequestSecret | tuple[str, ...]) -> Grant:
-    """What `request_secrets` says of one secret."""
+    """Return where `request_secrets` lets one secret go."""
     wish = written if isinstance(written, RequestSecret) else RequestSecret(origins=written)
     return Grant(frozenset(map(read_origin, wish.origins)), frozenset(map(str.lower, wish.headers)))
 
@@ -84,7 +84,7 @@ def strays(config: TenantConfig) -> list[str]:
 
 
 def may_go(config: TenantConfig, upstream: UpstreamConfig) -> bool:
-    """Whether the model's server may be shown the secret that it names."""
+    """Return whether the model's server may be shown the secret that it names."""
     origins = config.secret_origins.get(upstream.secret)
     return origins is None or origin_of_model(upstream.base_url) in map(read_origin, origins)
 

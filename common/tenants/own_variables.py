@@ -18,6 +18,6 @@ _OWN = frozenset(variable_of(name) for name in Settings.model_fields)
 
 
 def is_own(variable: str) -> bool:
-    """Whether a variable is a setting, holds what the stores or the archive are opened with, or may."""
+    """Return whether a variable is a setting, or may hold what opens the stores or the archive."""
     name = variable.strip().upper()
     return name.startswith(_PREFIXES) or name.removesuffix(FILE) in _OWN

@@ -30,7 +30,7 @@ class Upstream:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Whether sessions are remembered, how many messages and bytes of them, and for how long."""
+    """The settings of a session's memory: if it has one, how many messages and bytes, and for how long."""
 
     mode: Literal["auto", "on", "off"] = "auto"
     max_messages: int = 10
@@ -40,7 +40,7 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """Who is told of ended turns, and with what the message is signed."""
+    """The URL that is told of ended turns, and the secret that signs the message."""
 
     url: str
     secret: SecretStr
@@ -67,7 +67,9 @@ class Profile:
     token_overrides: Overrides = field(default_factory=TokenOverrides)  # what a page's may
 
     def upstreams(self, lane: str, model: str) -> list[Upstream]:
-        """Who is asked on a lane, one after the other as they fail; the first is asked for `model`."""
+        """Return the upstreams of a lane in the order in which they are tried; the first is asked for
+        `model`.
+        """
         if lane == "draft":
             return [replace(self.draft, model=model)] if self.draft else []
         return [replace(self.full, model=model), *self.fallbacks]

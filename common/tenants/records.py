@@ -15,7 +15,7 @@ Record = tuple[str, str, bytes]
 
 @dataclass(frozen=True, slots=True)
 class StoredRecords:
-    """All that is kept as of one moment, whoever put it there."""
+    """All stored tenants and keys as of one moment, whoever put them there."""
 
     version: str | None
     tenants: Mapping[str, bytes]
@@ -24,7 +24,7 @@ class StoredRecords:
     signer: RecordSigner
 
     def signed(self, table: str) -> dict[str, bytes]:
-        """What the deployment has signed of a table."""
+        """Return the records of a table that the deployment has signed."""
         texts = self.tenants if table == keys.TENANTS else self.keys
         return {name: text for name, text in texts.items() if self._knows(table, name, text)}
 
@@ -33,7 +33,9 @@ class StoredRecords:
         return sorted(name for table, name, text in self._all() if not self._knows(table, name, text))
 
     def unsigned(self, *, known: bool) -> Iterator[Record]:
-        """What the newest key has not signed; with `known` no more of it than an older one has."""
+        """Return the records that the newest key has not signed; with `known`, only those that an older key
+        has.
+        """
         for table, name, text in self._all() if self.signer.can_sign else ():
             newest = self.signer.sign(table, name, text)
             if newest != self.signatures.get(field_of(table, name)) and (

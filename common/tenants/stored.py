@@ -52,7 +52,7 @@ class TenantStore:
     # For the directory.
 
     async def poll(self, seen: Texts | None) -> Texts | None:
-        """What is kept now: the very same, if it hasn't changed since."""
+        """Return what is stored now; the very same object if it hasn't changed."""
         if (
             seen is not None
             and version_of(await self._stores.queue.get(keys.TENANTS_VERSION)) == seen.version
@@ -61,7 +61,9 @@ class TenantStore:
         return await self.read(seen)
 
     async def read(self, seen: Texts | None = None) -> Texts:
-        """All that is kept and signed, as of one moment. A tenant that isn't stays as it was seen last."""
+        """Return all that is stored and signed, as of one moment. A tenant that isn't signed stays as it was
+        last.
+        """
         kept = await self._records.read()
         if strange := kept.strange():
             about = {"records": strange[:_SAID], "count": len(strange)}
@@ -195,7 +197,7 @@ class TenantStore:
         return count
 
     async def read_all(self) -> StoredRecords:
-        """All that is kept, signed or not."""
+        """Return all that is stored, signed or not."""
         return await self._records.read()
 
     def _reseal(self, tenant: str, config: TenantConfig) -> TenantConfig:
@@ -307,7 +309,7 @@ class TenantStore:
 
 
 def refused(error: ValidationError) -> BadRequest:
-    """What a client is told of a wrong configuration: every mistake, and where the first one is."""
+    """Return what a client is told of a wrong configuration: every mistake, and where the first one is."""
     return refused_for(mistakes(error.errors(include_url=False, include_input=False)))
 
 

@@ -37,7 +37,7 @@ class Tenant:
     disabled: bool = False  # its keys open nothing
 
     def names(self) -> list[str]:
-        """What a client may ask for by `model`."""
+        """Return the names that a client may give as `model`."""
         return list(self.profiles)
 
     def get(self, name: str) -> Profile | None:
@@ -59,7 +59,7 @@ class Tenant:
         raise NotFound("there is no such model", code="model_not_found", param="model")
 
     def may_send(self, secret: str, url: str, headers: Iterable[str], *, vouched: bool = False) -> bool:
-        """Whether there is such a secret, and a request may have it sent to this server in these headers.
+        """Return whether a request may have the secret sent to this server in these headers.
 
         `vouched`: the operator has named the server; else what may go to any goes over HTTPS alone.
         """

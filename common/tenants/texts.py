@@ -1,4 +1,4 @@
-"""What every source of tenants gives: the file and the store alike."""
+"""The interface of every source of tenants, the file and the store."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """All that is written down of tenants and keys as of one moment, each in JSON by its id.
+    """The configuration of all tenants and keys as of one moment, each in JSON by its id.
 
     `version` changes with them; it is None where nobody has ever set up a tenant.
     """
@@ -18,10 +18,12 @@ class Texts:
 
 
 class Source(Protocol):
-    """Where tenants come from."""
+    """A source of tenants."""
 
     async def poll(self, seen: Texts | None) -> Texts | None:
-        """What is written down now: the very same, if it hasn't changed since. Raises StoreUnavailable."""
+        """Return the configuration as it is now; the very same object if it hasn't changed. Raises
+        StoreUnavailable.
+        """
 
     def open_secret(self, written: str, tenant: str, name: str) -> str | None:
         """A tenant's secret, by how it is written down; None where it can't be opened."""

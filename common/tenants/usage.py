@@ -52,7 +52,7 @@ _PAGE = 100
 
 @dataclass(frozen=True, slots=True)
 class Used:
-    """What a profile was used for on a day."""
+    """The use of one profile on one day."""
 
     day: date
     profile: str
@@ -72,11 +72,11 @@ class Account:
 
     @property
     def waits(self) -> bool:
-        """Whether a lane is yet to say what it cost."""
+        """Return whether a lane is yet to say what it cost."""
         return is_going(self._costs.lanes)
 
     def counts(self) -> Counts:
-        """What the turn counts for."""
+        """Return the counts that the turn adds to its tenant's usage."""
         costs, released = self._costs.of_lanes(), self._released()
         counts = {name: int(is_so) for name, is_so in self._happened(released).items()}
         counts["drafted"] = int("draft" in costs)
@@ -121,7 +121,7 @@ class Account:
         return self._folded is not None and bool(self._folded.called)
 
     def _released(self) -> Counter[str]:
-        """How many characters of each lane were let out."""
+        """Return how many characters of each lane were let out."""
         released = Counter[str]()
         for piece in self._folded.said if self._folded else ():
             released[piece.lane] += len(piece.text)
@@ -129,7 +129,7 @@ class Account:
 
 
 def _wasted(cost: Cost, released: int, *, calls: bool) -> int:
-    """How many tokens of a completion nobody heard: as large a share as of the lane's text."""
+    """Return how many tokens of a completion nobody heard: as large a share as of the lane's text."""
     if cost.chars:
         return round(cost.completion * (1 - min(1, released / cost.chars)))
     return 0 if calls else cost.completion
@@ -174,7 +174,7 @@ def _by_profile(counted: dict[bytes, bytes]) -> dict[str, Counts]:
 
 
 def _costs_of(turn: RecordedTurn) -> Costs:
-    """What a recorded turn has cost, as its log has it."""
+    """Return the costs of a recorded turn, as its log has them."""
     costs = Costs(turn.started)
     for _, event in turn.events:
         if event.turn == turn.started.turn:

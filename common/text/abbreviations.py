@@ -129,7 +129,9 @@ _DAY = re.compile(r"\d{1,2}")
 
 
 def is_ordinal(before: str, number: str) -> bool:
-    """Whether a number with a full stop counts what follows: the German "am 3.", the Korean "2024. 5. 3."."""
+    """Return whether a number with a full stop counts what follows: the German "am 3.", the Korean "2024. 5.
+    3.".
+    """
     if not (_DAY.fullmatch(number) or _ROMAN.fullmatch(number) or (number.isdecimal() and len(number) == 3)):
         return False
     if _YEAR_MONTH.search(before):
@@ -138,15 +140,15 @@ def is_ordinal(before: str, number: str) -> bool:
 
 
 def may_be_day(number: str) -> bool:
-    """Whether a number may be one that a month, or another thing that is counted so, follows."""
+    """Return whether a number may be one that a month, or another thing that is counted so, follows."""
     return _DAY.fullmatch(number) is not None
 
 
 def is_counted(word: str) -> bool:
-    """Whether a word after a number and a full stop is what it counts: "3. Mai"."""
+    """Return whether a word after a number and a full stop is what it counts: "3. Mai"."""
     return word in _THINGS
 
 
 def may_be_counted(beginning: str) -> bool:
-    """Whether a word that begins so may become such."""
+    """Return whether a word that begins so may become such."""
     return beginning in _BEGINNINGS

@@ -1,4 +1,5 @@
-"""What commits and what only bridges, by language. Data; `guard.py` says how it is read.
+"""Lists of phrases that commit and phrases that only bridge, by language. `commitments.py` says how they are
+read.
 
 In a voice call a bridge is lost cheaply and a promise dearly. So where a word may be either, it commits, and
 HARMLESS names the phrases in which it does not. Nothing repeats without a bound but words that end where the

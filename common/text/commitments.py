@@ -1,4 +1,4 @@
-"""Whether a sentence of the draft commits to something that only the full may say. Pure.
+"""Tells if a sentence of the draft commits to something that only the full may say. Pure.
 
 A sentence passes through three steps, in each language of which it has a letter. What looks like a
 commitment and is none ("one moment", "let me check") is read as nothing. So is a clause that only asks
@@ -65,7 +65,8 @@ class _Language(NamedTuple):
 
 
 def commits(sentence: str, extra: Sequence[str] = ()) -> str | None:
-    """What a sentence commits to: `date`, `amount`, `done`, `answer`, `promise`, `custom`, `long`, or None.
+    """Return what a sentence commits to: `date`, `amount`, `done`, `answer`, `promise`, `custom`, `long`;
+    None for nothing.
 
     `extra` are a profile's own regular expressions: they see the sentence as it is, and no case. One that is
     none, as a former version may have kept it, holds every sentence: what it was to hold nobody knows.

@@ -87,6 +87,6 @@ class GrowingText:
 
 
 def is_among(ends: Sequence[int], place: int) -> bool:
-    """Whether a place is one of these, which are in order."""
+    """Return whether a place is one of these, which are in order."""
     at = bisect_left(ends, place)
     return at < len(ends) and ends[at] == place

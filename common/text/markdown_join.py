@@ -1,4 +1,4 @@
-"""Where one lane's text meets the next one's: what goes between them, and where a text may stop."""
+"""The seam between two lanes' texts: what goes between them, and where a text may stop."""
 
 import re
 import unicodedata
@@ -54,12 +54,14 @@ def join_texts(before: str, after: str, *, broken: bool = False, goes_on: bool =
 
 
 def is_undecided(text: str) -> bool:
-    """Whether it can't be told yet what goes before a text that begins like this."""
+    """Return whether it can't be told yet what goes before a text that begins like this."""
     return len(text) <= LEAD and _MAYBE_BLOCK.match(text) is not None
 
 
 def dangling_markup(text: Text) -> int:
-    """How many characters at a text's end only open what is still empty: emphasis, code, a list's item."""
+    """Return how many characters at a text's end only open what is still empty: emphasis, code, a list's
+    item.
+    """
     # A line's marker is one behind a line's end, which is looked back at too.
     end = text[max(0, len(text) - _BACK - 1) :]
     found = _OPENING.search(end, max(0, len(end) - _BACK))
@@ -73,7 +75,7 @@ def dangling_markup(text: Text) -> int:
 
 
 def closers(text: str) -> str:
-    """What closes the Markdown that a text leaves open: a block of code, code, emphasis."""
+    """Return the marks that close the Markdown that a text leaves open: a block of code, code, emphasis."""
     fence, start = "", 0
     for match in _FENCE.finditer(text):
         if not fence or fence == match[1]:
@@ -122,7 +124,7 @@ def _opens(run: str, before: str, after: str) -> bool:
 
 
 def _gap(before: str, body: str, *, goes_on: bool) -> int:
-    """How large a gap there is to be between two texts: none, a space, a line's end, a paragraph's."""
+    """Return how large a gap there is to be between two texts: none, a space, a line's end, a paragraph's."""
     if not goes_on and (_BLOCK.match(body) or _BLOCK_LINE.match(before[before.rfind("\n") + 1 :])):
         return 3
     # A full stop of the one script and a letter of the other need no space either.
@@ -143,7 +145,7 @@ def word_boundary(text: Text, low: int, high: int) -> int:
 
 
 def _word_ends(before: str, after: str) -> bool:
-    """Whether a text may stop between these two characters; `after` is empty where it isn't known yet."""
+    """Return whether a text may stop between these two characters; `after` is empty if not known yet."""
     if _UNSPACED.match(before):
         return not _clings(after)
     if not after:
@@ -153,7 +155,7 @@ def _word_ends(before: str, after: str) -> bool:
 
 
 def _clings(character: str) -> bool:
-    """Whether this character belongs to the one before it."""
+    """Return whether this character belongs to the one before it."""
     return bool(character) and unicodedata.category(character) in (
         "Mn",
         "Me",

@@ -58,7 +58,7 @@ def check_rules(rules: Sequence[str]) -> None:
 
 
 def finds(rules: Sequence[str], text: str) -> bool:
-    """Whether one of the rules matches somewhere in the text, whatever its case. Raises WrongRule."""
+    """Return whether one of the rules matches somewhere in the text, whatever its case. Raises WrongRule."""
     return any(found.search(marked) for marked in [_mark(text)] for found in _own_rules(tuple(rules)))
 
 

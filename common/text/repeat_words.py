@@ -80,7 +80,7 @@ IS_HAN = re.compile(f"[{_HAN}]")
 
 @dataclass(slots=True)
 class Traits:
-    """What the comparison looks at in a sentence, or in several."""
+    """The words, numbers and negations of a sentence, or of several, that the comparison looks at."""
 
     # Of Han characters the pairs, as no space tells where a word ends.
     words: set[str] = field(default_factory=set)

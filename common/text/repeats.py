@@ -1,4 +1,4 @@
-"""What of the full's opening is left out, because the draft has said it already. Pure.
+"""Leaves out the sentences of the full's opening that the draft has said already. Pure.
 
 `RepeatFilter` reads the full's text sentence by sentence, as it grows, beside what the draft has spoken. A
 sentence is left out, or said, or still open; once settled it stays so.
@@ -37,7 +37,7 @@ _PAIRS = ("()", "[]", "“”", "«»", "《》", "「」", "（）")
 
 
 class SpokenDraft:
-    """What the draft has spoken, sentence by sentence and as a whole. Each of its words is read once.
+    """The draft's spoken text, sentence by sentence and as a whole. Each of its words is read once.
 
     `work` counts what was looked at to compare with it, about in words.
     """
@@ -91,19 +91,21 @@ class SpokenDraft:
             self._tail_counts = True
 
     def spend(self, words: int) -> None:
-        """So many words are compared with each sentence."""
+        """Count the work of comparing this many words with each sentence."""
         self.work += (1 + words) * (1 + len(self.sentences))
 
 
 def _may_go_on(word: str, after: str) -> bool:
-    """Whether a word or number that is followed by this, and by nothing else yet, may be longer."""
+    """Return whether a word or number that is followed by this, and by nothing else yet, may be longer."""
     if IS_HAN.match(word) or len(word) >= LONGEST_WORD or len(after) == _AFTER_WORD:
         return False
     return _UNFINISHED.match(word + after) is not None and not IS_HAN.match(after[-1:])
 
 
 def repeats(sentence: Traits, spoken: SpokenDraft, marker: str = "") -> bool:
-    """Whether a whole sentence says again what was spoken, and nothing else. `marker`: its list number."""
+    """Return whether a whole sentence says again what was spoken, and nothing else. `marker`: its list
+    number.
+    """
     whole = spoken.whole
     spoken.spend(len(sentence.words))
     if sentence.numbers - whole.numbers or sentence.negations - whole.negations:
@@ -131,7 +133,7 @@ def _is_part(sentence: Traits, other: Traits) -> bool:
 
 
 def may_repeat(beginning: Traits, spoken: SpokenDraft) -> bool:
-    """Whether a sentence that begins like this may turn out to be a repeat."""
+    """Return whether a sentence that begins like this may turn out to be a repeat."""
     spoken.spend(len(beginning.words))
     if beginning.numbers - spoken.whole.numbers or beginning.negations - spoken.whole.negations:
         return False
@@ -145,7 +147,7 @@ def may_repeat(beginning: Traits, spoken: SpokenDraft) -> bool:
 
 
 def is_likely_repeat(beginning: Traits, spoken: SpokenDraft, withheld: int, verbatim: int) -> bool:
-    """Whether a sentence that begins like this is worth the silence: so many letters withheld."""
+    """Return whether a sentence that begins like this is worth the silence: so many letters withheld."""
     spoken.spend(len(beginning.sequence))
     if beginning.numbers - spoken.whole.numbers or beginning.negations - spoken.whole.negations:
         return False
@@ -214,7 +216,7 @@ class RepeatFilter(Opening):
         self._held_to = None if self._saying else self._said_to
 
     def releasable(self, text: Text) -> int:
-        """How far the full may be said now. A held sentence goes slowly while the next one is open."""
+        """Return how far the full may be said now. A held sentence goes slowly while the next one is open."""
         if self.decided:
             return len(text)
         if self._saying:
@@ -230,14 +232,16 @@ class RepeatFilter(Opening):
         return self._place
 
     def _paced(self, length: int) -> int:
-        """How much of a held sentence is said when the full is so long; past its end, all that is settled."""
+        """Return how much of a held sentence is said when the full is so long; past its end, all that is
+        settled.
+        """
         if self.begin is None or self._since is None or self._held_to is None:
             return self._place
         upto = self.begin + LEAD + max(0, length - self._since) * 2 // 5
         return upto if upto < self._held_to else self._place
 
     def _is_open(self, text: Text, end: int | None, flows: bool) -> bool:
-        """Whether the sentence that begins at `_place` may yet be left out."""
+        """Return whether the sentence that begins at `_place` may yet be left out."""
         if _BLOCK.match(text[self._place : self._place + _BACK]):
             self.decided = True
             return False
@@ -303,7 +307,7 @@ class RepeatFilter(Opening):
 
 
 def _pending(text: Text, start: int) -> int | None:
-    """Where a sentence may have ended that isn't known to have."""
+    """Return where a sentence may have ended that isn't known to have."""
     begin = max(start, len(text) - _BACK)
     match = _PENDING.search(text[begin:])
     return begin + match.start() if match else None
@@ -321,7 +325,7 @@ def _is_repeated(part: str, traits: Traits, spoken: SpokenDraft) -> bool:
 
 
 def _only_opens(part: str, traits: Traits) -> bool:
-    """Whether a sentence that is said only leads to the answer: 'Certainly!', 'What a question!'."""
+    """Return whether a sentence that is said only leads to the answer: 'Certainly!', 'What a question!'."""
     if traits.numbers or traits.negations:
         return False
     exclaims = len(traits.sequence) <= EXCLAMATION and part.rstrip(" *_").endswith(("!", "！"))

@@ -1,4 +1,4 @@
-"""What a character, or the word before a full stop, says about where a sentence ends."""
+"""Rules by which a character, or the word before a full stop, ends a sentence or doesn't."""
 
 import re
 import unicodedata
@@ -37,7 +37,7 @@ class Kind(IntEnum):
 
 
 class Rule(Enum):
-    """What must follow a full stop and a space for a sentence to end there."""
+    """The condition on what follows a full stop and a space for a sentence to end there."""
 
     SPACE = "nothing more"
     LETTER = "anything but a small letter"
@@ -230,7 +230,7 @@ def _is_accent(char: str) -> bool:
 
 
 def _is_label(before: str, lead: int, number: str) -> bool:
-    """Whether a number counts what follows: 'Step 2.' at a sentence's start, 'Steps: 1.'."""
+    """Return whether a number counts what follows: 'Step 2.' at a sentence's start, 'Steps: 1.'."""
     words = before.split()
     if not words:
         return False
@@ -268,7 +268,7 @@ def _rule_of_word(word: str, before: str) -> Rule:
 
 
 def _is_otherwise_short(word: str, before: str) -> bool:
-    """Whether a word is short for another as it is written, as it ends, or where it stands."""
+    """Return whether a word is short for another as it is written, as it ends, or where it stands."""
     small = word.lower()
     return (
         word in abbreviations.STARTER_CAPITALISED
@@ -278,21 +278,21 @@ def _is_otherwise_short(word: str, before: str) -> bool:
 
 
 def _is_thai_short(word: str) -> bool:
-    """Whether a word is an abbreviation of a script that has full stops for nothing else."""
+    """Return whether a word is an abbreviation of a script that has full stops for nothing else."""
     letters = [char for char in word if not _is_accent(char) and char not in ".-‑'’"]
     return len(letters) <= _THAI_SHORT and all("\u0e00" <= char <= "\u0eff" for char in letters)
 
 
 def starts_sentence(word: str, after: str) -> bool:
-    """Whether a word after an abbreviation, followed by `after`, starts a new sentence."""
+    """Return whether a word after an abbreviation, followed by `after`, starts a new sentence."""
     return (word in _STARTERS or word in abbreviations.STARTERS) and not (after == "." and len(word) == 1)
 
 
 def goes_on_counting(word: str, *, whole: bool) -> bool:
-    """Whether a word after a number is what that counts; where it isn't whole, may become so."""
+    """Return whether a word after a number is what that counts; where it isn't whole, may become so."""
     return abbreviations.is_counted(word) if whole else abbreviations.may_be_counted(word)
 
 
 def is_list_marker(text: str) -> bool:
-    """Whether a sentence's first characters, before a closing bracket, mark a list item."""
+    """Return whether a sentence's first characters, before a closing bracket, mark a list item."""
     return _BRACKETED_MARKER.fullmatch(text) is not None

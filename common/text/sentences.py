@@ -88,7 +88,7 @@ class Sentences:
 
     @property
     def rests(self) -> bool:
-        """Whether the text, should it stop here, stops at a sentence's end as far as can be known."""
+        """Return whether the text, should it stop here, stops at a sentence's end as far as can be known."""
         last = self.ends[-1] if self.ends else 0
         if self._solid == last or self._only_emoji:
             return last > 0
@@ -135,7 +135,7 @@ class Sentences:
             self._end(self._solid)
 
     def _is_quiet(self) -> bool:
-        """Whether the next letter, digit or space can change nothing."""
+        """Return whether the next letter, digit or space can change nothing."""
         return self._stop is None and self._lead >= 0 and not self._maybe_open
 
     def _end(self, end: int, lead: int = -1) -> None:
@@ -237,7 +237,7 @@ class Sentences:
         self._stop = _Stop(end=at + 1, kind=kind, rule=rule, wide=wide)
 
     def _judge(self, stop: _Stop, char: str, kind: Kind, at: int, closes: bool, back: str) -> _Verdict:
-        """What the next character tells about a stop."""
+        """Return what the next character tells about a stop."""
         if stop.word:
             return _judge_word(stop, char, kind)
         if kind >= Kind.DOT:
@@ -269,7 +269,7 @@ def _repeat(stop: _Stop, kind: Kind, end: int) -> None:
 
 
 def _belongs(stop: _Stop, kind: Kind, closes: bool, previous: str) -> bool:
-    """Whether a character right after a terminator belongs to its sentence."""
+    """Return whether a character right after a terminator belongs to its sentence."""
     if kind is Kind.EMOJI:
         return previous == "\u200d"  # the two are one character to a reader
     if kind is Kind.QUOTE and not stop.wide:
@@ -338,14 +338,14 @@ def _judge_word(stop: _Stop, char: str, kind: Kind) -> _Verdict:
 
 
 def _begins(stop: _Stop, after: str) -> bool:
-    """Whether the word that follows a stop, with `after` behind it, begins a sentence."""
+    """Return whether the word that follows a stop, with `after` behind it, begins a sentence."""
     if stop.rule is Rule.THING:
         return not goes_on_counting(stop.word, whole=True)
     return starts_sentence(stop.word, after)
 
 
 def rests_at_end(text: str) -> bool:
-    """Whether a text that stops right here stops at a sentence's end as far as can be known."""
+    """Return whether a text that stops right here stops at a sentence's end as far as can be known."""
     sentences = Sentences()
     sentences.feed(text)
     return sentences.rests

@@ -1,4 +1,4 @@
-"""What of a text is read aloud: its words, without Markdown's marks, emoji, and addresses spelled out.
+"""Makes of a text the words that are read aloud: no Markdown marks, no emoji, addresses spelled out.
 
 A mark is left out only where it is one: "5*3", "3~5", "#1", "press * to go back" are content.
 """
@@ -109,7 +109,7 @@ def _told(tokens: Iterable[Token]) -> Iterable[str]:
 
 
 def _tag(tag: str) -> str:
-    """Of a tag nothing; of words in pointed brackets the words."""
+    """Return nothing for a tag, and the words for words in angle brackets."""
     named = _TAG.match(tag)
     if named is None:
         return " "  # a comment

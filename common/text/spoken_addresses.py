@@ -59,7 +59,7 @@ def _host(found: re.Match[str]) -> str:
 
 
 def _rest(path: str) -> str:
-    """What of a path is no longer the address's."""
+    """Return the part of a path that no longer belongs to the address."""
     end = len(path)
     while end:
         last = path[end - 1]

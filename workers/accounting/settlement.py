@@ -101,7 +101,7 @@ class SettlementJob:
                 await self._settle(turn, counts, started.profile, day, record=record, kept=kept)
 
     def _patient_until_ms(self, turn: RecordedTurn, ended_ms: int) -> int:
-        """How long lanes are waited for: they end soon after their turn, unless their workers died."""
+        """Return how long lanes are waited for: they end soon after their turn, unless their workers died."""
         policy = turn.started.policy
         if policy.get("handoff", {}).get("shadow"):  # this draft speaks on to its end
             ended_ms = turn.start_ms + policy.get("deadline_ms", _DEADLINE_MS)

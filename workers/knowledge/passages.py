@@ -112,7 +112,7 @@ def put_before_question(messages: list[Message], text: str, language: str) -> li
 
 
 def are_passages(message: Message) -> bool:
-    """Whether a message shows passages: nobody speaks the language that they are in."""
+    """Return whether a message shows passages: nobody speaks the language that they are in."""
     content = message.get("content")
     return isinstance(content, str) and content.startswith(_OPENS)
 

@@ -42,7 +42,7 @@ class _Account:
     until_s: float = 0.0
 
     def fresh(self, refused: str) -> bool:
-        """Whether there is a token, and it is not the one that was refused."""
+        """Return whether there is a token, and it is not the one that was refused."""
         return self.token not in ("", refused) and time.monotonic() < self.until_s
 
 

@@ -251,7 +251,7 @@ async def _raw(response: httpx.Response) -> AsyncGenerator[bytes, None]:
 
 
 def _retry_after_s(headers: httpx.Headers) -> float | None:
-    """How long the server wants to be left alone: in milliseconds, in seconds, or until a date."""
+    """Return how long the server wants to be left alone: in milliseconds, in seconds, or until a date."""
     try:
         if "retry-after-ms" in headers:
             ms = float(headers["retry-after-ms"])

@@ -67,7 +67,7 @@ def fault_of(choice: dict[str, Any]) -> UpstreamError | None:
 
 
 def _is_told(value: dict[str, Any]) -> bool:
-    """Whether something without an answer is the telling of an error, and not a sign of life."""
+    """Return whether something without an answer is the telling of an error, and not a sign of life."""
     if value.get("type") in _IDLE or value.get("event") in _IDLE or value.get("object") in _IDLE:
         return False
     if value.get("success") is False:
@@ -80,7 +80,7 @@ def _is_told(value: dict[str, Any]) -> bool:
 
 
 def _says_something(error: Any) -> bool:
-    """Whether this is an error, and not the place where one would stand."""
+    """Return whether this is an error, and not the place where one would stand."""
     if isinstance(error, dict):
         return any(_says_something(value) for value in error.values())
     if isinstance(error, list):

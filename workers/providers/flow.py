@@ -97,7 +97,7 @@ class Flow:
             await asyncio.sleep(0)
 
     def _turn_s(self, now_s: float, pause_s: float) -> float:
-        """How long to wait at the gate; never longer than at leisure."""
+        """Return how long to wait at the gate; never longer than at leisure."""
         gate = _gates.setdefault(self._loop, _Gate())
         wait_s = max(gate.free_s - now_s, 0.0)
         if wait_s > pause_s:

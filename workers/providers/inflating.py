@@ -12,7 +12,7 @@ CODINGS = ("gzip", "x-gzip", "deflate")
 
 
 def is_packed(coding: str, head: bytes) -> bool:
-    """Whether a body of this Content-Encoding that begins so is to be unpacked. Raises ValueError."""
+    """Return whether a body of this Content-Encoding that begins so is to be unpacked. Raises ValueError."""
     coding = coding.strip().lower()
     if coding in CODINGS or head.startswith(_GZIP):
         return True

@@ -85,7 +85,7 @@ def arguments_of(arguments: Any) -> str:
 
 
 def may_call(body: dict[str, Any]) -> bool:
-    """Whether the model may call anything."""
+    """Return whether the model may call anything."""
     return bool(_mode(body) != "none")
 
 
@@ -134,12 +134,12 @@ def forced_function(body: dict[str, Any]) -> str:
 
 
 def must_call(body: dict[str, Any]) -> bool:
-    """Whether the model must call something, whichever it likes."""
+    """Return whether the model must call something, whichever it likes."""
     return _mode(body) in ("required", "any")
 
 
 def most_tokens(body: dict[str, Any]) -> int | None:
-    """How long the answer may be."""
+    """Return how long the answer may be."""
     limit = body.get("max_completion_tokens") or body.get("max_tokens") or body.get("maxTokens")
     return int(limit) if limit else None
 

@@ -99,7 +99,7 @@ class OpenAIProvider:
                 yield piece
 
     def _may_be_options(self, server: str, error: UpstreamError) -> bool:
-        """Whether a server may have refused a request for asking what the answer costs."""
+        """Return whether a server may have refused a request for asking what the answer costs."""
         if error.status not in _UNKNOWN_FIELD:
             return False
         return b"stream_options" in error.told or server not in self._takes_options
@@ -112,7 +112,7 @@ class OpenAIProvider:
 
 
 def _are_thoughts_refused(error: UpstreamError, body: dict[str, Any]) -> bool:
-    """Whether a server says that it doesn't know the thoughts that stand in the messages."""
+    """Return whether a server says that it doesn't know the thoughts that stand in the messages."""
     if error.status not in _UNKNOWN_FIELD:
         return False
     sent = {name for message in body["messages"] for name in THOUGHTS if name in message}
@@ -120,7 +120,7 @@ def _are_thoughts_refused(error: UpstreamError, body: dict[str, Any]) -> bool:
 
 
 def chat_url(upstream: Upstream) -> str:
-    """Where the model is asked. Raises ValueError on what is no URL.
+    """Return where the model is asked. Raises ValueError on what is no URL.
 
     A query stays behind the path; of Azure a resource's address is enough, as its deployments have a form.
     """

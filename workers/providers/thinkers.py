@@ -17,7 +17,7 @@ class Thinkers:
         self._learned: OrderedDict[tuple[str, str, str], None] = OrderedDict()
 
     def begins(self, upstream: Upstream) -> bool:
-        """Whether the model's text is held back until its thought has ended."""
+        """Return whether the model's text is held back until its thought has ended."""
         model = upstream.model.lower()
         return _name(upstream) in self._learned or any(name in model for name in self._names)
 

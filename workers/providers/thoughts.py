@@ -111,7 +111,7 @@ class Thoughts:
 
     @property
     def _flows(self) -> bool:
-        """Whether words are being said, and nothing is held back."""
+        """Return whether words are being said, and nothing is held back."""
         waits = self._tail or self._holds or self._after_thought
         return self._said and self._state == "said" and not waits
 
@@ -221,7 +221,7 @@ class Thoughts:
 
 
 def _begun_mark(text: str) -> int:
-    """How many characters at the end may be the beginning of a mark."""
+    """Return how many characters at the end may be the beginning of a mark."""
     for begin in range(len(text) - 1, max(-1, len(text) - _MOST_MARK), -1):
         char = text[begin]
         if char in "<[◁" and _may_become(text[begin:].lower()):

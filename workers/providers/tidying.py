@@ -18,7 +18,7 @@ class Tidier:
 
     @property
     def ended_unbegun(self) -> bool:
-        """Whether a thought ended that no mark had begun."""
+        """Return whether a thought ended that no mark had begun."""
         return self._thoughts.ended_unbegun
 
     def feed(self, piece: StreamPart) -> Iterator[StreamPart]:

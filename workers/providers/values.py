@@ -29,7 +29,7 @@ def parsed(data: bytes) -> Any:
 
 
 def has_halves(text: str) -> bool:
-    """Whether there are halves of characters in it, which can't be written down."""
+    """Return whether there are halves of characters in it, which can't be written down."""
     return not text.isascii() and _HALVES.search(text) is not None
 
 

@@ -43,7 +43,7 @@ class Rewritten:
 
 
 def rewrite_turn(entries: list[Entry], now_ms: int, *, drop: bool = False) -> Rewritten:
-    """How an ended turn's events are kept; `entries` from its start to the log's end, as of `now_ms`.
+    """Return how an ended turn's events are kept; `entries` from its start to the log's end, as of `now_ms`.
 
     `drop`: without its words, whatever its `record` says.
     """
@@ -60,7 +60,7 @@ def rewrite_turn(entries: list[Entry], now_ms: int, *, drop: bool = False) -> Re
 
 
 def _is_whole(started: TurnStarted, own: list[Entry], now_ms: int) -> bool:
-    """Whether every attempt that began has said its last word, or has had the time to."""
+    """Return whether every attempt that began has said its last word, or has had the time to."""
     if now_ms > own[0].ms + started.policy.get("deadline_ms", _DEADLINE_MS) + _LATE_MS:
         return True
     begun: set[tuple[str, int]] = {
@@ -140,7 +140,7 @@ class _Heard:
         return _Heard(fold, "".join(said))
 
     def is_masked(self, clear: "_Heard") -> bool:
-        """Whether this says what the other does, but for masks."""
+        """Return whether this says what the other does, but for masks."""
         return len(self.text) == len(clear.text) and all(
             masked in (char, MASK, "0") for char, masked in zip(clear.text, self.text, strict=True)
         )

@@ -140,7 +140,7 @@ def _language(text: str, conversation: str) -> str:
 
 
 def _reason(held: HeldLane) -> Reason:
-    """How the speaking ended."""
+    """Return how the speaking ended."""
     if held.stop:
         return "stopped"
     if held.work and (bug := held.work.exception()):

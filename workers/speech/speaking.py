@@ -52,11 +52,11 @@ class Speaking:
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing is left to this attempt: all is spoken, or a later one is at it."""
+        """Return whether nothing is left to this attempt: all is spoken, or a later one is at it."""
         return self._speech.over is not None or self._speech.attempt > self.job.attempt
 
     def frames_of(self, start: int, end: int) -> int:
-        """How many frames of this sentence there were before this attempt."""
+        """Return how many frames of this sentence there were before this attempt."""
         return self._speech.number if self._speech.sentence == (start, end) else 0
 
     def apply(self, entries: Sequence[Entry]) -> None:
@@ -82,7 +82,7 @@ class Speaking:
         self._bell.set()
 
     def _breaks_in(self, event: Event) -> bool:
-        """Whether the caller wants to hear no more. The text may have ended long ago."""
+        """Return whether the caller wants to hear no more. The text may have ended long ago."""
         if self.job.attempt == AGAIN:
             return False
         if isinstance(event, TurnStarted):

@@ -205,7 +205,7 @@ def _is_marked(folded: str, token: Token) -> bool:
 
 
 def _gap(folded: str, tokens: list[Token], place: int) -> str:
-    """What stands between this token and the one before, without blanks and brackets."""
+    """Return what stands between this token and the one before, without blanks and brackets."""
     return folded[tokens[place - 1].end : tokens[place].begin].strip(" \n()[]{}<>,*_\"'«»")
 
 
@@ -253,7 +253,7 @@ def _host(folded: str, tokens: list[Token], at: int) -> tuple[int, list[str], bo
 
 
 def _dot_follows(folded: str, tokens: list[Token], place: int) -> bool:
-    """Whether a dot is said within two further words: "g mail dot com"."""
+    """Return whether a dot is said within two further words: "g mail dot com"."""
     for later in range(place + 1, min(place + 3, len(tokens))):
         if tokens[later].text in _DOTS:
             return True
@@ -302,7 +302,7 @@ def _is_small(token: Token) -> bool:
 
 
 def _only_small(tokens: list[Token], begin: int, at: int) -> bool:
-    """Whether all so far are digits and letters: the word before is the name that they belong to."""
+    """Return whether all so far are digits and letters: the word before is the name that they belong to."""
     return all(_is_small(token) and not token.text.isalpha() for token in tokens[begin:at]) or all(
         token.kind != "word" or token.text in WORDS for token in tokens[begin:at]
     )

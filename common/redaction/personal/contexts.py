@@ -1,4 +1,4 @@
-"""What is personal for the word that stands before it: a card's check number, a PIN, a passport. Pure."""
+"""Finds what is personal because of the word before it: a card's check number, a PIN, a passport. Pure."""
 
 import re
 from bisect import bisect_left
@@ -70,7 +70,9 @@ _YEAR = re.compile(r"(?:19|20)\d\d\Z")
 
 
 def named(folded: str, found: list[Chain]) -> Iterator[tuple[int, int]]:
-    """Where a short number stands that the word beside it makes somebody's, and wherever it stands again."""
+    """Return where a short number stands that the word beside it makes somebody's, and wherever it stands
+    again.
+    """
     begins = [chain.begin for chain in found]
     secrets: set[str] = set()
     for word in _words(folded, found):
@@ -114,7 +116,9 @@ def _is_secret_code(folded: str, begin: int, end: int) -> bool:
 
 
 def _is_near(folded: str, end: int, begin: int) -> bool:
-    """Whether what begins there may be what the word names: close by, or further on in the same sentence."""
+    """Return whether what begins there may be what the word names: close by, or further on in the same
+    sentence.
+    """
     between = folded[end : min(begin, end + _FAR + 1)]
     return len(between) <= _NEAR or (len(between) <= _FAR and not _SENTENCE.search(between))
 

@@ -42,7 +42,7 @@ class Folded:
     ends: "array[int] | None"
 
     def place(self, begin: int, end: int) -> tuple[int, int]:
-        """Where in the text as it was this part stands; it may not be empty."""
+        """Return where in the text as it was this part stands; it may not be empty."""
         if self.starts is None or self.ends is None:
             return begin, end
         return self.starts[begin], self.ends[end - 1]
@@ -114,7 +114,7 @@ def fold(text: str) -> Folded:
 
 
 def meaning(written: str) -> str:
-    """What an escape, an entity, a tag or a mark stands for."""
+    """Return the text that an escape, an entity, a tag or a mark stands for."""
     if written[0] == "\\":
         if written[1] in "uU":
             units = bytes.fromhex(written[2:6] + written[8:12])

@@ -53,7 +53,7 @@ _LONGEST_BEFORE = 14
 
 
 def innocent_spans(folded: str) -> list[tuple[int, int]]:
-    """Where dates, times, amounts, quantities and versions stand, in their order."""
+    """Return where dates, times, amounts, quantities and versions stand, in their order."""
     spans, done = [], 0
     for found in _INNOCENT.finditer(folded):
         begin, end = found.span()
@@ -75,7 +75,7 @@ def innocent_spans(folded: str) -> list[tuple[int, int]]:
 
 
 def is_list(numbers: list[str], gaps: list[str]) -> bool:
-    """Whether these are several numbers, one after the other: years, a count, amounts in their order.
+    """Return whether these are several numbers, one after the other: years, a count, amounts in their order.
 
     `gaps`: what stands between them.
     """

@@ -72,7 +72,7 @@ class Chain:
         return "".join(group.digits for group in self.groups)
 
     def is_personal(self) -> bool:
-        """Whether so many digits are seldom anything but somebody's."""
+        """Return whether so many digits are seldom anything but somebody's."""
         digits = self.digits
         if len(digits) < FEWEST or all(group.is_amount for group in self.groups):
             return False
@@ -84,7 +84,7 @@ class Chain:
         return not is_list([number for number, _ in numbers], [gap for _, gap in numbers[1:]])
 
     def is_card_in_pieces(self) -> bool:
-        """Whether it is a card's number though letters or signs of arithmetic stand within."""
+        """Return whether it is a card's number though letters or signs of arithmetic stand within."""
         if len(self.groups) > 19 or not is_card(self.digits):
             return False
         widths = [len(group.digits) for group in self.groups]
@@ -92,7 +92,7 @@ class Chain:
 
 
 def is_card(digits: str) -> bool:
-    """Whether it is a payment card's number: its length, its first digit, its check digit."""
+    """Return whether it is a payment card's number: its length, its first digit, its check digit."""
     if not 13 <= len(digits) <= 19 or not _CARD.fullmatch(digits) or len(set(digits)) == 1:
         return False
     total = sum(map(int, digits[-1::-2])) + sum(2 * d - 9 * (d > 4) for d in map(int, digits[-2::-2]))
@@ -135,7 +135,7 @@ class _Builder:
 
     @property
     def is_open(self) -> bool:
-        """Whether the next token may matter whatever it is."""
+        """Return whether the next token may matter whatever it is."""
         return bool(self._groups) or self._times > 1
 
     def close(self) -> None:
@@ -211,7 +211,7 @@ class _Builder:
         return Group(token.begin, token.end, str(NOUNS[text]), spoken=Spoken.of(NOUNS[text]))
 
     def _joins(self, last: Group, token: Token) -> bool:
-        """Whether the word goes on with the number before, which it then is a part of."""
+        """Return whether the word goes on with the number before, which it then is a part of."""
         if self._times > 1 or self._letters or self._fillers or self._marks.strip(" -"):
             return False
         if token.text not in WORDS:
@@ -234,7 +234,7 @@ class _Builder:
 
 
 def _is_near(marks: str) -> bool:
-    """Whether so little stands between two groups that they may be parts of one number."""
+    """Return whether so little stands between two groups that they may be parts of one number."""
     if SEAM in marks:
         return False
     bare = _BLANKS.sub(" ", _MARKDOWN.sub("", marks))

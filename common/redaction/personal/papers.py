@@ -29,7 +29,7 @@ _FEWEST = 9
 
 
 def by_form(folded: str) -> Iterator[tuple[int, int]]:
-    """Where they stand."""
+    """Return where they stand."""
     for found in near_digits(_IBAN, folded, 4, 130):
         if end := _iban_end(folded, *found.span()):
             yield found.start(), end
@@ -39,7 +39,9 @@ def by_form(folded: str) -> Iterator[tuple[int, int]]:
 
 
 def _iban_end(folded: str, begin: int, end: int) -> int | None:
-    """Where an account's number ends whose check digits are right, or that has digits enough; None: it is none."""
+    """Return where an account's number ends whose check digits are right, or that has digits enough; None: it
+    is none.
+    """
     ends = [place + 1 for place in range(begin, end) if folded[place].isalnum()]
     letters = "".join(folded[place - 1] for place in ends)
     if not letters.isascii():
