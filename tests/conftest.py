@@ -51,7 +51,7 @@ def _is_chosen(item: pytest.Item) -> bool:
 
     `make soak` tries each on both.
     """
-    params = item.callspec.params if hasattr(item, "callspec") else {}
+    params: dict[str, str] = item.callspec.params if hasattr(item, "callspec") else {}
     layout = params.get("real") or params.get("backend")
     if layout not in _LAYOUTS:
         return True

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from cli import recordings
 from cli.recordings import NoRecording, fetch
 from common.sessions.sessions import Sessions
 from common.settings import Settings
@@ -19,7 +18,7 @@ def _session_of(monkeypatch: pytest.MonkeyPatch, *lines: bytes | Exception) -> N
                 raise line
             yield line
 
-    monkeypatch.setattr(recordings.Sessions, "lines", told)
+    monkeypatch.setattr(Sessions, "lines", told)
 
 
 def test_a_whole_export_takes_the_place_of_an_older_one(

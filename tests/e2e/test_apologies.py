@@ -29,7 +29,7 @@ CHUNKED = (
     "/v1/audio/chat/completions",
 )
 SENTENCES = "/v1/llm-request"
-FAILURES = {
+FAILURES: dict[str, tuple[dict[str, Any], int, str]] = {
     "refused key": ({"status": 401}, 401, "invalid_api_key"),
     "broken server": ({"status": 500}, 502, "upstream_refused"),
     "empty": ({"text": ""}, 502, "upstream_empty"),

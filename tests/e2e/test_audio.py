@@ -14,6 +14,7 @@ import pytest
 from common.settings import Settings
 from tests.support.gateway_stack import Simulator, Stack, user
 from tests.support.heard_stream import Stream
+from tests.support.redis_replies import at_once
 from workers.speech.served import ServedVoice
 from workers.speech.voice import Utterance, VoiceError
 
@@ -191,7 +192,10 @@ def test_a_recording_is_written_down_before_the_turn_starts(stack: Stack) -> Non
     (asked,) = stack.simulator.requests(model)
     said = asked["messages"][-1]["content"]
     assert said == [content[0], {"type": "text", "text": "Are you open on Sundays?"}]
-    assert b"UklGRg" not in stack.redis.xrange(f"fr:{{default:{heard.session}}}:log")[0][1][b"turn.started"]
+    assert (
+        b"UklGRg"
+        not in at_once(stack.redis.xrange(f"fr:{{default:{heard.session}}}:log"))[0][1][b"turn.started"]
+    )
 
 
 def test_a_recording_that_cannot_be_written_down_is_told(stack: Stack) -> None:

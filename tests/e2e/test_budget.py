@@ -3,7 +3,7 @@
 import asyncio
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
@@ -17,6 +17,7 @@ from common.tenants.config import SCOPES, KeyConfig, Limits, TenantConfig
 from common.tenants.stored import TenantStore
 from tests.support.gateway_stack import PATH, Simulator, Stack, user
 from tests.support.processes import until
+from tests.support.redis_replies import at_once
 
 QUESTION, DRAFTS_PROMPT = "When do you open?", "Bridge."
 ANSWER, BRIDGE = 40, 20  # tokens at most
@@ -61,14 +62,16 @@ class Budget:
 
     def read(self) -> tuple[int, int]:
         """How many are spent and reserved, in all days that the test has seen."""
-        days = [self._redis.hgetall(key) for key in self._redis.scan_iter(keys.tokens("default", "*"))]
-        spent, reserved = (sum(int(day.get(name, 0)) for day in days) for name in (b"spent", b"reserved"))
-        return spent, reserved
+        days = [
+            at_once(self._redis.hgetall(key)) for key in self._redis.scan_iter(keys.tokens("default", "*"))
+        ]
+        spent, reserved = ([int(day.get(name, 0)) for day in days] for name in (b"spent", b"reserved"))
+        return sum(spent), sum(reserved)
 
     @property
     def held(self) -> set[bytes]:
         """What the turns that are not settled have reserved."""
-        return {value.partition(b":")[2] for value in self._redis.hvals(keys.reserved("default"))}
+        return {value.partition(b":")[2] for value in at_once(self._redis.hvals(keys.reserved("default")))}
 
 
 class Callers:
@@ -122,7 +125,7 @@ def passed(answers: list[httpx.Response]) -> list[httpx.Response]:
     return [each for each in answers if each.status_code == 200]
 
 
-async def eventually(check: object) -> None:
+async def eventually(check: Callable[[], object]) -> None:
     await asyncio.to_thread(until, check)
 
 

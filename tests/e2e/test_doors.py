@@ -33,9 +33,9 @@ def test_cloudbases_own_example(stack: Stack, path: str) -> None:
     assert rest == ""
     assert all(event.startswith(f"id: {turn}-") for event in events)
     assert events[-1].endswith("\ndata: [DONE]")
-    (started, *_) = stack.log(headers["X-Task-ID"])
-    assert started.event.turn == turn
-    assert started.event.request["messages"] == [user(PROMPT)]
+    started = stack.started(headers["X-Task-ID"])
+    assert started.turn == turn
+    assert started.request["messages"] == [user(PROMPT)]
 
 
 def test_every_event_has_its_own_place(stack: Stack) -> None:
@@ -145,7 +145,7 @@ def test_lanes_are_marked_by_header_or_field_only(stack: Stack) -> None:
 def test_a_policy_of_the_requests_own(stack: Stack) -> None:
     policy = {"handoff": {"when": "length"}, "deadline_ms": 5000}
     heard = stack.hear(stack.simulator.full(text=FULL), fast_reply={"policy": policy})
-    taken = stack.log(heard.session)[0].event.policy
+    taken = stack.started(heard.session).policy
     assert (taken["handoff"]["when"], taken["deadline_ms"]) == ("length", 5000)
     assert taken["handoff"]["cut"] == "sentence"
 

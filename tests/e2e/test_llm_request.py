@@ -174,7 +174,7 @@ def test_the_callers_server_is_asked_with_the_tenants_secret(stack: Stack) -> No
     assert (headers["authorization"], headers["x-folder"]) == (f"Api-Key {SECRET}", "f-literal-77")
     assert (body["model"], body["temperature"], body["top_k"], body["stream"]) == ("theirs", 0.3, 7, True)
     assert not body.keys() & {"n", "logit_bias"}
-    server = stack.log(heard.session)[0].event.lanes["full"]["server"]
+    server = stack.started(heard.session).lanes["full"]["server"]
     assert server["headers"] == {"Authorization": "Api-Key TELEPHONY_TOKEN"}
     assert server["sealed"] == ["x-folder"]
     until(lambda: stack.ended(heard.session), what="the ending in the log")
@@ -273,4 +273,4 @@ def test_barge_in_is_the_policys(stack: Stack, reply: dict[str, Any], barge_in: 
         stack, model=stack.simulator.full(text=FULL), bargeInReply=reply, sessionId=f"call-{barge_in}"
     )
     assert heard.session == f"call-{barge_in}"
-    assert stack.log(heard.session)[0].event.policy["barge_in"] is barge_in
+    assert stack.started(heard.session).policy["barge_in"] is barge_in

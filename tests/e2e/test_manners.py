@@ -299,7 +299,7 @@ def test_a_full_known_as_slow_is_drafted_at_once(stack: Stack) -> None:
 # Models that fail, and those that follow them.
 
 
-SILENT = {
+SILENT: dict[str, dict[str, Any]] = {
     "says nothing": {"stall_headers": True},
     "says only blanks": {"text": " \n\n ", "stall_after": 1},
     "only thinks": {"reasoning": "Let me think about that.", "text": "", "no_done": True, "stall_after": 6},

@@ -120,7 +120,7 @@ def test_agora_gets_its_metadata_first_and_calls_whole(stack: Stack) -> None:
     (call,) = _calls(heard)
     assert json.loads(call["function"]["arguments"]) == {"city": "Oslo", "days": 3}
     assert heard.session == "channel-3"
-    caller = stack.log("channel-3")[0].event.caller
+    caller = stack.started("channel-3").caller
     assert caller == {"turn_id": "5", "appId": "app-1", "userId": "user-2", "channel": "channel-3"}
     sent = stack.simulator.requests("agora-model")[0]
     assert not sent.keys() & {"context", "turn_id", "timestamp"}
@@ -158,7 +158,7 @@ def test_jaicp_by_way_of_caila(stack: Stack) -> None:
     stack.simulator.change("jaicp-caila-model", text="Мы открываемся в девять. Приходите!")
     answer, said = _post(stack, example("jaicp_caila"))
     assert said == "Мы открываемся в девять. Приходите!"
-    policy = stack.log(answer.headers["x-session-id"])[0].event.policy
+    policy = stack.started(answer.headers["x-session-id"]).policy
     assert policy["filler"]["phrases"] == {"*": ["Одну минуту."]}
     assert policy["filler"]["delay_ms"] == 1000
 
@@ -169,7 +169,7 @@ def test_jaicp_with_a_server_of_its_own(stack: Stack) -> None:
     asked = example("jaicp_custom", server=stack.simulator.url)
     answer, said = _post(stack, asked)
     assert said == "Мы открываемся в девять."
-    full = stack.log(answer.headers["x-session-id"])[0].event.lanes["full"]
+    full = stack.started(answer.headers["x-session-id"]).lanes["full"]
     assert urlsplit(full["server"]["url"]).path == "/foundationModels/v1/completion"
 
 

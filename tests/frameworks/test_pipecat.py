@@ -6,8 +6,8 @@ from importlib.util import find_spec
 from typing import Any
 
 import pytest
-from conftest import assert_cut
 
+from tests.support.cut_models import assert_cut
 from tests.support.gateway_stack import Stack
 
 pytestmark = [

@@ -17,8 +17,9 @@ from common.names import SessionRef
 from common.security.url_guard import open_guarded_client
 from common.settings import Settings
 from common.store import keys
-from common.store.redis import Stores, open_stores
+from common.store.redis import open_stores
 from tests.support.recorded_calls import turn
+from tests.support.redis_replies import everything
 from tests.support.served_api import serving, write_session
 from tests.support.store_servers import Backend
 from tests.support.stored_tenants import bearer
@@ -62,23 +63,6 @@ async def model_server(shown: list[str]) -> AsyncIterator[str]:
             server.should_exit = True
             await until(task.done)
             await end(task)
-
-
-async def everything(stores: Stores) -> bytes:
-    """All that stands on the queue server."""
-    found = []
-    readers = {
-        b"string": stores.queue.get,
-        b"hash": stores.queue.hgetall,
-        b"set": stores.queue.smembers,
-        b"stream": stores.queue.xrange,
-        b"zset": lambda key: stores.queue.zrange(key, 0, -1),
-        b"list": lambda key: stores.queue.lrange(key, 0, -1),
-    }
-    for key in await stores.queue.keys("*"):
-        if read := readers.get(await stores.queue.type(key)):  # else it has expired meanwhile
-            found.append(await read(key))
-    return repr(found).encode()
 
 
 @in_loop
@@ -141,7 +125,7 @@ async def test_a_tenants_whole_life_stands_in_the_log(valkey: Backend) -> None:
         told = "\n".join(answers)
         assert SECRET not in told
         assert told.count(key["key"]) == 1 and told.count(admin["key"]) == 1  # when they were made
-        kept = await everything(stores)
+        kept = repr(await everything(stores.queue)).encode()
         for secret in (SECRET, key["key"], admin["key"], OPERATOR):
             assert secret.encode() not in kept
 

@@ -61,7 +61,8 @@ def client() -> httpx.AsyncClient:
 
 def allowed(response: httpx.Response) -> str | None:
     assert "access-control-allow-credentials" not in response.headers
-    return response.headers.get("access-control-allow-origin")
+    origin: str | None = response.headers.get("access-control-allow-origin")
+    return origin
 
 
 @in_loop

@@ -24,6 +24,7 @@ from common.tenants.directory import Directory
 from common.tenants.stored import TenantStore
 from common.tenants.tenant import Tenant, build_tenant
 from common.turn.policy import AS_STORED
+from tests.support.redis_replies import reply
 from tests.support.store_servers import Backend
 from tests.support.waiting import end, in_loop, until
 
@@ -154,8 +155,8 @@ async def test_a_secret_that_no_key_opens_is_named_once_and_missed_alone(
     valkey: Backend, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with opened(valkey.settings(secret_key="k")) as (directory, store):
-        lost = {"secrets": {"MODELS": SecretBox("lost").write("sk-0"), "CRM": SEAL.write("crm-1")}}
-        await _put_unchecked(valkey, acme(**lost))
+        lost = {"MODELS": SecretBox("lost").write("sk-0"), "CRM": SEAL.write("crm-1")}
+        await _put_unchecked(valkey, acme(secrets=lost))
         for version in range(3):
             await store.put_tenant(f"t{version}", acme())
             await directory.refresh()
@@ -173,9 +174,9 @@ async def _put_unchecked(backend: Backend, config: TenantConfig) -> None:
 
 async def write(stores: Stores, table: str, name: str, text: bytes) -> None:
     """A record as another version wrote it: signed, whatever stands in it."""
-    await stores.queue.hset(table, name, text)  # type: ignore[misc, arg-type]
+    await reply(stores.queue.hset(table, name, text))  # type: ignore[arg-type]
     signature = RecordSigner(["k"]).sign(table, name, text)
-    await stores.queue.hset(keys.SIGNATURES, field_of(table, name), signature)  # type: ignore[misc, arg-type]
+    await reply(stores.queue.hset(keys.SIGNATURES, field_of(table, name), signature))  # type: ignore[arg-type]
 
 
 @in_loop
@@ -210,7 +211,7 @@ async def test_rules_that_a_former_version_took_are_told_and_in_no_changes_way(
         open_stores(valkey.settings()) as stores,
     ):
         await store.put_tenant("acme", acme())
-        written = orjson.loads(await stores.queue.hget(keys.TENANTS, "acme"))  # type: ignore[misc]
+        written = orjson.loads(await reply(stores.queue.hget(keys.TENANTS, "acme")))
         written["profiles"] = old["profiles"]
         await write(stores, keys.TENANTS, "acme", orjson.dumps(written))
         await stores.queue.incr(keys.TENANTS_VERSION)

@@ -7,6 +7,7 @@ from common.queue import fair_share
 from common.store import keys
 from common.store.redis import Stores, open_stores
 from tests.support.fake_jobs import Works, clean, names, put, running
+from tests.support.redis_replies import reply
 from tests.support.store_servers import Backend
 from tests.support.waiting import in_loop, until
 
@@ -45,7 +46,7 @@ async def give_back(stores: Stores, *jobs: JobRef) -> None:
 
 
 async def hints(stores: Stores) -> int:
-    return await stores.queue.llen(keys.hints("full"))  # type: ignore[misc]
+    return int(await reply(stores.queue.llen(keys.hints("full"))))
 
 
 def of(tenant: str, works: Works) -> int:
@@ -84,7 +85,7 @@ async def _a_millisecond_later(stores: Stores) -> bool:
     """Whether the server's clock is past all that it has noted."""
     latest = await stores.queue.zrange(keys.waiting("full"), 0, 0, desc=True, withscores=True)
     seconds, micros = await stores.queue.time()
-    return seconds * 1000 + micros // 1000 > latest[0][1]
+    return bool(seconds * 1000 + micros // 1000 > latest[0][1])
 
 
 @in_loop

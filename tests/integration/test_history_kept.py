@@ -19,7 +19,7 @@ from common.sessions.archive import ArchiveUnavailable, open_archive
 from common.store import keys
 from common.store.redis import Stores
 from tests.support.following import hear, over
-from tests.support.scripted_model import Scripted, answer, words
+from tests.support.scripted_model import Scripted, Step, answer, words
 from tests.support.store_servers import Backend
 from tests.support.stored_turns import count, events, heard, lines_of
 from tests.support.waiting import in_loop, until
@@ -181,7 +181,7 @@ async def test_only_so_much_and_only_so_long(valkey: Backend) -> None:
 @in_loop
 async def test_tools_answers_go_on_with_the_session(real: Backend) -> None:
     settings = real.settings()
-    calls = [ToolCallDelta(0, "c1", "pay", "{}"), Finish("tool_calls")]
+    calls: list[Step] = [ToolCallDelta(0, "c1", "pay", "{}"), Finish("tool_calls")]
     model = Scripted(full=[calls, answer("Paid.")])
     async with open_worker(settings, "full", model), open_api(settings) as api:
         await finish(api, says("Pay."))

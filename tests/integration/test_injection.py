@@ -10,9 +10,9 @@ from urllib.parse import quote
 import httpx
 import orjson
 import pytest
-from test_retrieval import Found
 
 from common.tenants.profiles import Upstream
+from tests.support.found_passages import Found
 from tests.support.scripted_model import END, Step
 from tests.support.served_api import serving
 from tests.support.speech_workers import open_speaker, sound
@@ -165,7 +165,7 @@ def check_chunks(events: list[Event]) -> str:
 @in_loop
 async def test_what_a_model_says_is_text_in_every_form(valkey: Backend) -> None:
     async with Line(valkey, *EVIL, *END) as line:
-        alone = {"useProgressiveResponse": False, "model": EVIL, "session_id": "a"}
+        alone: dict[str, Any] = {"useProgressiveResponse": False, "model": EVIL, "session_id": "a"}
         chunks = await line.ask(**alone, fast_reply={"lanes": True})
         assert check_chunks(chunks) == EVIL
         assert chunks[0].json["model"] == EVIL

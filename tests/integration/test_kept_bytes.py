@@ -12,7 +12,7 @@ from api.turns.live import LiveTurn
 from common.errors import FastReplyError, RateLimited
 from common.events import TurnStarted
 from common.log import kept_bytes
-from common.log.stream import append, read_turn
+from common.log.stream import append_now, read_turn
 from common.names import SessionRef
 from common.sessions.deletion import delete_session
 from common.sessions.sessions import Sessions
@@ -22,6 +22,7 @@ from common.store.redis import Stores, open_stores
 from common.tenants.config import Limits
 from tests.support.ended_turns import add_turn, keep, keeping
 from tests.support.following import hear, over
+from tests.support.redis_replies import reply
 from tests.support.scripted_model import Scripted, answer
 from tests.support.served_api import serving
 from tests.support.settlement import bring_on, call, have_ended, have_turn, open_settler
@@ -41,7 +42,7 @@ def saying(session: str, size: int = 10_000, **about: Any) -> TurnRequest:
 
 async def counted(stores: Stores, tenant: str = "default") -> dict[str, int]:
     """What each session keeps; the sum is theirs, and each is to be forgotten."""
-    found = await stores.queue.hgetall(keys.kept_bytes(tenant))
+    found = await reply(stores.queue.hgetall(keys.kept_bytes(tenant)))
     by_session = {name.decode(): int(size) for name, size in found.items()}
     assert by_session.pop("", 0) == sum(by_session.values())
     assert set(await stores.queue.zrange(keys.kept_until(tenant), 0, -1)) == {s.encode() for s in by_session}
@@ -87,7 +88,7 @@ async def test_a_refusal_says_why_and_takes_nothing(valkey: Backend) -> None:
         assert 600 <= (refused.retry_after_s or 0) <= 661  # when the first one's log is gone
         assert await counted(api.stores) == before
         assert await api.stores.queue.zcard(keys.turn_starts("default")) == 1
-        assert await api.stores.queue.hlen(keys.held_bytes("default")) == 1
+        assert await reply(api.stores.queue.hlen(keys.held_bytes("default"))) == 1
         with pytest.raises(RateLimited):
             await api.turns.start(saying("first"))  # what is there already may not grow either
         api.directory.limits = Limits(kept_bytes=0, live_turns=9)
@@ -171,7 +172,7 @@ async def test_a_session_lapses_with_its_log_and_lives_with_its_last_turn(valkey
 async def test_many_lapse_in_few_counts(valkey: Backend) -> None:
     async with open_api(valkey.settings(), Limits(kept_bytes=25_000)) as api:
         queue, old = api.stores.queue, {f"s{number}": 1_000 for number in range(250)}
-        await queue.hset(keys.kept_bytes("default"), mapping={**old, "": 250_000})
+        await reply(queue.hset(keys.kept_bytes("default"), mapping={**old, "": 250_000}))
         await queue.zadd(keys.kept_until("default"), dict.fromkeys(old, 1))
         for _ in range(2):  # so many at once at most that nobody waits for it
             assert (await refusal(api, saying("new"))).code == "storage_limit"
@@ -229,7 +230,7 @@ async def test_a_deleted_sessions_turn_takes_nothing_from_a_new_one_of_its_name(
             await api.stores.queue.zadd(keys.UNSETTLED, {member: 1}, xx=True)
         await settler.settle()
         assert await counted(api.stores) == before
-        assert await api.stores.queue.hlen(keys.held_bytes("default")) == 1
+        assert await reply(api.stores.queue.hlen(keys.held_bytes("default"))) == 1
 
 
 @in_loop
@@ -297,7 +298,7 @@ async def test_a_session_that_is_read_by_pages_stays_readable_at_its_largest(val
         for number in range(20):
             request = {"messages": [{"role": "user", "content": "x" * MB}]}
             event = TurnStarted(f"turn1{number:03}", "p", request, {}, {}, "off", 1, 4)
-            await stores.on_log.run(lambda pipe, event=event: append(pipe, turn.session, event))
+            await append_now(stores, turn.session, event)
         sizes = [
             kept_bytes.size_of(entry.event for entry in page)
             async for page in Sessions(stores, None).entries(turn.session)

@@ -14,6 +14,7 @@ from common.settings import Settings
 from common.store import keys
 from common.store.redis import Stores, open_stores
 from common.tenants.usage import day_of
+from tests.support.redis_replies import reply
 from tests.support.scripted_model import Scripted, answer
 from tests.support.served_api import serving
 from tests.support.store_servers import Backend
@@ -115,10 +116,10 @@ async def test_a_recording_is_written_down_for_a_turn_that_may_start(
         open_worker(settings, "full", model),
     ):
         today = keys.tokens("default", day_of(stores.queue_clock.now_ms()))
-        await stores.queue.hset(today, "spent", "500")
+        await reply(stores.queue.hset(today, "spent", "500"))
         refused = await client.post(AUDIO, json=body)
         assert (error_of(refused)[2], heard) == ("tokens_per_day_exceeded", [])
-        assert await stores.queue.hgetall(today) == {b"spent": b"500"}
+        assert await reply(stores.queue.hgetall(today)) == {b"spent": b"500"}
         await stores.queue.delete(today)
         for _ in range(2):
             async with client.stream("POST", AUDIO, json=body, headers={"Idempotency-Key": "k1"}) as told:

@@ -20,6 +20,7 @@ from common.store.redis import Stores, StoreUnavailable
 from common.tenants.config import Limits
 from common.tenants.usage import day_of
 from tests.support.following import hear, over
+from tests.support.redis_replies import reply
 from tests.support.scripted_model import Scripted, answer
 from tests.support.store_servers import Backend
 from tests.support.waiting import in_loop, until
@@ -62,7 +63,7 @@ async def refusal(api: Api, request: TurnRequest) -> RateLimited:
 
 async def budget(stores: Stores, tenant: str = "default") -> dict[bytes, bytes]:
     day = day_of(stores.queue_clock.now_ms())
-    found: dict[bytes, bytes] = await stores.queue.hgetall(keys.tokens(tenant, day))
+    found: dict[bytes, bytes] = await reply(stores.queue.hgetall(keys.tokens(tenant, day)))
     return found
 
 
@@ -103,7 +104,7 @@ async def test_all_is_taken_or_nothing(valkey: Backend) -> None:
             assert (await refusal(api, short())).code == "too_many_live_turns"
         queue = api.stores.queue
         assert await queue.zrange(keys.turn_starts("default"), 0, -1) == [str(first.turn).encode()]
-        assert await queue.hlen(keys.reserved("default")) == 1
+        assert await reply(queue.hlen(keys.reserved("default"))) == 1
         assert await queue.zcard(keys.sessions("default")) == 1
         assert await budget(api.stores) == {b"reserved": str(ONE + 1).encode()}
 
@@ -163,7 +164,7 @@ async def test_tokens_are_reserved_for_the_day(valkey: Backend) -> None:
     async with open_api(settings_of(valkey), limits) as api:
         live = await api.turns.start(short())
         now = datetime.fromtimestamp(api.stores.queue_clock.now_ms() / 1000, UTC)
-        held = await api.stores.queue.hgetall(keys.reserved("default"))
+        held = await reply(api.stores.queue.hgetall(keys.reserved("default")))
         assert held == {str(live.turn).encode(): f"{now:%Y%m%d}:{ONE + 1}".encode()}
         refused = await refusal(api, ask(None, drafting=False))  # names no maximum: 950, and its question
         await api.turns.start(replace(ask(None, drafting=False), body=_asking(max_completion_tokens=690)))

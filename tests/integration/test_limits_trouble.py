@@ -25,6 +25,7 @@ from common.tenants.usage import day_of
 from tests.support.ended_turns import add_turn, in_log, keep, open_keeper
 from tests.support.following import hear, over
 from tests.support.killed_starts import start_and_die
+from tests.support.redis_replies import reply
 from tests.support.scripted_model import Scripted, answer
 from tests.support.store_servers import Backend
 from tests.support.stored_turns import lapse, lease_of
@@ -48,8 +49,8 @@ async def taken(stores: Stores) -> tuple[int, int, int, int]:
     return (
         await stores.queue.zcard(keys.live_turns("default")),
         await stores.queue.zcard(keys.turn_starts("default")),
-        await stores.queue.hlen(keys.reserved("default")),
-        int(await stores.queue.hget(keys.tokens("default", day), "reserved") or 0),
+        await reply(stores.queue.hlen(keys.reserved("default"))),
+        int(await reply(stores.queue.hget(keys.tokens("default", day), "reserved")) or 0),
     )
 
 
@@ -157,7 +158,7 @@ async def test_a_turn_that_ended_is_charged_what_it_used(real: Backend) -> None:
         await settle(settings, api.stores)
         assert await taken(api.stores) == (0, 1, 0, 0)
         day = day_of(api.stores.queue_clock.now_ms())
-        assert await api.stores.queue.hget(keys.tokens("default", day), "spent") == b"7"
+        assert await reply(api.stores.queue.hget(keys.tokens("default", day), "spent")) == b"7"
 
 
 @in_loop

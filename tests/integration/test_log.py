@@ -42,7 +42,7 @@ async def read(stores: Stores, turn: TurnRef) -> list[Event]:
 async def test_events_come_back_as_they_were_in_order(backend: Backend, session: SessionRef) -> None:
     async with open_stores(backend.settings()) as stores:
         turn = await begin(stores, session, "turn0001")
-        said = [
+        said: list[Event] = [
             LaneStarted("turn0001", "full", 1, "w:1"),
             Delta("turn0001", "full", 1, 0, 'né\u2028\r\n"\\ 你好 \U0001f600\x00', 5),
             TurnInterrupted("turn0001", "client", -1),

@@ -9,7 +9,7 @@ import pytest
 from cli.recordings import NoRecording, fetch
 from cli.replay import load_turns
 from common.events import Delta, TurnStarted, encode
-from common.log.stream import append
+from common.log.stream import append, append_now
 from common.names import SessionRef
 from common.sessions.archive import Archive
 from common.store import keys
@@ -202,7 +202,7 @@ async def test_live_events_go_on_where_the_stored_ones_end(real: Backend) -> Non
             assert first[2] and first[2].name == "delta"
             assert orjson.loads(first[2].data)["kind"] == "delta"
             for _, event in events[5:8]:
-                await stores.on_log.run(lambda pipe, event=event: append(pipe, ODD, event))
+                await append_now(stores, ODD, event)
             await stores.queue.publish(keys.wake(ODD), b"")
             later = [await heard.next() for _ in range(3)]
             assert [orjson.loads(event.data)["event"] for event in later if event] == [

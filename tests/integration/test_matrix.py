@@ -32,6 +32,7 @@ from common.tenants.api_keys import id_of, new_key
 from common.tenants.config import SCOPES, KeyConfig
 from common.tenants.stored import TenantStore
 from tests.support.recorded_calls import turn
+from tests.support.redis_replies import reply
 from tests.support.served_api import serving, write_session
 from tests.support.store_servers import Backend
 from tests.support.stored_tenants import FULL, add_key, add_tenant, bearer, revoke
@@ -127,7 +128,7 @@ class World:
         names = [name for name in every if not name.startswith(b"fr:access:")]  # where refusals are noted
         found: dict[str, Any] = {name.decode(): await self.stores.queue.dump(name) for name in names}
         for name in (keys.TENANTS, keys.API_KEYS):
-            whole = await self.stores.queue.hgetall(name)  # type: ignore[misc]
+            whole = await reply(self.stores.queue.hgetall(name))
             found[name] = {field: text for field, text in whole.items() if MARK.encode() in field + text}
         assert len(found) > 5
         return found
@@ -157,7 +158,7 @@ async def furnish(stores: Stores) -> None:
     """Let the first tenant have one of everything, whatever became of it before."""
     tenant, profile, secret = MINE["tenant"], MINE["profile"], MINE["name"]
     session = SessionRef(tenant, MINE["session"])
-    await stores.queue.srem(keys.TENANTS_GONE, tenant)  # type: ignore[misc]
+    await reply(stores.queue.srem(keys.TENANTS_GONE, tenant))
     sealed = SecretBox(SECRET_KEY).write("sk-upstream")
     full = {**FULL, "model": f"model-{MARK}", "secret": secret}
     profiles = {profile: {"full": full, "prompt": f"Say {MARK}."}}
@@ -208,9 +209,17 @@ async def test_who_has_no_valid_key_is_told_the_same_whatever_is_wrong(valkey: B
         before, whole = await there.first_has(), there.keys["whole"]
         made = await there.client.post("/v1/tokens", headers=bearer(whole))
         token = made.json()["token"]
-        invalid = [there.keys[name] for name in ("revoked", "expired", "disabled")]
+        invalid: list[str | bytes] = [there.keys[name] for name in ("revoked", "expired", "disabled")]
         invalid += [new_key().text, f"frk_{id_of(whole)}_{'A' * 43}", f"{token[:-4]}AAAA"]
-        garbage = ["garbage", "frk_", "frt_", "frt_.", f"{whole}x", whole.upper(), b"\xff\xc3\xa9"]
+        garbage: list[str | bytes] = [
+            "garbage",
+            "frk_",
+            "frt_",
+            "frt_.",
+            f"{whole}x",
+            whole.upper(),
+            b"\xff\xc3\xa9",
+        ]
         for row in GUARDED:
             wanted = await there.ask(row)
             assert refusal(wanted) == (401, "invalid_api_key"), row

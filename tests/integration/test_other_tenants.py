@@ -123,8 +123,10 @@ async def both(backend: Backend, search: Search | None = None) -> AsyncIterator[
             made.append(await add_key(stores, name))
         working = open_worker(settings, "full", model, sweeping=True, search=search)
         async with working, serving(settings) as client:
-            clients = [Client(client, name, key) for name, key in zip(("first", "second"), made, strict=True)]
-            yield Both(*clients, stores, model)
+            first, second = (
+                Client(client, name, key) for name, key in zip(("first", "second"), made, strict=True)
+            )
+            yield Both(first, second, stores, model)
 
 
 # Sessions and turns.

@@ -4,12 +4,13 @@ import asyncio
 
 import pytest
 
+from api.turns.live import LiveTurn
 from common.events import LaneStarted, TurnEnded, TurnInterrupted
 from tests.support.following import hear
 from tests.support.scripted_model import Scripted, answer, words
 from tests.support.store_servers import Backend, ValkeyServer
 from tests.support.stored_turns import count, heard
-from tests.support.tcp_proxy import log_behind_proxy, queue_behind_proxy
+from tests.support.tcp_proxy import Proxy, log_behind_proxy, queue_behind_proxy
 from tests.support.waiting import in_loop, until
 from tests.support.wiring import ask, open_api, open_workers
 
@@ -101,7 +102,7 @@ async def test_connections_cut_again_and_again_cost_no_attempt_and_no_word(valke
         async with open_workers(settings, model, patient=True), open_api(settings) as api:
             cutting = asyncio.create_task(_cut_often(proxy))
             try:
-                lives = []
+                lives: list[LiveTurn] = []
                 while len(lives) < 12:
                     try:
                         lives.append(await api.turns.start(ask(f"s{len(lives)}", drafting=False)))
@@ -128,8 +129,8 @@ def _soon() -> asyncio.Event:
     return _Soon()
 
 
-async def _cut_often(proxy: object) -> None:
+async def _cut_often(proxy: Proxy) -> None:
     while True:
-        proxy.cut()  # type: ignore[attr-defined]
-        proxy.mend()  # type: ignore[attr-defined]
+        proxy.cut()
+        proxy.mend()
         await asyncio.sleep(0.1)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -154,9 +155,7 @@ async def test_who_was_refused_is_let_in_when_the_jobs_are_gone(valkey: Backend)
         try:
             for lane in ("draft", "full"):
                 for name in await one.stores.queue.zrange(keys.queue(lane), 0, -1):
-                    await one.stores.on_queue.run(
-                        lambda pipe, name=name: job_queue.forget_job(pipe, _job(name))
-                    )
+                    await one.stores.on_queue.run(partial(job_queue.forget_job, job=_job(name)))
             await until(lambda: one.flood(1))
         finally:
             watching.cancel()
@@ -201,7 +200,7 @@ async def test_a_start_that_came_to_nothing_counts_for_a_moment_only(
 
 @in_loop
 async def test_no_late_draft_is_begun_for_a_turn_that_shed_its_own(valkey: Backend) -> None:
-    adaptive = {"draft": {"when": "adaptive", "slow_ms": 1, "hedge_ms": 1}}
+    adaptive: dict[str, Any] = {"draft": {"when": "adaptive", "slow_ms": 1, "hedge_ms": 1}}
     async with replica(valkey.settings(), slots=20) as one:
         await one.flood(24)
         _, started = one.starter.plan(asked("a", **adaptive))

@@ -14,6 +14,7 @@ from common.tenants import latency
 from common.tenants.latency import KEPT, FirstTokenLatency
 from common.tenants.profiles import DEFAULT_PROFILE
 from tests.support.following import hear, over
+from tests.support.redis_replies import reply
 from tests.support.scripted_model import END, Scripted, answer, words
 from tests.support.store_servers import Backend
 from tests.support.stored_turns import count, heard
@@ -23,13 +24,13 @@ from workers.providers.base import UpstreamError
 
 WHOLE = "We open at nine. Every day."
 DRAFT = "Let me see."
-ADAPTIVE = {"when": "adaptive", "slow_ms": 800, "hedge_ms": 50}
+ADAPTIVE: dict[str, Any] = {"when": "adaptive", "slow_ms": 800, "hedge_ms": 50}
 KEY = keys.pace(DEFAULT_TENANT, DEFAULT_PROFILE)
 
 
 async def noted(stores: Stores) -> list[int]:
     """The first-token times that are known, the newest first."""
-    return [int(ms) for ms in await stores.queue.lrange(KEY, 0, -1)]  # type: ignore[misc]
+    return [int(ms) for ms in await reply(stores.queue.lrange(KEY, 0, -1))]
 
 
 async def known(api: Api, *times_ms: int) -> None:

@@ -16,6 +16,7 @@ from common.store import keys
 from common.store.redis import Stores, open_stores
 from tests.support.following import hear
 from tests.support.killable import mortal
+from tests.support.redis_replies import reply
 from tests.support.scripted_model import Scripted
 from tests.support.served_api import serving
 from tests.support.store_servers import Backend
@@ -65,8 +66,8 @@ async def test_a_turn_whose_fold_kills_is_parked_after_two_deaths_and_others_go_
         others = [await _speaking(eyes, settings, f"other {number}", HARMLESS) for number in range(6)]
         for turn in (*others[:3], deadly, *others[3:]):
             if held == "sweep":
-                await eyes.queue.hset(keys.FOLDING, f"{turn}|sweep", "1")
-            await eyes.queue.lrem(keys.ready("full", "default"), 0, str(job(turn)))
+                await reply(eyes.queue.hset(keys.FOLDING, f"{turn}|sweep", "1"))
+            await reply(eyes.queue.lrem(keys.ready("full", "default"), 0, str(job(turn))))
             await eyes.queue.set(f"arq:in-progress:{job(turn)}", b"1")
             await lapse(eyes, job(turn) if held == "worker" else turn)
         # Its driver, or worker, was the first that it has cost.
@@ -81,7 +82,7 @@ async def test_a_turn_whose_fold_kills_is_parked_after_two_deaths_and_others_go_
         assert text == "" and ending and ending.error and ending.error["code"] == "turn_parked"
         for left in (deadly, job(deadly)):
             assert await lease_of(eyes, left) is None
-        assert str(deadly).encode() not in await eyes.queue.hkeys(keys.FOLDING)
+        assert str(deadly).encode() not in await reply(eyes.queue.hkeys(keys.FOLDING))
         for turn in others:
             assert await ended(eyes, turn) is None
             assert (await replay(eyes, turn))[0] == HARMLESS
@@ -109,7 +110,7 @@ async def test_a_client_that_follows_a_parked_turn_is_told_and_one_that_comes_ba
         turn = await _speaking(eyes, settings, "s1", HARMLESS)
         live = await api.turns.attach(turn)
         hearing = asyncio.create_task(hear(live))
-        await eyes.queue.hset(keys.FOLDING, str(turn), "2:1")
+        await reply(eyes.queue.hset(keys.FOLDING, str(turn), "2:1"))
         await lapse(eyes, turn)
         await sweeper.sweep_now()
         _, ending = await hearing
@@ -124,10 +125,10 @@ async def test_a_turn_that_has_just_cost_two_is_not_gone_on_with(valkey: Backend
     settings = valkey.settings()
     async with open_stores(settings) as eyes, open_api(settings) as api:
         turn = await _speaking(eyes, settings, "s1", HARMLESS)
-        await eyes.queue.hset(keys.FOLDING, str(turn), f"2:{eyes.queue_clock.now_ms()}")
+        await reply(eyes.queue.hset(keys.FOLDING, str(turn), f"2:{eyes.queue_clock.now_ms()}"))
         with pytest.raises(Unavailable):
             await api.turns.attach(turn)
-        await eyes.queue.hdel(keys.FOLDING, str(turn))
+        await reply(eyes.queue.hdel(keys.FOLDING, str(turn)))
         assert (await api.turns.attach(turn)).text == HARMLESS
 
 

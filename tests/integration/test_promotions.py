@@ -1,22 +1,24 @@
 """A server that is demoted is left, and what a promoted one had not got is put back by who wrote it."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import redis
 from redis.exceptions import ReadOnlyError
 
+from api.turns.live import LiveTurn
 from common.errors import FastReplyError
 from common.events import Delta, LaneStarted
 from common.store import keys
-from common.store.redis import StoreUnavailable, open_stores
+from common.store.redis import Stores, StoreUnavailable, open_stores
 from tests.support.following import hear
+from tests.support.redis_replies import at_once, reply
 from tests.support.scripted_model import END, Scripted, answer, words
 from tests.support.served_api import serving
 from tests.support.store_servers import Backend, ValkeyServer, running
-from tests.support.stored_turns import count, heard
+from tests.support.stored_turns import count, heard, replay
 from tests.support.tcp_proxy import proxy_to
 from tests.support.waiting import in_loop, until
 from tests.support.wiring import ask, open_api, open_worker
@@ -34,7 +36,7 @@ def pair(tmp_path: Path) -> Iterator[tuple[ValkeyServer, ValkeyServer]]:
         yield master, replica
 
 
-def client(server: ValkeyServer) -> "redis.Redis[bytes]":
+def client(server: ValkeyServer) -> redis.Redis:
     return redis.Redis(port=server.port, decode_responses=False)
 
 
@@ -48,8 +50,8 @@ def promote(server: ValkeyServer) -> None:
 
 def follows(server: ValkeyServer, *, at: int = -1) -> bool:
     """Whether the replica has all that its master has written, up to `at`."""
-    about = client(server).info("replication")
-    return about.get("master_link_status") == "up" and not about.get("master_sync_in_progress")
+    about = at_once(client(server).info("replication"))
+    return bool(about.get("master_link_status") == "up") and not about.get("master_sync_in_progress")
 
 
 @in_loop
@@ -66,15 +68,16 @@ async def test_a_demoted_servers_connections_are_made_anew(pair: tuple[ValkeySer
             proxy.lead_to(replica.port)
             await until(lambda: follows(master))
             refused = 0
-            for ask_it in (
+            asking: tuple[Callable[[], object], ...] = (
                 lambda: stores.on_log.run(lambda pipe: pipe.set("fr:x", b"")),
                 lambda: stores.log.set("fr:x", b""),
                 lambda: stores.append_connection.set("fr:x", b""),
                 lambda: stores.log.eval("return redis.call('SET', KEYS[1], '')", 1, "fr:x"),
-            ):
+            )
+            for ask_it in asking:
                 for _ in range(2):
                     try:
-                        await ask_it()
+                        await reply(ask_it())
                     except StoreUnavailable as error:
                         assert isinstance(error.cause, ReadOnlyError)
                         refused += 1
@@ -117,10 +120,8 @@ async def test_what_a_promoted_server_had_not_got_is_put_back_over_the_same_conn
         assert await count(api.stores, live.turn, LaneStarted) == len(model.calls) == 1
 
 
-async def _says(stores: object, live: object, text: str) -> bool:
-    from tests.support.stored_turns import replay
-
-    return (await replay(stores, live.turn))[0] == text  # type: ignore[arg-type, attr-defined]
+async def _says(stores: Stores, live: LiveTurn, text: str) -> bool:
+    return (await replay(stores, live.turn))[0] == text
 
 
 @in_loop
@@ -130,7 +131,7 @@ async def test_nothing_is_ready_while_nothing_can_be_written(pair: tuple[ValkeyS
     async with serving(settings) as http:
         assert (await http.get("/readyz")).status_code == 200
         follow(master, replica)
-        await until(lambda: client(master).info("replication")["role"] == "slave")
+        await until(lambda: at_once(client(master).info("replication"))["role"] == "slave")
         assert (await http.get("/readyz")).status_code == 503
         promote(master)
         await until(lambda: _ready(http))

@@ -1,6 +1,7 @@
 """The publisher: what its lanes say stands in the log once, in order, in few round trips."""
 
 import asyncio
+from contextlib import aclosing
 from typing import Any
 
 import pytest
@@ -186,15 +187,14 @@ async def test_any_text_comes_back_as_it_was(backend: Backend, text: str) -> Non
 async def test_readers_are_woken(real: Backend) -> None:
     async with publishing(real) as (publisher, stores):
         pen = await Pen.take(publisher, stores)
-        listening = stores.queue.pubsub(ignore_subscribe_messages=True)
-        await listening.subscribe(keys.wake(pen.turn.session))
-        await until(lambda: subscribed(stores, keys.wake(pen.turn.session)))
-        for number in range(3):
-            pen.writer.append_text(f"{number} ")
-            message = await until(lambda: listening.get_message(timeout=0.1))
-            assert message["channel"].decode() == keys.wake(pen.turn.session)
-            assert await count(stores, pen.turn, Delta) == number + 1
-        await listening.aclose()
+        async with aclosing(stores.queue.pubsub(ignore_subscribe_messages=True)) as listening:
+            await listening.subscribe(keys.wake(pen.turn.session))
+            await until(lambda: subscribed(stores, keys.wake(pen.turn.session)))
+            for number in range(3):
+                pen.writer.append_text(f"{number} ")
+                message = await until(lambda: listening.get_message(timeout=0.1))
+                assert message["channel"].decode() == keys.wake(pen.turn.session)
+                assert await count(stores, pen.turn, Delta) == number + 1
 
 
 @in_loop

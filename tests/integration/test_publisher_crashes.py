@@ -53,7 +53,7 @@ async def test_calls_and_extras_of_which_the_reply_was_lost_are_told_once(real: 
             await until(lambda losing=losing: proxy.lost > losing)
         await writer.finish("tool_calls", None)
         lane = await pen.lane()
-        assert (lane.calls, lane.extras, lane.text) == (CALLS, EXTRAS, WHOLE)
+        assert (lane.calls, lane.extras, str(lane.text)) == (CALLS, EXTRAS, WHOLE)
 
 
 @in_loop
@@ -93,7 +93,7 @@ async def test_what_is_said_while_the_log_is_away_is_told_when_it_is_back(real: 
         await asyncio.gather(*ends)
         for pen in pens:
             lane = await pen.lane()
-            assert (lane.text, lane.calls) == (WHOLE, {0: ToolCall("c1", "find", "{}")})
+            assert (str(lane.text), lane.calls) == (WHOLE, {0: ToolCall("c1", "find", "{}")})
             assert lane.over
 
 
@@ -149,7 +149,7 @@ async def test_after_an_outage_a_lane_that_is_not_ours_any_more_is_left(valkey: 
             assert not await eyes.log.exists(keys.log(pen.turn.session))
         elif why == "fenced":
             lane = await pen.lane()
-            assert (lane.text, lane.over) == ("We open ", False)
+            assert (str(lane.text), lane.over) == ("We open ", False)
 
 
 @in_loop

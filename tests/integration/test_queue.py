@@ -1,5 +1,7 @@
 """The queue: an attempt is run once however often it is put, and leaves nothing behind."""
 
+from contextlib import aclosing
+
 import orjson
 import pytest
 from arq.constants import in_progress_key_prefix, job_key_prefix
@@ -8,6 +10,7 @@ from common.names import JobRef, Lane, SessionRef, TurnRef
 from common.queue import job_queue
 from common.store import keys
 from common.store.redis import Stores, open_stores
+from tests.support.redis_replies import everything, reply
 from tests.support.store_servers import Backend
 from tests.support.stored_turns import is_running, lapse, lease_of, subscribed
 from tests.support.waiting import in_loop, until
@@ -34,7 +37,7 @@ async def forget(stores: Stores, job: JobRef) -> None:
 
 
 async def waiting(stores: Stores, lane: Lane = "full") -> list[str]:
-    found: list[bytes] = await stores.queue.lrange(keys.ready(lane, "default"), 0, -1)
+    found: list[bytes] = await reply(stores.queue.lrange(keys.ready(lane, "default"), 0, -1))
     return [job.decode() for job in found]
 
 
@@ -45,17 +48,8 @@ async def queued(stores: Stores, lane: Lane = "full") -> list[str]:
 
 async def names(stores: Stores, text: str) -> list[str]:
     """Every key that has the text in its name, or in what it holds."""
-    found = []
-    async for raw in stores.queue.scan_iter(count=1000):
-        kind = await stores.queue.type(raw)
-        held = {
-            b"string": lambda raw=raw: stores.queue.get(raw),
-            b"zset": lambda raw=raw: stores.queue.zrange(raw, 0, -1),
-            b"list": lambda raw=raw: stores.queue.lrange(raw, 0, -1),
-        }[kind]
-        if text in raw.decode() or text in str(await held()):
-            found.append(raw.decode())
-    return found
+    held = await everything(stores.queue)
+    return [key.decode() for key, value in held if text in key.decode() or text in str(value)]
 
 
 @in_loop
@@ -136,7 +130,7 @@ async def test_a_job_that_is_woken_again_keeps_its_place_or_gets_the_first(
             await job_queue.requeue(stores, job, 600_000)
         assert await waiting(stores) == [str(others[0]), str(job), str(others[1])]
         assert (await lease_of(stores, job) or 0) > stores.queue_clock.now_ms() + LEASE_MS
-        await stores.queue.lrem(keys.ready("full", "default"), 0, str(job))  # popped, and not begun
+        await reply(stores.queue.lrem(keys.ready("full", "default"), 0, str(job)))  # popped, and not begun
         await job_queue.requeue(stores, job, 600_000)  # it was taken just now: its lease holds
         assert await waiting(stores) == [str(others[0]), str(others[1])]
         for _ in range(2):
@@ -156,8 +150,10 @@ async def test_waking_again_brings_no_lease_back(backend: Backend, job: JobRef) 
 async def test_a_stop_is_marked_for_long_and_ordered_where_a_worker_is_known(
     backend: Backend, job: JobRef
 ) -> None:
-    async with open_stores(backend.settings()) as stores:
-        orders = stores.queue.pubsub(ignore_subscribe_messages=True)
+    async with (
+        open_stores(backend.settings()) as stores,
+        aclosing(stores.queue.pubsub(ignore_subscribe_messages=True)) as orders,
+    ):
         await orders.subscribe(keys.orders("w:1"), keys.orders(""))
         await until(lambda: subscribed(stores, keys.orders("w:1")))
         other = JobRef(job.turn, "draft", 1)
@@ -170,7 +166,6 @@ async def test_a_stop_is_marked_for_long_and_ordered_where_a_worker_is_known(
         for stopped in (job, other):
             assert await stores.queue.get(keys.cancelled(stopped))
             assert 0 < await stores.queue.pttl(keys.cancelled(stopped)) <= 60_000
-        await orders.aclose()
 
 
 @in_loop
@@ -178,7 +173,7 @@ async def test_a_job_is_taken_once_somebody_runs_it_or_it_is_gone(backend: Backe
     async with open_stores(backend.settings()) as stores:
         await put(stores, job)
         assert not await job_queue.is_picked_up(stores, job)
-        await stores.queue.lpop(keys.ready("full", "default"))  # popped, and not begun
+        await reply(stores.queue.lpop(keys.ready("full", "default")))  # popped, and not begun
         assert not await job_queue.is_picked_up(stores, job)
         await stores.queue.set(in_progress_key_prefix + str(job), b"1")
         assert await is_running(stores, job)

@@ -14,6 +14,7 @@ from common.queue import job_queue
 from common.settings import Settings
 from common.store.redis import Stores, open_stores
 from common.turn.outputs import PassedThrough
+from tests.support.found_passages import Found
 from tests.support.scripted_model import Scripted, answer, going_on, words
 from tests.support.store_servers import Backend
 from tests.support.stored_turns import count, events, fold, job, replay
@@ -24,22 +25,6 @@ from workers.knowledge.retrieval import SearchFailed, citations
 
 WHOLE = "We open at nine. Every day."
 HOURS = Passage("hours#0", "hours", "Hours", "The shop opens at nine.", 7.5)
-
-
-class Found:
-    """A search that always finds the same, or fails so."""
-
-    def __init__(self, *passages: Passage, error: Exception | None = None, held: bool = False) -> None:
-        self.passages, self.error, self.held = passages, error, held
-        self.asked: list[tuple[CollectionRef, str, int]] = []
-
-    async def search(self, collection: CollectionRef, question: str, most: int) -> list[Passage] | None:
-        self.asked.append((collection, question, most))
-        if self.held:
-            await asyncio.Event().wait()
-        if self.error:
-            raise self.error
-        return list(self.passages) or None
 
 
 async def start(stores: Stores, settings: Settings, *, drafting: bool = False, **wanted: Any) -> TurnRef:
@@ -111,14 +96,13 @@ async def test_a_worker_that_died_after_it_had_cited_is_not_repeated(real: Backe
     async with open_stores(settings) as eyes:
         turn = await start(eyes, settings, citations=True)
         noted = Retrieved(turn.turn, "default", [asdict(HOURS)], None, 1)
-        lane = {"turn": turn.turn, "lane": "full", "attempt": 1}
         await append_now(
             eyes,
             turn.session,
-            LaneStarted(**lane, worker="gone"),
+            LaneStarted(turn.turn, "full", 1, "gone"),
             noted,
-            Delta(**lane, at=0, text="We open at nine.", ms=2),
-            Extra(**lane, number=0, choice=citations(noted), ms=3),
+            Delta(turn.turn, "full", 1, 0, "We open at nine.", 2),
+            Extra(turn.turn, "full", 1, 0, citations(noted), 3),
         )
         await job_queue.enqueue_next_attempt(eyes, job(turn), settings.lane_lease_ms)
         async with open_worker(settings, "full", model, search=Found(HOURS)):

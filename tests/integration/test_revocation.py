@@ -223,7 +223,7 @@ async def test_who_waits_for_a_whole_answer_waits_no_longer(valkey: Backend, pat
 async def test_a_sound_that_is_waited_for_is_not_given(valkey: Backend) -> None:
     async with call(valkey) as there:
         await write_session(there.stores, SessionRef(TENANT, "s1"), recorded := turn())
-        path = f"/v1/sessions/s1/turns/{recorded[0][1].turn}/audio"  # type: ignore[union-attr]
+        path = f"/v1/sessions/s1/turns/{recorded[0][1].turn}/audio"
         asking = asyncio.create_task(there.client.get(path, headers=bearer(there.key)))
         await until(lambda: there.stores.queue.zcard(keys.LEASES))  # nobody speaks here, so it is waited for
         await revoke_key(there)

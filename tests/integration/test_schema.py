@@ -13,13 +13,13 @@ import pytest
 from api.sessions.replay import read_speed
 from common.tenants.api_keys import new_key
 from common.tenants.profiles import Upstream
-from tests.support.scripted_model import Step, answer
 from tests.support.served_api import serving
 from tests.support.speech_workers import Counting, open_speaker
 from tests.support.store_servers import Backend
 from tests.support.stored_tenants import bearer
 from tests.support.waiting import in_loop
 from tests.support.wiring import open_workers
+from workers.providers.base import Finish, StreamPart
 
 HERE = Path(__file__).parent
 OPERATOR = "the operator's own token"
@@ -35,9 +35,9 @@ def no_replay_takes_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
 class Answering:
     """Models that answer whatever they are asked, by any name."""
 
-    async def stream(self, upstream: Upstream, body: dict[str, Any]) -> AsyncGenerator[Step, None]:
-        for piece in answer("We open at nine. Every day."):
-            yield piece
+    async def stream(self, upstream: Upstream, body: dict[str, Any]) -> AsyncGenerator[StreamPart, None]:
+        yield "We open at nine. Every day."
+        yield Finish("stop")
 
 
 @in_loop

@@ -5,7 +5,7 @@ worker too.
 """
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from itertools import count
@@ -39,6 +39,8 @@ T = TypeVar("T")
 NAMES = ("a", "call 7:{b}", "Звонок/电话")
 TEXT = st.text(st.sampled_from("ab. ,\n1é你好🙂*"), min_size=1, max_size=12)
 _numbers = count()
+
+Step = TypeVar("Step", bound=Callable[..., Any])
 
 
 @dataclass
@@ -102,9 +104,10 @@ class World:
         self._runner.close()
 
 
-def has(**having: bool) -> Any:
+def has(**having: bool) -> Callable[[Step], Step]:
     """Where there is a turn of this kind to act on."""
-    return precondition(lambda machine: bool(machine.find(**having)))
+    where: Callable[[Step], Step] = precondition(lambda machine: bool(machine.find(**having)))
+    return where
 
 
 class Calls(RuleBasedStateMachine):
@@ -325,7 +328,7 @@ def test_sessions_are_what_a_model_of_lists_says(layout: str, request: pytest.Fi
     with World(request.getfixturevalue(layout)) as world:
         machine = type("Machine", (Calls,), {"world": world})
         checks = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]
-        run_state_machine_as_test(  # type: ignore[no-untyped-call]
+        run_state_machine_as_test(
             machine,
             settings=examples(
                 max_examples=12, stateful_step_count=30, deadline=None, suppress_health_check=checks

@@ -14,6 +14,7 @@ from common.store import keys
 from common.tenants.config import Limits
 from common.tenants.usage import Account, Counts, read_usage
 from tests.support.ended_turns import begun, end_turn, put
+from tests.support.redis_replies import reply
 from tests.support.scripted_model import Scripted, answer
 from tests.support.served_api import list_session, serving
 from tests.support.settlement import (
@@ -166,8 +167,8 @@ async def test_a_turn_that_never_was_gives_back_what_it_had_reserved(real: Backe
     async with open_settler(real.settings()) as (stores, settler):
         turn = call()
         await stores.on_queue.run(lambda pipe: job_queue.register_turn(pipe, turn, 1))
-        await stores.queue.hset(keys.reserved("acme"), str(turn), f"{DAY}:500")
-        await stores.queue.hincrby(keys.tokens("acme", DAY), "reserved", 500)
+        await reply(stores.queue.hset(keys.reserved("acme"), str(turn), f"{DAY}:500"))
+        await reply(stores.queue.hincrby(keys.tokens("acme", DAY), "reserved", 500))
         await stores.on_queue.run(lambda pipe: job_queue.unregister_turn(pipe, turn))
         await settler.settle()
         assert await budget(stores) == {"reserved": 0, "spent": 0}

@@ -41,7 +41,8 @@ async def test_an_audio_id_stands_for_what_was_said(real: Backend) -> None:
         gone = (400, "audio_not_found")
         assert await told(two.second, spoken({"id": "audio_bbbbbbbbbbbb"})) == gone
         assert await told(two.second, spoken(name), session="s2") == gone  # another's
-        for odd in ("audio_x", {}, {"id": 5}, {"id": ""}, []):
+        odd_names: list[Any] = ["audio_x", {}, {"id": 5}, {"id": ""}, []]
+        for odd in odd_names:
             assert (await told(two.second, spoken(odd)))[0] == 400
         turn = name["id"].removeprefix("audio_")
         await two.second.post(f"/v1/sessions/s1/turns/{turn}/interrupt", json={"heard_chars": 16})

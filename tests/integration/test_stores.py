@@ -92,7 +92,7 @@ async def test_a_server_that_falls_silent_ends_every_request_in_time(valkey: Bac
             assert await stores.on_log.run(counting(1)) == [1]
             proxy.silence()
             asked: list[Any] = [stores.on_log.run(counting(number)) for number in (5, 6)]
-            asked += [stores.log.get("count:1"), stores.log.blmpop(600, 1, "nothing", direction="LEFT")]
+            asked += [stores.log.get("count:1"), stores.log.blmpop(600, 1, ["nothing"], direction="LEFT")]
             for reply in await asyncio.gather(*asked, return_exceptions=True):
                 assert isinstance(reply, StoreUnavailable)
             proxy.speak()

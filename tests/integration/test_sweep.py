@@ -10,6 +10,7 @@ from common.names import JobRef, TurnRef
 from common.queue import fair_share, job_queue
 from common.store import keys
 from common.store.redis import Stores, open_stores
+from tests.support.redis_replies import reply
 from tests.support.scripted_model import Scripted, answer, going_on, words
 from tests.support.store_servers import Backend
 from tests.support.stored_turns import count, events, job, lapse, lease_of, left_behind, replay, start
@@ -61,7 +62,7 @@ async def test_a_worker_that_dies_before_it_begins_costs_an_attempt(real: Backen
     model = Scripted(full=[answer(WHOLE)])
     async with open_stores(settings) as eyes:
         turn = await start(eyes, settings)
-        await eyes.queue.lpop(keys.ready("full", "default"))
+        await reply(eyes.queue.lpop(keys.ready("full", "default")))
         await eyes.queue.set(f"arq:in-progress:{job(turn)}", b"1")
         await lapse(eyes, job(turn))
         async with open_worker(settings, "full", model) as worker:
@@ -82,7 +83,9 @@ async def test_a_job_whose_hint_was_lost_is_hinted_at_again(real: Backend) -> No
         for _ in range(3):  # nobody takes it: one hint, and the same attempt
             await lapse(eyes, job(turn))
             await sweeper.sweep_now()
-            assert await eyes.queue.lrange(keys.ready("full", "default"), 0, -1) == [str(job(turn)).encode()]
+            assert await reply(eyes.queue.lrange(keys.ready("full", "default"), 0, -1)) == [
+                str(job(turn)).encode()
+            ]
             assert (await lease_of(eyes, job(turn)) or 0) > sweeper.stores.queue_clock.now_ms()
         async with open_worker(settings, "full", model):
             await until(lambda: count(eyes, turn, LaneFinished))
@@ -194,7 +197,7 @@ async def test_sweeping_again_or_by_two_at_once_changes_nothing_more(real: Backe
             await until(lambda: _heard(eyes, turn, "We open"))
             await worker.kill()
         await lapse(eyes, job(turn))
-        assert await asyncio.gather(one.sweep.sweep(), two.sweep.sweep()) == [1, 1]
+        assert list(await asyncio.gather(one.sweep.sweep(), two.sweep.sweep())) == [1, 1]
         for sweeper in (one, two, one):
             await sweeper.sweep.sweep()
         assert await eyes.queue.zrange(keys.queue("full"), 0, -1) == [str(job(turn, 2)).encode()]

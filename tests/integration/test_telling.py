@@ -7,6 +7,7 @@ import hmac
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import orjson
@@ -348,7 +349,7 @@ async def test_ending_a_turn_twice_lists_it_once(real: Backend, session: Session
     async with open_stores(real.settings()) as eyes:
         turn = TurnRef(session, "turn0001")
         for now_ms in (5, 9):
-            await eyes.on_queue.run(lambda pipe, now_ms=now_ms: driver.let_go(pipe, turn, True, now_ms))
+            await eyes.on_queue.run(partial(driver.let_go, turn=turn, tell=True, now_ms=now_ms))
         assert await listed(eyes) == {f"{turn}|1": 5}
 
 

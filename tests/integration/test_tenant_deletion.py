@@ -15,6 +15,7 @@ from common.tenants.config import TenantConfig
 from common.tenants.stored import TenantStore
 from tests.support.dying_steps import Steps
 from tests.support.ended_turns import LONG_AGO_MS, add_turn, keep, keeping, open_keeper
+from tests.support.redis_replies import reply
 from tests.support.store_servers import Backend
 from tests.support.waiting import end, in_loop
 from workers.upkeep.retention import RetentionJob
@@ -30,7 +31,7 @@ async def fill(stores: Stores, *, archived: bool = True) -> None:
         for name in ("call 7:{a}", "new"):
             await add_turn(stores, SessionRef(tenant, name), LONG_AGO_MS if archived else None)
         await Documents(stores).put(CollectionRef(tenant, "faq"), [Document("d1", "We open at nine.")])
-        await stores.queue.lpush(keys.pace(tenant, "support"), 700)  # type: ignore[misc]
+        await reply(stores.queue.lpush(keys.pace(tenant, "support"), 700))
         await stores.queue.set(keys.full_only(tenant), 1)
         await stores.queue.set(keys.archived_until(tenant), LONG_AGO_MS - 1)
         await stores.queue.zadd(keys.turn_starts(tenant), {"t": 1})
@@ -45,9 +46,11 @@ async def names_of(stores: Stores, tenant: str) -> set[str]:
             if f":{tenant}" in (name := key.decode()) or f"{{{tenant}:" in name:
                 found.add(name)
             elif await redis.type(key) == b"set":
-                found |= {name for m in await redis.smembers(key) if m.decode().split(":")[0] == tenant}  # type: ignore[misc]
+                found |= {
+                    name for m in await reply(redis.smembers(key)) if m.decode().split(":")[0] == tenant
+                }
             elif await redis.type(key) == b"hash":
-                found |= {name for m in await redis.hkeys(key) if m.decode() == tenant}  # type: ignore[misc]
+                found |= {name for m in await reply(redis.hkeys(key)) if m.decode() == tenant}
     return found
 
 
@@ -97,7 +100,7 @@ async def test_what_is_reserved_and_who_is_live_is_waited_for(real: Backend) -> 
     async with keeping(real.settings()) as (eyes, keeper):
         await fill(eyes)
         live = await add_turn(eyes, ACME, ended=False)
-        await eyes.queue.hset(keys.reserved("acme"), str(live), "20260101:50")  # type: ignore[misc]
+        await reply(eyes.queue.hset(keys.reserved("acme"), str(live), "20260101:50"))
         await TenantStore(eyes, None).delete_tenant("acme")
         for _ in range(3):
             await keep(keeper, eyes)

@@ -172,14 +172,15 @@ async def gateway(backend: Backend) -> AsyncIterator[Gateway]:
 
 def profile_with(part: str, url: str) -> dict[str, Any]:
     """A profile in which only this part has the URL."""
-    model = {"base_url": url, "model": "theirs", "secret": "KEY"}
+    model: dict[str, Any] = {"base_url": url, "model": "theirs", "secret": "KEY"}
     to_its_end = {"handoff": {"shadow": True}}  # however soon the full is there
-    return {
+    profiles: dict[str, dict[str, Any]] = {
         "full": {"full": model},
         "draft": {"full": GOOD, "draft": model, "policy": to_its_end},
         "fallbacks": {"full": FAILING, "fallbacks": [model]},
         "webhook": {"full": GOOD, "webhook": {"url": url, "secret": "KEY"}},
-    }[part]
+    }
+    return profiles[part]
 
 
 async def be_led(there: Gateway, part: str, url: str) -> None:

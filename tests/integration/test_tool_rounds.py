@@ -312,7 +312,10 @@ def anthropics(*events: dict[str, Any]) -> bytes:
 def uses_tools(asked: Asked) -> bytes:
     """A server of Anthropic's dialect that calls a custom tool, then says what it was told."""
     last = asked.body["messages"][-1]["content"][-1]
-    ending = [{"type": "message_delta", "delta": {"stop_reason": "end_turn"}}, {"type": "message_stop"}]
+    ending: list[dict[str, Any]] = [
+        {"type": "message_delta", "delta": {"stop_reason": "end_turn"}},
+        {"type": "message_stop"},
+    ]
     if last["type"] == "tool_result":
         text = {"type": "text", "text": "Yes."}
         return anthropics({"type": "content_block_start", "index": 0, "content_block": text}, *ending)

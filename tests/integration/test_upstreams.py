@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from common.names import SessionRef, TurnRef
 from common.settings import Settings
 from common.store import keys
-from common.store.redis import Stores, StoreUnavailable, open_stores
+from common.store.redis import Batcher, Stores, StoreUnavailable, open_stores
 from common.tenants.profiles import Upstream
 from tests.support.store_servers import Backend
 from tests.support.stored_turns import job
@@ -209,10 +209,10 @@ async def broken_upstream(ours: Upstreams, stores: Stores) -> None:
     await until(may_be_tried)
 
 
-class Losing:
+class Losing(Batcher):
     """A store's batcher that loses, once, the replies to what this step asks."""
 
-    def __init__(self, real: Any, step: str) -> None:
+    def __init__(self, real: Batcher, step: str) -> None:
         self._real, self._step, self.lost = real, step, 0
 
     async def run(self, build: Any) -> Any:

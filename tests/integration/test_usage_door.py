@@ -17,6 +17,7 @@ from common.errors import BadRequest
 from common.store import keys
 from common.store.redis import Stores, open_stores
 from common.tenants.usage import COUNTERS, FAILURE, Used, day_of, field
+from tests.support.redis_replies import reply
 from tests.support.served_api import serving
 from tests.support.store_servers import Backend
 from tests.support.stored_tenants import add_key, add_tenant, bearer
@@ -30,8 +31,8 @@ RANGE = {"from": "2026-11-19", "to": "2026-11-21"}
 async def add_usage(stores: Stores, tenant: str, day: str, profile: str, **counts: int) -> None:
     """Usage as the settler leaves it."""
     for name, number in counts.items():
-        await stores.queue.hincrby(keys.usage(tenant, day), field(profile, name), number)
-    await stores.queue.sadd(keys.USED, tenant)
+        await reply(stores.queue.hincrby(keys.usage(tenant, day), field(profile, name), number))
+    await reply(stores.queue.sadd(keys.USED, tenant))
 
 
 async def add_some(stores: Stores, tenant: str) -> None:
@@ -140,7 +141,7 @@ async def test_failures_are_told_by_code_and_put_together(valkey: Backend) -> No
             ("b", "other", 1),
         ):
             key = keys.usage("default", "20261121")
-            await stores.queue.hincrby(key, field(profile, FAILURE + code), times)
+            await reply(stores.queue.hincrby(key, field(profile, FAILURE + code), times))
         range_ = {"from": "2026-11-21", "to": "2026-11-21"}
         told = (await client.get("/v1/usage", params=range_)).json()
         assert [row["failures"] for row in told["data"]] == [
@@ -203,8 +204,10 @@ async def test_limits_are_shown_with_what_is_used_of_them(real: Backend) -> None
         ours = keys.turn_starts("acme")
         await stores.queue.zadd(ours, {"long ago": now_ms - 60_001, "a": now_ms - 1_000, "b": now_ms})
         await stores.queue.zadd(keys.live_turns("acme"), {"s1:turn0001": now_ms})
-        await stores.queue.hset(keys.tokens("acme", day_of(now_ms)), mapping={"spent": 70, "reserved": 30})
-        await stores.queue.hset(keys.kept_bytes("acme"), mapping={"s1": 5_000, "": 5_000})
+        await reply(
+            stores.queue.hset(keys.tokens("acme", day_of(now_ms)), mapping={"spent": 70, "reserved": 30})
+        )
+        await reply(stores.queue.hset(keys.kept_bytes("acme"), mapping={"s1": 5_000, "": 5_000}))
     async with serving(settings) as client:
         told = (await client.get("/v1/limits", headers=bearer(key))).json()
         assert told["limits"]["tokens_per_day"] == 10_000 and told["limits"]["live_turns"] == 0

@@ -42,7 +42,7 @@ def counting() -> Iterator[list[int]]:
     def called(frame: Any, event: str, argument: Any) -> None:
         work[0] += event in ("call", "c_call")
 
-    GrowingText.__getitem__ = counted  # type: ignore[assignment, method-assign]
+    GrowingText.__getitem__ = counted  # type: ignore[method-assign]
     sys.setprofile(called)
     try:
         yield work

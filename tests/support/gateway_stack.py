@@ -2,7 +2,7 @@
 
 import itertools
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +19,7 @@ from common.turn.fold import Fold
 from common.turn.outputs import Output
 from tests.support.heard_stream import Stream, open_stream
 from tests.support.processes import Process, free_port, gateway_process, until
+from tests.support.redis_replies import at_once, contents
 
 PATH = "/v1/chat/completions"
 _LANES = ("draft", "full", "speech")
@@ -161,7 +162,7 @@ class Stack:
         if not all(_answers(client, "/readyz") for client in self.clients):
             return False
         workers = self.client.get("/readyz").json()["workers"]
-        beaten = {lane: self.redis.zrange(f"fr:workers:{lane}", 0, -1) for lane in _LANES}
+        beaten = {lane: at_once(self.redis.zrange(f"fr:workers:{lane}", 0, -1)) for lane in _LANES}
         mine = all(
             any(f":{process.pid}:".encode() in worker for worker in beaten[name.partition("-")[0]])
             for name, process in self.processes.items()
@@ -210,20 +211,18 @@ class Stack:
 
     def log(self, session: str) -> list[Entry]:
         """A session's log."""
-        return decode_entries(self.redis.xrange(f"fr:{{default:{quote(session, safe='')}}}:log"))
+        return decode_entries(at_once(self.redis.xrange(f"fr:{{default:{quote(session, safe='')}}}:log")))
+
+    def started(self, session: str) -> TurnStarted:
+        """The start of a session's first turn."""
+        event = self.log(session)[0].event
+        assert isinstance(event, TurnStarted)
+        return event
 
     def held(self) -> str:
         """All that the store holds, keys and values, to be searched."""
-        read: dict[bytes, Callable[[bytes], object]] = {
-            b"string": self.redis.get,
-            b"hash": self.redis.hgetall,
-            b"set": self.redis.smembers,
-            b"list": lambda key: self.redis.lrange(key, 0, -1),
-            b"zset": lambda key: self.redis.zrange(key, 0, -1),
-            b"stream": lambda key: self.redis.xrange(key),
-            b"none": lambda key: None,  # it has expired
-        }
-        return repr([(key, read[self.redis.type(key)](key)) for key in self.redis.scan_iter()])
+        keys = list(self.redis.scan_iter())
+        return repr([(key, contents(self.redis, at_once(self.redis.type(key)), key)) for key in keys])
 
     def ended(self, session: str) -> list[TurnEnded]:
         """The endings in a session's log."""

@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 _TETHERED = (sys.executable, "-I", "-S", str(ROOT / "cli" / "tether.py"), str(os.getpid()))
 
 
-def until(check: Callable[[], object], within_s: float = 60.0, what: str = "the condition") -> None:
+def until(check: Callable[..., object], within_s: float = 60.0, what: str = "the condition") -> None:
     """Wait for a condition, never for a duration."""
     deadline_s = time.monotonic() + within_s
     while not check():

@@ -14,6 +14,7 @@ from common.store.redis import Stores, open_stores
 from common.turn.fold import Fold
 from common.turn.version import FOLD_VERSION
 from tests.support.ended_turns import put
+from tests.support.redis_replies import reply
 from workers.redaction.redactor import Redactor
 
 USAGE = {"prompt_tokens": 4, "completion_tokens": 5, "total_tokens": 9}
@@ -47,7 +48,7 @@ async def add_private(
         await put(stores, session, event)
     now_ms = stores.queue_clock.now_ms()
     await stores.queue.zadd(keys.sessions(session.tenant), {session.quoted: now_ms})
-    await stores.queue.sadd(keys.KEPT, session.tenant)  # type: ignore[misc]
+    await reply(stores.queue.sadd(keys.KEPT, session.tenant))
     if due:
         await stores.queue.zadd(keys.REDACTING, {str(turn): now_ms})
     return turn

@@ -15,6 +15,7 @@ from common.store import keys
 from common.store.redis import Stores, open_stores
 from common.tenants.usage import Counts, read_usage
 from tests.support.ended_turns import begun, end_turn, put
+from tests.support.redis_replies import reply
 from workers.accounting.settlement import SettlementJob
 
 DAY = "20261120"
@@ -43,8 +44,8 @@ async def have_turn(
     turn = call(name)
     await stores.on_queue.run(lambda pipe: job_queue.register_turn(pipe, turn, stores.queue_clock.now_ms()))
     if reserved:
-        await stores.queue.hset(keys.reserved("acme"), str(turn), f"{DAY}:{reserved}")
-        await stores.queue.hincrby(keys.tokens("acme", DAY), "reserved", reserved)
+        await reply(stores.queue.hset(keys.reserved("acme"), str(turn), f"{DAY}:{reserved}"))
+        await reply(stores.queue.hincrby(keys.tokens("acme", DAY), "reserved", reserved))
     await put(stores, turn.session, replace(begun(name), **fields), at_ms)
     return turn
 
@@ -78,7 +79,7 @@ async def usage(stores: Stores, day: str = DAY) -> dict[str, Counts]:
 
 
 async def budget(stores: Stores) -> dict[str, int]:
-    found = await stores.queue.hgetall(keys.tokens("acme", DAY))
+    found = await reply(stores.queue.hgetall(keys.tokens("acme", DAY)))
     return {name.decode(): int(number) for name, number in found.items()}
 
 

@@ -111,7 +111,8 @@ def fake_on_a_socket() -> Iterator[int]:
     server = TcpFakeServer(("127.0.0.1", 0))
     # Each reply is sent at once; otherwise it would lie 40 ms until the one before was acknowledged.
     prompt = {"disable_nagle_algorithm": True}
-    server.RequestHandlerClass = type("PromptHandler", (server.RequestHandlerClass,), prompt)
+    handler: Any = server.RequestHandlerClass
+    server.RequestHandlerClass = type("PromptHandler", (handler,), prompt)
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()

@@ -21,7 +21,7 @@ def counted(turn: RecordedTurn) -> Counts:
     return {name: number for name, number in Account(turn).counts().items() if number}
 
 
-def cost(prompt: int, completion: int, **more: Any) -> dict[str, Any]:
+def cost(prompt: float, completion: int, **more: Any) -> dict[str, Any]:
     return {"prompt_tokens": prompt, "completion_tokens": completion, **more}
 
 

@@ -14,6 +14,7 @@ import orjson
 
 from tests.support.gateway_stack import PATH, Stack, user
 from tests.support.processes import until
+from tests.support.redis_replies import at_once
 
 OPERATOR = "operators-own-token-0123456789"
 MODEL_SECRET = "sk-planted-model-key-4f1d"
@@ -257,7 +258,7 @@ class Tour:
         headers = {"Authorization": f"Bearer {self._key}"}
         asked = {"model": "ernie", "stream": True, "session_id": "call-9", "messages": [user("Hello")]}
         with self._stack.client.stream("POST", PATH, json=asked, headers=headers) as stream:
-            until(lambda: looked in self._stack.redis.info("commandstats"), what="the sweep's look")
+            until(lambda: looked in at_once(self._stack.redis.info("commandstats")), what="the sweep's look")
             full.heal()
             rest = b"".join(stream.iter_raw())
         self.told.append(rest)

@@ -20,6 +20,9 @@ from common.turn.version import FOLD_VERSION
 
 TURN = "aaaaaaaaaaaa"
 
+Timed = tuple[int, Event]
+"""An event, and when it comes: milliseconds from the turn's start."""
+
 
 def started(
     *,

@@ -88,7 +88,7 @@ class Maker:
         return self._of(0, 3, 9, 9, -1, 10**30, "3", "n/a", 1e300, None)
 
     def _arguments(self) -> Any:
-        known = ("", "{", '"q":', '"x"}', "{}", '{"q":1}', None, {}, {"q": [None, True]})
+        known: list[Any] = ["", "{", '"q":', '"x"}', "{}", '{"q":1}', None, {}, {"q": [None, True]}]
         return self._of(*known) if self._is(0.9) else self._words()
 
     def _content(self) -> Any:
@@ -299,7 +299,8 @@ def answers(draw: st.DrawFn, dialect: str, pool: list[Any]) -> Answer:
     if len(parts) == 1 and draw(st.integers(0, 5)) == 0:
         body = body.removeprefix(b"data: ")
     packing = draw(st.sampled_from([""] * 12 + ["gzip", "deflate", "br"]))
-    packed = {"gzip": gzip.compress, "deflate": zlib.compress}.get(packing, bytes)(body)
+    packers: dict[str, Callable[[bytes], bytes]] = {"gzip": gzip.compress, "deflate": zlib.compress}
+    packed = packers.get(packing, bytes)(body)
     kind = draw(st.sampled_from(["text/event-stream", "application/json", ""]))
     headers = {"content-type": kind, **({"content-encoding": packing} if packing else {})}
     status = draw(st.sampled_from([200] * 60 + [400, 401, 429, 500, 503]))

@@ -28,7 +28,7 @@ async def _watched(test: Coroutine[Any, Any, None]) -> None:
     assert not unheard, unheard
 
 
-async def until(check: Callable[[], Any], within_s: float = PATIENCE_S) -> Any:
+async def until(check: Callable[..., Any], within_s: float = PATIENCE_S) -> Any:
     """What the check answers, or its awaitable gives, once that is true."""
     try:
         async with asyncio.timeout(within_s):

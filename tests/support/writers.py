@@ -71,7 +71,7 @@ class Pen:
         return folded.full
 
     async def text(self) -> str:
-        return (await self.lane()).text
+        return str((await self.lane()).text)
 
 
 async def _begin(publisher: Publisher, stores: Stores, turn: TurnRef, attempt: int) -> Pen:

@@ -7,23 +7,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.events import Event, TurnStarted
+from common.events import TurnStarted
 from common.turn.aloud import LONGEST_MS, REST_MS, speech_ms, unit_end
 from common.turn.fold import Fold
 from common.turn.outputs import FILLER, REST, Due, Output, TextReleased
-from tests.support.turn_events import begin, call, end, fire, say, spoken, started
+from tests.support.turn_events import Timed, begin, call, end, fire, say, spoken, started
 
 FILL = {"phrases": {"*": ["One moment."]}, "delay_ms": 1_000}
 ANSWER = "We open at nine. On Sundays we are closed."
-DOORS = ({"reply": {"calls_event": "functionCall"}}, {"speech": {"voice": "", "format": "pcm16"}})
+DOORS: tuple[dict[str, Any], ...] = (
+    {"reply": {"calls_event": "functionCall"}},
+    {"speech": {"voice": "", "format": "pcm16"}},
+)
 
 
 def aloud(door: int = 0, **policy: Any) -> TurnStarted:
     policy.setdefault("draft", False)
-    return replace(started(**policy), **DOORS[door])  # type: ignore[arg-type]
+    return replace(started(**policy), **DOORS[door])
 
 
-def run(first: TurnStarted, *events: tuple[int, Event]) -> list[Output]:
+def run(first: TurnStarted, *events: Timed) -> list[Output]:
     """What is let out when a driver fires each time as it comes."""
     fold, out = Fold(first), list[Output]()
     for ms, event in events:
@@ -33,7 +36,7 @@ def run(first: TurnStarted, *events: tuple[int, Event]) -> list[Output]:
     return out
 
 
-def tokens(lane: Any, text: str, from_ms: int, step_ms: int = 20, size: int = 5) -> list[tuple[int, Event]]:
+def tokens(lane: Any, text: str, from_ms: int, step_ms: int = 20, size: int = 5) -> list[Timed]:
     return [
         (from_ms + number * step_ms, say(lane, at, text[at : at + size]))
         for number, at in enumerate(range(0, len(text), size))
@@ -46,14 +49,14 @@ def pieces(releases: list[Output]) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize("door", [0, 1])
 def test_a_token_is_no_sound_so_the_filler_is_said(door: int) -> None:
-    slow = [(300, say("full", 0, "We open")), (3_000, say("full", 7, ANSWER[7:]))]
+    slow: list[Timed] = [(300, say("full", 0, "We open")), (3_000, say("full", 7, ANSWER[7:]))]
     out = run(aloud(door, filler=FILL), (0, begin("full")), *slow, (3_010, end("full")))
     assert spoken(out) == [("filler", "One moment."), ("full", " " + ANSWER)]
     assert out[0].at_ms == 1_000
 
 
 def test_to_a_reader_the_token_is_the_answer() -> None:
-    slow = [(300, say("full", 0, "We open")), (3_000, say("full", 7, ANSWER[7:]))]
+    slow: list[Timed] = [(300, say("full", 0, "We open")), (3_000, say("full", 7, ANSWER[7:]))]
     first = started(draft=False, filler=FILL)
     assert spoken(run(first, (0, begin("full")), *slow)) == [("full", ANSWER)]
 
@@ -65,26 +68,39 @@ def test_a_sentence_calls_the_filler_off() -> None:
 
 def test_a_drafts_token_is_no_sound_either() -> None:
     first = aloud(draft={"style": "bridge"}, filler=FILL)
-    events = [(0, begin("draft")), (0, begin("full")), (200, say("draft", 0, "Let me"))]
-    late = [(2_000, say("draft", 6, " look. It")), (4_000, say("full", 0, ANSWER)), (4_001, end("full"))]
-    out = run(first, *events, *late)  # type: ignore[arg-type]
+    events: list[Timed] = [(0, begin("draft")), (0, begin("full")), (200, say("draft", 0, "Let me"))]
+    late: list[Timed] = [
+        (2_000, say("draft", 6, " look. It")),
+        (4_000, say("full", 0, ANSWER)),
+        (4_001, end("full")),
+    ]
+    out = run(first, *events, *late)
     assert spoken(out) == [("filler", "One moment."), ("draft", " Let me look."), ("full", " " + ANSWER)]
 
 
 def test_while_a_long_sentence_sounds_nothing_is_filled() -> None:
     bridge = "I am going to look at the opening hours of our shop in the city for you right now."
     first = aloud(draft={"style": "bridge"}, filler=FILL)
-    events = [(0, begin("draft")), (0, begin("full")), (100, say("draft", 0, bridge)), (101, end("draft"))]
+    events: list[Timed] = [
+        (0, begin("draft")),
+        (0, begin("full")),
+        (100, say("draft", 0, bridge)),
+        (101, end("draft")),
+    ]
     sounds_until = 101 + speech_ms(bridge)
-    quick = [(sounds_until + 500, say("full", 0, ANSWER)), (sounds_until + 501, end("full"))]
-    assert [lane for lane, _ in spoken(run(first, *events, *quick))] == ["draft", "full"]  # type: ignore[arg-type]
-    slow = [(sounds_until + 2_500, say("full", 0, ANSWER)), (sounds_until + 2_501, end("full"))]
-    assert [lane for lane, _ in spoken(run(first, *events, *slow))] == ["draft", "filler", "full"]  # type: ignore[arg-type]
+    quick: list[Timed] = [(sounds_until + 500, say("full", 0, ANSWER)), (sounds_until + 501, end("full"))]
+    assert [lane for lane, _ in spoken(run(first, *events, *quick))] == ["draft", "full"]
+    slow: list[Timed] = [(sounds_until + 2_500, say("full", 0, ANSWER)), (sounds_until + 2_501, end("full"))]
+    assert [lane for lane, _ in spoken(run(first, *events, *slow))] == ["draft", "filler", "full"]
 
 
 def test_what_rests_is_a_sentence_and_calls_the_filler_off() -> None:
-    events = [(0, begin("full")), (300, say("full", 0, "Yes.")), (3_000, say("full", 4, " It is."))]
-    out = run(aloud(filler=FILL), *events, (3_001, end("full")))  # type: ignore[arg-type]
+    events: list[Timed] = [
+        (0, begin("full")),
+        (300, say("full", 0, "Yes.")),
+        (3_000, say("full", 4, " It is.")),
+    ]
+    out = run(aloud(filler=FILL), *events, (3_001, end("full")))
     assert pieces(out) == [("full", "Yes."), ("full", " It is.")]
     assert out[0].at_ms == 300 + REST_MS
 
@@ -134,31 +150,35 @@ def test_numbers_and_times_are_cut_nowhere() -> None:
 
 
 def test_a_draft_of_which_nothing_was_heard_gives_way_to_a_sentence() -> None:
-    events = [(0, begin("draft")), (0, begin("full")), (10, say("draft", 0, "Let me have a look at"))]
-    events += [(20, say("full", 0, "We open at nine. On"))]  # type: ignore[list-item]
-    assert pieces(run(aloud(draft={}), *events)) == [("full", "We open at nine.")]  # type: ignore[arg-type]
+    events: list[Timed] = [
+        (0, begin("draft")),
+        (0, begin("full")),
+        (10, say("draft", 0, "Let me have a look at")),
+    ]
+    events += [(20, say("full", 0, "We open at nine. On"))]
+    assert pieces(run(aloud(draft={}), *events)) == [("full", "We open at nine.")]
 
 
 def test_a_draft_goes_on_until_the_full_has_a_sentence() -> None:
     first = aloud(draft={}, handoff={"when": "first_token"})
-    events = [
+    events: list[Timed] = [
         (0, begin("draft")),
         (0, begin("full")),
         (10, say("full", 0, "We")),
         (20, say("draft", 0, "Let me")),
     ]
-    events += [(30, say("draft", 6, " look. And")), (40, say("full", 2, " open at nine. On"))]  # type: ignore[list-item]
-    assert pieces(run(first, *events)) == [("draft", "Let me look."), ("full", " We open at nine.")]  # type: ignore[arg-type]
+    events += [(30, say("draft", 6, " look. And")), (40, say("full", 2, " open at nine. On"))]
+    assert pieces(run(first, *events)) == [("draft", "Let me look."), ("full", " We open at nine.")]
 
 
 def test_before_a_call_the_draft_may_end_its_sentence() -> None:
-    events = [(0, begin("draft")), (0, begin("full")), (10, say("draft", 0, "Let me look"))]
-    asked = [
+    events: list[Timed] = [(0, begin("draft")), (0, begin("full")), (10, say("draft", 0, "Let me look"))]
+    asked: list[Timed] = [
         (20, call(0, 0, "{}")),
         (60, say("draft", 11, " that up. Then")),
         (900, end("full", "tool_calls")),
     ]
-    out = run(aloud(draft={}), *events, *asked)  # type: ignore[arg-type]
+    out = run(aloud(draft={}), *events, *asked)
     assert pieces(out) == [("draft", "Let me look that up.")]
 
 
@@ -173,13 +193,13 @@ def test_what_the_guard_holds_is_not_let_out_by_its_clauses() -> None:
 
 def test_a_guarded_draft_that_repeats_is_not_finished_unjudged() -> None:
     first = aloud(draft={"guard": True}, handoff={"join": "skip_repeat"})
-    events = [
+    events: list[Timed] = [
         (0, begin("draft")),
         (0, begin("full")),
         (10, say("draft", 0, "Let me look. It costs 300 euros")),
     ]
-    events += [(20, say("full", 0, "Let me look.")), (30, end("full"))]  # type: ignore[list-item]
-    assert "300" not in "".join(text for _, text in pieces(run(first, *events)))  # type: ignore[arg-type]
+    events += [(20, say("full", 0, "Let me look.")), (30, end("full"))]
+    assert "300" not in "".join(text for _, text in pieces(run(first, *events)))
 
 
 WORDS = st.lists(
@@ -210,18 +230,23 @@ def test_all_of_the_full_is_said_whatever_its_pieces(
     draft: str, full: str, cuts: list[int], step: int
 ) -> None:
     """A replay of what was written says the same, and the full's text comes whole."""
-    events, at, ms = list[tuple[int, Event]](), 0, 0
+    events, at, ms = list[Timed](), 0, 0
     while at < len(full):
         size = cuts[len(events) % len(cuts)]
         events.append((ms := ms + step, say("full", at, full[at : at + size])))
         at += size
     first = aloud(draft={}, filler=FILL)
-    written = [(0, begin("draft")), (0, begin("full")), (1, say("draft", 0, draft)), (2, end("draft"))]
-    written += [*events, (ms + 3, end("full"))]  # type: ignore[list-item]
-    out = run(first, *written)  # type: ignore[arg-type]
+    written: list[Timed] = [
+        (0, begin("draft")),
+        (0, begin("full")),
+        (1, say("draft", 0, draft)),
+        (2, end("draft")),
+    ]
+    written += [*events, (ms + 3, end("full"))]
+    out = run(first, *written)
     said = "".join(text for lane, text in pieces(out) if lane == "full")
     assert said.split() == full.split() or not full.strip() or said.replace(" ", "") in full.replace(" ", "")
-    assert out == run(first, *written)  # type: ignore[arg-type]
+    assert out == run(first, *written)
 
 
 def test_a_long_address_is_not_cut_in_two() -> None:
@@ -242,7 +267,7 @@ def test_a_long_address_is_not_cut_in_two() -> None:
 def test_while_something_is_looked_up_there_is_always_a_word(draft: list[Any], due_ms: int) -> None:
     first = started(filler={"phrases": {"*": ["One moment."]}, "maximum": 1})
     first.lanes["full"]["knowledge"] = {"collection": "default"}
-    full = [(9_000, say("full", 0, ANSWER)), (9_001, end("full"))]
+    full: list[Timed] = [(9_000, say("full", 0, ANSWER)), (9_001, end("full"))]
     out = run(first, (0, begin("draft")), (0, begin("full")), *draft, *full)
     (filler,) = [release for release in out if isinstance(release, TextReleased) and release.lane == "filler"]
     assert filler.at_ms == due_ms

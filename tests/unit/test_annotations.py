@@ -36,7 +36,7 @@ def test_lists_that_grow_are_told_by_what_is_new() -> None:
 
 
 def test_what_streams_goes_as_it_comes() -> None:
-    said = [
+    said: list[dict[str, Any]] = [
         {"delta": {"reasoning_content": "ha"}},
         {"delta": {"reasoning_content": "ha"}},
         {"delta": {"reasoning_details": [{"index": 0, "text": "x"}]}},

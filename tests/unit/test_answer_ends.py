@@ -1,9 +1,7 @@
 """When a model's answer is over: what its server says of the end, and what its silence says."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import AsyncGenerator
 from typing import Any, cast
 
 import pytest
@@ -14,6 +12,7 @@ from common.names import JobRef, SessionRef, TurnRef
 from common.settings import Settings
 from common.tenants.profiles import Upstream
 from tests.support import virtual_time
+from tests.support.generation_fakes import Free, Nowhere
 from tests.support.turn_events import TURN, started
 from workers.lanes.generation import Generation, GenerationResult
 from workers.lanes.publisher import LaneWriter, Publisher
@@ -46,37 +45,6 @@ class Model:
                 yield step
 
 
-@dataclass
-class Free:
-    """Upstreams that may be asked; keeps what is said of them."""
-
-    failures: list[str] = field(default_factory=list)
-    busy_s: float = 0.0
-
-    @asynccontextmanager
-    async def admit(self, upstream: Upstream, job: JobRef, wait_s: float) -> AsyncIterator[None]:
-        busy_s, self.busy_s = self.busy_s, 0.0
-        await asyncio.sleep(busy_s)
-        yield
-
-    def record_success(self, upstream: Upstream) -> None:
-        pass
-
-    def record_failure(self, upstream: Upstream, error: UpstreamError) -> None:
-        self.failures.append(error.code)
-        self.busy_s = max(error.retry_after_s or 0.0, 0.5)
-
-
-class Nowhere:
-    """A publisher that publishes nothing."""
-
-    def ms_since(self, start_ms: int) -> int:
-        return 0
-
-    def wake(self, writer: LaneWriter) -> None:
-        pass
-
-
 def ask(*steps: Step, fallback: list[Step] | None = None) -> tuple[str, GenerationResult, float]:
     """What is said, how it ended, and when."""
     free, answer = Free(), GenerationResult()
@@ -91,7 +59,7 @@ def ask(*steps: Step, fallback: list[Step] | None = None) -> tuple[str, Generati
         await asker.run(upstreams, started(draft=False), "")
         return asyncio.get_running_loop().time()
 
-    return (lambda end_s: (writer.state.text, answer, end_s))(virtual_time.run(run()))
+    return (lambda end_s: (str(writer.state.text), answer, end_s))(virtual_time.run(run()))
 
 
 @pytest.mark.parametrize("pause_s", [0.0, 1.5, 5.0, 14.0])

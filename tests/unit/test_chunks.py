@@ -14,27 +14,10 @@ from common.events import Entry, Event, TurnInterrupted
 from common.names import SessionRef, TurnRef
 from common.net.sse import SSEParser
 from common.store.redis import Stores
+from tests.support.live_turns import Quiet, live_turn
 from tests.support.turn_events import TURN, begin, call, end, extra, say, started
 
 USAGE = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
-
-
-class Quiet(LiveTurn):
-    """A live turn that drives nothing."""
-
-    def _drive(self) -> None:
-        pass
-
-    def _watch_clock(self) -> None:
-        pass
-
-
-def live_turn(*events: Event, draft: bool = True, **reply: bool) -> Quiet:
-    first = replace(started(draft=draft), reply=reply)
-    live = Quiet(cast(Stores, None), TurnRef(SessionRef("default", "s"), first.turn), first, 2000)
-    live.begin(Entry("1000-0", first))
-    live.apply([Entry(f"{1001 + number}-0", event) for number, event in enumerate(events)])
-    return live
 
 
 def written(live: LiveTurn, after: Place = START) -> list[tuple[str, Any]]:
@@ -185,8 +168,8 @@ def test_a_text_that_goes_over_the_place_is_cut_there() -> None:
 
 def test_usage_is_what_was_known_at_the_ending() -> None:
     """What a lane says later, such as a draft in the shadow, changes no answer that was given."""
-    policy = {"handoff": {"shadow": True}}
-    events = (begin("full"), say("full", 0, "Hi"), end("full", usage=USAGE))
+    policy: dict[str, Any] = {"handoff": {"shadow": True}}
+    events: list[Event] = [begin("full"), say("full", 0, "Hi"), end("full", usage=USAGE)]
     first = replace(started(**policy), reply={"usage": True})
     live = Quiet(cast(Stores, None), TurnRef(SessionRef("default", "s"), first.turn), first, 2000)
     live.begin(Entry("1000-0", first), *(Entry(f"{1001 + n}-0", event) for n, event in enumerate(events)))

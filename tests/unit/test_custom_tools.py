@@ -144,7 +144,10 @@ def test_anthropics_call_of_a_custom_tool() -> None:
         ]
 
     told = [*block(0, "sql", *given), *block(1, "weather", '{"input":', '"x"}'), *block(2, "sql")]
-    ending = [{"type": "message_delta", "delta": {"stop_reason": "tool_use"}}, {"type": "message_stop"}]
+    ending: list[dict[str, Any]] = [
+        {"type": "message_delta", "delta": {"stop_reason": "tool_use"}},
+        {"type": "message_stop"},
+    ]
     pieces = [piece for each in (*told, *ending) for piece in customs.told(answer.read(event(each)))]
     assert calls_in(pieces) == [CUSTOM, FUNCTION, {**CUSTOM, "custom": {"name": "sql", "input": ""}}]
     signs = [piece for piece in pieces if isinstance(piece, ToolCallDelta) and piece.index == 0]
@@ -195,7 +198,7 @@ def test_the_text_that_was_meant_is_found(arguments: str, text: str) -> None:
 
 
 def test_functions_stay_as_they_are() -> None:
-    pieces = [ToolCallDelta(0, "a", "weather", '{"input": "x"}'), Finish("tool_calls")]
+    pieces: list[StreamPart] = [ToolCallDelta(0, "a", "weather", '{"input": "x"}'), Finish("tool_calls")]
     named_alike = {"type": "function", "function": {"name": "sql"}}
     for tools in ([WEATHER], [SQL, WEATHER], []):
         assert list(CustomCalls(body(*tools)).told(iter(pieces))) == pieces

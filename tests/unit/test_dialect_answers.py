@@ -132,9 +132,9 @@ GARBAGE = [b"{", b"7", b"[]", b"{}", b'{"type": 7}', b'{"result": 7, "is_end": {
 
 @pytest.mark.parametrize("data", GARBAGE)
 def test_garbage(data: bytes) -> None:
-    for read in (lambda: ernie.ErnieAnswer().read(ServerEvent(data)), lambda: yandex._Answer().read(data)):
+    for reading in (ernie.ErnieAnswer().read(ServerEvent(data)), yandex._Answer().read(data)):
         with pytest.raises(UpstreamError) as caught:
-            list(read())
+            list(reading)
         assert caught.value.code == "upstream_garbled"
 
 

@@ -92,7 +92,7 @@ def test_where_nothing_was_heard_it_is_the_apology_alone(failure: list[Event]) -
 
 @pytest.mark.parametrize("draft", [True, ANSWER])
 def test_what_the_full_broke_off_in_before_it_was_heard_is_not_said(draft: Any) -> None:
-    broken = [say("full", 0, "The"), end("full", "error", error=ERROR, at=3)]
+    broken: list[Event] = [say("full", 0, "The"), end("full", "error", error=ERROR, at=3)]
     _, out = bridged(*broken, end("draft", at=len(BRIDGE)), draft=draft)
     assert heard(out) == (BRIDGE if draft == ANSWER else f"{BRIDGE} {SORRY}")
 
@@ -136,14 +136,19 @@ def test_after_a_filler_it_is_no_answer_either() -> None:
 
 def test_a_draft_that_was_silenced_is_no_answer() -> None:
     """What was guarded came after a bridge: the draft's own answer never was."""
-    policy = {"draft": {**ANSWER, "guard": True}, "apology": APOLOGY}
-    events = [begin("draft"), begin("full"), say("draft", 0, "It costs 9 euros. So"), end("full", "error")]
+    policy: dict[str, Any] = {"draft": {**ANSWER, "guard": True}, "apology": APOLOGY}
+    events: list[Event] = [
+        begin("draft"),
+        begin("full"),
+        say("draft", 0, "It costs 9 euros. So"),
+        end("full", "error"),
+    ]
     _, out = fold_all(started(**policy), events)
     assert (heard(out), ended(out)[0]) == (SORRY, "error")
 
 
 def test_at_the_deadline_a_bridge_is_no_answer() -> None:
-    events = [end("draft", at=len(BRIDGE)), TimerFired(TURN, 0, "deadline", "")]
+    events: list[Event] = [end("draft", at=len(BRIDGE)), TimerFired(TURN, 0, "deadline", "")]
     _, out = bridged(*events)
     assert (heard(out), ended(out)) == (f"{BRIDGE} {SORRY}", ("error", False, "turn_deadline"))
 
@@ -217,12 +222,12 @@ def test_a_filter_and_a_length_are_the_fulls_own_end(reason: str) -> None:
 def test_the_older_word_for_a_call_is_told_by_the_form_of_the_call() -> None:
     _, out = fold_all(started(draft=False), [begin("full"), call(0, 0, "{}"), end("full", "function_call")])
     assert ended(out)[0] == "tool_calls"
-    events = [begin("full"), say("full", 0, "Hello."), end("full", "function_call")]
+    events: list[Event] = [begin("full"), say("full", 0, "Hello."), end("full", "function_call")]
     assert ended(fold_all(started(draft=False), events)[1])[0] == "stop"
 
 
 def test_other_choices_alone_are_an_answer() -> None:
-    events = [begin("full"), extra(0, {"index": 1, "delta": {"content": "Hi"}}), end("full")]
+    events: list[Event] = [begin("full"), extra(0, {"index": 1, "delta": {"content": "Hi"}}), end("full")]
     assert ended(fold_all(started(draft=False), events)[1])[0] == "stop"
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from common.events import Delta, TimerFired, TurnEnded, TurnInterrupted
+from common.events import Delta, Event, TimerFired, TurnEnded, TurnInterrupted
 from common.turn.fold import Fold
 from common.turn.joins.base import FINISH_MS
 from common.turn.outputs import Due, PassedThrough, TextReleased, ToolCalled, TurnEnding
@@ -42,7 +42,7 @@ def test_the_full_alone_speaks_from_its_first_token() -> None:
 
 
 def test_the_draft_speaks_until_the_full_holds_a_sentence() -> None:
-    events = [
+    events: list[Event] = [
         begin("draft"),
         begin("full"),
         say("draft", 0, "Good question."),
@@ -62,7 +62,7 @@ def test_the_draft_speaks_until_the_full_holds_a_sentence() -> None:
 
 
 def test_the_draft_may_finish_its_sentence_and_is_then_unwanted() -> None:
-    events = [
+    events: list[Event] = [
         begin("draft"),
         begin("full"),
         say("draft", 0, "Let me"),
@@ -77,7 +77,7 @@ def test_the_draft_may_finish_its_sentence_and_is_then_unwanted() -> None:
 
 
 def test_the_draft_stops_at_once_when_told_now() -> None:
-    events = [
+    events: list[Event] = [
         begin("draft"),
         begin("full"),
         say("draft", 0, "Let me"),
@@ -93,7 +93,7 @@ def test_the_draft_stops_at_once_when_told_now() -> None:
 )
 def test_the_overrun_ends_at_a_whole_word(more: str, heard_draft: str) -> None:
     policy = {"overrun_chars": 15}
-    events = [
+    events: list[Event] = [
         begin("draft"),
         begin("full"),
         say("draft", 0, "Let me"),
@@ -105,7 +105,7 @@ def test_the_overrun_ends_at_a_whole_word(more: str, heard_draft: str) -> None:
 
 
 def test_a_draft_that_does_not_end_its_sentence_is_broken_off_in_time() -> None:
-    events = [
+    events: list[Event] = [
         begin("draft"),
         begin("full"),
         say("draft", 0, "Let me se"),
@@ -124,13 +124,18 @@ def test_a_draft_that_does_not_end_its_sentence_is_broken_off_in_time() -> None:
 
 
 def test_first_token_overtakes_at_the_first_token() -> None:
-    events = [begin("draft"), begin("full"), say("draft", 0, "Well. "), say("full", 0, "Y")]
+    events: list[Event] = [begin("draft"), begin("full"), say("draft", 0, "Well. "), say("full", 0, "Y")]
     _, out = fold_all(started(handoff={"when": "first_token"}), events)
     assert heard(out) == "Well. Y"
 
 
 def test_length_overtakes_when_the_full_has_caught_up() -> None:
-    events = [begin("draft"), begin("full"), say("draft", 0, "Well then."), say("full", 0, "Yes. It")]
+    events: list[Event] = [
+        begin("draft"),
+        begin("full"),
+        say("draft", 0, "Well then."),
+        say("full", 0, "Yes. It"),
+    ]
     fold, out = fold_all(started(handoff={"when": "length"}), events)
     assert heard(out) == "Well then."
     assert fold.feed(say("full", 7, " is."), 9)
@@ -138,7 +143,12 @@ def test_length_overtakes_when_the_full_has_caught_up() -> None:
 
 
 def test_min_chars_overtake_without_a_sentence() -> None:
-    events = [begin("draft"), begin("full"), say("draft", 0, "Well."), say("full", 0, "1234567890")]
+    events: list[Event] = [
+        begin("draft"),
+        begin("full"),
+        say("draft", 0, "Well."),
+        say("full", 0, "1234567890"),
+    ]
     _, out = fold_all(started(handoff={"min_chars": 10}), events)
     assert heard(out) == "Well. 1234567890"
 
@@ -150,13 +160,21 @@ def test_a_full_that_is_first_speaks_at_once() -> None:
 
 
 def test_the_draft_is_released_by_sentences_when_told_so() -> None:
-    events = [begin("draft"), say("draft", 0, "Good question. Let"), say("draft", 18, " me see. I")]
+    events: list[Event] = [
+        begin("draft"),
+        say("draft", 0, "Good question. Let"),
+        say("draft", 18, " me see. I"),
+    ]
     _, out = fold_all(started(release="sentence"), events)
     assert heard(out) == "Good question. Let me see."
 
 
 def test_a_draft_that_fails_goes_unnoticed() -> None:
-    events = [begin("draft"), begin("full"), end("draft", "error", error={"message": "x", "code": "y"})]
+    events: list[Event] = [
+        begin("draft"),
+        begin("full"),
+        end("draft", "error", error={"message": "x", "code": "y"}),
+    ]
     _, out = fold_all(started(), [*events, say("full", 0, "Hi"), end("full")])
     assert heard(out) == "Hi"
     assert ending_of(out).error is None
@@ -164,7 +182,7 @@ def test_a_draft_that_fails_goes_unnoticed() -> None:
 
 
 def test_the_drafts_answer_stands_when_the_full_fails_before_it_spoke() -> None:
-    events = [
+    events: list[Event] = [
         begin("draft"),
         begin("full"),
         say("draft", 0, "Hello"),
@@ -178,7 +196,7 @@ def test_the_drafts_answer_stands_when_the_full_fails_before_it_spoke() -> None:
 
 
 def test_a_full_that_breaks_while_the_draft_ends_its_sentence_was_never_heard() -> None:
-    events = [
+    events: list[Event] = [
         begin("draft"),
         begin("full"),
         say("draft", 0, "Let me"),
@@ -218,7 +236,7 @@ def test_an_empty_full_leaves_the_draft_standing() -> None:
 
 
 def test_tool_calls_overtake_and_come_whole_at_the_end() -> None:
-    events = [
+    events: list[Event] = [
         begin("draft"),
         begin("full"),
         say("draft", 0, "One moment."),
@@ -238,7 +256,7 @@ def test_tool_calls_overtake_and_come_whole_at_the_end() -> None:
 
 
 def test_a_broken_attempts_calls_are_made_anew() -> None:
-    events = [
+    events: list[Event] = [
         begin("full"),
         call(0, 0, '{"a"'),
         begin("full", 2),
@@ -251,7 +269,13 @@ def test_a_broken_attempts_calls_are_made_anew() -> None:
 
 def test_extras_pass_in_order_once() -> None:
     choices = [{"index": 1, "delta": {"content": "x"}}, {"index": 0, "delta": {"reasoning_content": "hm"}}]
-    events = [begin("full"), extra(0, choices[0]), extra(0, choices[0]), extra(1, choices[1]), end("full")]
+    events: list[Event] = [
+        begin("full"),
+        extra(0, choices[0]),
+        extra(0, choices[0]),
+        extra(1, choices[1]),
+        end("full"),
+    ]
     _, out = fold_all(started(draft=False), events)
     assert [r.choice for r in out if isinstance(r, PassedThrough)] == choices
 
@@ -269,7 +293,12 @@ def test_the_deadline_ends_the_turn() -> None:
 
 
 def test_a_finished_draft_answers_at_the_deadline() -> None:
-    events = [begin("draft"), say("draft", 0, "Hi."), end("draft"), TimerFired(TURN, 0, "deadline", "")]
+    events: list[Event] = [
+        begin("draft"),
+        say("draft", 0, "Hi."),
+        end("draft"),
+        TimerFired(TURN, 0, "deadline", ""),
+    ]
     _, out = fold_all(started(draft=ANSWER), events)
     assert ending_of(out).degraded
     assert ending_of(out).error is None
@@ -283,21 +312,31 @@ def test_an_interruption_and_a_later_turn_end_it() -> None:
 
 
 def test_the_next_attempt_goes_on_and_the_former_is_void() -> None:
-    events = [begin("full"), say("full", 0, "One "), begin("full", 2), say("full", 4, "two", attempt=2)]
-    zombie = [say("full", 4, "zombie"), end("full")]
+    events: list[Event] = [
+        begin("full"),
+        say("full", 0, "One "),
+        begin("full", 2),
+        say("full", 4, "two", attempt=2),
+    ]
+    zombie: list[Event] = [say("full", 4, "zombie"), end("full")]
     _, out = fold_all(started(draft=False), [*events, *zombie, end("full", attempt=2)])
     assert heard(out) == "One two"
     assert len(endings(out)) == 1
 
 
 def test_a_gap_waits_for_its_text() -> None:
-    events = [begin("full"), say("full", 3, "lost before"), say("full", 0, "Hey lost before"), end("full")]
+    events: list[Event] = [
+        begin("full"),
+        say("full", 3, "lost before"),
+        say("full", 0, "Hey lost before"),
+        end("full"),
+    ]
     _, out = fold_all(started(draft=False), events)
     assert heard(out) == "Hey lost before"
 
 
 def test_an_end_waits_for_its_text() -> None:
-    events = [
+    events: list[Event] = [
         begin("full"),
         say("full", 0, "Hey"),
         end("full", at=9),

@@ -257,16 +257,12 @@ def test_a_void_attempt_changes_nothing(steps: list[Step], policy: Any, data: st
         if isinstance(event, LaneStarted) and event.attempt > 1 and data.draw(st.booleans()):
             old = event.attempt - 1
             at = data.draw(st.integers(0, 30))
-            stray = data.draw(
-                st.sampled_from(
-                    [
-                        say(event.lane, at, "zombie", old),
-                        end(event.lane, "stop", old),
-                        begin(event.lane, old, "z"),
-                    ]
-                )
-            )
-            again.insert(data.draw(st.integers(place, len(again))), stray)
+            strays: list[Event] = [
+                say(event.lane, at, "zombie", old),
+                end(event.lane, "stop", old),
+                begin(event.lane, old, "z"),
+            ]
+            again.insert(data.draw(st.integers(place, len(again))), data.draw(st.sampled_from(strays)))
     assert outcome(again, policy) == outcome(steps, policy)
 
 
@@ -274,7 +270,7 @@ def test_a_void_attempt_changes_nothing(steps: list[Step], policy: Any, data: st
 def test_strays_of_other_turns_and_after_the_ending_change_nothing(
     steps: list[Step], policy: Any, data: st.DataObject
 ) -> None:
-    other = Delta("bbbbbbbbbbbb", "full", 1, 0, "not ours", 0)
+    other: Event = Delta("bbbbbbbbbbbb", "full", 1, 0, "not ours", 0)
     places = data.draw(st.lists(st.tuples(st.integers(0, 50), st.just(other)), max_size=4))
     assert outcome(insert(steps, places), policy) == outcome(steps, policy)
     fold, out, now_ms = play(steps, policy)

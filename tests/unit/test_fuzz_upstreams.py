@@ -19,8 +19,6 @@ import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from pydantic import SecretStr
-from test_answer_ends import Free, Nowhere
-from test_chunks import Quiet
 
 from api.answers.chunks import ChunkEncoder
 from api.answers.completion import whole_answer
@@ -30,6 +28,8 @@ from common.settings import Settings
 from common.tenants.profiles import Upstream
 from common.turn.fold import Fold
 from tests.support import virtual_time
+from tests.support.generation_fakes import Free, Nowhere
+from tests.support.live_turns import Quiet
 from tests.support.turn_events import TURN, started
 from tests.support.upstream_grammar import DIALECTS, Answer, Maker, answers
 from workers.lanes import generation

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api.turns.history import History, Message, read_history
-from common.events import Entry, Event, TurnEnded, TurnInterrupted, TurnStarted
+from common.events import Delta, Entry, Event, LaneFinished, TurnEnded, TurnInterrupted, TurnStarted
 from common.turn.outputs import FILLER, TextReleased
 from tests.support.turn_events import TURN, begin, call, end, extra, fire, fold_all, heard, say, started
 
@@ -86,25 +86,34 @@ def test_the_last_word_on_what_was_heard_counts_though_the_turn_is_over() -> Non
 
 
 def test_who_is_interrupted_by_the_next_turn_was_heard_until_then() -> None:
-    events = [begin("full"), say("full", 0, "We open at n"), stopped(by="next_turn"), say("full", 12, "ine.")]
+    events: list[Event] = [
+        begin("full"),
+        say("full", 0, "We open at n"),
+        stopped(by="next_turn"),
+        say("full", 12, "ine."),
+    ]
     assert said(*events, first=started(draft=False)) == "We open at n"
 
 
 def test_a_failed_answer_was_heard_all_the_same() -> None:
-    events = [begin("full"), say("full", 0, "We open"), end("full", "error", error={"code": "x"}, at=7)]
+    events: list[Event] = [
+        begin("full"),
+        say("full", 0, "We open"),
+        end("full", "error", error={"code": "x"}, at=7),
+    ]
     assert said(*events, first=started(draft=False)) == "We open"
 
 
 def test_a_degraded_answer_is_the_drafts() -> None:
     first = started(draft={"style": "answer"})
-    events = [begin("draft"), say("draft", 0, "At nine."), end("draft", at=8), begin("full")]
+    events: list[Event] = [begin("draft"), say("draft", 0, "At nine."), end("draft", at=8), begin("full")]
     assert said(*events, end("full", "error", error={"code": "x"}), first=first) == "At nine."
 
 
 def test_fillers_are_heard_but_not_remembered() -> None:
     first = started(draft=False, **FILLED)
     filler = fire(replace(FILLER, at_ms=0), "One moment.")
-    events = [begin("full"), filler, say("full", 0, FULL), end("full", at=len(FULL))]
+    events: list[Event] = [begin("full"), filler, say("full", 0, FULL), end("full", at=len(FULL))]
     _, releases = fold_all(first, events)
     whole = heard(releases)
     assert whole == f"One moment. {FULL}"
@@ -122,7 +131,7 @@ def test_what_is_remembered_is_what_was_released_and_heard(
     draft: list[str], full: list[str], fills: bool, data: st.DataObject
 ) -> None:
     first, lanes = started(**FILLED if fills else {}), {"draft": draft, "full": full}
-    pieces: list[Event] = []
+    pieces: list[Delta | LaneFinished] = []
     for lane, texts in lanes.items():
         at = 0
         for text in texts:
@@ -149,14 +158,14 @@ def test_thoughts_without_end_are_not_remembered(chars: int, kept: bool) -> None
     thoughts = [
         extra(number, {"delta": {"reasoning_content": "x" * 1_000}}) for number in range(chars // 1_000)
     ]
-    lane = [begin("full"), *thoughts, call(0, 0, "{}"), end("full", "tool_calls")]
+    lane: list[Event] = [begin("full"), *thoughts, call(0, 0, "{}"), end("full", "tool_calls")]
     beside = read_history(entries(started(draft=False), *lane)).beside
     assert beside == ({"reasoning_content": "x" * chars} if kept else {})
 
 
 def test_thoughts_without_calls_are_not_remembered() -> None:
     thought = extra(0, {"delta": {"reasoning_content": "Hm."}})
-    lane = [begin("full"), thought, say("full", 0, FULL), end("full", at=len(FULL))]
+    lane: list[Event] = [begin("full"), thought, say("full", 0, FULL), end("full", at=len(FULL))]
     messages, _ = read_history(entries(started(draft=False), *lane)).before([user("And?")], 10)
     assert messages[1] == spoken(FULL)
 
@@ -224,7 +233,7 @@ def test_an_exchange_that_tools_work_on_is_never_cut() -> None:
 
 
 def test_released_calls_are_read_from_the_log() -> None:
-    events = [
+    events: list[Event] = [
         begin("full"),
         call(0, 0, '{"a"', name="f"),
         call(0, 4, ":1}", name="f"),
@@ -233,7 +242,7 @@ def test_released_calls_are_read_from_the_log() -> None:
     history = read_history(entries(started(draft=False), *events))
     function = {"name": "f", "arguments": '{"a":1}'}
     assert history.calls == ({"id": "call_0", "type": "function", "function": function},)
-    half = [begin("full"), call(0, 0, '{"a"', name="f"), stopped()]
+    half: list[Event] = [begin("full"), call(0, 0, '{"a"', name="f"), stopped()]
     assert read_history(entries(started(draft=False), *half)).calls == ()
 
 

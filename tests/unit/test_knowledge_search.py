@@ -1,6 +1,7 @@
 """Search over the tests' own small knowledge: is the right passage found."""
 
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -13,7 +14,7 @@ LANGUAGES = ("en", "ru", "zh")
 ENOUGH = 0.9
 
 
-def rows(name: str) -> list[dict[str, str]]:
+def rows(name: str) -> list[dict[str, Any]]:
     return [orjson.loads(line) for line in (SAMPLES / name).read_bytes().splitlines()]
 
 

@@ -36,7 +36,7 @@ def test_the_default_is_the_callers() -> None:
 
 
 def test_the_last_thing_the_user_said_counts() -> None:
-    talk = [
+    talk: list[dict[str, object]] = [
         {"role": "system", "content": "Вы продавец."},
         {"role": "user", "content": "Привет!"},
         {"role": "assistant", "content": "Здравствуйте!"},

@@ -3,9 +3,8 @@
 import base64
 from typing import Any
 
-from test_chunks import live_turn
-
 from api.answers.completion import whole_answer
+from tests.support.live_turns import live_turn
 from tests.support.turn_events import begin, call, end, extra, say
 
 
@@ -46,7 +45,9 @@ def test_annotations_are_all_there_and_each_once() -> None:
 
 def test_sound_is_joined_as_sound() -> None:
     pieces = [b"one", b"four", b"fives"]
-    deltas = [{"audio": {"data": base64.b64encode(piece).decode(), "transcript": "x"}} for piece in pieces]
+    deltas: list[dict[str, Any]] = [
+        {"audio": {"data": base64.b64encode(piece).decode(), "transcript": "x"}} for piece in pieces
+    ]
     deltas[0]["audio"]["id"] = deltas[2]["audio"]["id"] = "audio_1"
     deltas.append({"audio": {"expires_at": 7}})
     assert message(*deltas)["audio"] == {
@@ -97,7 +98,12 @@ def test_the_same_token_twice_is_two_tokens() -> None:
 
 
 def test_what_was_heard_stands_whatever_a_message_says() -> None:
-    said = {"role": "assistant", "content": "Hi there, all of it", "tool_calls": [], "refusal": None}
+    said: dict[str, Any] = {
+        "role": "assistant",
+        "content": "Hi there, all of it",
+        "tool_calls": [],
+        "refusal": None,
+    }
     (first,) = choices({"message": said, "delta": {}}, {"message": said})
     assert first["message"]["content"] == "Hi"
     assert "tool_calls" not in first["message"]

@@ -1,11 +1,12 @@
 """What a request brings along for a model's server: the secret's name in its place, no value shown."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from api.requests.jaicp import read_llm_request
-from api.requests.turn_request import bounded, read_chat
+from api.requests.turn_request import TurnRequest, bounded, read_chat
 from common.errors import BadRequest
 from common.net.named_server import fill_in, is_template
 from common.security.credentials import Credentials
@@ -36,9 +37,9 @@ def test_the_name_is_replaced_where_it_is_a_word(
     assert fill_in(value, secret, "s3cret") == filled
 
 
-def read(body: str) -> object:
-    facts = {"session": None, "idempotency_key": None, "request_id": None, "caller": {}}
-    return read_llm_request(body.encode(), SETTINGS, default_tenant(SETTINGS), stream=True, **facts)  # type: ignore[arg-type]
+def read(body: str) -> TurnRequest:
+    facts: dict[str, Any] = {"session": None, "idempotency_key": None, "request_id": None, "caller": {}}
+    return read_llm_request(body.encode(), SETTINGS, default_tenant(SETTINGS), stream=True, **facts)
 
 
 CUSTOM = (
@@ -49,10 +50,10 @@ CUSTOM = (
 
 def test_nothing_that_is_secret_is_shown() -> None:
     asked = read(CUSTOM % ("https://example.com/v1", '{"X-Token": "sk-literal", "A": "Bearer MY_LLM"}'))
-    assert "sk-literal" not in repr(asked)
-    assert asked.server.sealed == ["X-Token"]  # type: ignore[attr-defined]
-    assert asked.server.headers == {"A": "Bearer MY_LLM"}  # type: ignore[attr-defined]
-    assert asked.credentials == Credentials(headers={"X-Token": "sk-literal"})  # type: ignore[attr-defined]
+    assert "sk-literal" not in repr(asked) and asked.server
+    assert asked.server.sealed == ["X-Token"]
+    assert asked.server.headers == {"A": "Bearer MY_LLM"}
+    assert asked.credentials == Credentials(headers={"X-Token": "sk-literal"})
     chat = read_chat(
         b'{"messages": [{"role": "user", "content": "Hello"}]}',
         session=None,
@@ -67,7 +68,8 @@ def test_nothing_that_is_secret_is_shown() -> None:
     "url", ["http://models.internal/v1", "https://203.0.114.9/v1", "https://example.com"]
 )
 def test_public_and_allowed_servers_may_be_named(url: str) -> None:
-    assert read(CUSTOM % (url, "{}")).server.url == url  # type: ignore[attr-defined]
+    server = read(CUSTOM % (url, "{}")).server
+    assert server and server.url == url
 
 
 @pytest.mark.parametrize(

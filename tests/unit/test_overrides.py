@@ -319,14 +319,15 @@ def test_a_page_may_ask(body: dict[str, Any]) -> None:
 
 
 def test_a_pages_llm_request_names_no_server_parameters_or_fillers() -> None:
-    for body in (
+    bodies: list[dict[str, Any]] = [
         {"provider": "CUSTOM_LLM", "url": "https://own.example/v1", "model": "m", "headers": {"A": "b"}},
         {"parameters": {"top_k": 1}},
         {"fillersPhraseConfig": {"fillerPhrase": "Hm"}},
         {"bargeInReply": False},
         {"tools": [{}]},
         {"temperature": 1},
-    ):
+    ]
+    for body in bodies:
         own = replace(
             tenant(), request_secrets=None, secrets=default_tenant(Settings(secrets={"": "s"})).secrets
         )

@@ -86,8 +86,8 @@ def test_a_later_turn_interrupts_one_that_goes_on() -> None:
 
 
 def test_a_later_turn_is_nothing_to_one_that_has_ended() -> None:
-    shadow = [started(), begin("full"), end("full"), ended()]
-    late = [begin("draft"), say("draft", 0, "Hi"), end("draft", at=2)]
+    shadow: list[Event] = [started(), begin("full"), end("full"), ended()]
+    late: list[Event] = [begin("draft"), say("draft", 0, "Hi"), end("draft", at=2)]
     turns = {turn.started.turn: turn for turn in read_turns(lines([*shadow, *whole(OTHER), *late]))}
     assert [event for _, event in turns[TURN].events] == [begin("full"), end("full"), *late]
 
@@ -98,7 +98,13 @@ def test_lines_without_a_beginning_belong_to_no_turn() -> None:
 
 def test_an_attempt_that_is_handed_over_does_not_end_its_lane() -> None:
     collector = Collector()
-    events = [started(draft=False), begin("full"), end("full", "handed_over"), ended(), begin("full", 2)]
+    events: list[Event] = [
+        started(draft=False),
+        begin("full"),
+        end("full", "handed_over"),
+        ended(),
+        begin("full", 2),
+    ]
     for line in lines(events):
         assert collector.feed(cast(Entry, read_line(line))) == []
     assert names(collector.feed(Entry("9000-0", end("full", attempt=2)))) == [TURN]

@@ -69,7 +69,7 @@ def test_however_a_text_was_cut_it_is_masked_as_the_whole(said: str, cuts: list[
 
 
 def test_a_number_that_goes_over_attempts_and_repeats_is_masked() -> None:
-    events = [
+    events: list[Event] = [
         begin("full"),
         say("full", 0, "It is 555-12"),
         begin("full", 2),
@@ -90,7 +90,7 @@ def test_a_number_that_goes_over_attempts_and_repeats_is_masked() -> None:
 def test_a_number_that_goes_over_the_hand_over_is_masked(join: str) -> None:
     first = replace(started(handoff={"when": "first_token", "cut": "now", "join": join}), record="redacted")
     told = [TimerFired(TURN, 3, "told", "")] if join == "continue" else []
-    events = [
+    events: list[Event] = [
         begin("draft"),
         begin("full"),
         say("draft", 0, "Sure, it is 555-1"),
@@ -108,7 +108,7 @@ def test_a_number_that_goes_over_the_hand_over_is_masked(join: str) -> None:
 
 
 def test_what_comes_beside_the_text_is_masked_too() -> None:
-    events = [
+    events: list[Event] = [
         begin("full"),
         *(
             extra(n, {"index": 0, "delta": {"reasoning_content": part}, "logprobs": {"content": [part]}})
@@ -123,7 +123,7 @@ def test_what_comes_beside_the_text_is_masked_too() -> None:
         TimerFired(TURN, 10, "filler", "Or ring 5551234"),
         end("full", reason="tool_calls"),
     ]
-    kept = [entry.event for entry in rewrite(entries_of(asked("redacted"), events))]
+    kept: list[Event] = [entry.event for entry in rewrite(entries_of(asked("redacted"), events))]
     assert [e.choice["delta"] for e in kept if isinstance(e, Extra)] == [
         {"reasoning_content": "their number: xxx-"},
         {"reasoning_content": "xx"},
@@ -277,13 +277,15 @@ def recorded(entries: list[Entry]) -> Any:
 
 
 def test_a_masked_turn_is_reported_without_drift() -> None:
-    events = [begin("full"), say("full", 0, NUMBER), end("full", at=len(NUMBER))]
+    events: list[Event] = [begin("full"), say("full", 0, NUMBER), end("full", at=len(NUMBER))]
     clear = entries_of(asked("redacted"), events)
     turn = recorded(rewrite(clear))
     report = report_turn(turn)
     assert (report["text"], report["record"], report["drift"]) == (MASKED, "redacted", False)
     assert turn.ended.released == len(NUMBER) and report_turn(recorded(clear))["record"] == "full"
-    drifted = [*clear[:-1], replace(clear[-1], event=replace(clear[-1].event, hash="0"))]
+    ending = clear[-1].event
+    assert isinstance(ending, TurnEnded)
+    drifted = [*clear[:-1], Entry(clear[-1].id, replace(ending, hash="0"))]
     assert report_turn(recorded(rewrite(drifted)))["drift"] is True
 
 
@@ -298,7 +300,7 @@ def test_an_answer_that_was_sound_alone_is_still_one_once_it_is_masked() -> None
 def test_what_a_guard_held_for_its_number_is_not_heard_once_it_is_masked() -> None:
     first = replace(started(release="sentence", draft={"guard": True}), record="redacted")
     said = "One moment. Let me check 555 123 4567. "
-    events = [
+    events: list[Event] = [
         begin("draft"),
         begin("full"),
         say("draft", 0, said),
@@ -382,7 +384,7 @@ def test_a_turn_is_looked_at_until_each_attempt_is_over_or_its_time_is() -> None
 def test_a_shadow_that_has_not_begun_yet_is_waited_for() -> None:
     lanes = {"full": {"model": "full", "prompt": ""}, "draft": {"model": "draft", "prompt": ""}}
     first = asked("redacted", policy={"handoff": {"shadow": True}}, lanes=lanes)
-    said = [begin("full"), end("full")]
+    said: list[Event] = [begin("full"), end("full")]
     assert not rewrite_turn(entries_of(first, said), 2_000).whole
     assert rewrite_turn(entries_of(first, [*said, begin("draft"), end("draft")]), 2_000).whole
 

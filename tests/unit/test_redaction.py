@@ -130,7 +130,7 @@ _BETWEEN = [
 def test_any_long_number_is_masked_however_it_is_grouped(
     digits: list[int], between: str, data: st.DataObject
 ) -> None:
-    groups, rest = [], "".join(map(str, digits))
+    groups, rest = list[str](), "".join(map(str, digits))
     while rest:
         width = data.draw(st.integers(1, 4))
         groups, rest = [*groups, rest[:width]], rest[width:]

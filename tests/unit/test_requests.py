@@ -6,6 +6,7 @@ from typing import Any
 import orjson
 import pytest
 
+from api.requests.idempotency import IdempotencyKey
 from api.requests.turn_request import merge_policy, read_chat
 from api.turns.drafting import why_no_draft
 from common.errors import BadRequest
@@ -97,8 +98,8 @@ def test_memory_is_the_clients_to_wish_for() -> None:
 
 
 def retry_key(body: dict[str, Any] | None = None, **headers: Any) -> str | None:
-    once = read({"messages": HELLO, **(body or {})}, **headers).idempotency
-    return once and once.key.removesuffix(f":{once.fingerprint[:24]}")
+    once: IdempotencyKey | None = read({"messages": HELLO, **(body or {})}, **headers).idempotency
+    return once.key.removesuffix(f":{once.fingerprint[:24]}") if once else None
 
 
 def test_a_retry_is_known_by_its_key_or_within_a_session_by_its_platforms_id() -> None:
@@ -145,9 +146,18 @@ def test_what_a_platform_changes_on_a_retry_makes_no_other_request() -> None:
     def digest(**body: Any) -> str:
         return str(read({"messages": HELLO, **AGORA, **body}).idempotency.fingerprint)
 
-    same = [{"timestamp": 99}, {"stream": True}, {"stream_options": {"include_usage": True}}]
+    same: list[dict[str, Any]] = [
+        {"timestamp": 99},
+        {"stream": True},
+        {"stream_options": {"include_usage": True}},
+    ]
     assert {digest(), *(digest(**each) for each in same)} == {digest()}
-    others = [{"messages": [*HELLO, *HELLO]}, {"model": "m"}, {"tools": TOOLS}, {"temperature": 1}]
+    others: list[dict[str, Any]] = [
+        {"messages": [*HELLO, *HELLO]},
+        {"model": "m"},
+        {"tools": TOOLS},
+        {"temperature": 1},
+    ]
     assert len({digest(), *(digest(**each) for each in others)}) == 5
 
 

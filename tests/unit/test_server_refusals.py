@@ -2,8 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator
 from typing import Any, cast
 
 import httpx
@@ -16,6 +15,7 @@ from common.events import LaneStarted
 from common.names import JobRef, SessionRef, TurnRef
 from common.settings import Settings
 from common.tenants.profiles import Upstream
+from tests.support.generation_fakes import Free, Nowhere
 from tests.support.turn_events import TURN, started
 from workers.lanes.failures import RefusedDrafts, host_of
 from workers.lanes.generation import Generation, GenerationResult
@@ -145,23 +145,6 @@ class Picky:
                 raise refusal(400, httpx.Headers({}), orjson.dumps(value))
         yield "Let me see."
         yield Finish("stop")
-
-
-class Free:
-    @asynccontextmanager
-    async def admit(self, upstream: Upstream, job: JobRef, wait_s: float) -> AsyncIterator[None]:
-        yield
-
-    def record_success(self, upstream: Upstream) -> None: ...
-
-    def record_failure(self, upstream: Upstream, error: UpstreamError) -> None: ...
-
-
-class Nowhere:
-    def ms_since(self, start_ms: int) -> int:
-        return 0
-
-    def wake(self, writer: LaneWriter) -> None: ...
 
 
 SMALL = Upstream(f"https://u:{KEY}@models.example:8443/v1?key={KEY}", SecretStr(KEY), "small")

@@ -133,11 +133,14 @@ def test_a_cost_is_found_wherever_it_is_told(chunk: dict[str, Any]) -> None:
     assert {name: usage.tokens[name] for name in TOKENS} == TOKENS
 
 
+NO_COUNTS: list[Any] = ["n/a", 1e300, -1, None, {}, True, "9" * 5_000]
+
+
 @pytest.mark.parametrize(
     "usage",
     [
         *(None, {}, 7, "n/a", []),
-        *({"prompt_tokens": count} for count in ("n/a", 1e300, -1, None, {}, True, "9" * 5_000)),
+        *({"prompt_tokens": count} for count in NO_COUNTS),
         {"completion_tokens": float("nan"), "total_tokens": -1},
     ],
 )
@@ -181,7 +184,8 @@ def test_sources_are_told_once_as_they_are_at_the_end() -> None:
 
 
 def test_another_choice_of_no_number_is_the_first() -> None:
-    for index in ("x", {}, [1], -1, True, 1e300, None):
+    indexes: list[Any] = ["x", {}, [1], -1, True, 1e300, None]
+    for index in indexes:
         assert read({"index": index, "delta": {"content": "Hi"}}) == ["Hi"]
     (other,) = read({"index": "2", "delta": {"content": "Ho"}})
     assert isinstance(other, PassThrough) and other.choice["index"] == 2

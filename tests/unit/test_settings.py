@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from pydantic import BaseModel, SecretStr, ValidationError
+from pydantic import AliasChoices, BaseModel, SecretStr, ValidationError
 
 from cli.environment import read_settings
 from common.settings import CLOUDBASES_SMALL_MODEL, Settings
@@ -17,7 +17,7 @@ DOCS = Path(__file__).parents[2] / "docs" / "settings.md"
 def variable(name: str) -> str:
     """The environment variable of a setting."""
     alias = Settings.model_fields[name].validation_alias
-    return str(alias.choices[0]) if alias else f"FAST_REPLY_{name.upper()}"
+    return str(alias.choices[0]) if isinstance(alias, AliasChoices) else f"FAST_REPLY_{name.upper()}"
 
 
 def test_every_setting_is_documented() -> None:
@@ -66,7 +66,7 @@ def test_cloudbases_names_are_read_from_the_environment(monkeypatch: pytest.Monk
         True,
     )
     with pytest.raises(ValidationError):
-        settings.port = 1
+        settings.__setattr__("port", 1)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """An answer as sentences: whole, each once, the same however it was cut, and gone on with from any place."""
 
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 import orjson
 import pytest
@@ -10,33 +10,18 @@ from api.answers.cursor import START, Place, read_cursor
 from api.answers.sentence_events import SentenceEncoder
 from api.turns.live import LiveTurn
 from common.events import Entry, Event, TimerFired
-from common.names import SessionRef, TurnRef
 from common.net.sse import SSEParser
-from common.store.redis import Stores
 from common.turn.aloud import REST_MS
 from common.turn.outputs import REST
+from tests.support.live_turns import Quiet, live_turn_of
 from tests.support.turn_events import begin, call, end, say, started
 
 TEXT = "We open at 9 a.m. on weekdays. Dr. Who is in! 你好。再见。 Bye"
 SENTENCES = ["We open at 9 a.m. on weekdays.", "Dr. Who is in!", "你好。", "再见。", "Bye"]
 
 
-class Quiet(LiveTurn):
-    """A live turn that drives nothing."""
-
-    def _drive(self) -> None:
-        pass
-
-    def _watch_clock(self) -> None:
-        pass
-
-
 def live_turn(*events: Event) -> Quiet:
-    first = replace(started(draft=False), reply={"calls_event": "asked"})
-    live = Quiet(cast(Stores, None), TurnRef(SessionRef("default", "s"), first.turn), first, 2000)
-    live.begin(Entry("1000-0", first))
-    live.apply([Entry(f"{1001 + number}-0", event) for number, event in enumerate(events)])
-    return live
+    return live_turn_of(replace(started(draft=False), reply={"calls_event": "asked"}), *events)
 
 
 def whole_turn(step: int) -> Quiet:
@@ -79,7 +64,8 @@ def test_a_text_that_rests_is_taken_for_whole() -> None:
     live.apply([Entry(f"{1002 + REST_MS}-0", rested)])
     assert b'"Let me look."' in SentenceEncoder(live).encode(live.outputs)
     going_on = live_turn(begin("full"), replace(text, text="Let me"))
-    assert going_on.fold.next_due.due != REST.due
+    due = going_on.fold.next_due
+    assert due and due.due != REST.due
     going_on.apply([Entry(f"{1002 + REST_MS}-0", rested)])
     assert going_on.outputs == []
 

@@ -111,7 +111,7 @@ def heard(data: bytes) -> list[Any]:
 WHOLE = ["One moment.", b"\1\1", b"\2", " We open at nine.", b"\3\3", "stop"]
 
 
-def bring(*order: Sequence[Output] | Sequence[Frame | Over]) -> bytes:
+def bring(*order: Sequence[Output | Frame | Over]) -> bytes:
     answer, data = spoken_answer(), b""
     for batch in order:
         sound = isinstance(batch[0], Frame | Over)
@@ -147,7 +147,8 @@ def test_where_the_caller_broke_in_after_the_text_the_rest_is_not_told() -> None
 
 @pytest.mark.parametrize("early", [True, False])
 def test_what_could_not_be_spoken_is_told(early: bool) -> None:
-    failed, text = [Over(1, "failed")], [*TEXT, END]
+    failed: list[Output | Frame | Over] = [Over(1, "failed")]
+    text: list[Output | Frame | Over] = [*TEXT, END]
     rest = [failed, text] if early else [text, failed]
     assert heard(bring(*rest)) == ["One moment. We open at nine.", "speech_failed", "stop"]
 
@@ -164,7 +165,8 @@ class _Live:
     """A turn whose releases stand ready, and may break."""
 
     def __init__(self, *releases: Output, bug: Exception | None = None) -> None:
-        self.turn, self.started, self.created_s, self.usage = _REF, started(), 0, {}
+        self.turn, self.started, self.created_s = _REF, started(), 0
+        self.usage: dict[str, Any] = {}
         self.started.speech["format"] = "pcm16"
         self._releases, self._bug = releases, bug
 

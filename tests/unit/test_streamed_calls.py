@@ -205,8 +205,8 @@ def test_what_is_unknown_in_a_call_goes_with_it() -> None:
 
 
 def test_what_is_unknown_is_joined_however_deep_and_told_once() -> None:
-    signed = {"extra_content": {"google": {"thought_signature": "c2ln", "of": {"a": [1]}}}}
-    more = {"extra_content": {"google": {"thought": True, "of": {"b": None}}}}
+    signed: dict[str, Any] = {"extra_content": {"google": {"thought_signature": "c2ln", "of": {"a": [1]}}}}
+    more: dict[str, Any] = {"extra_content": {"google": {"thought": True, "of": {"b": None}}}}
     again = [part(0, arguments=" ", **each) for each in (signed, more) * 3]
     deltas = [part(0, **FIRST, arguments="{", **signed), part(0, arguments="", **more), *again]
     (call,) = called(*deltas, part(0, arguments="}"))

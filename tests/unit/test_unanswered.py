@@ -6,7 +6,7 @@ import pytest
 
 from api.turns.history import read_history
 from api.turns.unanswered import carried_on, joined
-from common.events import Entry, TurnInterrupted
+from common.events import Entry, Event, TurnInterrupted
 from tests.support.turn_events import TURN, begin, say, started
 
 Message = dict[str, Any]
@@ -96,7 +96,7 @@ def test_the_others_fields_are_kept() -> None:
 @pytest.mark.parametrize("heard", [-1, 0])
 def test_a_dropped_fragment_is_not_remembered_beside_the_whole(heard: int) -> None:
     first = started(draft=False)
-    events = [begin("full"), *([say("full", 0, "We open")] if heard == 0 else [])]
+    events: list[Event] = [begin("full"), *([say("full", 0, "We open")] if heard == 0 else [])]
     events.append(TurnInterrupted(TURN, "next_turn" if heard else "client", heard))
     log = [Entry(f"{1_000 + number}-0", event) for number, event in enumerate([first, *events])]
     history = read_history(log)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from common.events import TurnStarted
+from common.events import Event, TurnStarted
 from common.tenants.usage import Account, tokens
 from common.turn.token_counts import asked_bytes
 from tests.support.told_costs import cost, counted, summed, told
@@ -72,13 +72,13 @@ def test_every_attempt_is_paid_for() -> None:
     assert counts["estimated_tokens"] == 7
 
 
-NO_COUNTS = [None, "12", "n/a", -5, 1.5, 1e300, 10**30, math.nan, math.inf, True, [], {"a": 1}]
+NO_COUNTS: list[Any] = [None, "12", "n/a", -5, 1.5, 1e300, 10**30, math.nan, math.inf, True, [], {"a": 1}]
 
 
 @pytest.mark.parametrize("told_tokens", NO_COUNTS)
 def test_what_is_no_count_is_estimated(told_tokens: Any) -> None:
     usage = {"prompt_tokens": told_tokens, "completion_tokens": told_tokens, "total_tokens": told_tokens}
-    events = [begin("full"), say("full", 0, "Yes, sir."), end("full", at=9, usage=usage)]
+    events: list[Event] = [begin("full"), say("full", 0, "Yes, sir."), end("full", at=9, usage=usage)]
     fold, out = fold_all(started(draft=False), events)
     assert endings(out)[0].reason == "stop"
     assert fold.usage()["sum"] == summed(1, 3)  # "Hi" was asked
@@ -134,7 +134,7 @@ def test_whole_fractions_and_details_are_believed() -> None:
 def test_a_total_is_believed_alike_for_the_lane_and_the_turn(
     usage: dict[str, int], prompt: int, completion: int
 ) -> None:
-    events = [begin("full"), say("full", 0, "Yes."), end("full", at=4, usage=usage)]
+    events: list[Event] = [begin("full"), say("full", 0, "Yes."), end("full", at=4, usage=usage)]
     fold, _ = fold_all(started(draft=False), events)
     assert fold.usage()["sum"] == summed(prompt, completion)
     assert fold.usage()["full"]["total_tokens"] == prompt + completion
@@ -147,7 +147,7 @@ def test_details_of_both_lanes_are_told_in_the_sum() -> None:
         details = {"prompt_tokens_details": {"cached_tokens": cached}}
         return cost(100, 8, **details, completion_tokens_details={"reasoning_tokens": thought})
 
-    events = [
+    events: list[Event] = [
         begin("draft"),
         begin("full"),
         say("draft", 0, "Well. "),
@@ -164,7 +164,7 @@ def test_details_of_a_lanes_attempts_are_added_up() -> None:
     def usage(cached: int) -> dict[str, Any]:
         return cost(9, 2, prompt_tokens_details={"cached_tokens": cached})
 
-    events = [
+    events: list[Event] = [
         begin("full"),
         say("full", 0, "We "),
         end("full", "handed_over", usage=usage(4), at=3),
@@ -182,7 +182,7 @@ def test_what_was_asked_is_what_the_full_is_sent(mode: str, own: bool) -> None:
     first.lanes["full"] |= {"prompt": "Be brief and kind. " * 20, "system": mode}
     messages = [{"role": "system", "content": "You are a clerk. " * 30}] if own else []
     first.request["messages"] = [*messages, {"role": "user", "content": "Hi there."}]
-    sent = body_for(first, "full", "m", "", "message")["messages"]
+    sent = body_for(first, "full", "m", "", "assistant")["messages"]
     size = sum(len(message["content"]) for message in sent)
     assert 0 <= size - asked_bytes(first, "full") <= 2  # a break between two prompts
 
@@ -202,7 +202,7 @@ def test_a_cut_draft_is_told_and_counted_alike_with_its_prompt() -> None:
     first = asking()
     first.lanes["draft"]["prompt"] = "You speak first."
     bridge, answer = "Let me look at that for you.", "We open at nine. On Sundays too."
-    events = [
+    events: list[Event] = [
         begin("draft"),
         begin("full"),
         say("draft", 0, bridge),
@@ -216,7 +216,10 @@ def test_a_cut_draft_is_told_and_counted_alike_with_its_prompt() -> None:
     assert told_now["draft"] == {**summed(asked, 7), "estimated": True}
     assert told_now["sum"] == summed(100 + asked, 8 + 7)
     # What comes behind the end changes neither: neither words nor a worker's guess.
-    late = [say("draft", len(bridge), " And then"), end("draft", "cancelled", at=len(bridge) + 9)]
+    late: list[Event] = [
+        say("draft", len(bridge), " And then"),
+        end("draft", "cancelled", at=len(bridge) + 9),
+    ]
     counts = counted(told(first, *events, *late))
     assert counts["draft_prompt_tokens"] + counts["full_prompt_tokens"] == 100 + asked
     assert counts["draft_completion_tokens"] + counts["full_completion_tokens"] == 15
@@ -224,14 +227,14 @@ def test_a_cut_draft_is_told_and_counted_alike_with_its_prompt() -> None:
 
 
 def test_what_a_server_tells_of_a_draft_behind_the_end_is_charged() -> None:
-    events = [
+    events: list[Event] = [
         begin("draft"),
         begin("full"),
         say("draft", 0, "Let me see."),
         say("full", 0, "Yes."),
         end("full"),
     ]
-    late = [end("draft", usage=cost(50, 3), at=11)]
+    late: list[Event] = [end("draft", usage=cost(50, 3), at=11)]
     counts = counted(told(asking(), *events, *late))
     assert (counts["draft_prompt_tokens"], counts["draft_completion_tokens"]) == (50, 3)
 
