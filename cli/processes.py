@@ -1,10 +1,12 @@
-"""Child processes that live and die with this one, and are started again when they die alone."""
+"""Child processes that live and die with this one, and are started again when they die alone.
+
+One that dies soon after its start is not: it would again, and nobody would read why.
+"""
 
 import asyncio
 import os
 import signal
 import sys
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,35 +27,6 @@ class Child:
     env: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
 
 
-@dataclass(frozen=True, slots=True)
-class RestartPolicy:
-    """How long to wait before a start, and when to give up: `deaths` of one child within `within_s`."""
-
-    first_s: float = 0.2
-    most_s: float = 5.0
-    deaths: int = 5
-    within_s: float = 30.0
-
-
-class Restarts:
-    """The deaths of one child, and what follows from them."""
-
-    def __init__(self, policy: RestartPolicy) -> None:
-        self._policy = policy
-        self._deaths: deque[float] = deque()
-        self._in_a_row = 0
-
-    def delay_s(self, died_at_s: float) -> float | None:
-        """Return how long to wait now before starting it again; None: it died too often."""
-        self._deaths.append(died_at_s)
-        while self._deaths[0] <= died_at_s - self._policy.within_s:
-            self._deaths.popleft()
-        if len(self._deaths) >= self._policy.deaths:
-            return None
-        self._in_a_row = 1 if len(self._deaths) == 1 else self._in_a_row + 1
-        return min(self._policy.most_s, self._policy.first_s * 2.0 ** (self._in_a_row - 1))
-
-
 def how_it_died(code: int) -> str:
     """An exit code in words."""
     if code >= 0:
@@ -67,27 +40,23 @@ def how_it_died(code: int) -> str:
 class Keeper:
     """Keeps one child running until told to stop."""
 
-    def __init__(self, child: Child, say: Say, policy: RestartPolicy, grace_s: float) -> None:
+    def __init__(self, child: Child, say: Say, settled_s: float, grace_s: float) -> None:
         self.child = child
-        self._say, self._policy, self._grace_s = say, policy, grace_s
+        self._say, self._settled_s, self._grace_s = say, settled_s, grace_s
         self._process: asyncio.subprocess.Process | None = None
         self._stop = asyncio.Event()
 
     async def run(self) -> str | None:
-        """Start the child, again and again. The reason why it gave up, None when told to stop."""
-        restarts = Restarts(self._policy)
+        """Start the child, again and again. Return why it was given up, None when told to stop."""
         name, clock = self.child.name, asyncio.get_running_loop().time
-        while not self._stop.is_set():
+        while True:
+            settled_at_s = clock() + self._settled_s
             died = how_it_died(await self._live())
             if self._stop.is_set():
-                break
-            delay_s = restarts.delay_s(clock())
-            if delay_s is None:
-                times = f"{self._policy.deaths} times within {self._policy.within_s:g} s"
-                return f"{name} died {times}; the last time it {died}"
-            self._say("fast-reply", f"{name} {died}; starting it again in {delay_s:g} s")
-            await self._stopped_within(delay_s)
-        return None
+                return None
+            if clock() < settled_at_s:
+                return f"{name} {died} within {self._settled_s:g} s of its start"
+            self._say("fast-reply", f"{name} {died}; starting it again")
 
     def stop(self) -> None:
         """Ask the child to end; it is killed after its grace."""
@@ -151,19 +120,14 @@ class Keeper:
         if rest:
             self._say(self.child.name, rest.decode("utf-8", "replace"))
 
-    async def _stopped_within(self, seconds: float) -> None:
-        try:
-            await asyncio.wait_for(self._stop.wait(), seconds)
-        except TimeoutError:
-            return
-
 
 class Supervisor:
     """Starts children stage by stage and stops them the other way round. Use it from the main thread:
-    the kernel ties a child to the thread that started it."""
+    the kernel ties a child to the thread that started it. One that dies is started again if it has lived for
+    `settled_s`."""
 
-    def __init__(self, say: Say, *, policy: RestartPolicy | None = None, grace_s: float = 12.0) -> None:
-        self._say, self._policy, self._grace_s = say, policy or RestartPolicy(), grace_s
+    def __init__(self, say: Say, *, settled_s: float = 10.0, grace_s: float = 12.0) -> None:
+        self._say, self._settled_s, self._grace_s = say, settled_s, grace_s
         self._stages: list[dict[Keeper, asyncio.Task[None]]] = []
         self.gave_up: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         """Done, with the reason, when a child could not be kept alive."""
@@ -172,7 +136,7 @@ class Supervisor:
         """Start a stage; it is stopped before the stages that were started earlier."""
         stage = {}
         for child in children:
-            keeper = Keeper(child, self._say, self._policy, self._grace_s)
+            keeper = Keeper(child, self._say, self._settled_s, self._grace_s)
             stage[keeper] = asyncio.create_task(self._keep(keeper))
         self._stages.append(stage)
 

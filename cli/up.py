@@ -17,7 +17,7 @@ from rich.text import Text
 from cli.chat import draw_turn
 from cli.conversation import Conversation, TurnFailed
 from cli.healthy import local_url
-from cli.processes import RestartPolicy, Supervisor
+from cli.processes import Supervisor
 from cli.running import Gateway, noted
 from cli.show import Terminal, printable
 from cli.stack import Plan, PortTaken, Stack, build_stack, check_port
@@ -49,11 +49,9 @@ def run_up(settings: Settings, plan: Plan) -> int:
         return 1
 
 
-async def supervise(
-    stack: Stack, settings: Settings, plan: Plan, terminal: Terminal, policy: RestartPolicy | None = None
-) -> int:
+async def supervise(stack: Stack, settings: Settings, plan: Plan, terminal: Terminal) -> int:
     """Start the children, keep them alive, and stop them at the end; the exit code."""
-    supervisor = Supervisor(terminal.say, policy=policy, grace_s=settings.drain_s + 4.0)
+    supervisor = Supervisor(terminal.say, grace_s=settings.drain_s + 4.0)
     interrupted = _catch_signals(supervisor, terminal)
     work = asyncio.create_task(_bring_up(stack, settings, plan, terminal, supervisor))
     try:
