@@ -1,10 +1,13 @@
 """The API described by itself: the OpenAPI document, and a page that shows it. All of it comes from here."""
 
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
+from fastapi.staticfiles import StaticFiles
+from fastapi_offline import FastAPIOffline
+from starlette.routing import Mount
 
 from api.http.identity import Anybody
 from common.errors import NotFound
@@ -60,4 +63,8 @@ async def asset(name: str, who: Anybody) -> Response:
 
 @cache
 def _read(name: str) -> bytes:
-    return (files("fastapi_offline") / "static" / name).read_bytes()
+    """Return a file of Swagger UI's from where `fastapi_offline` serves it."""
+    (served,) = (route.app for route in FastAPIOffline(None, None).routes if isinstance(route, Mount))
+    assert isinstance(served, StaticFiles)
+    path, _ = served.lookup_path(name)
+    return Path(path).read_bytes()
