@@ -12,7 +12,7 @@ COPY cli cli
 COPY common common
 COPY simulator simulator
 COPY workers workers
-RUN /opt/fast-reply/bin/pip install . && /opt/fast-reply/bin/pip uninstall --yes pip
+RUN /opt/fast-reply/bin/pip install '.[knowledge,speech]' && /opt/fast-reply/bin/pip uninstall --yes pip
 
 FROM $PYTHON
 RUN useradd --system --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin fast-reply

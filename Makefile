@@ -72,7 +72,7 @@ $(DEV): $(RUN)
 
 $(RUN): pyproject.toml | $(BIN)/pip
 	@echo "Installing Fast Reply into $(VENV)"
-	@$(PIP) -e .
+	@$(PIP) -e '.[knowledge,speech]'
 	@touch $@
 
 $(BIN)/pip:

@@ -5,6 +5,7 @@ import os
 import signal
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,6 +23,7 @@ from cli.running import Gateway, noted
 from cli.show import Terminal, printable
 from cli.stack import Plan, PortTaken, Stack, build_stack, check_port
 from cli.store import DataInUse
+from common.process.extras import lacks
 from common.settings import Settings
 from common.tenants.profiles import DEFAULT_PROFILE
 
@@ -40,6 +42,9 @@ def run_up(settings: Settings, plan: Plan) -> int:
     terminal = Terminal(Console(highlight=False))
     try:
         check_port(settings.host, settings.port)
+        if plan.speech_workers and (lack := lacks("speech")):
+            terminal.say("fast-reply", f"nothing is spoken: {lack}")
+            plan = replace(plan, speech_workers=0)
         with build_stack(settings, plan, os.environ) as stack:
             if plan.data is not None and not any(child.name == "valkey" for child in stack.backing):
                 terminal.say("fast-reply", "REDIS_URL is set, so --data is not used")

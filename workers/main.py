@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import os
 import secrets
 import signal
@@ -17,6 +18,7 @@ import uvloop
 from common.log.reader import LogReader
 from common.names import Lane
 from common.net.kept_connections import KeptTransport, no_cookies
+from common.process.extras import lacks
 from common.process.logs import set_up_logs
 from common.process.memory import freeze_start_up
 from common.queue.fair_share import share_of
@@ -30,8 +32,7 @@ from common.tenants.directory import Directory
 from common.tenants.profiles import profile_of
 from common.turn.policy import LONGEST_TURN_MS
 from workers.accounting.settlement import SettlementJob
-from workers.knowledge.indexes import Indexes
-from workers.knowledge.retrieval import Retrieval, SearchService
+from workers.knowledge.retrieval import NoSearch, Retrieval, Search, SearchService
 from workers.lanes.lane import LaneRunner
 from workers.lanes.publisher import Publisher
 from workers.leases import LaneLeases
@@ -40,12 +41,12 @@ from workers.providers.base import UpstreamError
 from workers.providers.registry import Providers
 from workers.redaction.redactor import Redactor
 from workers.runner import JobRunner
-from workers.speech.lane import SpeechRunner
-from workers.speech.voices import open_voice
 from workers.upkeep.retention import RetentionJob
 from workers.upkeep.sweep import Sweep
 from workers.upkeep.webhooks import TIMEOUT_S as TELLING_TIMEOUT_S
 from workers.upkeep.webhooks import WebhookSender
+
+logger = logging.getLogger(__name__)
 
 _HAND_OVER_S = 3.0
 _JOB_TIMEOUT_S = LONGEST_TURN_MS / 1000 + 60
@@ -133,19 +134,38 @@ def _open_models(
     guarded: httpx.AsyncClient,
     running: LaneLeases,
 ) -> _Opened:
-    publisher, indexes = Publisher(stores), Indexes(stores, settings.knowledge_document_timeout_s)
-    search = SearchService(settings, client) if settings.search_url else indexes
+    publisher = Publisher(stores)
+    search, indexing = _open_search(settings, stores, client, running.lane)
     retrieval = Retrieval(settings, stores, search)
     provider = Providers(client, guarded, stores, open_secret_box(settings), settings.thinking_models)
     running.on_forgotten = publisher.doubt
     lanes = LaneRunner(settings, stores, directory, provider, publisher, running, retrieval)
-    indexing = [indexes.run()] if running.lane == "full" and search is indexes else []
     return lanes.run_lane, [publisher.run(), *indexing]
+
+
+def _open_search(
+    settings: Settings, stores: Stores, client: httpx.AsyncClient, lane: Lane
+) -> tuple[Search, list[Coroutine[Any, Any, None]]]:
+    """Return what finds passages, and its work in the background."""
+    if settings.search_url:
+        return SearchService(settings, client), []
+    if lane != "full":  # nobody else is told of documents
+        return NoSearch(), []
+    if lack := lacks("knowledge"):
+        logger.warning("no document is found: %s", lack)
+        return NoSearch(), []
+    from workers.knowledge.indexes import Indexes
+
+    indexes = Indexes(stores, settings.knowledge_document_timeout_s)
+    return indexes, [indexes.run()]
 
 
 def _open_speech(
     settings: Settings, stores: Stores, client: httpx.AsyncClient, running: LaneLeases
 ) -> _Opened:
+    from workers.speech.lane import SpeechRunner
+    from workers.speech.voices import open_voice
+
     reader = LogReader(stores, settings.reread_s)
     speech = SpeechRunner(settings, stores, reader, open_voice(settings, client), running)
     return speech.run_speech, [reader.run()]
@@ -177,8 +197,10 @@ async def _drain(settings: Settings, runner: JobRunner, running: LaneLeases) -> 
     runner.abandon()
 
 
-def _import_providers(settings: Settings, lane: Lane) -> None:
-    """Import what the models of this lane need now, not in the first turn; where it is missing, exit."""
+def _check_packages(settings: Settings, lane: Lane) -> None:
+    """Exit where a package is missing that this lane needs; import its models' now, not in the first turn."""
+    if lane == "speech" and (lack := lacks("speech")):
+        sys.exit(f"fast-reply: {lack}")
     upstreams = profile_of(settings).upstreams(lane, "") if lane != "speech" else []
     if any(upstream.base_url.startswith("litellm://") for upstream in upstreams):
         try:
@@ -199,5 +221,5 @@ async def _first_contact(stores: Stores, stopping: asyncio.Event) -> None:
 def serve(settings: Settings, lane: Lane) -> None:
     """Run one worker until it is stopped."""
     set_up_logs(settings.log_level)
-    _import_providers(settings, lane)
+    _check_packages(settings, lane)
     uvloop.run(work(settings, lane))

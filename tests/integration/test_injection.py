@@ -19,7 +19,7 @@ from tests.support.speech_workers import open_speaker, sound
 from tests.support.store_servers import Backend
 from tests.support.waiting import in_loop
 from tests.support.wiring import open_worker
-from workers.knowledge.index import Passage
+from workers.knowledge.passages import Passage
 from workers.providers.base import ToolCallDelta, UpstreamError
 from workers.speech.voice import Sound, Utterance
 

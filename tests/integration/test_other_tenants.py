@@ -22,7 +22,7 @@ from tests.support.store_servers import Backend
 from tests.support.stored_tenants import FULL, add_key, add_tenant, bearer
 from tests.support.waiting import in_loop
 from tests.support.wiring import open_worker
-from workers.knowledge.index import Passage
+from workers.knowledge.passages import Passage
 
 CHAT = "/v1/chat/completions"
 ODD = [

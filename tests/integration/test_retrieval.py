@@ -20,7 +20,7 @@ from tests.support.store_servers import Backend
 from tests.support.stored_turns import count, events, fold, job, replay
 from tests.support.waiting import in_loop, until
 from tests.support.wiring import ask, open_starter, open_worker
-from workers.knowledge.index import Passage
+from workers.knowledge.passages import Passage
 from workers.knowledge.retrieval import SearchFailed, citations
 
 WHOLE = "We open at nine. Every day."

@@ -13,7 +13,9 @@ from typing import Any
 Forked = multiprocessing.process.BaseProcess
 
 _SERVER = multiprocessing.get_context("forkserver")
-_SERVER.set_forkserver_preload(["api.main", "workers.main", "cli.main"])
+_SERVER.set_forkserver_preload(
+    ["api.main", "workers.main", "workers.knowledge.indexes", "workers.speech.voices", "cli.main"]
+)
 _PR_SET_PDEATHSIG = 1
 
 

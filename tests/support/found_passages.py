@@ -3,7 +3,7 @@
 import asyncio
 
 from common.names import CollectionRef
-from workers.knowledge.index import Passage
+from workers.knowledge.passages import Passage
 
 
 class Found:

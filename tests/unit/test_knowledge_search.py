@@ -7,7 +7,8 @@ import orjson
 import pytest
 
 from common.knowledge.documents import Document
-from workers.knowledge.index import CollectionIndex, Passage
+from workers.knowledge.index import CollectionIndex
+from workers.knowledge.passages import Passage
 
 SAMPLES = Path(__file__).parents[1] / "knowledge_samples"
 LANGUAGES = ("en", "ru", "zh")

@@ -8,7 +8,7 @@ import pytest
 
 from common.names import Lane
 from common.settings import FallbackModel, Settings
-from workers.main import _import_providers
+from workers.main import _check_packages
 
 DRAFTED = Settings(llm_base_url="http://models/v1", small_model="small", small_model_base_url="litellm://")
 FALLING_BACK = Settings(
@@ -22,7 +22,7 @@ def test_the_package_is_there_before_the_first_turn(
 ) -> None:
     package = ModuleType("litellm")
     monkeypatch.setitem(sys.modules, "litellm", package)
-    _import_providers(settings, lane)
+    _check_packages(settings, lane)
     assert vars(package)["suppress_debug_info"] is True
     assert logging.getLogger("LiteLLM").disabled, "it would say what was asked and answered"
 
@@ -30,10 +30,10 @@ def test_the_package_is_there_before_the_first_turn(
 def test_where_it_is_missing_the_worker_says_so_and_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "litellm", None)  # as if it were not installed
     with pytest.raises(SystemExit, match="pip install litellm"):
-        _import_providers(DRAFTED, "draft")
+        _check_packages(DRAFTED, "draft")
 
 
 @pytest.mark.parametrize(("settings", "lane"), [(DRAFTED, "full"), (DRAFTED, "speech"), (Settings(), "full")])
 def test_nobody_else_needs_it(settings: Settings, lane: Lane, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "litellm", None)
-    _import_providers(settings, lane)
+    _check_packages(settings, lane)

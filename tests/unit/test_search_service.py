@@ -10,7 +10,7 @@ import pytest
 
 from common.names import CollectionRef
 from common.settings import Settings
-from workers.knowledge.index import Passage
+from workers.knowledge.passages import Passage
 from workers.knowledge.retrieval import SearchFailed, SearchService
 
 SHOP = CollectionRef("acme", "shop")

@@ -1,7 +1,6 @@
 """One collection's index, in memory: what its documents say, found by BM25."""
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
 
 import orjson
 from tantivy import Document as IndexDocument
@@ -10,6 +9,7 @@ from tantivy import Index, IndexWriter, Occur, Query, SchemaBuilder
 from common.knowledge.analysis import build_analyzer, parts
 from common.knowledge.documents import Document
 from common.knowledge.preparing import Prepared, prepared, terms
+from workers.knowledge.passages import Passage
 
 _HEAP_BYTES = 15_000_000  # the least that tantivy takes; held only while documents are written
 # A title is short, so that what it says counts for much as it is; a part of a word says little.
@@ -17,17 +17,6 @@ _BOOSTS = {"title": 0.5, "text": 1.0, "parts": 0.3}
 _MOST_TERMS = 64
 _MOST_PARTS = 256
 _MOST_QUERY_CHARS = 2_000
-
-
-@dataclass(frozen=True, slots=True)
-class Passage:
-    """A part of a document that answers a question, the better the higher its score."""
-
-    id: str
-    document: str
-    title: str
-    text: str
-    score: float
 
 
 class CollectionIndex:
@@ -103,8 +92,3 @@ class CollectionIndex:
 
 def _read(stored: bytes, score: float) -> Passage:
     return Passage(**{**orjson.loads(stored), "score": round(score, 3)})
-
-
-def as_json(passage: Passage) -> dict[str, object]:
-    """A passage as it stands in an event."""
-    return asdict(passage)

@@ -13,7 +13,8 @@ from common.process.bugs import about
 from common.store import keys
 from common.store.pubsub import Subscriptions
 from common.store.redis import Stores, StoreUnavailable
-from workers.knowledge.index import CollectionIndex, Passage
+from workers.knowledge.index import CollectionIndex
+from workers.knowledge.passages import Passage
 from workers.knowledge.preparer import DocumentFailed, Preparer
 
 logger = logging.getLogger(__name__)

@@ -1,4 +1,4 @@
-"""Passages of documents as a model is shown them: as data, in a message of their own.
+"""Passages of documents, and how a model is shown them: as data, in a message of their own.
 
 Whoever writes a document may write anything into it. So each passage is a line of JSON, in which nothing
 stands that begins a line, a tag or a chat template's marker. Around them are two lines with a mark that no
@@ -7,11 +7,24 @@ author knew.
 
 import hashlib
 import re
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
 Message = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A part of a document that answers a question, the better the higher its score."""
+
+    id: str
+    document: str
+    title: str
+    text: str
+    score: float
+
 
 _OPENS = "<passages mark="
 _MARK_CHARS = 16

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
 import httpx
@@ -15,7 +15,7 @@ from common.names import CollectionRef, TurnRef
 from common.settings import Settings
 from common.store.redis import Stores, StoreUnavailable
 from common.text.language import text_of
-from workers.knowledge.index import Passage, as_json
+from workers.knowledge.passages import Passage
 
 logger = logging.getLogger(__name__)
 
@@ -84,6 +84,14 @@ class SearchService:
         return [Passage(p.id, p.document, p.title, p.text, p.score) for p in found.passages]
 
 
+class NoSearch:
+    """Stands where no search is installed."""
+
+    async def search(self, collection: CollectionRef, question: str, most: int) -> list[Passage] | None:
+        """Raises SearchFailed."""
+        raise SearchFailed("search_missing")
+
+
 @dataclass(frozen=True, slots=True)
 class Retrieval:
     """Finds passages for turns."""
@@ -109,7 +117,7 @@ class Retrieval:
             error = failure.code
             logger.warning("a search failed", extra={"turn": turn.turn, "code": error})
         since_ms = self.stores.log_clock.since(start_ms)
-        found = [as_json(_bounded(passage)) for passage in passages]
+        found = [asdict(_bounded(passage)) for passage in passages]
         retrieved = Retrieved(turn.turn, wanted["collection"], found, error, since_ms)
         try:
             await append_now(self.stores, turn.session, retrieved)
