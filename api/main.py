@@ -145,7 +145,7 @@ def serve(settings: Settings) -> None:
 
 
 def server_config(settings: Settings) -> uvicorn.Config:
-    """How the application is served."""
+    """Return the configuration of the HTTP server."""
     return uvicorn.Config(
         create_app(settings),
         host=settings.host,

@@ -1,4 +1,4 @@
-"""What the API process is made of, opened and closed as one."""
+"""The parts of the API process, opened and closed as one."""
 
 import asyncio
 import logging
@@ -127,7 +127,7 @@ async def _first_look(services: Services) -> None:
 
 
 def _work_of(services: Services) -> list[Coroutine[Any, Any, None]]:
-    """What goes on in the background."""
+    """Return the background work of the parts."""
     return [
         services.audio.run(),
         services.reader.run(),

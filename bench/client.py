@@ -40,7 +40,7 @@ class Reply:
 
     @property
     def text(self) -> str:
-        """All that was said."""
+        """Return all that was said."""
         return self.lane(None)
 
     @property
@@ -54,7 +54,7 @@ class Reply:
         return self.pieces[0].at_s - self.sent_s
 
     def lane(self, name: str | None) -> str:
-        """What one lane said; None means all of them."""
+        """Return what one lane said; None means all of them."""
         return "".join(piece.text for piece in self.pieces if name in (None, piece.lane))
 
 
@@ -99,7 +99,7 @@ class Exchange(asyncio.Protocol):
         self._transport.write(head.encode() + body)
 
     def read(self) -> Reply:
-        """What has come so far."""
+        """Return what has come so far."""
         head, _, first = self._parts[0][1].partition(b"\r\n\r\n") if self._parts else (b"", b"", b"")
         status = int(head.split(b" ", 2)[1]) if head else 0
         reply = Reply(status, self._sent_s, self._parts[-1][0] if self._parts else monotonic())

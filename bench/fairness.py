@@ -47,7 +47,7 @@ _ANSWERS: dict[str, dict[str, Any]] = {
 
 @dataclass
 class _Phase:
-    """What came of a phase's requests, and the CPU seconds that all of it took."""
+    """The results of a phase's requests, and the CPU seconds that all of it took."""
 
     quiet: list[Reply] = field(default_factory=list)
     loud: Counter[str] = field(default_factory=Counter)

@@ -1,4 +1,4 @@
-"""What one turn of `bench.handover` was like, what was heard and what waited, and the best there could be."""
+"""Judges one turn of `bench.handover`: what was heard, what waited, and the best there could be."""
 
 from bisect import bisect_left
 from collections.abc import Sequence

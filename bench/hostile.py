@@ -58,7 +58,7 @@ _QUIET: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class _Phase:
-    """What came of the quiet one's turns of some seconds, and the CPU seconds that each process took."""
+    """The results of the quiet tenant's turns of some seconds, and the CPU seconds that each process took."""
 
     replies: list[Reply]
     seconds: float
@@ -67,7 +67,7 @@ class _Phase:
 
 @dataclass
 class _Kind:
-    """What came of one kind, by rounds: beside it, and before and after."""
+    """The results of one kind, by rounds: beside it, and before and after."""
 
     beside: list[_Phase] = field(default_factory=list)
     alone: list[list[_Phase]] = field(default_factory=list)

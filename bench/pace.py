@@ -32,7 +32,7 @@ _APART_MS = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How quick the models are: to the first token in ms, then tokens a second."""
+    """The pace of the models: to the first token in ms, then tokens a second."""
 
     draft_first_ms: float = 200
     full_first_ms: float = 1500

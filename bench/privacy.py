@@ -23,7 +23,7 @@ _ESCAPE = re.compile(r"\\n|\\u[0-9a-f]{4}")
 
 @dataclass(frozen=True, slots=True)
 class Phrase:
-    """What somebody says. `personal`: the places of what is somebody's."""
+    """A spoken phrase. `personal`: the places of personal data in it."""
 
     language: str
     text: str
@@ -75,7 +75,7 @@ _SURE = 0.3  # patterns that hold without a word beside them
 
 
 def _by_presidio() -> Callable[[Phrase], set[int]] | None:
-    """What Presidio finds in a phrase; None where it isn't installed."""
+    """Return what Presidio finds in a phrase; None where it isn't installed."""
     try:
         there: Any = importlib.import_module("presidio_analyzer.predefined_recognizers")
     except ImportError:

@@ -1,4 +1,4 @@
-"""How true a replay is to time, and how quick without it.
+"""Measures how true a replay is to time, and how quick it is without it.
 
 At speed 1: how far each event comes from its original offset, over two sessions of recorded pace.
     Target: p95 at most 20 ms.

@@ -31,7 +31,7 @@ DRAFT_PROMPT = "Speak first."
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """How many of what; `env` goes to the API and the workers, over what we set ourselves."""
+    """The number of each process; `env` goes to the API and the workers, over what we set ourselves."""
 
     draft_workers: int = 1
     full_workers: int = 1

@@ -1,4 +1,4 @@
-"""How long a what-if takes: made-up recordings of 10,000 turns of about 200 events, on two processes.
+"""Measures a what-if: made-up recordings of 10,000 turns of about 200 events, on two processes.
 
 python -m bench.whatif
 """
@@ -54,7 +54,7 @@ def _text(chance: random.Random, words: int) -> str:
 
 
 def _cpu_s() -> float:
-    """What this process has used so far, and those that it has waited for."""
+    """Return the CPU seconds that this process and those that it has waited for have used."""
     return sum(os.times()[:4])
 
 

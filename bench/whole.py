@@ -1,4 +1,4 @@
-"""Whether what was heard is the beginning of the draft and all of the full, each character once."""
+"""Checks that what was heard is the beginning of the draft and all of the full, each character once."""
 
 import re
 

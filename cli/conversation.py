@@ -43,7 +43,7 @@ def open_client(url: str, key: str = "") -> httpx.AsyncClient:
 
 
 class Conversation:
-    """What was said so far; the gateway is sent all of it at every turn."""
+    """The conversation so far; the gateway is sent all of it at every turn."""
 
     def __init__(
         self, client: httpx.AsyncClient, model: str, session: str = "", *, max_tokens: int | None = None
@@ -102,7 +102,7 @@ class Conversation:
 
 
 def refusal(status: int, body: bytes) -> str:
-    """What a gateway that refused says why."""
+    """Return why a gateway refused."""
     try:
         said = orjson.loads(body)["error"]["message"]
     except (ValueError, KeyError, TypeError):
@@ -111,7 +111,7 @@ def refusal(status: int, body: bytes) -> str:
 
 
 def _part(chunk: dict[str, Any], since_ms: int) -> Part | None:
-    """What a chunk says; None where it says nothing, not even when. Raises TurnFailed, ValueError."""
+    """Return a chunk's text and time; None where it has neither. Raises TurnFailed, ValueError."""
     if not isinstance(chunk, dict):
         raise ValueError("an event holds no object")
     if error := chunk.get("error"):

@@ -1,4 +1,4 @@
-"""What a command is told by its environment and its options; a mistake in it ends the process."""
+"""Reads a command's environment and options; a mistake in them ends the process."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What commands ask of a gateway: its answers, or one line that says what is wrong."""
+"""Asks a gateway on behalf of a command: returns its answer, or one line that says what is wrong."""
 
 import asyncio
 from collections.abc import Callable, Coroutine

@@ -73,7 +73,7 @@ def _fold(turn: RecordedTurn) -> RecordedReplay:
 
 
 def _said(folded: RecordedReplay) -> Said:
-    """What was said, neighbours of one lane put together."""
+    """Return what was said, with neighbors of one lane put together."""
     parts: Said = []
     for piece in folded.said:
         before = parts.pop()[1] if parts and parts[-1][0] == piece.lane else ""

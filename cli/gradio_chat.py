@@ -31,7 +31,7 @@ Message = dict[str, str]
 
 
 class Answer:
-    """What was heard of a turn so far, and how it looks as Markdown."""
+    """A turn's answer as far as it was heard, and how it looks as Markdown."""
 
     def __init__(self) -> None:
         self._spoken: list[tuple[str, str]] = []  # lane and text, one entry each time the lane changes

@@ -1,4 +1,4 @@
-"""Who may use the chat page: whoever serves it to others than this machine says so."""
+"""Decides who may use the chat page: anybody on this machine, others only where its owner says so."""
 
 from ipaddress import ip_address
 

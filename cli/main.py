@@ -13,7 +13,7 @@ from cli.tenant_commands import Token, tenants
 
 
 class Switch(StrEnum):
-    """What may be done with a switch."""
+    """The actions on a switch."""
 
     ON = "on"
     OFF = "off"
@@ -67,7 +67,7 @@ class Kind(StrEnum):
 
 
 class UsageBy(StrEnum):
-    """What usage may be put together by."""
+    """The columns that usage may be grouped by."""
 
     DAY = "day"
     PROFILE = "profile"

@@ -20,7 +20,7 @@ Say = Callable[[str, str], None]
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """What to run, and under which name to speak of it."""
+    """A command to run, and the name to speak of it by."""
 
     name: str
     command: Sequence[str]

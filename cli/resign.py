@@ -43,7 +43,7 @@ async def _resign(settings: Settings, sure: bool) -> int:
 
 
 def _line(table: str, name: str, text: bytes) -> str:
-    """What a look at a record is to find: above all a key that nobody has made."""
+    """Return the line by which a record is judged: above all a key that nobody has made."""
     try:
         if table == keys.TENANTS:
             config = stored_tenant(text)

@@ -1,4 +1,4 @@
-"""How a streamed turn looks in a terminal: who speaks in colour, since when, and the times that matter."""
+"""Shows a streamed turn in a terminal: who speaks in color, since when, and the times that matter."""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What `fast-reply up` runs: the processes of one machine, their ports and their environment."""
+"""The processes of one machine that `fast-reply up` runs, with their ports and environment."""
 
 import errno
 import os
@@ -36,7 +36,7 @@ class PortTaken(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What the caller of `up` wants."""
+    """The options of `up`."""
 
     data: Path | None = None
     proof: bool = True

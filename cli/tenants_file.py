@@ -106,7 +106,7 @@ def reseal(settings: Settings, file: Path) -> int:
 
 
 def _lines(tenant: str, key: NewKey, scopes: list[str]) -> list[str]:
-    """What a file needs of a key."""
+    """Return the lines of a file that describe a key."""
     return [
         f"[[tenants.{tenant}.keys]]",
         f'id = "{key.id}"',
@@ -148,7 +148,7 @@ def _resealed(text: bytes, sealing: SecretBox) -> tuple[bytes, int]:
 
 
 def _places(text: bytes) -> dict[str, str]:
-    """What each secret of a file is to be bound to; nothing for one that stands in several places."""
+    """Return what each secret of a file is bound to; nothing for one that stands in several places."""
     try:
         tenants = tomllib.loads(text.decode()).get("tenants", {})
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:

@@ -133,7 +133,7 @@ async def _silence_of(port: int) -> str:
 
 
 async def missing(client: httpx.AsyncClient, wanted: Mapping[str, int]) -> str:
-    """What the gateway lacks to be ready with this many workers of each lane; empty when it is."""
+    """Return what the gateway lacks to be ready with this many workers of each lane; empty when it is."""
     try:
         response = await client.get("/readyz", timeout=5.0)
         answer = orjson.loads(response.content)

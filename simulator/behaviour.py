@@ -1,4 +1,4 @@
-"""How a simulated model behaves: its pace, its words and its faults."""
+"""The behavior of a simulated model: its pace, its words and its faults."""
 
 import re
 from collections.abc import Mapping

@@ -19,7 +19,7 @@ class RequestError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
-    """What the simulator takes from a request; `prompt` is the text of the last user message."""
+    """The fields of a request that the simulator uses; `prompt` is the text of the last user message."""
 
     model: str
     texts: tuple[str, ...]  # of all messages

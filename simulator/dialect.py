@@ -1,4 +1,4 @@
-"""What a model API's dialect is to the simulator: how requests are read, and answers put on the wire."""
+"""The interface of a model API's dialect: it reads requests and puts answers on the wire."""
 
 from typing import Any, Protocol
 
@@ -22,13 +22,13 @@ class Encoder(Protocol):
     garbled: bytes  # a part of no sense
 
     def opening(self, plan: Plan) -> bytes:
-        """What comes before the first token."""
+        """Return what comes before the first token."""
 
     def token(self, token: Token) -> bytes:
         """One token."""
 
     def ending(self, plan: Plan) -> bytes:
-        """What comes after the last token."""
+        """Return what comes after the last token."""
 
     def error(self, status: int) -> bytes:
         """An error in the middle of the stream."""
@@ -38,7 +38,7 @@ class Dialect(Protocol):
     """One model API."""
 
     def model(self, scope: Scope, body: dict[str, Any]) -> Any:
-        """What the request calls its model."""
+        """Return the request's model."""
 
     def read(self, scope: Scope, body: dict[str, Any]) -> ChatRequest:
         """Check a request as the real server does; raises RequestError."""

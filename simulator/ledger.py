@@ -15,7 +15,7 @@ _MOST_REQUESTS = 200
 
 @dataclass(slots=True)
 class Counts:
-    """How the streams of one model went; `cut_by_client` holds all whose client left first."""
+    """The counts of one model's streams; `cut_by_client` holds all whose client left first."""
 
     started: int = 0
     finished: int = 0

@@ -17,7 +17,7 @@ _STREAM_ERROR_STATUS = 500
 
 
 class Pace:
-    """When each token is due; absolute, so a late token does not delay the next."""
+    """The time at which each token is due; absolute, so a late token does not delay the next."""
 
     def __init__(self, start_s: float, behaviour: Behaviour, tokens: int, seed: str) -> None:
         self._tpot_s = behaviour.tpot_ms / 1000
@@ -45,7 +45,7 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """What comes after `tokens` tokens."""
+    """The end of a stream after `tokens` tokens."""
 
     kind: Literal["finish", "no_done", "stall", "cut", "error"]
     tokens: int
@@ -146,7 +146,7 @@ class Speaker:
         return "faulted"
 
     def _asides(self, encoder: Encoder) -> dict[int, bytes]:
-        """What is sent together with a token, before it."""
+        """Return what is sent together with a token, before it."""
         asides = {0: encoder.opening(self._plan)}
         garble_after = self._behaviour.garble_after
         if garble_after is not None:

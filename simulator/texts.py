@@ -1,4 +1,4 @@
-"""What the models say: own answers in three languages, and answers files."""
+"""The words of the models: own answers in three languages, and answers files."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -14,7 +14,7 @@ _CYRILLIC = re.compile("[\u0400-\u052f]")
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the draft model and the full model say to one prompt."""
+    """The draft model's and the full model's answer to one prompt."""
 
     draft: str
     full: str

@@ -1,4 +1,4 @@
-"""What each lane's model is sent."""
+"""Builds the request that each lane's model is sent."""
 
 from dataclasses import replace
 from typing import Any

@@ -28,7 +28,7 @@ _FORGET_MS = 3_600_000  # a broken upstream that nobody has tried for so long
 
 
 class Upstreams:
-    """What this worker knows of them, and the streams that it holds."""
+    """This worker's view of all upstreams, and the streams that it holds."""
 
     def __init__(self, settings: Settings, stores: Stores) -> None:
         self._settings = settings
@@ -228,7 +228,7 @@ def _broken() -> UpstreamError:
 
 
 async def _leniently(work: Coroutine[Any, Any, None]) -> None:
-    """What can't be written now lapses by itself."""
+    """Await a write that lapses by itself, so that a failure is only logged."""
     try:
         await work
     except StoreUnavailable as error:

@@ -1,1 +1,1 @@
-"""Who asks, and what they may do; the audit log."""
+"""Tells who asks and what they may do; keeps the audit log."""

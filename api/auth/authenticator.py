@@ -25,7 +25,7 @@ _LOOK_S = 0.25  # with the directory's own period less than a second
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """What an identity rests on: a key, by its id, empty for the open default tenant; a token's time, ms."""
+    """The basis of an identity: a key's id, empty for the open default tenant; a token's expiry, ms."""
 
     key: str
     expires_ms: int | None = None
@@ -70,7 +70,7 @@ class Authenticator:
         self.tokens = token_signer(settings)
 
     def authenticate(self, request: Request, shown: str) -> Identity:
-        """Who it is that shows this key or token. Raises Unauthorized, Forbidden, Unavailable."""
+        """Identify who shows a key or token. Raises Unauthorized, Forbidden, Unavailable."""
         if shown.startswith(PREFIX):
             return self._by_token(shown)
         if self._directory.open:
@@ -102,7 +102,9 @@ class Authenticator:
         return Identity(tenant, frozenset(token.scopes) & self._scopes(grounds), grounds, token)
 
     def _scopes(self, grounds: Credential) -> frozenset[Scope]:
-        """What these grounds allow now: all where no key is needed, a token never more than its key."""
+        """Return the scopes that a credential has now: all where no key is needed; a token never has more
+        than its key.
+        """
         key = self._directory.key(grounds.key)
         return frozenset(key.scopes if key else SCOPES)
 

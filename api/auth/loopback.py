@@ -1,4 +1,5 @@
-"""Who may come without a key: by whence the request comes, and whether a stranger's page may have sent it.
+"""Decides which requests need no key: by the address they come from, and by whether a stranger's page may
+have sent them.
 
 Any page can have its own name lead here, or post here blindly, from a browser on this machine. So who needs
 no key calls this server by a name of its own, and comes from no page but its own or an allowed one.

@@ -55,7 +55,7 @@ class TokenSigner:
         return text if len(text) <= _MOST_CHARS else None
 
     def read(self, text: str) -> Token | None:
-        """What a text says that was signed here, expired or not; None for any other."""
+        """Return the token that was signed here as this text, expired or not; None for any other text."""
         payload, _, signature = text.removeprefix(PREFIX).partition(".")
         if len(text) > _MOST_CHARS or not text.isascii() or not self._signed(payload, signature):
             return None

@@ -40,7 +40,7 @@ def bounded_protocol(settings: Settings) -> type[HttpToolsProtocol]:
 
 
 class _Refused(Exception):
-    """What a client sends is over a bound, or no HTTP that we speak."""
+    """A client sent more than it may, or no HTTP that we speak."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(message)

@@ -30,7 +30,7 @@ _MAX_AGE_S = 600
 
 
 def note_profile(request: Request, profile: str) -> None:
-    """Whose turn this request is answered with: from here on only this profile's origins count."""
+    """Note whose turn answers this request: from here on only this profile's origins count."""
     request.state.profile = profile
 
 

@@ -1,4 +1,4 @@
-"""What is not there: told in OpenAI's shape, with what to use instead."""
+"""Answers requests for what isn't served in OpenAI's shape, naming what to use instead."""
 
 import re
 
@@ -50,7 +50,7 @@ class NoSuchRoute(FastReplyError):
 
 
 def no_such_route(request: Request, error: HTTPException) -> FastReplyError:
-    """What a client is told of a URL or a method that isn't served. Its own words are not repeated."""
+    """Return the error for a URL or a method that isn't served. The client's own words are not repeated."""
     if error.status_code == 405:
         allowed = ", ".join(sorted(methods_at(request)))
         found = NoSuchRoute(405, f"this URL takes {allowed}", code="method_not_supported")

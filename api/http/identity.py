@@ -1,4 +1,4 @@
-"""Who asks: read from the request's key before anything else of it is looked at.
+"""Tells who asks, from the request's key, before anything else of the request is looked at.
 
 Every route says with `Chat`, `Reader`, `Admin`, `Member`, `TenantAdmin` or `Operator` whom it serves, or with
 `Anybody` that it serves all; an application with a route that says nothing does not start.
@@ -36,7 +36,7 @@ _Bearer = Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who changes what belongs to a tenant, for the audit log: `operator`, or `key:<id>` of that tenant."""
+    """The author of a change, for the audit log: `operator`, or `key:<id>` of a tenant."""
 
     name: str
     tenant: str | None = None
@@ -66,7 +66,9 @@ async def authenticate(request: Request, needed: SecurityScopes, bearer: _Bearer
 
 
 async def _admit(request: Request, bearer: HTTPAuthorizationCredentials | None) -> Identity:
-    """Who shows a key or token. Raises Unauthorized, after a while where wrong ones came before."""
+    """Return the identity that a key or token stands for. Raises Unauthorized, after a delay where wrong ones
+    came before.
+    """
     services = request.app.state.services
     shown = _shown(request, bearer)
     try:
@@ -110,7 +112,7 @@ def _check_scopes(identity: Identity, needed: SecurityScopes) -> None:
 
 
 def _check_session(request: Request, who: Identity, needed: SecurityScopes) -> None:
-    """What a token opens that is bound to a session: its paths; turns in it, which their doors check."""
+    """Check that a token bound to a session opens this path. Doors check turns in the session."""
     named = request.path_params.get("session")
     if named is not None and not who.is_bound_to(unquote(named)):
         raise no_session()

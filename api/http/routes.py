@@ -24,7 +24,7 @@ def check_routes(app: FastAPI) -> None:
 
 
 def methods_at(request: Request) -> set[str]:
-    """What may be done at this request's path, by all of its routes."""
+    """Return the methods that are served at this request's path, by all of its routes."""
     there = (each for each in all_routes(request.app) if each.matches(request.scope)[0] != Match.NONE)
     return {method for route in there for method in route.methods or ()}
 

@@ -1,1 +1,1 @@
-"""Who is let in: limits of tenants, load, patience, connections."""
+"""Decides who is let in: limits of tenants, load, refusals, connections."""

@@ -1,4 +1,4 @@
-"""What a tenant's limits mean to the API: who is let in, what is answered to whom isn't."""
+"""Applies a tenant's limits: lets turns in, or says why not."""
 
 import asyncio
 import logging
@@ -165,7 +165,7 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def _most_tokens(started: TurnStarted, limits: Limits) -> int:
-    """What a turn is expected to cost at most: for each lane that may run its prompt and longest answer."""
+    """Return the most tokens that a turn is expected to cost: each lane's prompt and longest answer."""
     request, knowledge = started.request, started.lanes["full"].get("knowledge")
     messages = _bytes_of(request["messages"])
     tokens = 0
@@ -196,7 +196,7 @@ def _longest_answer(params: dict[str, Any], limits: Limits) -> int:
 
 
 def _number(value: Any) -> int:
-    """What a model's server may take for a number; 0 for what is none.
+    """Return what a model's server may take for a number; 0 for anything else.
 
     An llmRequest's parameters are the full model's to judge: they may be anything.
     """

@@ -25,7 +25,7 @@ _ADMIT, _TAKE_BACK = script("kept", "admit"), script("kept", "take_back")
 
 @dataclass(frozen=True, slots=True)
 class AdmissionRequest:
-    """What a turn needs. `tokens`: so many at most; `supersedes`: it ends its session's last turn.
+    """The needs of a turn. `tokens`: at most; `supersedes`: it ends its session's last turn.
 
     `dry_run`: whether there is room, without taking it. `bytes`: what its start takes in the log;
     `until_ms`: when that is gone, should no turn follow; `bytes_last_s`: how long the counts are kept.
@@ -43,7 +43,7 @@ class AdmissionRequest:
 
 @dataclass(frozen=True, slots=True)
 class LimitStatus:
-    """Where a tenant stands at one moment, from which all times count.
+    """The state of a tenant's limits at one moment, from which all times count.
 
     `refused_by`: the limit, empty if the turn was let in.
     `wait_ms`: until what refused can have room; `starts` were let in within a minute, none of which counts
@@ -117,7 +117,7 @@ async def admit(stores: Stores, ask: AdmissionRequest, lease_ms: int) -> LimitSt
 
 
 def _listing(stores: Stores, turn: TurnRef, lease_ms: int) -> list[list[str]]:
-    """What a start writes to the queue server, as commands for the script."""
+    """Return what a start writes to the queue server, as commands for the script."""
     now_ms, pipe = stores.queue_clock.now_ms(), stores.queue.pipeline()
     job_queue.hold_turns(pipe, [turn], now_ms + lease_ms)
     job_queue.register_turn(pipe, turn, now_ms)

@@ -1,4 +1,4 @@
-"""Who is connected to this process: how many there may be, and what is done about those who may be gone."""
+"""Counts and bounds the connections to this process, and finds those whose client may be gone."""
 
 import asyncio
 import logging
@@ -22,7 +22,7 @@ which shows only when something is written."""
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What one process holds at once, and for how long."""
+    """The bounds of one process: how much it holds at once, and for how long."""
 
     connections: int
     per_address: int
@@ -39,7 +39,7 @@ class Bounds:
 
 @dataclass(slots=True)
 class OpenConnections:
-    """Who is connected to this process."""
+    """The connections to this process."""
 
     bounds: Bounds
     total: int = 0
@@ -60,7 +60,7 @@ class OpenConnections:
 
 
 def half_closed(scope: Scope) -> asyncio.Event:
-    """What is set when the client has ended its side; never, where another server serves."""
+    """Return what is set when the client has ended its side; never set where another server serves."""
     event = (scope.get("extensions") or {}).get(HALF_CLOSED, {}).get("event")
     return event if isinstance(event, asyncio.Event) else asyncio.Event()
 

@@ -38,7 +38,7 @@ class _Begun:
 
 
 class LoadShedder:
-    """What this process knows of the lanes' backlog: what it last saw there, and what it has begun since.
+    """This process's view of the lanes' backlog: what it last saw there, and what it has begun since.
 
     Where no worker is known nothing is refused: one may come, and turns wait for it.
     """

@@ -1,4 +1,4 @@
-"""Who shows wrong keys or tokens waits, longer with each: guesses come slowly, however many ask."""
+"""Makes a client that shows wrong keys or tokens wait, longer with each, so that guessing is slow."""
 
 import asyncio
 import math
@@ -69,7 +69,7 @@ class RefusalDelay:
 
 
 def _group(address: str) -> str:
-    """Who counts as one: an address, of IPv6 its network."""
+    """Return the addresses that count as one client: an address, or its network for IPv6."""
     try:
         known = ip_address(address)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Who reads recordings: so many requests of a tenant at once, and of these so few pages at once.
+"""Bounds the readers of recordings: requests of a tenant at once, and pages that these read at once.
 
 Pages come over connections of their own, so that no turn's commands wait behind them.
 """

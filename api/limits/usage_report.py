@@ -36,7 +36,7 @@ class UsageQuery:
 
 
 def read_query(query: Mapping[str, str], accept: str, today: date) -> UsageQuery:
-    """What a query asks for. Raises BadRequest with the parameter's name."""
+    """Read what a query asks for. Raises BadRequest with the parameter's name."""
     last = _date("to", query["to"]) if query.get("to") else today
     first = _date("from", query["from"]) if query.get("from") else _usual_first(last)
     if first > last:

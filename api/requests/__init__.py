@@ -1,1 +1,1 @@
-"""What callers send: read, checked, told apart from a retry."""
+"""Reads and checks what callers send, and recognizes retries."""

@@ -25,7 +25,7 @@ _EXPLICIT = "Idempotency-Key:"
 
 @dataclass(frozen=True, slots=True)
 class IdempotencyKey:
-    """What a request is known by when it comes again: its key, and a digest of what it asks.
+    """The identity of a request that may come again: its key, and a digest of what it asks.
 
     `most_s`: for how long at most; the key is kept as long as its session's log, where that is shorter.
     """
@@ -54,7 +54,7 @@ class IdempotencyKey:
 def name_key(
     body: dict[str, Any], idempotency_key: str | None, request_id: str | None, *, in_session: bool
 ) -> IdempotencyKey | None:
-    """What tells a retry of this request: `Idempotency-Key`, or the retry id of a voice platform.
+    """Return the key of a retry: `Idempotency-Key`, or the retry id of a voice platform.
 
     Those count only within a session that the client names, and together with what is asked: another text is
     another turn. Raises BadRequest.
@@ -79,7 +79,7 @@ def name_key(
 
 
 def _agent(context: Any) -> str:
-    """Whose turns Agora counts: a channel may have several agents."""
+    """Return the agent whose turns Agora counts: a channel may have several."""
     if not isinstance(context, dict):
         return ""
     return "".join(f":{context.get(part, '')}" for part in ("appId", "userId", "channel"))
@@ -99,7 +99,7 @@ def _fingerprint(body: dict[str, Any]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class StoredKey:
-    """What a key stands for: the turn, what was asked, and when it started, ms on the log's clock."""
+    """The value of a stored key: the turn, what was asked, and when it started, ms on the log's clock."""
 
     turn: str
     fingerprint: str

@@ -109,7 +109,7 @@ def read_llm_request(
 
 
 def _body(asked: LlmRequest, messages: list[Any]) -> dict[str, Any]:
-    """What the full model is sent."""
+    """Return the request for the full model."""
     ignored = sorted(asked.parameters.keys() & set(_IGNORED))
     tools = asked.tools
     if tools and asked.provider == "CAILA_OPEN_AI":
@@ -153,7 +153,7 @@ def _barge_in(reply: dict[str, Any] | bool | None) -> bool | None:
 
 
 def _without_nulls(values: dict[str, Any]) -> dict[str, Any]:
-    """What is said: JAICP's classes write out what isn't set as null."""
+    """Return a request without nulls: JAICP's classes write out what isn't set as null."""
     said = {name: value for name, value in values.items() if value is not None}
     if isinstance(headers := said.get("headers"), dict):
         said["headers"] = {name: value for name, value in headers.items() if value is not None}
@@ -169,7 +169,9 @@ def _model(asked: LlmRequest) -> str | None:
 
 
 def _server(asked: LlmRequest, settings: Settings, tenant: Tenant) -> tuple[NamedServer | None, Credentials]:
-    """Whom the full is to be asked of, and the headers that no log may hold. Raises BadRequest."""
+    """Return the server that the full is to be asked of, and the headers that no log may hold. Raises
+    BadRequest.
+    """
     secret = asked.tokenSecret
     if asked.provider is None:
         if asked.url or asked.headers:

@@ -1,4 +1,4 @@
-"""How large a request's body may be beside its bytes: looked at before it is validated, in linear time."""
+"""Bounds a request's body beside its bytes, in linear time, before it is validated."""
 
 from typing import Any
 

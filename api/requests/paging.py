@@ -1,4 +1,4 @@
-"""How much of a list is asked for at once."""
+"""Reads how much of a list is asked for at once."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""What voice platforms and other clients write into a body beside OpenAI's: read, put right, or kept here."""
+"""Reads the fields that voice platforms write into a body beside OpenAI's."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -41,7 +41,7 @@ def kept_here(body: Mapping[str, Any]) -> set[str]:
 
 
 def caller_in(body: Mapping[str, Any]) -> dict[str, Any]:
-    """Who calls, as those fields say: ids and numbers, nothing that only describes."""
+    """Return the caller's ids and numbers that those fields hold, without descriptions."""
     return dict(_named(body))
 
 

@@ -1,4 +1,4 @@
-"""What of a policy a request may set, as shapes for the OpenAPI document: `Policy` itself reads it."""
+"""Shapes for the OpenAPI document of the policy that a request may set. `Policy` itself reads it."""
 
 from typing import Any
 

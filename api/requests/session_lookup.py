@@ -70,7 +70,7 @@ async def look_up(
 
 
 def session_ref(tenant: str, quoted: str) -> SessionRef:
-    """Whom a path's quoted name would mean. Raises NotFound where nobody can be called so."""
+    """Return the session that a path's quoted name means. Raises NotFound where it can't be a name."""
     name = unquote(quoted)
     if not valid_session(name):
         raise no_session()

@@ -1,4 +1,4 @@
-"""What a chat request may hold, and the one form that every door reads its dialect into."""
+"""The fields of a chat request, and the one form that every door reads its dialect into."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -263,7 +263,7 @@ def _agoras_caller(body: dict[str, Any]) -> dict[str, str]:
 
 
 def bounded(caller: Mapping[str, Any]) -> dict[str, str]:
-    """What is told of a caller, as far as it may rest in a log: short texts and numbers."""
+    """Return what may be logged of a caller: short texts and numbers."""
     told = {
         name: str(value) for name, value in caller.items() if isinstance(value, str | int) and value != ""
     }

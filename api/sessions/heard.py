@@ -1,4 +1,4 @@
-"""How much of a turn's text its caller heard, told from words or from seconds of speech. Pure."""
+"""Computes how much of a turn's text its caller heard, from words or from seconds of speech. Pure."""
 
 import re
 import unicodedata

@@ -26,7 +26,7 @@ async def chars_spoken_in(stores: Stores, live: LiveTurn, ms: float, chars_per_s
 
 
 async def _pieces(stores: Stores, turn: TurnRef, form: Format, ms: float) -> list[HeardPart]:
-    """What was put into sound, from its beginning to the end of the piece in which that time is over."""
+    """Return the sentences that were put into sound, up to the one in which that time is over."""
     state, after = SpeechState(), "-"
     pieces = list[HeardPart]()
     while True:

@@ -29,7 +29,7 @@ Member = tuple[int, str]
 
 @dataclass(frozen=True, slots=True)
 class SessionQuery:
-    """What of the list is asked for. Times in ms since 1970, `after` included, `before` not."""
+    """The filter of a list of sessions. Times in ms since 1970, `after` included, `before` not."""
 
     state: State | None
     after_ms: int
@@ -49,7 +49,7 @@ _FAR_MS = 10**15
 
 
 def read_query(query: Mapping[str, str]) -> SessionQuery:
-    """What a query asks for. Raises BadRequest with the parameter's name."""
+    """Read what a query asks for. Raises BadRequest with the parameter's name."""
     state = query.get("state")
     if state not in (None, *get_args(State)):
         raise BadRequest("state is live, ended or archived", param="state")

@@ -21,7 +21,7 @@ _LONGEST_OFFSET = 10  # digits; a longer number is a turn's id
 
 @dataclass(frozen=True, slots=True)
 class Begin:
-    """Where a replay begins: at an entry, at a turn, or so many ms after the session's start."""
+    """The place where a replay begins: an entry, a turn, or a time in ms after the session's start."""
 
     entry: tuple[int, int] | None = None
     turn: str | None = None

@@ -1,4 +1,4 @@
-"""What the session doors stream: their frames, and what becomes of a stream that can't be read on."""
+"""The streams of the session doors: their frames, and how one ends that can't be read on."""
 
 import logging
 from collections.abc import AsyncGenerator

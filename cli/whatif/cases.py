@@ -104,7 +104,7 @@ def _plain(value: Any) -> str:
 
 @dataclass(slots=True)
 class Outcome:
-    """What came of one case."""
+    """The outcome of one case."""
 
     after: Tally = field(default_factory=Tally)  # over the turns that are known
     before: Tally = field(default_factory=Tally)  # over the same turns
@@ -121,7 +121,7 @@ class Outcome:
 
 @dataclass(slots=True)
 class Report:
-    """What came of all cases."""
+    """The outcomes of all cases."""
 
     outcomes: list[Outcome]
     before: Tally = field(default_factory=Tally)

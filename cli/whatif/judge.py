@@ -1,4 +1,4 @@
-"""What a caller would find fault with: openings heard twice, sentences that were missed.
+"""Judges what a caller would find fault with: openings heard twice, sentences that were missed.
 
 The word lists are this file's own, so that the rule that leaves sentences out (`common/text/repeats.py`)
 is not its own judge.
@@ -82,7 +82,7 @@ def repeats(opening: Sequence[str], spoken: Sequence[str]) -> bool:
 
 
 def wrongly_left_out(sentence: str, spoken: str) -> str:
-    """What the caller misses by a sentence that was left out; empty if nothing."""
+    """Return what the caller misses by a sentence that was left out; empty if nothing."""
     if _numbers(sentence) - _numbers(spoken):
         return "number"
     if _negations(sentence) - _negations(spoken):

@@ -1,4 +1,4 @@
-"""What a what-if has come to: as tables in a terminal and as JSON."""
+"""Shows the result of a what-if: as tables in a terminal and as JSON."""
 
 from collections import Counter
 from collections.abc import Mapping

@@ -19,7 +19,7 @@ _CHARS_A_TOKEN = 4  # where a lane has no usage
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What one turn was like. Times in ms since its start; None where there was nothing."""
+    """The figures of one turn. Times in ms since its start; None where there was nothing."""
 
     first_sound_ms: int | None
     informed_ms: int | None
@@ -49,7 +49,7 @@ def figures_of(folded: ReplayedTurn) -> Figures:
 
 
 def heard_draft(folded: ReplayedTurn) -> str:
-    """What of the draft was let out."""
+    """Return the part of the draft that was let out."""
     return folded.fold.draft.text[: folded.fold.spoken["draft"]]
 
 
@@ -183,7 +183,7 @@ class Tally:
             getattr(self, name).counts.update(getattr(other, name).counts)
 
     def share(self, name: str) -> float | None:
-        """Of the turns, that which counts under this name."""
+        """Return the share of turns that count under this name."""
         return self.counts[name] / self.turns if self.turns else None
 
     def summary(self) -> dict[str, float | int | None]:

@@ -169,7 +169,7 @@ class SettlementJob:
 
 
 def _kept(turn: RecordedTurn) -> int:
-    """What a turn takes in its session's log once its words are gone that nobody is to keep."""
+    """Return the bytes that a turn takes in its session's log once its words are gone."""
     events = [turn.started, *(event for _, event in turn.events), *filter(None, [turn.ended])]
     if turn.started.record == "none" and not turn.dropped:
         return kept_bytes.size_of(kept for event in events if (kept := without_words(event)))

@@ -1,4 +1,4 @@
-"""What a turn's full model is told of the tenant's knowledge: found once a turn, and written to its log."""
+"""Finds passages of the tenant's knowledge for a turn, once a turn, and writes them to its log."""
 
 import asyncio
 import logging
@@ -32,7 +32,7 @@ class SearchFailed(Exception):
 
 
 class Search(Protocol):
-    """Whatever finds passages."""
+    """Anything that finds passages."""
 
     async def search(self, collection: CollectionRef, question: str, most: int) -> list[Passage] | None:
         """The best passages; None where there is no such collection. Raises SearchFailed."""
@@ -101,7 +101,7 @@ class Retrieval:
     service: Search
 
     async def retrieve(self, turn: TurnRef, started: TurnStarted, start_ms: int) -> Retrieved | None:
-        """What is found for the turn's question, once it stands in the log; None where nothing was asked for.
+        """Find passages for the turn's question and write them to its log; None where nothing was asked for.
 
         A search that fails fails no turn: the event says so.
         """
@@ -143,7 +143,7 @@ def citations(retrieved: Retrieved) -> dict[str, Any]:
 
 
 def _question(started: TurnStarted) -> str:
-    """What the user said last."""
+    """Return what the user said last."""
     messages: list[dict[str, Any]] = started.request["messages"]
     return next((text_of(m.get("content")) for m in reversed(messages) if m["role"] == "user"), "")
 

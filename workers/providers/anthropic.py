@@ -62,7 +62,7 @@ class AnthropicProvider:
 
 
 class _Answer:
-    """What of an answer has come: counts its calls and its tokens.
+    """The answer as far as it has come, with its calls and tokens counted.
 
     `spaced`: what it goes on from ends in a space, which Anthropic was not told and says again.
     """
@@ -85,7 +85,7 @@ class _Answer:
             raise garbled() from None
 
     def cost(self) -> Usage:
-        """What the answer cost."""
+        """Return the answer's usage."""
         usage = self._usage
         cached = count_in(usage.get("cache_read_input_tokens"))
         asked = count_in(usage.get("input_tokens")) + cached

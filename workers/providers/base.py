@@ -1,4 +1,4 @@
-"""What every provider gives: the pieces of an answer as they come, or one kind of error."""
+"""The interface of every provider: the parts of an answer as they come, or one kind of error."""
 
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ class ToolCallDelta:
 
 @dataclass(frozen=True, slots=True)
 class PassThrough:
-    """Whatever else a chunk held, in the form of one OpenAI choice."""
+    """Anything else that a chunk held, in the form of one OpenAI choice."""
 
     choice: dict[str, Any]
 

@@ -131,7 +131,7 @@ class Calls:
             yield call.tell(as_json(given))
 
     def end(self) -> Iterator[ToolCallDelta]:
-        """What is not told yet of calls without arguments."""
+        """Return what is still untold of calls without arguments."""
         for call in self._calls:
             if not call.told or call.untold:
                 yield call.tell("")
@@ -174,7 +174,7 @@ def _arguments(body: dict[str, Any], kind: str) -> Any:
 
 
 def _rest(part: dict[str, Any], kind: str, body: dict[str, Any], flat: tuple[str, ...]) -> dict[str, Any]:
-    """What nobody here knows of a call, and its type where that is no function."""
+    """Return the unknown fields of a call, and its type where that is no function."""
     rest = {key: value for key, value in part.items() if key not in (*_OWN, *flat) and value is not None}
     body = {key: value for key, value in body.items() if value is not None}
     if body:
@@ -186,7 +186,7 @@ def _rest(part: dict[str, Any], kind: str, body: dict[str, Any], flat: tuple[str
 
 
 def _new_in(rest: dict[str, Any], known: dict[str, Any]) -> dict[str, Any]:
-    """What of it is not known yet: some servers say it all again with each piece."""
+    """Return what isn't known yet: some servers repeat all of it with each piece."""
     new: dict[str, Any] = {}
     for key, value in rest.items():
         old = known.get(key)

@@ -1,4 +1,4 @@
-"""What stands in a message's content, which may be a text, a part or a list of parts."""
+"""Reads a message's content, which may be a text, a part or a list of parts."""
 
 from collections.abc import Iterator
 from typing import Any, Literal

@@ -1,4 +1,4 @@
-"""What an answer cost, wherever a server says so and whatever it calls it."""
+"""Finds the usage of an answer, wherever a server tells it and whatever it calls it."""
 
 from typing import Any
 

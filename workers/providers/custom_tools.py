@@ -85,7 +85,7 @@ def _name(tool: dict[str, Any]) -> str:
 
 
 def _rule(form: dict[str, Any]) -> str:
-    """What the input must be like, in words."""
+    """Return in words how the input must look."""
     grammar = dict_in(form.get("grammar")) or form  # newer clients write its parts flat
     if form.get("type") != "grammar" or not grammar.get("definition"):
         return ""

@@ -103,7 +103,9 @@ class _TokenRefused(UpstreamError):
 
 
 class ErnieAnswer:
-    """What of an answer has come. A whole one, from a server that doesn't stream, is its own last event."""
+    """The answer as far as it has come. A whole one, from a server that doesn't stream, is its own last
+    event.
+    """
 
     def __init__(self) -> None:
         self.over = False

@@ -78,7 +78,9 @@ def _said(messages: list[Message]) -> Iterator[Message]:
 
 
 def _in_turns(said: Iterator[Message]) -> list[Message]:
-    """What one side says in a row is one message; where that can't be, the other side is silent between."""
+    """Join messages of one side in a row; where they can't be joined, put a silent one of the other side
+    between.
+    """
     turns: list[Message] = []
     for message in said:
         assistant = message["role"] == "assistant"

@@ -72,7 +72,7 @@ def network_errors() -> Iterator[None]:
 
 
 def refusal(status: int, headers: httpx.Headers, told: bytes = b"") -> UpstreamError:
-    """What a status other than 200 means; `told` is what came with it."""
+    """Return the error for a status other than 200; `told` is the body that came with it."""
     if status in (429, _OVERLOADED) or (status == 503 and "retry-after" in headers):
         error = busy(_retry_after_s(headers))
         error.status, error.told = status, told
@@ -189,7 +189,7 @@ async def json_lines(response: httpx.Response) -> AsyncGenerator[bytes, None]:
 
 
 def _kind(begun: bytes) -> str:
-    """What an answer is that begins so: `json` or `events`; empty where nobody can tell yet."""
+    """Return the kind of an answer that begins like this: `json` or `events`; empty where it isn't known."""
     head = begun.removeprefix(_MARK).lstrip()
     if not head or _MARK.startswith(begun):
         return ""
@@ -215,7 +215,7 @@ async def _rest(head: bytes, pieces: AsyncIterator[bytes]) -> bytes:
 
 
 async def _told(response: httpx.Response) -> bytes:
-    """What a refusal says, as far as it is short and comes soon. It may hold keys: it is for no log."""
+    """Return a refusal's body, if it is short and comes soon. It may hold keys, so it is never logged."""
     try:
         async with asyncio.timeout(_TOLD_S):
             return await whole(response, _MOST_TOLD_BYTES)

@@ -93,7 +93,7 @@ def _is_fine(code: Any) -> bool:
 
 
 def _fault(error: Any, value: dict[str, Any]) -> UpstreamError:
-    """What it means; its own words are kept for nobody to see."""
+    """Return the meaning of an error. Its own words are shown to nobody."""
     facts = [dict_in(error).get(key) for key in _CODES] + [value.get(key) for key in _CODES]
     if isinstance(error, str):
         facts.append(error)

@@ -1,4 +1,5 @@
-"""How fast a model's server may send: far above speech, and never so that it keeps a worker from others.
+"""Bounds the pace of a model's server: far above speech, but never so fast that it keeps a worker from
+others.
 
 Every byte counts, also of comments and blank lines. A stream that runs ahead of what a worker reads at
 leisure has its slices read at a gate, through which all such streams of a process take a tenth of the
@@ -27,7 +28,7 @@ _LEAST_S = 0.000_05
 
 @dataclass(slots=True)
 class _Bucket:
-    """How far ahead of its pace something is."""
+    """Counts how far something is ahead of its pace."""
 
     lines_a_s: float
     bytes_a_s: float
@@ -49,7 +50,7 @@ class _Bucket:
 
 @dataclass(slots=True)
 class _Gate:
-    """When the next slice may be read of a stream that runs ahead."""
+    """Tells when the next slice of a stream that runs ahead may be read."""
 
     free_s: float = 0.0
 
@@ -72,11 +73,11 @@ class Flow:
         self._since_s = self._loop.time()
 
     def waited(self, seconds: float) -> None:
-        """So long its server was waited for: it is ahead of nobody meanwhile."""
+        """Note how long the server was waited for; it was ahead of nobody meanwhile."""
         self._budget.drain(seconds)
 
     def cost(self, seconds: float) -> None:
-        """So long the last slice kept the loop."""
+        """Note how long the last slice kept the loop."""
         self._cost_s = max(seconds, _LEAST_S)
 
     async def let(self, lines: int, size: int) -> None:

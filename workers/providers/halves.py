@@ -40,7 +40,7 @@ class Halves:
         return Finish(mended(piece.reason), piece.alone)
 
     def end(self) -> Iterator[StreamPart]:
-        """What stands for the halves that wait in vain, where words are told."""
+        """Return replacements for halves whose other half never came."""
         held, self._held = self._held, {}
         for place in held:
             if place == ("text",):

@@ -33,7 +33,7 @@ def without_prefill(messages: list[Message]) -> list[Message]:
 
 
 def split_system(messages: Iterable[Message]) -> tuple[str, list[Message]]:
-    """What the system says, as one text, and the others' messages."""
+    """Split messages into the system's text and the others' messages."""
     system, others = [], []
     for message in messages:
         if message["role"] in ("system", "developer"):

@@ -1,4 +1,4 @@
-"""What a server says in OpenAI's dialect, as each of the many that speak it puts it."""
+"""Reads answers in OpenAI's dialect, in all the ways in which servers speak it."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -53,7 +53,7 @@ class OpenAIAnswer:
             raise garbled() from None
 
     def end(self) -> Iterator[StreamPart]:
-        """What is still to be said when the connection ends. Raises UpstreamError where that is too early."""
+        """Return what is left when the connection ends. Raises UpstreamError where that is too early."""
         yield from self._tell_rest()
         if self._finished:
             return
@@ -104,7 +104,7 @@ class OpenAIAnswer:
             yield Finish(reason, alone and len(self._calls) == before)
 
     def _delta(self, choice: dict[str, Any], rest: dict[str, Any]) -> dict[str, Any]:
-        """What is new in a choice: also of one that comes whole, and of the older completions."""
+        """Return the new part of a choice, also of one that comes whole or as an older completion."""
         if choice.get("delta") is not None:
             delta = dict(choice["delta"])
             if delta or self._spoke:

@@ -86,7 +86,7 @@ def _slices(piece: StreamPart) -> Iterable[StreamPart]:
 
 
 def _over(client: httpx.AsyncClient, stores: Stores, seal: SecretBox | None) -> dict[str, Provider]:
-    """What asks over this client, by dialect."""
+    """Return the providers that ask over this client, by dialect."""
     return {
         "anthropic": AnthropicProvider(client),
         "ernie": ErnieProvider(client, ErnieTokens(client, stores, seal)),

@@ -10,7 +10,7 @@ _MOST = 10_000
 
 
 class Thinkers:
-    """What this process knows of them. `names` are parts of models' names."""
+    """The models that are known to begin with thoughts. `names` are parts of models' names."""
 
     def __init__(self, names: Sequence[str]) -> None:
         self._names = tuple(name.lower() for name in names if name)

@@ -116,7 +116,7 @@ class Thoughts:
         return self._said and self._state == "said" and not waits
 
     def pause(self) -> Iterator[StreamPart]:
-        """What was held, as the answer seems to have ended."""
+        """Return what was held back, as the answer seems to have ended."""
         tail, self._tail = self._tail, ""
         yield from self._tell(tail)
         yield from self.trust()

@@ -1,4 +1,4 @@
-"""What any provider gives, made fit to be written down and spoken: whole characters, no thoughts."""
+"""Makes any provider's parts fit to be stored and spoken: whole characters, no thoughts."""
 
 from collections.abc import Iterator
 
@@ -22,11 +22,11 @@ class Tidier:
         return self._thoughts.ended_unbegun
 
     def feed(self, piece: StreamPart) -> Iterator[StreamPart]:
-        """What is made of a piece."""
+        """Return the parts that come of a part."""
         yield from self._told(self._halves.feed(piece))
 
     def end(self) -> Iterator[StreamPart]:
-        """What was held back, as nothing more comes."""
+        """Return what was held back, as nothing more comes."""
         for piece in self._halves.end():
             yield from self._told(piece)
         yield from self._thoughts.pause()

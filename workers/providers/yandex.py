@@ -76,7 +76,7 @@ def _split(base_url: str) -> tuple[str, str]:
 
 
 class _Answer:
-    """What of an answer has come."""
+    """The answer as far as it has come."""
 
     def __init__(self) -> None:
         self.over = False

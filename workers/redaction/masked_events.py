@@ -148,7 +148,7 @@ def _overlay(masked: str, clear: str, other: str, at: int) -> str:
 
 
 def _mask_extras(extras: list[dict[str, Any]], values: Values) -> list[dict[str, Any]]:
-    """What stands at one place in each of them is one text: reasoning comes word by word."""
+    """Mask the texts that stand at one place of each extra as one text: reasoning comes word by word."""
     kept = [values.change(extra, (extra.get("index"),), lambda _, text: text) for extra in extras]
     texts: dict[Path, list[str]] = defaultdict(list)
 

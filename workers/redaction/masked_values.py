@@ -81,7 +81,7 @@ class Values:
         return kept
 
     def name(self, text: str) -> str:
-        """What tells things apart: as a machine made it, else masked, and still apart from others."""
+        """Return a name that still tells things apart: kept if a machine made it, else masked."""
         if _MACHINES.fullmatch(text):
             return text
         if text not in self._names:

@@ -24,7 +24,7 @@ class Planner:
         self._turn: str | None = None  # with which it is busy
 
     async def plan(self, raw: Raw, turns: set[str], now_ms: int) -> Plan:
-        """What is to become of a log. Raises OSError, EOFError where no process can say."""
+        """Plan the rewriting of a log. Raises OSError, EOFError where no process can answer."""
         asked = RedactionRequest(raw, sorted(turns), now_ms)
         async with self._lock:
             while True:

@@ -1,4 +1,4 @@
-"""What is to become of a session's log of which some turns are to be masked, or to lose their words.
+"""Plans the rewriting of a session's log in which turns are masked or lose their words.
 
 Run as a module, for whoever asks: what strangers wrote is read in a process of its own, so that no text holds
 up who serves calls. A question is a message of JSON, and one of the entries' bodies; the answer is a message
@@ -42,7 +42,7 @@ class RedactionRequest:
 
 @dataclass(slots=True)
 class Plan:
-    """What is to become of a log's entries.
+    """The changes to a log's entries.
 
     `done`: turns of which nothing clear is left and nothing more can come; `drifted`: those that say
     something else now; `changes`: fields by entry id, None for one that goes; `live`: whether a turn goes on;
@@ -57,7 +57,7 @@ class Plan:
 
 
 def make_plan(asked: RedactionRequest, begin: Callable[[str], None]) -> Plan:
-    """What is to be done with a log. A turn that isn't there any more, or is to be kept whole, is done.
+    """Plan the changes to a log. A turn that is gone, or is to be kept whole, counts as done.
 
     `begin` is told of each turn before it is rewritten.
     """

@@ -1,4 +1,4 @@
-"""What is kept of a turn once it has ended: its events with personal data masked, or without any words. Pure.
+"""Rewrites the events of an ended turn, with personal data masked or without any words. Pure.
 
 A turn's `record` says which. Doing it again changes nothing, so it may be done as often as something is
 added.

@@ -76,7 +76,7 @@ class Redactor:
             return None
 
     async def _hold(self, sessions: list[SessionRef]) -> list[SessionRef]:
-        """Those that nobody else holds."""
+        """Return the sessions that nobody else holds."""
         if not sessions:
             return []
 

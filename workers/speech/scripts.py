@@ -1,4 +1,4 @@
-"""What the embedded voice can read: which of its voices reads a text's script, and what none of them reads.
+"""Tells which of the embedded voices reads a text's script, and which scripts none of them reads.
 
 Tried with a sentence of each script: a voice that says "Chinese letter" or the letters' codes can't read it.
 """

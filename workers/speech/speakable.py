@@ -1,4 +1,4 @@
-"""What of a sentence a voice is given."""
+"""Writes a sentence in the form that a voice is given."""
 
 import re
 import unicodedata

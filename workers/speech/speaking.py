@@ -47,7 +47,7 @@ class Speaking:
 
     @property
     def text(self) -> GrowingText:
-        """All that is released."""
+        """Return all released text."""
         return self._cutter.text
 
     @property

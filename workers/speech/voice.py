@@ -1,4 +1,4 @@
-"""What every voice gives, and how one stands in for another."""
+"""The interface of every voice, and how one stands in for another."""
 
 import logging
 from collections.abc import AsyncGenerator
@@ -19,7 +19,7 @@ class Sound:
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """What is to be spoken: words without Markdown, their language's code, the voice asked for (or none)."""
+    """Words to be spoken, without Markdown; their language's code; the voice asked for (or none)."""
 
     text: str
     language: str
