@@ -19,6 +19,7 @@ from api.limits.readers import Readers
 from api.refusals import Refusals
 from api.turns.recall import Recall
 from api.turns.registry import LiveTurns
+from api.turns.start import TurnStart
 from api.turns.starter import TurnStarter
 from api.turns.transcription import Transcriber
 from common.log.reader import LogReader
@@ -47,6 +48,7 @@ class Services:
     load_shedder: LoadShedder
     admissions: Admissions
     turns: LiveTurns
+    start: TurnStart
     sessions: Sessions
     hidden_names: HiddenNames
     recordings: Sessions
@@ -91,9 +93,10 @@ def _assemble(settings: Settings, stores: Stores, apart: Stores) -> Services:
     pace = FirstTokenLatency(stores)
     load_shedder = LoadShedder(settings, stores, directory)
     starter = TurnStarter(settings, stores, directory, pace, load_shedder)
-    past = Recall(settings, stores, sessions, directory)
+    recall = Recall(settings, stores, sessions, directory)
     admissions = Admissions(settings, stores, sessions, directory)
-    turns = LiveTurns(settings, stores, reader, sessions, starter, past, admissions)
+    turns = LiveTurns(settings, stores, reader, sessions)
+    start = TurnStart(settings, stores, reader, starter, recall, admissions, turns)
     readers = Readers(settings.tenant_readers, busy=lambda: turns.count > 0)
     return Services(
         settings=settings,
@@ -106,6 +109,7 @@ def _assemble(settings: Settings, stores: Stores, apart: Stores) -> Services:
         load_shedder=load_shedder,
         admissions=admissions,
         turns=turns,
+        start=start,
         sessions=sessions,
         hidden_names=HiddenNames(settings),
         recordings=Sessions(apart, archive, readers.page, readers.pace),
@@ -131,7 +135,7 @@ def _work_of(services: Services) -> list[Coroutine[Any, Any, None]]:
     return [
         services.audio.run(),
         services.reader.run(),
-        services.turns.run(),
+        services.turns.leases.run(),
         services.pace.run(),
         services.load_shedder.run(),
         services.stores.keep_clocks(),

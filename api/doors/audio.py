@@ -98,11 +98,11 @@ async def audio_chat_completions(request: Request, who: Chat) -> Response:
     asked = await read_asked(request, who, services)
     asked = _to_be_spoken(asked, for_agora=asked.agora or not request.url.path.startswith("/v1/"))
     if not holds_audio(asked.body["messages"]):
-        live = await services.turns.start(asked)
+        live = await services.start.run(asked)
     elif services.transcriber:
-        live = await services.turns.start(asked, services.transcriber.prepare)
+        live = await services.start.run(asked, services.transcriber)
     else:  # the full model hears it; a small one as a rule can't
-        live = await services.turns.start(replace(asked, drafting=False))
+        live = await services.start.run(replace(asked, drafting=False))
     note_profile(request, live.started.profile)
     await _see_spoken(services, live)
     return await answer_turn(request, services, live, stream=asked.stream)

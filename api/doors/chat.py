@@ -64,7 +64,7 @@ async def answer(request: Request, who: Identity, *, rag: bool = False) -> Respo
     """Answer a Chat Completions request; with `rag` from the tenant's knowledge."""
     services: Services = request.app.state.services
     asked = await read_asked(request, who, services, rag=rag)
-    live = await services.turns.start(asked)
+    live = await services.start.run(asked)
     note_profile(request, live.started.profile)
     return await answer_turn(request, services, live, stream=asked.stream)
 

@@ -54,7 +54,7 @@ async def llm_request(request: Request, who: Chat) -> Response:
         caller=caller_of(headers),
     )
     asked = await read_asking(request, who.tenant, services, read)
-    live = await services.turns.start(as_asked_by(who, asked))
+    live = await services.start.run(as_asked_by(who, asked))
     note_profile(request, live.started.profile)
     return await answer_turn(request, services, live, stream=asked.stream)
 

@@ -13,6 +13,7 @@ import orjson
 from redis.exceptions import WatchError
 
 from common.errors import BadRequest, Conflict
+from common.names import TurnRef
 from common.store.redis import Commands, TimedRedis, answered_within
 
 _MAX_KEY_CHARS = 256
@@ -138,6 +139,14 @@ class KeyClaim:
                 # redis-py says the same of a connection that broke, and then it may all have been written.
                 raise (DuplicateTurn if str(error) == _CHANGED else StartUnknown) from None
             return replies[:-1]
+
+
+class StartedBefore(Exception):
+    """The request is a retry: it has started this turn already."""
+
+    def __init__(self, turn: TurnRef) -> None:
+        super().__init__(str(turn))
+        self.turn = turn
 
 
 class DuplicateTurn(Exception):

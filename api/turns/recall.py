@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 
 import orjson
 
-from api.requests.idempotency import IdempotencyKey, KeyClaim, StoredKey
+from api.requests.idempotency import IdempotencyKey, KeyClaim, StartedBefore, StoredKey
 from api.requests.turn_request import TurnRequest
 from api.turns.history import History, read_history
 from api.turns.spoken_past import in_words, named_turns, words_of
+from api.turns.starter import PlannedTurn
 from common import driver
 from common.errors import BadRequest
 from common.events import Entry, TurnEnded, TurnInterrupted, TurnStarted
@@ -33,11 +34,10 @@ Raw = list[tuple[bytes, dict[bytes, bytes]]]
 
 @dataclass(frozen=True, slots=True)
 class TurnContext:
-    """A turn that knows its past and is to start; or `earlier`: the one that this request has started."""
+    """A turn that knows its past, and `claim`: the key that is to stand for it."""
 
-    started: TurnStarted
+    planned: PlannedTurn
     claim: KeyClaim | None = None
-    earlier: TurnRef | None = None
 
 
 class Recall:
@@ -49,18 +49,20 @@ class Recall:
         self._sessions = sessions
         self._directory = directory
 
-    async def recall(self, turn: TurnRef, started: TurnStarted, request: TurnRequest) -> TurnContext:
+    async def recall(self, planned: PlannedTurn) -> TurnContext:
         """Look for an earlier start and for what to remember, in one round trip if both servers are one.
 
-        Raises Conflict where the request's key was used for another, BadRequest where there is nothing to go
-        on with, StoreUnavailable.
+        Raises StartedBefore where the request is a retry, Conflict where its key was used for another,
+        BadRequest where there is nothing to go on with, StoreUnavailable.
         """
+        turn, started, request = planned.turn, planned.started, planned.request
         tenant = self._directory.tenant(turn.session.tenant)
         profile = tenant.get(started.profile) if tenant else None
         memory = profile.memory if profile else Memory("off")  # deleted, since the turn was planned
         remembers = _remembers(memory, request)
         if not remembers and request.idempotency is None:
-            return TurnContext(_with_messages(await self._in_words(turn.session, started)))
+            started = _with_messages(await self._in_words(turn.session, started))
+            return TurnContext(replace(planned, started=started))
         known, (held, tail) = await asyncio.gather(
             self._sessions.find(turn.session), self._look(turn.session, request, remembers)
         )
@@ -73,14 +75,15 @@ class Recall:
                 earlier = TurnRef(turn.session, before.turn)
                 unheard = await self._unheard(earlier)
                 if unheard is None:
-                    return TurnContext(started, earlier=earlier)
-                return TurnContext(_as_before(started, unheard), self._claim(turn, request.idempotency, held))
+                    raise StartedBefore(earlier)
+                claim = self._claim(turn, request.idempotency, held)
+                return TurnContext(replace(planned, started=_as_before(started, unheard)), claim)
             claim = self._claim(turn, request.idempotency, held)
         started = await self._in_words(turn.session, started)
         if remembers and known:
             last = await self._last_turn(turn.session, known, tail, memory)
             started = _with_history(started, last, memory)
-        return TurnContext(_with_messages(started), claim)
+        return TurnContext(replace(planned, started=_with_messages(started)), claim)
 
     async def _in_words(self, session: SessionRef, started: TurnStarted) -> TurnStarted:
         """The turn with words for earlier answers that are named by their audio's ids.

@@ -1,28 +1,22 @@
-"""The turns that live on this replica: started or gone on with, watched over, let go."""
+"""The turns that live on this replica: found, followed, gone on with, let go."""
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Coroutine
 from contextlib import suppress
 
-from api.limits.admission import Admissions
-from api.requests.idempotency import DuplicateTurn, StartUnknown
-from api.requests.turn_request import TurnRequest
 from api.turns.followers import Followers
+from api.turns.leases import TurnLeases
 from api.turns.live import LiveTurn
-from api.turns.recall import Recall, TurnContext
-from api.turns.starter import TurnStarter
-from common import driver
 from common.errors import FastReplyError, Gone, NotFound, Unavailable
 from common.events import Entry, TurnEnded, TurnStarted
 from common.log import stream
 from common.log.reader import LogReader
 from common.names import TurnRef
-from common.queue import job_queue
 from common.sessions.sessions import Sessions
 from common.settings import Settings
 from common.store import keys
-from common.store.redis import Pipeline, Stores, StoreUnavailable, answered_within
+from common.store.redis import Pipeline, Stores, StoreUnavailable
 from common.turn.version import UnknownFold
 
 logger = logging.getLogger(__name__)
@@ -31,33 +25,18 @@ _RETRY_S = 0.1
 _LOOKS = 5
 _MOST_COST = 2  # processes that a turn may cost
 
-Prepare = Callable[[TurnRequest], Awaitable[TurnRequest]]
-
 
 class LiveTurns:
-    """Starts turns, goes on with other replicas', and keeps their leases until their endings are written."""
+    """Finds turns, goes on with other replicas', and keeps them until their endings are written."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        stores: Stores,
-        reader: LogReader,
-        sessions: Sessions,
-        starter: TurnStarter,
-        past: Recall,
-        admissions: Admissions,
-    ) -> None:
+    def __init__(self, settings: Settings, stores: Stores, reader: LogReader, sessions: Sessions) -> None:
         self._settings = settings
         self._stores = stores
         self._reader = reader
         self._sessions = sessions
-        self._starter = starter
-        self._past = past
-        self._admissions = admissions
-        self._followers = Followers(stores, settings.turn_lease_ms)
         self._live: dict[str, LiveTurn] = {}
-        self._known = False  # whether the queue's server has heard of us
-        self._steps = stores.log_clock.steps
+        self.followers = Followers(stores, settings.turn_lease_ms)
+        self.leases = TurnLeases(settings, stores, self.followers, self._live)
         self._opening: dict[str, asyncio.Task[LiveTurn]] = {}
         self._minded: set[asyncio.Task[None]] = set()
 
@@ -65,64 +44,6 @@ class LiveTurns:
     def count(self) -> int:
         """How many turns live on this replica."""
         return len(self._live)
-
-    async def start(self, request: TurnRequest, prepare: Prepare | None = None) -> LiveTurn:
-        """Start a turn and follow it; a retry joins the turn that it has started before.
-
-        `prepare` makes of the request what is to be asked; it is costly, so it is spared to whom is refused.
-        Raises BadRequest, Conflict, RateLimited, Overloaded, Unavailable where a store is away, and what
-        `attach` raises.
-        """
-        self._admissions.check_sizes(request)
-        turn, planned = self._starter.plan(request)
-        try:
-            recalled = await self._past.recall(turn, planned, request)
-            if recalled.earlier is None and prepare:
-                await self._admissions.check(turn, planned)
-                return await self.start(await prepare(request))
-            if recalled.earlier is None:
-                live = await self._share(turn, self._begin(turn, recalled, request))
-                live.resumes = _comes_back(request)
-                return live
-        except DuplicateTurn:
-            return await self.start(request)  # and join it
-        except StoreUnavailable as error:
-            logger.warning("could not start a turn", extra={"error": error.reason})
-            raise
-        return await self.attach(recalled.earlier, resumes=_comes_back(request))
-
-    async def _begin(self, turn: TurnRef, recalled: TurnContext, request: TurnRequest) -> LiveTurn:
-        started = recalled.started
-        headers = await self._admissions.admit(turn, started)
-        try:
-            live = await self._write(turn, recalled, request)
-        except StartUnknown:
-            raise  # who starts it again finds it
-        except (DuplicateTurn, FastReplyError):  # it is not in the log
-            await self._admissions.release(turn)
-            raise
-        live.limit_headers = headers
-        return live
-
-    async def _write(self, turn: TurnRef, recalled: TurnContext, request: TurnRequest) -> LiveTurn:
-        started = recalled.started
-
-        def beside(pipe: Pipeline) -> None:
-            self._followers.hold(pipe, [turn])
-            self._starter.store_credentials(pipe, turn, started, request)
-
-        live = LiveTurn(self._stores, turn, started, self._settings.lane_lease_ms)
-        # Before the start, so that its first wake-up is heard.
-        self._reader.follow(turn.session, live.apply, live.on_log_deleted)
-        try:
-            async with answered_within(self._settings.redis_timeout_s):
-                entry = await self._starter.commit(turn, started, recalled.claim, beside=beside)
-        except BaseException:
-            self._reader.leave(turn.session, live.apply)
-            raise
-        live.begin(entry)
-        self._keep(live, entry)
-        return live
 
     async def attach(self, turn: TurnRef, *, resumes: bool = True) -> LiveTurn:
         """The turn, for a client that is to follow it: other replicas hear so. Raises what `find` does.
@@ -132,17 +53,17 @@ class LiveTurns:
         live = await self.find(turn)
         live.resumes = live.resumes or resumes
         if not live.closed.is_set():
-            await self._followers.begin(turn)
+            await self.followers.begin(turn)
         return live
 
     async def find(self, turn: TurnRef) -> LiveTurn:
         """The turn, live here from now on if it goes on. Raises NotFound, Gone, Unavailable."""
         if live := self._live.get(str(turn)):
             return live
-        return await asyncio.shield(self._opening.get(str(turn)) or self._share(turn, self._open(turn)))
+        return await asyncio.shield(self._opening.get(str(turn)) or self.open_by(turn, self._open(turn)))
 
-    def _share(self, turn: TurnRef, work: Coroutine[None, None, LiveTurn]) -> "asyncio.Task[LiveTurn]":
-        """Start or open a turn so that who asks for it meanwhile gets the same one."""
+    def open_by(self, turn: TurnRef, work: Coroutine[None, None, LiveTurn]) -> "asyncio.Task[LiveTurn]":
+        """Start or open a turn by this work, so that who asks for it meanwhile gets the same one."""
         key = str(turn)
         task = self._opening[key] = asyncio.create_task(work)
         task.add_done_callback(lambda _: self._opened(key, task))
@@ -176,7 +97,7 @@ class LiveTurns:
             self._reader.follow(turn.session, live.apply, live.on_log_deleted)
         live.begin(first, *later)
         if not ended:
-            self._keep(live, entries[-1])
+            self.keep(live, entries[-1])
             self._mind(self._stop_unfollowed(live, self._settings.resume_grace_s))
         elif live.fold.ending is None:
             message = "the log has lost a part of the turn"  # and who wrote it could not put it back
@@ -188,7 +109,7 @@ class LiveTurns:
 
         def build(pipe: Pipeline) -> None:
             pipe.hdel(keys.FOLDING, f"{turn}|sweep")
-            self._hold(pipe, [turn])
+            self.leases.hold(pipe, [turn])
 
         for _ in range(_LOOKS):
             (mark,) = await self._stores.on_queue.run(lambda pipe: pipe.hget(keys.FOLDING, str(turn)))
@@ -205,7 +126,7 @@ class LiveTurns:
                 return NotFound("there is no such turn", code="turn_not_found", param="turn")
         return Gone("the turn is no longer kept", code="turn_gone", param="turn")
 
-    def _keep(self, live: LiveTurn, last: Entry) -> None:
+    def keep(self, live: LiveTurn, last: Entry) -> None:
         """Go on with a turn after the last entry that it has taken."""
         self._reader.read_from(live.turn.session, last.id)
         self._live[str(live.turn)] = live
@@ -221,7 +142,7 @@ class LiveTurns:
     async def _grant_grace(self, live: LiveTurn, grace_s: float) -> None:
         if not live.followers and not live.closed.is_set():
             try:
-                await self._followers.end(live.turn, int(grace_s * 1000))
+                await self.followers.end(live.turn, int(grace_s * 1000))
             except StoreUnavailable:
                 logger.warning("could not tell that a client left; it counts until its lease ends")
         await self._stop_unfollowed(live, grace_s)
@@ -235,25 +156,12 @@ class LiveTurns:
             while not await _within(live.closed, wait_s):
                 if live.followers:
                     return
-                wait_s = await self._followers.elsewhere_s(live.turn)
+                wait_s = await self.followers.elsewhere_s(live.turn)
                 if not wait_s:
                     await live.interrupt("disconnect")
                     return
         except StoreUnavailable:
             logger.warning("could not stop a turn without a client; its deadline will")
-
-    async def run(self) -> None:
-        """Renew the leases of all live turns until cancelled."""
-        period_s = self._settings.turn_lease_s / 4
-        while True:
-            wait_s = period_s
-            try:
-                await self._renew()
-            except StoreUnavailable as error:
-                logger.warning("could not renew the turns' leases", extra={"error": error.reason})
-                self._followers.lose_touch()
-                wait_s = min(period_s, _RETRY_S)  # others may be waiting to see whether we live
-            await asyncio.sleep(wait_s)
 
     def close(self) -> None:
         """Let go of every turn; the sweep or another replica goes on with them."""
@@ -262,50 +170,13 @@ class LiveTurns:
         for task in self._minded:
             task.cancel()
 
-    async def _renew(self) -> None:
-        if self._stores.log_clock.steps != self._steps:
-            self._steps = self._stores.log_clock.steps
-            for live in self._live.values():
-                live.reset_timer()
-        held = [live for live in self._live.values() if not live.closed.is_set()]
-
-        def build(pipe: Pipeline) -> None:
-            self._followers.beat(pipe)
-            if held:
-                self._hold(pipe, [live.turn for live in held])
-                self._followers.hold(pipe, [live.turn for live in held if live.followers])
-
-        is_new, *_ = await self._stores.on_queue.run(build)
-        self._followers.keep_touch()
-        if is_new and self._known:  # our beat was gone, so all else may be
-            await self._list_anew(held)
-        self._known = True
-
-    async def _list_anew(self, held: list[LiveTurn]) -> None:
-        """The queue's server has lost what it had, or has not heard of us for long: put the live turns back.
-
-        Their lanes go on where their workers live, else the sweep finds them; those not begun get new jobs.
-        """
-        lease_ms = self._settings.lane_lease_ms
-
-        def put(pipe: Pipeline) -> None:
-            for live in held:
-                job_queue.register_turn(pipe, live.turn, live.start_ms, live.fold.policy.deadline_ms)
-                driver.watch_lanes(self._stores, pipe, live.turn, live.started, live.fold, lease_ms)
-
-        await self._stores.on_queue.run(put)
-        logger.warning("the queue had forgotten this replica", extra={"turns": len(held)})
-
-    def _hold(self, pipe: Pipeline, turns: list[TurnRef]) -> None:
-        job_queue.hold_turns(pipe, turns, self._stores.queue_clock.now_ms() + self._settings.turn_lease_ms)
-
     async def _let_go(self, live: LiveTurn) -> None:
         await live.closed.wait()
         self._reader.leave(live.turn.session, live.apply)
         del self._live[str(live.turn)]
 
         def forget(pipe: Pipeline) -> None:
-            self._followers.forget(pipe, live.turn)
+            self.followers.forget(pipe, live.turn)
             if live.ended_elsewhere:  # our word that we drive it may have come after that
                 pipe.zrem(keys.LEASES, str(live.turn))
 
@@ -316,11 +187,6 @@ class LiveTurns:
         task = asyncio.create_task(work)
         self._minded.add(task)
         task.add_done_callback(self._minded.discard)
-
-
-def _comes_back(request: TurnRequest) -> bool:
-    """Whether the request's own key says that it is sent again until it is answered."""
-    return request.idempotency is not None and request.idempotency.is_explicit
 
 
 def _is_dropped(ended: TurnEnded, turn: TurnRef) -> bool:

@@ -2,7 +2,7 @@
 
 import logging
 import secrets
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import orjson
@@ -37,6 +37,34 @@ from common.turn.version import FOLD_VERSION
 
 logger = logging.getLogger(__name__)
 
+_NOW, _LATE = "on", "late"  # when a draft begins
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedTurn:
+    """A turn that has a name, and of which is decided who is asked what.
+
+    `apology`: all that may be said should it fail; which of that is chosen by what is asked.
+    """
+
+    turn: TurnRef
+    started: TurnStarted
+    request: TurnRequest
+    apology: ApologyPolicy
+
+    def renamed(self) -> "PlannedTurn":
+        """Return the same as another turn, for another start."""
+        turn = TurnRef(self.turn.session, _new_name())
+        return replace(self, turn=turn, started=replace(self.started, turn=turn.turn))
+
+    def with_messages(self, messages: list[dict[str, Any]]) -> "PlannedTurn":
+        """Return the same with other words in the request's messages: of the plan only the apology hangs on them."""
+        request = replace(self.request, body={**self.request.body, "messages": messages})
+        apology = _apology(self.apology, request, self.turn).model_dump(mode="json")
+        policy = {**self.started.policy, "apology": apology}
+        started = replace(self.started, request=request.body, policy=policy)
+        return replace(self, request=request, started=started)
+
 
 class TurnStarter:
     """Writes what makes a turn exist; from then on it ends, whatever becomes of this process."""
@@ -60,7 +88,7 @@ class TurnStarter:
         if settings.upstream_auth == "passthrough" and not self._seal:
             logger.error("callers' keys can't be passed on without FAST_REPLY_SECRET_KEY")
 
-    def plan(self, request: TurnRequest) -> tuple[TurnRef, TurnStarted]:
+    def plan(self, request: TurnRequest) -> PlannedTurn:
         """Name the turn and decide who is asked what. Raises BadRequest, Forbidden, NotFound, Overloaded."""
         named, tenant = _session(request), self._tenant(request)
         if request.idempotency is None:  # else it may be a retry, which joins its turn
@@ -71,35 +99,26 @@ class TurnStarter:
         hold_policy(profile.policy, policy, bounds)
         if request.policy and policy.filler.is_early:
             logger.warning("a filler is due early", extra={"delay_ms": policy.filler.delay_ms})
-        reason = why_no_draft(profile, policy, request)
-        if request.drafting and profile.draft is None and profile.name not in self._undrafted:
-            self._undrafted.add(profile.name)  # said once
-            logger.warning("a draft is asked for and there is no small model: set SMALL_MODEL")
-        if not reason and self._pressure.sheds_draft(tenant.id):
-            reason = SHED
+        drafting = self._drafting(tenant, profile, policy, request)
+        drafted = drafting in (_NOW, _LATE)
         session = self._hidden.hide(named) if profile.record != "full" else named
-        turn = TurnRef(session, secrets.token_hex(6))
+        turn, apology = TurnRef(session, _new_name()), policy.apology
         said = {
-            "filler": _filler(policy, request, drafted=not reason),
-            "apology": _apology(policy, request, turn),
+            "filler": _filler(policy, request, drafted=drafted),
+            "apology": _apology(apology, request, turn),
         }
         policy = policy.model_copy(update=said)
-        late = (
-            not reason
-            and policy.draft.when == "adaptive"
-            and not self._pace.is_slow(tenant.id, profile.name, policy.draft.slow_ms)
-        )
-        lanes = _lanes(profile, policy, model, drafted=not reason, late=late)
+        lanes = _lanes(profile, policy, model, drafted=drafted, late=drafting == _LATE)
         if (mode := system_mode(bounds)) != "instead":
             lanes["full"]["system"] = mode
         self._add_wishes(lanes, profile, request)
-        return turn, TurnStarted(
+        started = TurnStarted(
             turn=turn.turn,
             profile=profile.name,
             request=request.body,
             policy=policy.model_dump(mode="json"),
             lanes=lanes,
-            drafting=reason or ("late" if late else "on"),
+            drafting=drafting,
             wire=WIRE_VERSION,
             fold=FOLD_VERSION,
             reply=_reply(self._settings, profile, policy, request),
@@ -108,6 +127,21 @@ class TurnStarter:
             caller=request.caller,
             record=profile.record,
         )
+        return PlannedTurn(turn, started, request, apology)
+
+    def _drafting(self, tenant: Tenant, profile: Profile, policy: Policy, request: TurnRequest) -> str:
+        """Return when the draft begins, or why there is none."""
+        reason = why_no_draft(profile, policy, request)
+        if request.drafting and profile.draft is None and profile.name not in self._undrafted:
+            self._undrafted.add(profile.name)  # said once
+            logger.warning("a draft is asked for and there is no small model: set SMALL_MODEL")
+        if reason or self._pressure.sheds_draft(tenant.id):
+            return reason or SHED
+        if policy.draft.when != "adaptive" or self._pace.is_slow(
+            tenant.id, profile.name, policy.draft.slow_ms
+        ):
+            return _NOW
+        return _LATE
 
     def _add_wishes(self, lanes: dict[str, dict[str, Any]], profile: Profile, request: TurnRequest) -> None:
         """What the request itself asks of the lanes, beside its body. Raises BadRequest."""
@@ -136,32 +170,27 @@ class TurnStarter:
             return bool(request.key and self._seal and not profile.full.api_key.get_secret_value())
         return bool(request.key) and mode == "passthrough"
 
-    def store_credentials(
-        self, pipe: Pipeline, turn: TurnRef, started: TurnStarted, request: TurnRequest
-    ) -> None:
+    def store_credentials(self, pipe: Pipeline, planned: PlannedTurn) -> None:
         """Seal up what the request brings along for the models' servers."""
+        turn, started, request = planned.turn, planned.started, planned.request
         passed = started.lanes["full"].get("caller_key")
         brought = Credentials(key=request.key) if passed else request.credentials
         if brought and self._seal:
             credentials.store_credentials(pipe, turn, brought, self._seal, started.policy["deadline_ms"])
 
     async def commit(
-        self,
-        turn: TurnRef,
-        started: TurnStarted,
-        claim: KeyClaim | None = None,
-        *,
-        beside: Commands | None = None,
+        self, planned: PlannedTurn, claim: KeyClaim | None = None, *, beside: Commands | None = None
     ) -> Entry:
         """Make the turn exist, in one round trip where log and queue share a server.
 
         `beside`: what else goes to the queue's server, together with the lease.
         Raises BadRequest where the request can't be written down, Overloaded where the workers can't keep up,
-        AlreadyStarted where another has started it for the same key, StoreUnavailable where a store is away.
+        DuplicateTurn where another has started it for the same key, StoreUnavailable.
 
         Where they don't, the order lets the sweep mend a death in between: a lease without a turn is dropped,
         a turn without jobs is ended, or given them.
         """
+        turn, started = planned.turn, planned.started
         self._pressure.admit(turn, _first_lanes(started))
         try:
             return Entry(await self._write(turn, started, claim, beside or _nothing), started)
@@ -225,6 +254,10 @@ class TurnStarter:
         self._pressure.sent(turn)
 
 
+def _new_name() -> str:
+    return secrets.token_hex(6)
+
+
 def _session(request: TurnRequest) -> SessionRef:
     """The session as its client names it, else one that is made up. Raises BadRequest."""
     name = request.session or (
@@ -245,11 +278,11 @@ def _filler(policy: Policy, request: TurnRequest, *, drafted: bool) -> FillerPol
     return waiting(policy.filler, drafted=drafted) if looks_up else policy.filler
 
 
-def _apology(policy: Policy, request: TurnRequest, turn: TurnRef) -> ApologyPolicy:
+def _apology(apology: ApologyPolicy, request: TurnRequest, turn: TurnRef) -> ApologyPolicy:
     """What is said should the turn fail: nothing where prose breaks the answer."""
     if prose_breaks(request.body):
         return ApologyPolicy()
-    return chosen(policy.apology, request.body["messages"], turn.turn)
+    return chosen(apology, request.body["messages"], turn.turn)
 
 
 def _knowledge(settings: Settings, wanted: Knowledge) -> dict[str, Any]:

@@ -8,12 +8,10 @@ import asyncio
 import base64
 import binascii
 import logging
-from dataclasses import replace
 from typing import Any
 
 import httpx
 
-from api.requests.turn_request import TurnRequest
 from common.errors import BadRequest, Unavailable
 from common.settings import Settings
 
@@ -37,10 +35,6 @@ class Transcriber:
         key = settings.transcription_api_key.get_secret_value()
         self._headers = {"Authorization": f"Bearer {key}"} if key else {}
         self._client: httpx.AsyncClient | None = None  # made when it is first needed
-
-    async def prepare(self, asked: TurnRequest) -> TurnRequest:
-        """The request with its recorded speech written down. Raises BadRequest, Unavailable."""
-        return replace(asked, body={**asked.body, "messages": await self.write_down(asked.body["messages"])})
 
     async def write_down(self, messages: list[Message]) -> list[Message]:
         """The messages with text in place of speech. Raises BadRequest, Unavailable."""

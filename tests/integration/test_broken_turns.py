@@ -29,8 +29,8 @@ async def _ends_broken(backend: Backend, breaks: Any, ending: str = "error") -> 
     held = asyncio.Event()
     model = Scripted(full=[[*words("We open"), held, *answer(" at nine. Every day.")] for _ in range(2)])
     async with open_worker(settings, "full", model), open_api(settings) as api, open_api(settings) as other:
-        broken = await api.turns.start(ask("broken", drafting=False))
-        whole = await other.turns.start(ask("whole", drafting=False))
+        broken = await api.start.run(ask("broken", drafting=False))
+        whole = await other.start.run(ask("whole", drafting=False))
         hearing = [asyncio.create_task(hear(live)) for live in (broken, whole)]
         await until(lambda: heard(broken.outputs) == heard(whole.outputs) == "We open")
         breaks(broken)
@@ -70,7 +70,7 @@ async def test_a_turn_that_was_ended_by_force_is_so_wherever_it_is_read(valkey: 
     settings, held = valkey.settings(), asyncio.Event()
     model = Scripted(full=[[*words("We open"), held]])
     async with open_worker(settings, "full", model), open_api(settings) as api, open_api(settings) as other:
-        live = await api.turns.start(ask(drafting=False))
+        live = await api.start.run(ask(drafting=False))
         follows = await other.turns.attach(live.turn)
         hearing = asyncio.create_task(hear(follows))
         await until(lambda: heard(live.outputs) == "We open")
@@ -85,7 +85,7 @@ async def test_a_broken_turn_whose_ending_breaks_too_leaves_its_client_not_waiti
     settings, held = valkey.settings(), asyncio.Event()
     model = Scripted(full=[[*words("We open"), held]])
     async with open_worker(settings, "full", model), open_api(settings) as api:
-        live = await api.turns.start(ask(drafting=False))
+        live = await api.start.run(ask(drafting=False))
         hearing = asyncio.create_task(hear(live))
         await until(lambda: heard(live.outputs) == "We open")
         live._end_broken = _raise_later  # type: ignore[method-assign]

@@ -29,7 +29,7 @@ async def test_the_full_is_asked_once_the_draft_is_over(real: Backend) -> None:
     settings = real.settings()
     model = Scripted(draft=[answer(DRAFT)], full=[answer(REST)])
     async with open_workers(settings, model), open_api(settings) as api:
-        live = await api.turns.start(ask(**NEVER))
+        live = await api.start.run(ask(**NEVER))
         assert (await hear(live))[0] == DRAFT + REST
         await over(api, live)
         (asked,) = model.of("full")
@@ -42,7 +42,7 @@ async def test_the_full_is_asked_when_the_drafts_time_is_over(real: Backend) -> 
     settings = real.settings()
     model = Scripted(draft=[[*words(f"{DRAFT} And"), asyncio.Event()]], full=[answer(REST)])
     async with open_workers(settings, model), open_api(settings) as api:
-        live = await api.turns.start(ask(**SOON))
+        live = await api.start.run(ask(**SOON))
         assert (await hear(live))[0] == f"{DRAFT} And{REST}"
         await over(api, live)
         (asked,) = model.of("full")
@@ -55,7 +55,7 @@ async def test_without_a_driver_the_worker_tells_the_time(real: Backend) -> None
     settings = real.settings()
     model = Scripted(draft=[[*words(DRAFT), asyncio.Event()]], full=[answer(REST)])
     async with open_workers(settings, model, sweeping=False), open_api(settings) as api:
-        live = await api.turns.start(ask(filler={"phrases": {"*": ["Hm."]}, "delay_ms": 10}, **SOON))
+        live = await api.start.run(ask(filler={"phrases": {"*": ["Hm."]}, "delay_ms": 10}, **SOON))
         live.stop()
         live._watch_clock = lambda: None  # type: ignore[method-assign]
         await until(lambda: model.of("full"))
@@ -85,7 +85,7 @@ async def test_a_store_that_is_away_for_a_moment_breaks_no_lane(valkey: Backend)
             return await xrange(*args, **kwargs)
 
         full.stores.log.xrange = unsteady  # type: ignore[method-assign]
-        live = await api.turns.start(ask(**SOON))
+        live = await api.start.run(ask(**SOON))
         assert (await hear(live))[0] == DRAFT + REST
         await over(api, live)
         assert failures < 0
@@ -100,7 +100,7 @@ async def test_in_a_deleted_session_nobody_waits(real: Backend, monkeypatch: pyt
         open_worker(settings, "full", model, name="w:full") as full,
         open_api(settings) as api,
     ):
-        live = await api.turns.start(ask(**SOON))
+        live = await api.start.run(ask(**SOON))
         live.stop()
         await until(lambda: count(api.stores, live.turn, LaneStarted, lane="full"))
         await api.stores.log.delete(keys.log(live.turn.session))
@@ -126,7 +126,7 @@ async def test_the_next_attempt_goes_on_from_both_texts(real: Backend) -> None:
         open_worker(settings, "full", model, name="w:first") as first,
         open_api(settings) as api,
     ):
-        live = await api.turns.start(ask(**NEVER))
+        live = await api.start.run(ask(**NEVER))
         await until(lambda: heard(live.outputs) == f"{DRAFT} We open")
         await first.kill()
         async with open_worker(settings, "full", model, name="w:second"):

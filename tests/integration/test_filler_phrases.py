@@ -38,8 +38,9 @@ async def begin(
     asked = ask(call, drafting=False, filler={"phrases": phrases, "delay_ms": 0, "maximum": 3})
     asked.body["messages"][-1]["content"] = said
     starter = open_starter(settings, stores)
-    turn, started = starter.plan(asked)
-    await starter.commit(turn, started)
+    planned = starter.plan(asked)
+    turn, started = planned.turn, planned.started
+    await starter.commit(planned)
     return turn, started
 
 
@@ -130,7 +131,7 @@ async def test_in_a_live_turn_each_filler_is_written_and_heard_once(real: Backen
     model = Scripted(full=[[spoken, *answer(WHOLE)]])
     filler = {"phrases": TWO, "delay_ms": 100, "interval_ms": 500, "maximum": 2}
     async with open_workers(settings, model), open_api(settings) as api:
-        live = await api.turns.start(ask(drafting=False, filler=filler))
+        live = await api.start.run(ask(drafting=False, filler=filler))
         await until(lambda: live.fold.fillers_said == 2)
         first, second = (r.text for r in live.outputs)  # type: ignore[union-attr]
         assert {first, second.strip()} == set(TWO["en"])
@@ -146,7 +147,7 @@ async def test_an_answer_in_time_is_not_filled(real: Backend) -> None:
     settings = real.settings()
     model = Scripted(draft=[answer("Let me see.")], full=[answer(WHOLE)])
     async with open_workers(settings, model), open_api(settings) as api:
-        live = await api.turns.start(ask(filler={"phrases": TWO, "delay_ms": 5_000}))
+        live = await api.start.run(ask(filler={"phrases": TWO, "delay_ms": 5_000}))
         await hear(live)
         await over(api, live)
         assert await count(api.stores, live.turn, TimerFired) == 0
@@ -160,7 +161,7 @@ async def test_on_a_door_that_speaks_a_first_token_is_no_sound(real: Backend) ->
     filler = {"phrases": {"en": ["One moment."]}, "delay_ms": 300}
     async with open_workers(settings, model), open_api(settings) as api:
         asked = replace(ask(drafting=False, filler=filler), reply={"calls_event": "functionCall"})
-        live = await api.turns.start(asked)
+        live = await api.start.run(asked)
         await until(lambda: live.fold.full.text == "We open at")
         await until(lambda: live.outputs)
         on.set()

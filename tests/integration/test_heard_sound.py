@@ -76,7 +76,7 @@ async def _in_second(stores: Stores, turn: TurnRef) -> bool:
 async def test_a_turn_that_is_not_spoken_here_is_told_by_the_rate(real: Backend) -> None:
     settings, model = real.settings(), Scripted(full=[answer(WHOLE)])
     async with open_workers(settings, model), open_api(settings) as api:
-        live = await api.turns.start(ask("s1", draft={"when": "never"}))
+        live = await api.start.run(ask("s1", draft={"when": "never"}))
         await until(live.closed.is_set)
         assert WHOLE[: await chars_spoken_in(api.stores, live, 1_000, 8)] == "We open"
 

@@ -48,7 +48,7 @@ def says(*messages: Message | str, session: str | None = "s1", **more: Any) -> T
 
 async def finish(api: Api, request: TurnRequest) -> str:
     """Ask, and hear the answer until it is over."""
-    live = await api.turns.start(request)
+    live = await api.start.run(request)
     text, _ = await hear(live)
     await over(api, live)
     return text
@@ -66,7 +66,7 @@ async def test_any_replica_remembers_the_same(real: Backend) -> None:
     async with open_worker(settings, "full", model), open_api(settings) as one, open_api(settings) as two:
         await finish(one, says({"role": "system", "content": "Be brief."}, "When?"))
         await finish(two, says("Sundays too?"))
-        live = await one.turns.start(says("Thanks."))
+        live = await one.start.run(says("Thanks."))
         await hear(live)
         before = [{"role": "system", "content": "Be brief."}, user("When?"), spoken(WHOLE)]
         before += [user("Sundays too?"), spoken("Yes.")]
@@ -80,7 +80,7 @@ async def test_who_speaks_in_between_is_remembered_as_far_as_he_was_heard(real: 
     settings = real.settings()
     model = Scripted(full=[[*words("We open at ni"), HELD()], answer("Yes.")])
     async with open_worker(settings, "full", model), open_api(settings) as one, open_api(settings) as two:
-        former = await one.turns.start(says("When?"))
+        former = await one.start.run(says("When?"))
         await until(lambda: heard(former.outputs) == "We open at ni")
         await finish(two, says("And Sundays?"))
         text, ending = await hear(former)
@@ -98,7 +98,7 @@ async def test_no_word_is_said_behind_the_back_of_the_next_turn(
     settings, interrupt = real.settings(), driver.interrupt
     model = Scripted(full=[[*words("We open"), HELD()], answer("Yes.")])
     async with open_worker(settings, "full", model), open_api(settings) as api:
-        former = await api.turns.start(says("When?"))
+        former = await api.start.run(says("When?"))
         await until(lambda: heard(former.outputs) == "We open")
 
         async def late(stores: Stores, *args: Any) -> bool:
@@ -117,7 +117,7 @@ async def test_turns_that_may_both_go_on_do(real: Backend) -> None:
     settings, spoke = real.settings(), asyncio.Event()
     model = Scripted(full=[[*words("We open"), spoke, *answer(" at nine.")], answer("Yes.")])
     async with open_worker(settings, "full", model), open_api(settings) as api:
-        former = await api.turns.start(says("When?", policy={"barge_in": False}))
+        former = await api.start.run(says("When?", policy={"barge_in": False}))
         await until(lambda: heard(former.outputs) == "We open")
         await finish(api, says("And?", policy={"barge_in": False}))
         assert asked(model) == [user("When?"), spoken("We open"), user("And?")]
@@ -131,7 +131,7 @@ async def test_what_was_heard_may_be_told_after_the_end(real: Backend) -> None:
     settings = real.settings()
     model = Scripted(draft=[answer("Let me see.")], full=[answer(WHOLE)])
     async with open_workers(settings, model), open_api(settings) as api:
-        live = await api.turns.start(ask("s1"))
+        live = await api.start.run(ask("s1"))
         text, _ = await hear(live)
         await over(api, live)
         await driver.interrupt(api.stores, live.turn, "client", heard=20)
@@ -198,7 +198,7 @@ async def test_a_long_answer_is_remembered_whole(real: Backend) -> None:
     settings, long = real.settings(), "".join(f" word{number}" for number in range(600)).strip()
     model = Scripted(full=[answer("Yes.")])
     async with open_worker(settings, "full", model), open_api(settings) as api:
-        live = await api.turns.start(says("One?"))
+        live = await api.start.run(says("One?"))
         await hear(live)
         await over(api, live)
         again = replace(live.started, turn="bbbbbbbbbbbb")
@@ -211,7 +211,7 @@ async def test_a_long_answer_is_remembered_whole(real: Backend) -> None:
 
 async def archive_it(api: Api, url: str, request: TurnRequest) -> None:
     """Let a turn pass, and move its session to the archive."""
-    live = await api.turns.start(request)
+    live = await api.start.run(request)
     await hear(live)
     await over(api, live)
     archive = open_archive(url)
@@ -252,7 +252,7 @@ async def test_without_its_archive_a_session_goes_on_without_memory(
 async def test_nothing_comes_back_of_a_deleted_session(real: Backend, tmp_path: Path) -> None:
     settings, model = real.settings(archive_url=str(tmp_path)), Scripted(full=[answer(WHOLE)])
     async with open_worker(settings, "full", model), open_api(settings) as api:
-        live = await api.turns.start(says("When?"))
+        live = await api.start.run(says("When?"))
         await hear(live)
         await over(api, live)
         session, queue = live.turn.session, api.stores.queue
@@ -269,7 +269,7 @@ async def test_nothing_comes_back_of_a_deleted_session(real: Backend, tmp_path: 
 async def test_a_turn_of_an_unknown_fold_leaves_what_was_asked(valkey: Backend) -> None:
     settings, model = valkey.settings(), Scripted(full=[answer(WHOLE)])
     async with open_worker(settings, "full", model), open_api(settings) as api:
-        live = await api.turns.start(says("One?"))
+        live = await api.start.run(says("One?"))
         await hear(live)
         await over(api, live)
         await append_now(api.stores, live.turn.session, replace(live.started, turn="bbbbbbbbbbbb", fold=99))
@@ -298,7 +298,7 @@ async def test_remembering_costs_one_round_trip(valkey: Backend, monkeypatch: py
     async with open_api(valkey.settings()) as api:
         for session, count_ in ((None, 1), ("s1", 2), ("s1", 2)):
             with round_trips(monkeypatch) as taken:
-                await api.turns.start(says("When?", session=session, policy={"barge_in": False}))
+                await api.start.run(says("When?", session=session, policy={"barge_in": False}))
             assert len(taken) == count_, taken
             if session:
                 assert {"XREVRANGE", "ZSCORE"} <= taken[0]
@@ -314,4 +314,4 @@ async def test_a_request_without_messages_goes_on_with_its_session(real: Backend
         assert asked(model) == [user("When do you open?"), spoken(WHOLE)]
         for nothing in (says(session="s2"), says(session="s1", memory=False)):
             with pytest.raises(BadRequest, match="messages"):
-                await api.turns.start(nothing)
+                await api.start.run(nothing)

@@ -51,7 +51,7 @@ async def counted(stores: Stores, tenant: str = "default") -> dict[str, int]:
 
 async def refusal(api: Api, request: TurnRequest) -> RateLimited:
     with pytest.raises(RateLimited) as refused:
-        await api.turns.start(request)
+        await api.start.run(request)
     return refused.value
 
 
@@ -64,23 +64,23 @@ async def size_of_start(api: Api, live: LiveTurn) -> int:
 @in_loop
 async def test_of_many_at_once_those_are_let_in_that_there_is_room_for(real: Backend) -> None:
     async with open_api(real.settings(), Limits(kept_bytes=10**9)) as api:
-        size = await size_of_start(api, await api.turns.start(saying("a0", tenant="measured")))
+        size = await size_of_start(api, await api.start.run(saying("a0", tenant="measured")))
     limits = Limits(kept_bytes=3 * size + size // 2)
     async with open_api(real.settings(), limits) as one, open_api(real.settings(), limits) as two:
-        starts = [(one, two)[n % 2].turns.start(saying(f"s{n}")) for n in range(10)]
+        starts = [(one, two)[n % 2].start.run(saying(f"s{n}")) for n in range(10)]
         answers = await asyncio.gather(*starts, return_exceptions=True)
         codes = [each.code for each in answers if isinstance(each, FastReplyError)]
         assert codes == ["storage_limit"] * 7
         sizes = await counted(one.stores)
         assert len(sizes) == 3 and all(abs(each - size) < 50 for each in sizes.values())
-        assert isinstance(await one.turns.start(saying("a1", tenant="other")), LiveTurn)
+        assert isinstance(await one.start.run(saying("a1", tenant="other")), LiveTurn)
 
 
 @in_loop
 async def test_a_refusal_says_why_and_takes_nothing(valkey: Backend) -> None:
     settings = valkey.settings(retention_s=600)
     async with open_api(settings, Limits(kept_bytes=15_000, live_turns=9, turns_per_minute=9)) as api:
-        await api.turns.start(saying("first"))
+        await api.start.run(saying("first"))
         before = await counted(api.stores)
         refused = await refusal(api, saying("second"))
         assert (refused.status, refused.code, refused.kind) == (429, "storage_limit", "requests")
@@ -90,9 +90,9 @@ async def test_a_refusal_says_why_and_takes_nothing(valkey: Backend) -> None:
         assert await api.stores.queue.zcard(keys.turn_starts("default")) == 1
         assert await reply(api.stores.queue.hlen(keys.held_bytes("default"))) == 1
         with pytest.raises(RateLimited):
-            await api.turns.start(saying("first"))  # what is there already may not grow either
+            await api.start.run(saying("first"))  # what is there already may not grow either
         api.directory.limits = Limits(kept_bytes=0, live_turns=9)
-        await api.turns.start(saying("second"))
+        await api.start.run(saying("second"))
 
 
 @in_loop
@@ -105,7 +105,7 @@ async def test_a_settled_turn_counts_about_as_the_store_holds_it(real: Backend) 
         open_settler(settings) as (stores, settler),
     ):
         for size in (10, 1_000, 100_000, MB):
-            live = await api.turns.start(saying(f"call {size}", size))
+            live = await api.start.run(saying(f"call {size}", size))
             held = (await counted(stores))[live.turn.session.quoted]
             assert held >= size
             await hear(live)
@@ -157,15 +157,15 @@ async def test_a_session_lapses_with_its_log_and_lives_with_its_last_turn(valkey
     async with open_api(valkey.settings(), Limits(kept_bytes=40_000)) as api:
         queue = api.stores.queue
         for session in ("old", "used"):
-            await api.turns.start(saying(session))
+            await api.start.run(saying(session))
         await queue.zadd(keys.kept_until("default"), {"old": 1})
         soon_ms = api.stores.queue_clock.now_ms() + 5_000
         await queue.zadd(keys.kept_until("default"), {"used": soon_ms})
-        await api.turns.start(saying("used", 10))
+        await api.start.run(saying("used", 10))
         assert set(await counted(api.stores)) == {"used"}
         later_ms = await queue.zscore(keys.kept_until("default"), "used")
         assert later_ms > soon_ms + 30_000_000  # its log stays as long after its last turn
-        await api.turns.start(saying("new"))
+        await api.start.run(saying("new"))
 
 
 @in_loop
@@ -176,7 +176,7 @@ async def test_many_lapse_in_few_counts(valkey: Backend) -> None:
         await queue.zadd(keys.kept_until("default"), dict.fromkeys(old, 1))
         for _ in range(2):  # so many at once at most that nobody waits for it
             assert (await refusal(api, saying("new"))).code == "storage_limit"
-        await api.turns.start(saying("new"))
+        await api.start.run(saying("new"))
         assert set(await counted(api.stores)) == {"new"}
 
 
@@ -188,30 +188,30 @@ async def test_what_is_deleted_or_replaced_makes_room(real: Backend) -> None:
         open_worker(settings, "full", model),
     ):
         for session in ("a", "b"):
-            live = await api.turns.start(saying(session))
+            live = await api.start.run(saying(session))
             await hear(live)
             await over(api, live)
         assert (await refusal(api, saying("a"))).code == "storage_limit"
         assert await delete_session(api.stores, None, SessionRef("default", "a"))
         assert set(await counted(api.stores)) == {"b"}
-        live = await api.turns.start(saying("c"))
+        live = await api.start.run(saying("c"))
         await hear(live)
         await over(api, live)
-        await api.turns.start(saying("d", 10))  # takes the place of the oldest
+        await api.start.run(saying("d", 10))  # takes the place of the oldest
         assert set(await counted(api.stores)) == {"c", "d"}
 
 
 @in_loop
 async def test_a_turn_that_comes_to_nothing_gives_it_back(real: Backend) -> None:
     async with open_api(real.settings(), Limits(kept_bytes=50_000)) as api:
-        await api.turns.start(saying("s1", 10))
+        await api.start.run(saying("s1", 10))
         before = await counted(api.stores)
-        live = await api.turns.start(saying("s1"))
+        live = await api.start.run(saying("s1"))
         assert (await counted(api.stores))["s1"] > before["s1"] + 10_000
         for _ in range(2):
             await api.admissions.release(live.turn)
             assert await counted(api.stores) == before
-        gone = await api.turns.start(saying("s2"))
+        gone = await api.start.run(saying("s2"))
         await api.admissions.release(gone.turn)
         assert await counted(api.stores) == before
 
@@ -221,10 +221,10 @@ async def test_a_deleted_sessions_turn_takes_nothing_from_a_new_one_of_its_name(
     """Else who deletes and begins anew would keep what he likes."""
     settings = real.settings()
     async with open_api(settings, Limits(kept_bytes=50_000)) as api, open_settler(settings) as (_, settler):
-        await api.turns.start(saying("s1", 20_000))
+        await api.start.run(saying("s1", 20_000))
         assert await delete_session(api.stores, None, SessionRef("default", "s1"))
         assert await counted(api.stores) == {}
-        await api.turns.start(saying("s1"))
+        await api.start.run(saying("s1"))
         before = await counted(api.stores)
         for member in await api.stores.queue.zrange(keys.UNSETTLED, 0, -1):
             await api.stores.queue.zadd(keys.UNSETTLED, {member: 1}, xx=True)

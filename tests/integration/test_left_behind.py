@@ -28,7 +28,7 @@ async def test_a_job_that_ends_while_the_queue_is_away_leaves_nothing_there(two_
         open_workers(settings, model, sweeping=False),
         open_api(settings) as api,
     ):
-        live = await api.turns.start(ask(drafting=False))
+        live = await api.start.run(ask(drafting=False))
         await until(lambda: heard(live.outputs) == "We open")
         proxy.cut()
         more.set()
@@ -56,7 +56,7 @@ async def test_a_worker_that_dies_before_it_could_tidy_up_leaves_that_to_the_swe
         open_worker(settings, "full", model) as worker,
         open_api(two_servers.settings()) as api,
     ):
-        live = await api.turns.start(ask(drafting=False))
+        live = await api.start.run(ask(drafting=False))
         await until(lambda: heard(live.outputs) == "We open")
         proxy.cut()
         more.set()
@@ -79,7 +79,7 @@ async def test_an_ending_whose_reply_was_lost_is_not_written_again(real: Backend
         open_api(through) as api,
     ):
         proxy.lose_reply_to(b"turn.ended")
-        live = await api.turns.start(ask(drafting=False))
+        live = await api.start.run(ask(drafting=False))
         await until(lambda: live.closed.is_set())
         await until(lambda: proxy.lost)
         await until(lambda: not live._acts)

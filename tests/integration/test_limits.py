@@ -46,7 +46,7 @@ def settings_of(backend: Backend, **changes: Any) -> Settings:
 async def started(api: Api, request: TurnRequest) -> LiveTurn | FastReplyError:
     """The turn, or what is said instead."""
     try:
-        return await api.turns.start(request)
+        return await api.start.run(request)
     except FastReplyError as error:
         return error
 
@@ -57,7 +57,7 @@ def codes(answers: list[LiveTurn | FastReplyError]) -> Counter[str | None]:
 
 async def refusal(api: Api, request: TurnRequest) -> RateLimited:
     with pytest.raises(RateLimited) as refused:
-        await api.turns.start(request)
+        await api.start.run(request)
     return refused.value
 
 
@@ -99,7 +99,7 @@ async def test_all_is_taken_or_nothing(valkey: Backend) -> None:
     """What one limit refuses costs nothing of the others."""
     limits = Limits(turns_per_minute=10, live_turns=1, tokens_per_day=10_000, sessions_kept=10)
     async with open_api(settings_of(valkey), limits) as api:
-        first = await api.turns.start(short())
+        first = await api.start.run(short())
         for _ in range(3):
             assert (await refusal(api, short())).code == "too_many_live_turns"
         queue = api.stores.queue
@@ -113,7 +113,7 @@ async def test_all_is_taken_or_nothing(valkey: Backend) -> None:
 async def test_a_minute_slides(valkey: Backend) -> None:
     settings, limits = settings_of(valkey), Limits(turns_per_minute=3)
     async with open_api(settings, limits) as api:
-        turns = [(await api.turns.start(short())).turn for _ in range(3)]
+        turns = [(await api.start.run(short())).turn for _ in range(3)]
         refused = await refusal(api, short())
         assert (refused.status, refused.code, refused.kind) == (429, "rate_limit_exceeded", "requests")
         assert refused.retry_after_s in (59, 60)
@@ -128,7 +128,7 @@ async def test_a_minute_slides(valkey: Backend) -> None:
             assert (await refusal(fresh, short())).retry_after_s == 10
         async with open_api(settings, limits) as fresh:
             await started_ago(60.1, 40, 10)
-            await fresh.turns.start(short())
+            await fresh.start.run(short())
             assert (await refusal(fresh, short())).retry_after_s == 20
         async with open_api(settings, Limits(turns_per_minute=1)) as fresh:  # it was lowered
             assert (await refusal(fresh, short())).retry_after_s in (59, 60)
@@ -138,21 +138,21 @@ async def test_a_minute_slides(valkey: Backend) -> None:
 async def test_a_live_turn_that_ends_makes_room(real: Backend) -> None:
     settings, model = settings_of(real), Scripted(full=[answer(WHOLE)])
     async with open_api(settings, Limits(live_turns=1)) as api:
-        live = await api.turns.start(short("s1", drafting=False))
+        live = await api.start.run(short("s1", drafting=False))
         refused = await refusal(api, short("s2"))
         assert (refused.code, refused.retry_after_s) == ("too_many_live_turns", 1)
         async with open_worker(settings, "full", model):
             await hear(live)
             await over(api, live)
-            await api.turns.start(short("s2", drafting=False))
+            await api.start.run(short("s2", drafting=False))
 
 
 @in_loop
 async def test_who_speaks_again_needs_no_other_live_turn(valkey: Backend) -> None:
     async with open_api(settings_of(valkey), Limits(live_turns=2)) as api:
-        await api.turns.start(short("s1"))
-        await api.turns.start(short("s2"))
-        await api.turns.start(short("s1"))  # which ends the first
+        await api.start.run(short("s1"))
+        await api.start.run(short("s2"))
+        await api.start.run(short("s1"))  # which ends the first
         assert (await refusal(api, short("s3"))).code == "too_many_live_turns"
         beside = replace(short("s1", barge_in=False), memory=False)
         assert (await refusal(api, beside)).code == "too_many_live_turns"
@@ -162,12 +162,12 @@ async def test_who_speaks_again_needs_no_other_live_turn(valkey: Backend) -> Non
 async def test_tokens_are_reserved_for_the_day(valkey: Backend) -> None:
     limits = Limits(tokens_per_day=1_000, answer_tokens=950)
     async with open_api(settings_of(valkey), limits) as api:
-        live = await api.turns.start(short())
+        live = await api.start.run(short())
         now = datetime.fromtimestamp(api.stores.queue_clock.now_ms() / 1000, UTC)
         held = await reply(api.stores.queue.hgetall(keys.reserved("default")))
         assert held == {str(live.turn).encode(): f"{now:%Y%m%d}:{ONE + 1}".encode()}
         refused = await refusal(api, ask(None, drafting=False))  # names no maximum: 950, and its question
-        await api.turns.start(replace(ask(None, drafting=False), body=_asking(max_completion_tokens=690)))
+        await api.start.run(replace(ask(None, drafting=False), body=_asking(max_completion_tokens=690)))
         assert refused.kind == "tokens"
         left_s = 86_400 - (now.hour * 3600 + now.minute * 60 + now.second)
         assert left_s - 60 <= (refused.retry_after_s or 0) <= left_s
@@ -184,17 +184,17 @@ async def test_a_new_session_takes_the_place_of_the_oldest_at_rest(real: Backend
     settings, model = settings_of(real), Scripted(full=[[asyncio.Event()], answer(WHOLE)])
     limits = Limits(sessions_kept=3)
     async with open_api(settings, limits) as api, open_api(settings, limits) as other:
-        await api.turns.start(short("busy", drafting=False))
+        await api.start.run(short("busy", drafting=False))
         async with open_worker(settings, "full", model):
             await until(lambda: model.calls)
             for session in ("old", "young"):
-                live = await other.turns.start(short(session, drafting=False))
+                live = await other.start.run(short(session, drafting=False))
                 await hear(live)
                 await over(other, live)
-        await other.turns.start(short("old", drafting=False))  # it is there: it costs nothing
+        await other.start.run(short("old", drafting=False))  # it is there: it costs nothing
         stores = api.stores
         assert await stores.queue.zcard(keys.sessions("default")) == 3
-        await api.turns.start(short("new", drafting=False))
+        await api.start.run(short("new", drafting=False))
         gone = SessionRef("default", "young")
         assert set(await stores.queue.zrange(keys.sessions("default"), 0, -1)) == {b"busy", b"old", b"new"}
         assert await Sessions(stores, None).find(gone) is None
@@ -211,7 +211,7 @@ async def test_a_replaced_sessions_name_begins_clean(real: Backend) -> None:
     settings, model = settings_of(real), Scripted(full=[answer("One."), answer("Two."), answer("Three.")])
     async with open_api(settings, Limits(sessions_kept=1)) as api, open_worker(settings, "full", model):
         for session in ("a", "b", "a"):
-            live = await api.turns.start(short(session, drafting=False))
+            live = await api.start.run(short(session, drafting=False))
             await hear(live)
             await over(api, live)
         kept = await Sessions(api.stores, None).turns(SessionRef("default", "a"))
@@ -225,7 +225,7 @@ async def test_a_limit_of_sessions_that_was_lowered_is_reached(valkey: Backend) 
         old = {f"old{number}": 1_000 + number for number in range(230)}
         await api.stores.queue.zadd(keys.sessions("default"), old)
         for left in (131, 32, 5, 5):
-            await api.turns.start(short())
+            await api.start.run(short())
             assert await api.stores.queue.zcard(keys.sessions("default")) == left
 
 
@@ -235,4 +235,4 @@ async def test_with_the_store_away_nobody_is_let_in(mortal: Backend, mortal_serv
     async with open_api(settings, Limits(turns_per_minute=5)) as api:
         mortal_server.kill()
         with pytest.raises(StoreUnavailable):
-            await api.turns.start(short())
+            await api.start.run(short())

@@ -75,11 +75,11 @@ async def _is_settled(stores: Stores, settler: SettlementJob) -> bool:
 async def test_retries_at_once_are_charged_once(real: Backend) -> None:
     settings = real.settings()
     async with open_api(settings, ALL) as one, open_api(settings, ALL) as two:
-        lives = await asyncio.gather(*((one, two)[n % 2].turns.start(asking(key="k1")) for n in range(20)))
+        lives = await asyncio.gather(*((one, two)[n % 2].start.run(asking(key="k1")) for n in range(20)))
         assert len({live.turn for live in lives}) == 1
         live, starts, turns, tokens = await taken(one.stores)
         assert (live, starts, turns) == (1, 1, 1) and 100 < tokens < 120
-        await two.turns.start(asking(key="k1"))  # nor is a later one
+        await two.start.run(asking(key="k1"))  # nor is a later one
         assert await taken(one.stores) == (live, starts, turns, tokens)
         assert await one.stores.queue.zcard(keys.UNSETTLED) == 1
 
@@ -91,7 +91,7 @@ async def test_a_start_that_cannot_be_written_costs_nothing(real: Backend) -> No
         deep = [deep]
     async with open_api(real.settings(), ALL) as api:
         with pytest.raises(BadRequest):
-            await api.turns.start(asking(metadata=deep))
+            await api.start.run(asking(metadata=deep))
         assert await taken(api.stores) == (0, 0, 0, 0)
         for key in (keys.LEASES, keys.UNSETTLED):
             assert not await api.stores.queue.zcard(key)
@@ -100,8 +100,8 @@ async def test_a_start_that_cannot_be_written_costs_nothing(real: Backend) -> No
 @in_loop
 async def test_who_was_settled_meanwhile_gives_nothing_back_twice(valkey: Backend) -> None:
     async with open_api(valkey.settings(), ALL) as api:
-        live = await api.turns.start(asking(None))
-        other = await api.turns.start(asking(None))
+        live = await api.start.run(asking(None))
+        other = await api.start.run(asking(None))
         await api.stores.queue.zrem(keys.UNSETTLED, str(other.turn))
         for turn in (live.turn, live.turn, other.turn):
             await admission_script.release(api.stores, turn)
@@ -152,7 +152,7 @@ async def test_on_two_servers_what_a_dead_start_held_comes_back(
 async def test_a_turn_that_ended_is_charged_what_it_used(real: Backend) -> None:
     settings, model = real.settings(), Scripted(full=[answer("Yes.")])
     async with open_api(settings, ALL) as api, open_worker(settings, "full", model):
-        live = await api.turns.start(asking())
+        live = await api.start.run(asking())
         await hear(live)
         await over(api, live)
         await settle(settings, api.stores)
@@ -212,14 +212,14 @@ async def test_without_limits_nobody_is_asked(real: Backend, monkeypatch: pytest
         async with open_api(real.settings(turn_lease_s=600), limits) as api:  # that is not renewed meanwhile
             with monkeypatch.context() as patched:
                 counted = Counted(patched)
-                await api.turns.start(replace(asking(), memory=False))
+                await api.start.run(replace(asking(), memory=False))
             assert (counted.batches, counted.scripts) == (batches, scripts)
 
 
 @in_loop
 async def test_a_flood_is_refused_without_asking(valkey: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
     async with open_api(valkey.settings(), Limits(turns_per_minute=1)) as api:
-        await api.turns.start(asking())
+        await api.start.run(asking())
         clock = Clock(monkeypatch)
         assert await _refused_after(api, lambda: clock.step(0)) in (59, 60)
         counted = Counted(monkeypatch)
@@ -234,19 +234,19 @@ async def test_what_is_taken_back_here_is_free_at_once(
     valkey: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with open_api(valkey.settings(), Limits(turns_per_minute=1)) as api:
-        live = await api.turns.start(asking())
+        live = await api.start.run(asking())
         await _refused_after(api, lambda: None)
         await api.admissions.release(live.turn)
-        assert isinstance(await api.turns.start(asking(None)), LiveTurn)
+        assert isinstance(await api.start.run(asking(None)), LiveTurn)
 
 
 @in_loop
 async def test_other_limits_make_a_refusal_forgotten(valkey: Backend) -> None:
     async with open_api(valkey.settings(), Limits(turns_per_minute=1)) as api:
-        await api.turns.start(asking())
+        await api.start.run(asking())
         await _refused_after(api, lambda: None)
         api.directory.limits = Limits(turns_per_minute=2)
-        await api.turns.start(asking(None))
+        await api.start.run(asking(None))
 
 
 class Clock:
@@ -266,5 +266,5 @@ class Clock:
 async def _refused_after(api: Api, step: Callable[[], None]) -> int | None:
     step()
     with pytest.raises(RateLimited) as refused:
-        await api.turns.start(replace(asking(), memory=False))
+        await api.start.run(replace(asking(), memory=False))
     return refused.value.retry_after_s

@@ -28,7 +28,7 @@ async def test_a_turn_is_drafted_handed_over_and_ended_once(real: Backend) -> No
     settings, spoken = real.settings(), asyncio.Event()
     model = Scripted(draft=[answer(DRAFT)], full=[[spoken, *answer(WHOLE)]])
     async with open_workers(settings, model), open_api(settings) as api:
-        live = await api.turns.start(ask())
+        live = await api.start.run(ask())
         await until(lambda: heard(live.outputs) == DRAFT)
         spoken.set()
         text, ending = await hear(live)
@@ -46,7 +46,7 @@ async def test_handing_over_stops_the_draft(real: Backend) -> None:
     settings, spoken = real.settings(renew_s=600), asyncio.Event()
     model = Scripted(draft=[[*words(DRAFT), HELD()]], full=[[spoken, *answer(WHOLE)]])
     async with open_workers(settings, model), open_api(settings) as api:
-        live = await api.turns.start(ask())
+        live = await api.start.run(ask())
         await until(lambda: heard(live.outputs) == DRAFT)
         spoken.set()
         await until(lambda: all(map(stopped, model.of("draft"))))
@@ -63,7 +63,7 @@ async def test_all_followers_get_the_same_whenever_they_come(real: Backend) -> N
         draft=[answer(DRAFT)], full=[[*words("We open at nine."), spoken, *answer(" Every day.")]]
     )
     async with open_workers(settings, model), open_api(settings) as api:
-        live = await api.turns.start(ask())
+        live = await api.start.run(ask())
         early = [asyncio.create_task(hear(live)) for _ in range(3)]
         await until(lambda: "nine." in heard(live.outputs))
         midway = asyncio.create_task(hear(live))
@@ -81,7 +81,7 @@ async def test_a_stalled_follower_holds_nobody_up(real: Backend) -> None:
     settings, spoken = real.settings(), asyncio.Event()
     model = Scripted(full=[[*words("We open"), spoken, *answer(" at nine. Every day.")]])
     async with open_workers(settings, model), open_api(settings) as api:
-        live = await api.turns.start(ask(drafting=False))
+        live = await api.start.run(ask(drafting=False))
         stalled = live.follow()
         got: list[Output] = list(await anext(aiter(stalled)))
         spoken.set()
@@ -98,10 +98,10 @@ async def test_a_later_turn_of_the_session_ends_the_former(real: Backend) -> Non
     settings = real.settings()
     model = Scripted(draft=[[*words("Let me see."), HELD()]], full=[[HELD()], answer(WHOLE)])
     async with open_workers(settings, model), open_api(settings) as api:
-        former = await api.turns.start(ask("s1"))
+        former = await api.start.run(ask("s1"))
         await until(lambda: heard(former.outputs) == DRAFT)
         await until(lambda: len(model.calls) == 2)
-        later = await api.turns.start(ask("s1", drafting=False))
+        later = await api.start.run(ask("s1", drafting=False))
         assert (await hear(former))[1].reason == "superseded"
         assert (await hear(later))[0] == WHOLE
         assert (await over(api, former)).reason == "superseded"
@@ -128,12 +128,12 @@ async def test_turns_started_at_once_all_get_their_endings(
             return entry
 
         monkeypatch.setattr(api.starter, "commit", slow)
-        starting = asyncio.create_task(api.turns.start(ask("s1", drafting=False)))
+        starting = asyncio.create_task(api.start.run(ask("s1", drafting=False)))
         await until(lambda: len(model.calls) == 1)
         monkeypatch.setattr(api.starter, "commit", write)
-        second = await api.turns.start(ask("s1", drafting=False))
+        second = await api.start.run(ask("s1", drafting=False))
         await until(lambda: len(model.calls) == 2)
-        third = await api.turns.start(ask("s1", drafting=False))
+        third = await api.start.run(ask("s1", drafting=False))
         await until(lambda: heard(third.outputs))
         all_began.set()
         first = await starting
@@ -164,7 +164,7 @@ async def test_a_lane_is_told_to_stop_once_though_it_does_not_hear(
     script = [piece for step in steps for piece in (WHOLE, step)]
     model = Scripted(full=[[*script, *answer("Bye.")]])
     async with open_worker(settings, "full", model), open_api(settings) as api:  # and nobody drafts
-        live = await api.turns.start(ask())
+        live = await api.start.run(ask())
         for number, step in enumerate(steps, start=1):
             await until(lambda number=number: heard(live.outputs) == WHOLE * number)
             step.set()
@@ -178,7 +178,7 @@ async def test_a_client_that_does_not_come_back_ends_the_turn(real: Backend) -> 
     settings = real.settings(resume_grace_s=600)
     model = Scripted(draft=[[*words(DRAFT), HELD()]], full=[[HELD()]])
     async with open_workers(settings, model), open_api(settings) as api:
-        live = await api.turns.start(ask())
+        live = await api.start.run(ask())
         await until(lambda: len(model.calls) == 2 and heard(live.outputs) == DRAFT)
         api.turns.client_left(live)
         assert (await over(api, live)).reason == "interrupted"
@@ -195,7 +195,7 @@ async def test_a_client_that_leaves_does_not_end_a_turn_which(real: Backend, why
     model = Scripted(full=[[*words("We open"), spoken, *answer(" at nine. Every day.")]])
     async with open_workers(settings, model), open_api(settings) as api:
         policy = {"on_disconnect": "continue" if why == "is to go on" else "resume"}
-        live = await api.turns.start(ask(drafting=False, **policy))
+        live = await api.start.run(ask(drafting=False, **policy))
         await until(lambda: heard(live.outputs))
         back = asyncio.create_task(hear(live)) if why == "came back" else None
         if why == "had all":
@@ -217,7 +217,7 @@ async def test_an_explicit_stop_acts_at_once_and_only_once(real: Backend) -> Non
     settings = real.settings(renew_s=600)
     model = Scripted(full=[[*words("We open"), HELD()]])
     async with open_workers(settings, model), open_api(settings) as api:
-        live = await api.turns.start(ask(drafting=False))
+        live = await api.start.run(ask(drafting=False))
         await until(lambda: heard(live.outputs) == "We open")
         await live.interrupt("client")
         assert (await hear(live))[1].reason == "interrupted"
@@ -232,7 +232,7 @@ async def test_a_turn_ends_at_its_deadline(real: Backend) -> None:
     settings = real.settings()
     model = Scripted(full=[[*words("We open"), HELD()]])
     async with open_workers(settings, model), open_api(settings) as api:
-        live = await api.turns.start(ask(drafting=False, deadline_ms=1_000))
+        live = await api.start.run(ask(drafting=False, deadline_ms=1_000))
         text, ending = await hear(live)
         assert (text, ending.reason) == ("We open", "error")
         assert ending.error and ending.error["code"] == "turn_deadline"
@@ -252,7 +252,7 @@ async def test_many_turns_at_once_each_hear_their_own(valkey: Backend) -> None:
         async def one(number: int) -> None:
             asked = ask(f"s{number}")
             asked.body["number"] = number
-            live = await api.turns.start(asked)
+            live = await api.start.run(asked)
             text, ending = await hear(live)
             assert text.endswith(f"Number {number}. Good day.") and ending.reason == "stop"
             await over(api, live)

@@ -31,7 +31,7 @@ async def test_a_turn_goes_on_after_a_store_was_away(two_servers: Backend, away:
         open_worker(settings, "full", model) as worker,
         open_api(settings) as api,
     ):
-        live = await api.turns.start(ask(drafting=False))
+        live = await api.start.run(ask(drafting=False))
         hearing = asyncio.create_task(hear(live))
         await until(lambda: heard(live.outputs) == "We open")
         for event in (spoken, ending):
@@ -59,7 +59,7 @@ async def test_a_turn_goes_on_after_the_server_was_killed(
         draft=[[*words("Let me see."), HELD()]], full=[[spoken, *words("We open at"), *answer(" nine. Yes.")]]
     )
     async with open_workers(settings, model), open_api(settings) as api:
-        live = await api.turns.start(ask())
+        live = await api.start.run(ask())
         hearing = asyncio.create_task(hear(live))
         await until(lambda: heard(live.outputs) == "Let me see.")
         mortal_server.kill()
@@ -82,7 +82,7 @@ async def test_a_stop_while_the_store_is_away_is_carried_out_when_it_is_back(val
         open_workers(valkey.settings(), model),
         open_api(settings) as api,
     ):
-        live = await api.turns.start(ask(drafting=False, deadline_ms=1_000))
+        live = await api.start.run(ask(drafting=False, deadline_ms=1_000))
         await until(lambda: heard(live.outputs) == "We open")
         proxy.cut()
         await until(lambda: live._acts)  # the deadline has come, and can't be written
@@ -99,7 +99,7 @@ async def test_a_start_without_a_store_is_refused_and_forgotten(valkey: Backend)
         proxy.cut()
         for _ in range(3):
             with pytest.raises(StoreUnavailable):
-                await api.turns.start(ask())
+                await api.start.run(ask())
         assert not api.reader._sessions and not api.turns._live
         proxy.mend()
         model = Scripted(full=[answer(WHOLE)])
@@ -111,7 +111,7 @@ async def test_a_start_without_a_store_is_refused_and_forgotten(valkey: Backend)
 
 async def _try_to_start(api: Any) -> Any:
     try:
-        return await api.turns.start(ask(drafting=False))
+        return await api.start.run(ask(drafting=False))
     except StoreUnavailable:
         return None
 
@@ -120,7 +120,7 @@ async def _try_to_start(api: Any) -> Any:
 async def test_a_turn_waits_for_workers(real: Backend) -> None:
     settings, model = real.settings(), Scripted(draft=[answer("Hm.")], full=[answer(WHOLE)])
     async with open_api(settings) as api:
-        live = await api.turns.start(ask())
+        live = await api.start.run(ask())
         assert not live.outputs
         async with open_workers(settings, model):
             assert (await hear(live))[0].endswith(WHOLE)
@@ -138,7 +138,7 @@ async def test_a_killed_worker_costs_the_caller_nothing(real: Backend) -> None:
         open_worker(settings, "draft", model, name="w:draft", sweeping=True),
         open_worker(settings, "full", model, name="w:1") as doomed,
     ):
-        live = await api.turns.start(ask(drafting=False))
+        live = await api.start.run(ask(drafting=False))
         hearing = asyncio.create_task(hear(live))
         await until(lambda: heard(live.outputs) == "We open")
         await doomed.kill()
@@ -156,7 +156,7 @@ async def test_a_killed_replicas_turn_is_ended_by_the_sweep(real: Backend, on_di
     model = Scripted(full=[[*words("We open"), spoken, *answer(" at nine. Every day.")]])
     async with open_stores(settings) as eyes, open_worker(settings, "full", model) as worker:
         async with open_api(settings) as api:
-            live = await api.turns.start(ask(drafting=False, on_disconnect=on_disconnect))
+            live = await api.start.run(ask(drafting=False, on_disconnect=on_disconnect))
             await until(lambda: heard(live.outputs) == "We open")
             await api.kill()
         await lapse(eyes, live.turn)

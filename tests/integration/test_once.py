@@ -54,7 +54,7 @@ async def _only_what_expires(stores: Stores) -> bool:
 async def test_twenty_at_once_on_two_replicas_are_one_turn(real: Backend) -> None:
     settings, model = real.settings(), Scripted(full=[answer(WHOLE)])
     async with open_worker(settings, "full", model), open_api(settings) as one, open_api(settings) as two:
-        lives = await asyncio.gather(*((one, two)[n % 2].turns.start(once()) for n in range(20)))
+        lives = await asyncio.gather(*((one, two)[n % 2].start.run(once()) for n in range(20)))
         assert {(await hear(live))[0] for live in lives} == {WHOLE}
         assert len({live.turn for live in lives}) == 1
         assert await turns_of(one.stores, lives[0].turn.session) == [lives[0].turn.turn]
@@ -68,15 +68,15 @@ async def test_a_running_turn_is_joined_and_a_finished_one_given_again(real: Bac
     settings, spoke = real.settings(), asyncio.Event()
     model = Scripted(full=[[*words("We open"), spoke, *answer(" at nine. Every day.")]])
     async with open_worker(settings, "full", model), open_api(settings) as one, open_api(settings) as two:
-        first = await one.turns.start(once())
+        first = await one.start.run(once())
         await until(lambda: heard(first.outputs) == "We open")
-        joined = await two.turns.start(once())
+        joined = await two.start.run(once())
         assert heard(joined.outputs) == "We open" and not joined.fold.ending
         spoke.set()
         assert (await hear(first))[0] == (await hear(joined))[0] == WHOLE
         await over(one, first)
         for api in (one, two):
-            again = await api.turns.start(once())
+            again = await api.start.run(once())
             assert again.turn == first.turn and (await hear(again))[0] == WHOLE
         assert len(model.calls) == 1
 
@@ -88,7 +88,7 @@ async def test_a_turn_that_ends_as_it_is_taken_over_leaves_no_lease(
     settings, spoke, read = real.settings(), asyncio.Event(), Sessions.turn
     model = Scripted(full=[[*words("We open"), spoke, *answer(" at nine. Every day.")]])
     async with open_worker(settings, "full", model), open_api(settings) as one, open_api(settings) as two:
-        first = await one.turns.start(once())
+        first = await one.start.run(once())
 
         async def read_early(self: Sessions, turn: TurnRef) -> Any:
             entries = await read(self, turn)
@@ -107,13 +107,13 @@ async def test_an_interrupted_turn_is_given_again_as_it_was(real: Backend) -> No
     settings = real.settings()
     model = Scripted(full=[[*words("We open"), HELD()], answer("Yes.")])
     async with open_worker(settings, "full", model), open_api(settings) as api:
-        first = await api.turns.start(once())
+        first = await api.start.run(once())
         await until(lambda: heard(first.outputs) == "We open")
         await driver.interrupt(api.stores, first.turn, "client", heard=2)
         await over(api, first)
-        text, ending = await hear(await api.turns.start(once()))
+        text, ending = await hear(await api.start.run(once()))
         assert (text, ending.reason) == ("We open", "interrupted")
-        other = await api.turns.start(once("And?", key="k2"))
+        other = await api.start.run(once("And?", key="k2"))
         assert (await hear(other))[0] == "Yes."
         assert model.calls[-1].body["messages"][1]["content"] == "We"
 
@@ -123,12 +123,12 @@ async def test_a_retry_stops_nothing(real: Backend) -> None:
     """It is no next turn of its session, whose memory it doesn't touch."""
     settings, model = real.settings(), Scripted(full=[answer("Yes."), [*words("We open"), HELD()]])
     async with open_worker(settings, "full", model), open_api(settings) as api:
-        await hear(await api.turns.start(once("One?")))
-        last = await api.turns.start(once("Two?", key="k2"))
+        await hear(await api.start.run(once("One?")))
+        last = await api.start.run(once("Two?", key="k2"))
         await until(lambda: heard(last.outputs) == "We open")
-        former = await api.turns.start(once("One?"))
+        former = await api.start.run(once("One?"))
         assert (await hear(former))[0] == "Yes."
-        again = await api.turns.start(once("Two?", key="k2"))
+        again = await api.start.run(once("Two?", key="k2"))
         assert again.turn == last.turn and again.fold.ending is None
         assert len(await turns_of(api.stores, last.turn.session)) == 2
 
@@ -136,12 +136,12 @@ async def test_a_retry_stops_nothing(real: Backend) -> None:
 @in_loop
 async def test_the_same_key_with_another_request_is_refused(real: Backend) -> None:
     async with open_api(real.settings()) as api:
-        first = await api.turns.start(once())
+        first = await api.start.run(once())
         with pytest.raises(Conflict) as refused:
-            await api.turns.start(once("And Sundays?"))
+            await api.start.run(once("And Sundays?"))
         assert (refused.value.status, refused.value.code) == (409, "idempotency_key_reused")
         assert await turns_of(api.stores, first.turn.session) == [first.turn.turn]
-        elsewhere = await api.turns.start(once("And Sundays?", session="s2"))
+        elsewhere = await api.start.run(once("And Sundays?", session="s2"))
         assert elsewhere.turn.session.session == "s2"
         assert first.fold.ending is None
 
@@ -149,12 +149,12 @@ async def test_the_same_key_with_another_request_is_refused(real: Backend) -> No
 @in_loop
 async def test_without_a_session_the_key_names_one(real: Backend) -> None:
     async with open_api(real.settings()) as one, open_api(real.settings()) as two:
-        first = await one.turns.start(once(session=None))
-        again = await two.turns.start(once(session=None))
-        other = await two.turns.start(once(session=None, key="k2"))
+        first = await one.start.run(once(session=None))
+        again = await two.start.run(once(session=None))
+        other = await two.start.run(once(session=None, key="k2"))
         assert again.turn == first.turn and other.turn.session != first.turn.session
         with pytest.raises(Conflict):
-            await two.turns.start(once("Another?", session=None))
+            await two.start.run(once("Another?", session=None))
 
 
 @in_loop
@@ -174,9 +174,9 @@ async def test_a_start_whose_answer_was_lost_is_found_again(
     async with open_api(settings) as api:
         with monkeypatch.context() as patch, pytest.raises(StoreUnavailable):
             patch.setattr(Pipeline, "execute", lose)
-            await api.turns.start(once())
+            await api.start.run(once())
         async with open_worker(settings, "full", model):
-            again = await api.turns.start(once())
+            again = await api.start.run(once())
             assert (await hear(again))[0] == WHOLE
             assert await turns_of(api.stores, again.turn.session) == [again.turn.turn]
 
@@ -186,14 +186,14 @@ async def test_an_index_that_was_asked_too_early_starts_nothing_twice(
     two_servers: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with open_api(two_servers.settings()) as api:
-        first, find, asked = await api.turns.start(once()), Sessions.find, list[SessionRef]()
+        first, find, asked = await api.start.run(once()), Sessions.find, list[SessionRef]()
 
         async def early(sessions: Sessions, session: SessionRef) -> Any:
             asked.append(session)
             return None if len(asked) == 1 else await find(sessions, session)
 
         monkeypatch.setattr(Sessions, "find", early)
-        assert (await api.turns.start(once())).turn == first.turn
+        assert (await api.start.run(once())).turn == first.turn
 
 
 @in_loop
@@ -201,9 +201,9 @@ async def test_a_deleted_sessions_keys_are_free(real: Backend) -> None:
     settings, model = real.settings(), Scripted(full=[answer(WHOLE)])
     async with open_worker(settings, "full", model), open_api(settings) as api:
         for number in range(3):
-            live = await api.turns.start(once(f"Call {number}"))
+            live = await api.start.run(once(f"Call {number}"))
             assert (await hear(live))[0] == WHOLE
-            second = await api.turns.start(once(f"Call {number}!", key="k2"))
+            second = await api.start.run(once(f"Call {number}!", key="k2"))
             assert (await hear(second))[0] == WHOLE
             await over(api, live)
             await over(api, second)
@@ -219,13 +219,13 @@ async def test_a_deleted_sessions_keys_are_free(real: Backend) -> None:
 async def test_a_key_is_kept_as_long_as_its_log(valkey: Backend) -> None:
     settings = valkey.settings(retention_s=100)
     async with open_api(settings) as api:
-        live = await api.turns.start(once())
+        live = await api.start.run(once())
         assert 90 < await api.stores.log.ttl(keys.idempotency(live.turn.session, "Idempotency-Key:k1")) <= 100
         request = once()
         counted = name_key({**request.body, "turn_id": 1}, None, None, in_session=True)
         assert counted is not None
     async with open_api(valkey.settings()) as api:  # the next call in Agora's channel counts anew
-        live = await api.turns.start(replace(request, idempotency=counted))
+        live = await api.start.run(replace(request, idempotency=counted))
         assert 590 < await api.stores.log.ttl(keys.idempotency(live.turn.session, counted.key)) <= 600
 
 
@@ -244,7 +244,7 @@ async def retry_after_death(backend: Backend, round_trips: int, started_by: int)
             open_worker(settings, "draft", model, name="w:2"),
             open_api(settings) as api,
         ):
-            live = await api.turns.start(request)
+            live = await api.start.run(request)
             assert (await hear(live))[0].endswith(WHOLE)
             assert await turns_of(eyes, session) == [live.turn.turn]
             assert (live.turn.turn == dead) == bool(began)
@@ -281,17 +281,17 @@ async def test_the_retry_of_a_start_that_nobody_heard_of_starts_anew(real: Backe
         asked = replace(once(), memory=memory)
         proxy.lose_reply_to(b"turn.started", and_go=True)
         with pytest.raises(StoreUnavailable):
-            await api.turns.start(asked)
+            await api.start.run(asked)
         proxy.mend()
         (lost,) = await turns_of(api.stores, SESSION)
         async with open_worker(settings, "draft", model, name="w:sweeps") as sweeper:
             await lapse(api.stores, TurnRef(SESSION, lost))
             await sweeper.sweep_now()
         async with open_worker(settings, "full", model):
-            live = await api.turns.start(asked)
+            live = await api.start.run(asked)
             assert live.turn.turn != lost
             assert (await hear(live))[0] == WHOLE
-            again = await api.turns.start(asked)
+            again = await api.start.run(asked)
             assert again.turn == live.turn
         assert all(call.body["messages"] == asked.body["messages"] for call in model.calls)
 
@@ -305,9 +305,9 @@ async def test_what_was_heard_or_stopped_on_purpose_is_not_asked_again(
 ) -> None:
     settings, model = valkey.settings(), Scripted(full=[[*words(spoken), HELD()]])
     async with open_worker(settings, "full", model), open_api(settings) as api:
-        live = await api.turns.start(once())
+        live = await api.start.run(once())
         await until(lambda: model.calls and live.text == spoken)
         await live.interrupt(by)
         await until(lambda: live.closed.is_set())
-        assert (await api.turns.start(once())).turn == live.turn
+        assert (await api.start.run(once())).turn == live.turn
         assert len(model.calls) == 1

@@ -33,7 +33,7 @@ async def test_live_turns_outlast_an_outage_longer_than_any_lease(
     settings, more = mortal.settings(**SHORT, max_attempts=1), asyncio.Event()
     model = Scripted(full=[[*words("We open"), more, *answer(" at nine. Every day.")]])
     async with open_workers(settings, model, patient=True) as _, open_api(settings) as api:
-        lives = [await api.turns.start(ask(f"s{number}", drafting=False)) for number in range(8)]
+        lives = [await api.start.run(ask(f"s{number}", drafting=False)) for number in range(8)]
         hearing = [asyncio.create_task(hear(live)) for live in lives]
         await until(lambda: all(heard(live.outputs) == "We open" for live in lives))
         mortal_server.kill()
@@ -58,7 +58,7 @@ async def test_of_two_servers_the_one_that_is_there_goes_on_being_renewed(
     async with behind_proxy(two_servers) as (proxy, through):
         settings = through.model_copy(update={**SHORT, "max_attempts": 1})
         async with open_workers(settings, model, patient=True), open_api(settings) as api:
-            live = await api.turns.start(ask(drafting=False))
+            live = await api.start.run(ask(drafting=False))
             hearing = asyncio.create_task(hear(live))
             await until(lambda: heard(live.outputs) == "We open")
             proxy.cut()
@@ -79,7 +79,7 @@ async def test_a_dead_log_server_ends_no_lease_on_a_healthy_queue(two_servers: B
         settings = through.model_copy(update=SHORT)
         model = Scripted(full=[[*words("We open"), asyncio.Event()]])
         async with open_workers(settings, model, sweeping=False), open_api(settings) as api:
-            live = await api.turns.start(ask(drafting=False))
+            live = await api.start.run(ask(drafting=False))
             await until(lambda: heard(live.outputs) == "We open")
             proxy.cut()
             for _ in range(4):
@@ -105,7 +105,7 @@ async def test_connections_cut_again_and_again_cost_no_attempt_and_no_word(valke
                 lives: list[LiveTurn] = []
                 while len(lives) < 12:
                     try:
-                        lives.append(await api.turns.start(ask(f"s{len(lives)}", drafting=False)))
+                        lives.append(await api.start.run(ask(f"s{len(lives)}", drafting=False)))
                     except Exception as error:
                         assert type(error).__name__ == "StoreUnavailable"
                 ends = await asyncio.gather(*(hear(live) for live in lives))

@@ -59,8 +59,9 @@ class Replica:
     async def start(
         self, tenant: str = "a", session: str = "s1", **policy: Any
     ) -> tuple[TurnRef, TurnStarted]:
-        turn, started = self.starter.plan(asked(tenant, session, **policy))
-        await self.starter.commit(turn, started)
+        planned = self.starter.plan(asked(tenant, session, **policy))
+        turn, started = planned.turn, planned.started
+        await self.starter.commit(planned)
         return turn, started
 
     async def flood(self, most: int = 200) -> list[str]:
@@ -188,7 +189,7 @@ async def test_a_start_that_came_to_nothing_counts_for_a_moment_only(
     monkeypatch.setattr(overload, "monotonic", lambda: now_s)
     async with replica(valkey.settings(), slots=20) as one:
         for _ in range(31):
-            turn, _ = one.starter.plan(asked("a"))
+            turn = one.starter.plan(asked("a")).turn
             one.load_shedder.admit(turn, ["full"])
         assert not await one.flood()
         await one.load_shedder.refresh()
@@ -203,7 +204,7 @@ async def test_no_late_draft_is_begun_for_a_turn_that_shed_its_own(valkey: Backe
     adaptive: dict[str, Any] = {"draft": {"when": "adaptive", "slow_ms": 1, "hedge_ms": 1}}
     async with replica(valkey.settings(), slots=20) as one:
         await one.flood(24)
-        _, started = one.starter.plan(asked("a", **adaptive))
+        started = one.starter.plan(asked("a", **adaptive)).started
         assert (started.drafting, list(started.lanes)) == ("shed", ["full"])
 
 
@@ -268,7 +269,7 @@ async def test_of_a_client_that_left_while_its_jobs_waited_no_model_is_asked(rea
     settings = real.settings(resume_grace_s=0)
     model = Scripted(draft=[answer("Let me see.")], full=[answer("We open at nine.")])
     async with open_api(settings) as api:
-        live = await api.turns.start(ask())
+        live = await api.start.run(ask())
         api.turns.client_left(live)
         await until(lambda: ended(api.stores, live.turn))
         assert await count(api.stores, live.turn, TurnStarted) == 1

@@ -107,7 +107,7 @@ async def test_the_fulls_first_word_is_noted_and_nothing_else(real: Backend) -> 
     )
     async with open_workers(settings, model), open_api(settings) as api:
         for number, times in enumerate((1, 1, 1)):
-            live = await api.turns.start(ask(f"s{number}"))
+            live = await api.start.run(ask(f"s{number}"))
             await hear(live)
             await over(api, live)
             assert len(await noted(api.stores)) == times
@@ -125,7 +125,7 @@ async def test_an_answer_is_whole_also_where_its_pace_cannot_be_noted(
     settings = real.settings()
     model = Scripted(full=[answer(WHOLE)])
     async with open_workers(settings, model), open_api(settings) as api:
-        live = await api.turns.start(ask(drafting=False))
+        live = await api.start.run(ask(drafting=False))
         assert (await hear(live))[0] == WHOLE
         await over(api, live)
         assert await count(api.stores, live.turn, LaneFinished, lane="full", reason="stop") == 1
@@ -137,7 +137,7 @@ async def test_the_wait_for_the_draft_is_not_the_models(real: Backend) -> None:
     model = Scripted(draft=[[*words(DRAFT), asyncio.Event()]], full=[answer(" We open at nine.")])
     handoff = {"join": "continue", "continue_wait_ms": 1_500}
     async with open_workers(settings, model), open_api(settings) as api:
-        live = await api.turns.start(ask(handoff=handoff))
+        live = await api.start.run(ask(handoff=handoff))
         assert (await hear(live))[0] == f"{DRAFT} We open at nine."
         (asked,) = model.of("full")
         assert asked.said == DRAFT
@@ -156,7 +156,7 @@ async def test_a_full_that_is_known_as_slow_is_drafted_at_once(real: Backend) ->
     model = Scripted(draft=[answer(DRAFT)], full=[[asyncio.Event()]])
     async with open_workers(settings, model), open_api(settings) as api:
         await known(api, 2_000)
-        live = await api.turns.start(ask(draft={**ADAPTIVE, "hedge_ms": 60_000, "style": "answer"}))
+        live = await api.start.run(ask(draft={**ADAPTIVE, "hedge_ms": 60_000, "style": "answer"}))
         assert live.started.drafting == "on"
         await until(lambda: heard(live.outputs) == DRAFT)
         await live.interrupt("client")
@@ -169,7 +169,7 @@ async def test_a_quick_full_is_not_drafted(real: Backend) -> None:
     model = Scripted(draft=[answer(DRAFT)], full=[answer(WHOLE)])
     async with open_workers(settings, model), open_api(settings) as api:
         await known(api, 100)
-        live = await api.turns.start(ask(draft={**ADAPTIVE, "hedge_ms": 60_000, "style": "answer"}))
+        live = await api.start.run(ask(draft={**ADAPTIVE, "hedge_ms": 60_000, "style": "answer"}))
         assert live.started.drafting == "late"
         assert (await hear(live))[0] == WHOLE
         await over(api, live)
@@ -183,7 +183,7 @@ async def test_a_full_that_is_slow_this_time_is_hedged(real: Backend) -> None:
     model = Scripted(draft=[answer(DRAFT)], full=[[spoken, *answer(WHOLE)]])
     async with open_workers(settings, model), open_api(settings) as api:
         await known(api, 100)
-        live = await api.turns.start(ask(draft=ADAPTIVE))
+        live = await api.start.run(ask(draft=ADAPTIVE))
         await until(lambda: heard(live.outputs) == DRAFT)
         assert live.outputs[0].at_ms >= ADAPTIVE["hedge_ms"]
         spoken.set()
@@ -198,7 +198,7 @@ async def test_a_full_that_fails_at_once_is_hedged_at_once(real: Backend) -> Non
     model = Scripted(draft=[answer(DRAFT)], full=[[UpstreamError("upstream_refused", "no")]])
     async with open_workers(settings, model), open_api(settings) as api:
         await known(api, 100)
-        live = await api.turns.start(ask(draft={**ADAPTIVE, "hedge_ms": 60_000, "style": "answer"}))
+        live = await api.start.run(ask(draft={**ADAPTIVE, "hedge_ms": 60_000, "style": "answer"}))
         text, ending = await hear(live)
         assert (text, ending.reason, ending.degraded) == (DRAFT, "stop", True)
         await over(api, live)
@@ -214,7 +214,7 @@ async def test_the_sweep_hedges_a_turn_whose_replica_died(real: Backend) -> None
         open_api(settings) as api,
     ):
         await known(api, 100)
-        live = await api.turns.start(ask(draft=ADAPTIVE, on_disconnect="continue"))
+        live = await api.start.run(ask(draft=ADAPTIVE, on_disconnect="continue"))
         live.stop()
         await until(lambda: model.of("full"))
 

@@ -73,7 +73,7 @@ async def test_a_key_is_shown_to_its_server_only(
         open_worker(settings, "draft", model, name="w:draft"),
         open_worker(settings, "full", model),
     ):
-        live = await api.turns.start(replace(ask(), key=KEY))
+        live = await api.start.run(replace(ask(), key=KEY))
         await until(lambda: live.closed.is_set())
         await until(lambda: len(model.shown) == 2)
         assert dict(model.shown) == {"small": small, "full": full}
@@ -88,7 +88,7 @@ async def test_the_next_attempt_has_the_key_too(real: Backend) -> None:
     model = Watching(full=[silence, answer(" at nine.")])
     async with open_api(settings) as api:
         async with open_worker(settings, "full", model, name="w:1") as worker:
-            live = await api.turns.start(replace(ask(), key=KEY))
+            live = await api.start.run(replace(ask(), key=KEY))
             await until(lambda: live.text == "We open")
             sealed = await api.stores.queue.get(keys.auth(live.turn))
             assert sealed and KEY.encode() not in sealed
@@ -106,5 +106,5 @@ async def test_a_key_that_cannot_be_sealed_is_refused_where_it_must_be_passed_on
     settings = set_up(valkey, upstream_auth="passthrough", secret_key="")
     async with open_api(settings) as api:
         with pytest.raises(BadRequest) as refused:
-            await api.turns.start(replace(ask(), key=KEY))
+            await api.start.run(replace(ask(), key=KEY))
         assert refused.value.code == "no_secret_key"

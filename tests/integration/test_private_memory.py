@@ -19,7 +19,7 @@ SAID = "Ring 555-123-4567."
 
 async def have(api: Api, text: str) -> TurnRef:
     """Have a turn, and wait until it is over and listed to be rewritten."""
-    live = await api.turns.start(
+    live = await api.start.run(
         replace(ask(drafting=False), body={"messages": [{"role": "user", "content": text}]})
     )
     await hear(live)

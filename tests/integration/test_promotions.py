@@ -95,7 +95,7 @@ async def test_what_a_promoted_server_had_not_got_is_put_back_over_the_same_conn
     settings = Backend(first.url()).settings()
     await until(lambda: follows(second))
     async with open_worker(settings, "full", model) as worker, open_api(settings) as api:
-        live = await api.turns.start(ask(drafting=False))
+        live = await api.start.run(ask(drafting=False))
         await until(lambda: heard(live.outputs) == "We open")
         await until(lambda: worker.publisher._lineage)
         await until(
@@ -152,7 +152,7 @@ async def _ready(http: object) -> bool:
 async def test_a_turn_whose_log_has_a_hole_for_good_says_so(valkey: Backend) -> None:
     settings, model = valkey.settings(), Scripted(full=[[*words("We open"), *END]])
     async with open_worker(settings, "full", model), open_api(settings) as api:
-        live = await api.turns.start(ask(drafting=False))
+        live = await api.start.run(ask(drafting=False))
         await hear(live)
         await until(lambda: live.closed.is_set())
         await until(lambda: str(live.turn) not in api.turns._live)

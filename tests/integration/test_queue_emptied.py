@@ -34,7 +34,7 @@ async def test_a_lane_that_is_spoken_goes_on_and_is_asked_once(two_servers: Back
     settings, more = two_servers.settings(**SHORT, max_attempts=1), asyncio.Event()
     model = Scripted(full=[[*words("We open"), more, *answer(" at nine. Every day.")]])
     async with open_workers(settings, model, patient=True) as (_, full), open_api(settings) as api:
-        live = await api.turns.start(ask(drafting=False))
+        live = await api.start.run(ask(drafting=False))
         await until(lambda: heard(live.outputs) == "We open")
         for _ in range(3):
             await _empty_queue(api.stores)
@@ -58,7 +58,7 @@ async def _no_jobs(stores: Stores) -> bool:
 async def test_a_job_that_waited_is_put_again(two_servers: Backend) -> None:
     settings, model = two_servers.settings(**SHORT), Scripted(full=[answer(WHOLE)])
     async with open_api(settings) as api:
-        live = await api.turns.start(ask(drafting=False))
+        live = await api.start.run(ask(drafting=False))
         await until(lambda: lease_of(api.stores, live.turn))
         await _empty_queue(api.stores)
         async with open_worker(settings, "full", model):
@@ -76,7 +76,7 @@ async def test_a_lane_whose_worker_went_with_it_is_given_to_another(two_servers:
         open_worker(settings, "draft", model, name="w:a", sweeping=True, patient=True),
     ):
         async with open_worker(settings, "full", model, name="w:1") as dying:
-            live = await api.turns.start(ask(drafting=False))
+            live = await api.start.run(ask(drafting=False))
             await until(lambda: heard(live.outputs) == "We open")
             await dying.kill()
             await _empty_queue(api.stores)

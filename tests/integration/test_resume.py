@@ -240,7 +240,7 @@ async def test_those_who_come_at_once_share_one_turn(
         open_api(valkey.settings()) as api,
         open_api(valkey.settings()) as other,
     ):
-        live = await api.turns.start(ask(drafting=False))
+        live = await api.start.run(ask(drafting=False))
         await until(lambda: heard(live.outputs))
         impatient = asyncio.create_task(other.turns.attach(live.turn))
         await asyncio.sleep(0)
@@ -272,7 +272,7 @@ async def test_who_joins_a_turn_that_is_being_started_gets_the_same(
             return entry
 
         monkeypatch.setattr(api.starter, "commit", slow)
-        starting = asyncio.create_task(api.turns.start(ask(drafting=False)))
+        starting = asyncio.create_task(api.start.run(ask(drafting=False)))
         await until(lambda: begun)
         joining = asyncio.create_task(api.turns.attach(begun[0]))
         await asyncio.sleep(0)

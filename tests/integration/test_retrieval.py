@@ -31,9 +31,9 @@ async def start(stores: Stores, settings: Settings, *, drafting: bool = False, *
     """Start a turn that is to rest on knowledge."""
     starter = open_starter(settings, stores)
     request = replace(ask(drafting=drafting), knowledge=Knowledge(**wanted))
-    turn, started = starter.plan(request)
-    await starter.commit(turn, started)
-    return turn
+    planned = starter.plan(request)
+    await starter.commit(planned)
+    return planned.turn
 
 
 async def over(stores: Stores, turn: TurnRef) -> bool:

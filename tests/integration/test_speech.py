@@ -183,9 +183,9 @@ async def test_what_a_turn_said_can_be_spoken_again_though_the_caller_broke_in(r
         open_speaker(settings, voice),
         open_api(settings) as api,
     ):
-        former = await api.turns.start(ask(drafting=False))
+        former = await api.start.run(ask(drafting=False))
         await until(lambda: former.outputs)
-        await (await api.turns.start(ask(drafting=False))).closed.wait()
+        await (await api.start.run(ask(drafting=False))).closed.wait()
         feed = AudioFeed(api.stores, 2.0, 20.0)
         feeding = asyncio.create_task(feed.run())
         for _ in range(2):  # made again, and heard once more

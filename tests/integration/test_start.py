@@ -90,8 +90,9 @@ async def test_a_start_writes_what_the_workers_need_and_no_credential(real: Back
     settings = real.settings(llm_api_key="sk-very-secret", small_model_api_key="sk-small-secret")
     async with open_stores(settings) as eyes:
         starter = open_starter(settings, eyes)
-        turn, started = starter.plan(ask("call 7:{a}"))
-        entry = await starter.commit(turn, started)
+        planned = starter.plan(ask("call 7:{a}"))
+        turn, started = planned.turn, planned.started
+        entry = await starter.commit(planned)
         assert (entry.event, await events(eyes, turn)) == (started, [started])
         assert list(started.lanes) == ["draft", "full"]
         (raw,) = await eyes.log.xrange(keys.log(turn.session))
@@ -108,14 +109,14 @@ async def test_many_starts_at_once_all_stand(real: Backend) -> None:
     async with open_stores(settings) as eyes:
         starter = open_starter(settings, eyes)
         planned = [starter.plan(ask(f"s{number}", drafting=False)) for number in range(300)]
-        entries = await asyncio.gather(*(starter.commit(*each) for each in planned))
-        assert [entry.event for entry in entries] == [started for _, started in planned]
+        entries = await asyncio.gather(*(starter.commit(each) for each in planned))
+        assert [entry.event for entry in entries] == [each.started for each in planned]
         queued = await eyes.queue.zrange(keys.queue("full"), 0, -1)
-        assert sorted(queued) == sorted(str(job(turn)).encode() for turn, _ in planned)
-        for (turn, started), entry in zip(planned, entries, strict=True):
-            (raw,) = await eyes.log.xrange(keys.log(turn.session))
+        assert sorted(queued) == sorted(str(job(each.turn)).encode() for each in planned)
+        for each, entry in zip(planned, entries, strict=True):
+            (raw,) = await eyes.log.xrange(keys.log(each.turn.session))
             assert raw[0].decode() == entry.id
-            assert await events(eyes, turn) == [started]
+            assert await events(eyes, each.turn) == [each.started]
 
 
 @in_loop
@@ -124,8 +125,9 @@ async def test_a_started_turn_is_taken_and_answered(real: Backend) -> None:
     model = Scripted(draft=[answer("Let me see.")], full=[answer(WHOLE)])
     async with open_stores(settings) as eyes, open_workers(settings, model, sweeping=False):
         starter = open_starter(settings, eyes)
-        turn, started = starter.plan(ask())
-        await starter.commit(turn, started)
+        planned = starter.plan(ask())
+        turn = planned.turn
+        await starter.commit(planned)
         await until(lambda: count(eyes, turn, LaneStarted, lane="full"))
         await until(lambda: _heard_whole(eyes, turn))
         assert await count(eyes, turn, TurnEnded) == 0

@@ -33,10 +33,10 @@ async def test_no_live_turn_reaches_its_deadline_by_a_step(valkey: Backend, by_s
     settings, more = valkey.settings(), asyncio.Event()
     model = Scripted(full=[[*words("We open"), more, *answer(" at nine. Every day.")]])
     async with open_worker(settings, "full", model), open_api(settings) as api:
-        live = await api.turns.start(ask(drafting=False))
+        live = await api.start.run(ask(drafting=False))
         await until(lambda: heard(live.outputs) == "We open")
         _set(api.stores.log_clock, by_s)
-        await api.turns._renew()
+        await api.turns.leases.renew()
         assert 0 < live._wait_ms(next(due for due in live.fold.dues() if due.due == DEADLINE.due)) <= 120_000
         await asyncio.sleep(0)  # a timer that is due would run now
         more.set()
@@ -53,10 +53,10 @@ async def test_a_deadline_comes_when_its_time_has_passed_whatever_the_clock_says
     settings = valkey.settings()
     model = Scripted(full=[[*words("We open"), asyncio.Event()]])
     async with open_worker(settings, "full", model), open_api(settings) as api:
-        live = await api.turns.start(ask(drafting=False, deadline_ms=1_000))
+        live = await api.start.run(ask(drafting=False, deadline_ms=1_000))
         await until(lambda: heard(live.outputs) == "We open")
         _set(api.stores.log_clock, by_s)
-        await api.turns._renew()
+        await api.turns.leases.renew()
         _, end = await hear(live)
         assert end.error and end.error["code"] == "turn_deadline"
         assert await count(api.stores, live.turn, TimerFired, due="deadline") == 1

@@ -152,7 +152,7 @@ async def test_a_turn_that_was_followed_at_a_replica_that_died_is_stopped(valkey
     model = Scripted(full=[[*words("We open"), HELD()]])
     settings = valkey.settings(resume_grace_s=0.01, turn_lease_s=0.5)
     async with open_workers(settings, model), open_api(settings) as api, open_api(settings) as other:
-        live = await api.turns.start(ask(drafting=False))
+        live = await api.start.run(ask(drafting=False))
         there = await other.turns.attach(live.turn)
         following = asyncio.create_task(hear(there))
         await until(lambda: there.followers)

@@ -48,17 +48,19 @@ async def _main(
         starter, request = open_starter(settings, stores), ask("s1", **policy)
         if key:
             request = replace(request, idempotency=name_key(request.body, key, None, in_session=True))
-        turn, planned = starter.plan(request)
-        said.send(turn.turn)
+        planned = starter.plan(request)
+        said.send(planned.turn.turn)
         _die_after(round_trips)
         if limits != "{}":
             directory = LimitedDirectory(settings, stores, Limits(**orjson.loads(limits)))
-            await Admissions(settings, stores, Sessions(stores, None), directory).admit(turn, planned)
+            await Admissions(settings, stores, Sessions(stores, None), directory).admit(
+                planned.turn, planned.started
+            )
         if not key:
-            await starter.commit(turn, planned)
+            await starter.commit(planned)
             return
-        recalled = await open_past(settings, stores).recall(turn, planned, request)
-        await starter.commit(turn, recalled.started, recalled.claim)
+        context = await open_past(settings, stores).recall(planned)
+        await starter.commit(context.planned, context.claim)
 
 
 def start(

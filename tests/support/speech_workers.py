@@ -153,7 +153,7 @@ class Heard:
 async def begin(api: Api, session: str = "s1", **policy: Any) -> LiveTurn:
     """Start a turn that is to be spoken."""
     asked = replace(ask(session, **policy), speech={"voice": "", "format": "pcm16"})
-    return await api.turns.start(asked)
+    return await api.start.run(asked)
 
 
 @asynccontextmanager

@@ -25,9 +25,9 @@ async def start(
 ) -> TurnRef:
     """Start a turn as an API replica does which then dies: nobody follows it."""
     starter = open_starter(settings, stores)
-    turn, started = starter.plan(ask(session, drafting=drafting, **policy))
-    await starter.commit(turn, started)
-    return turn
+    planned = starter.plan(ask(session, drafting=drafting, **policy))
+    await starter.commit(planned)
+    return planned.turn
 
 
 def job(turn: TurnRef, attempt: int = 1, lane: Lane = "full") -> JobRef:

@@ -11,6 +11,7 @@ from api.limits.overload import LoadShedder
 from api.requests.turn_request import TurnRequest
 from api.turns.recall import Recall
 from api.turns.registry import LiveTurns
+from api.turns.start import TurnStart
 from api.turns.starter import TurnStarter
 from common.log.reader import LogReader
 from common.names import Lane
@@ -142,6 +143,7 @@ class Api:
     reader: LogReader
     admissions: Admissions
     turns: LiveTurns
+    start: TurnStart
     pace: FirstTokenLatency
     tasks: list["asyncio.Task[None]"]
 
@@ -162,11 +164,12 @@ async def open_api(settings: Settings, limits: Limits | None = None) -> AsyncIte
         directory = LimitedDirectory(settings, stores, limits or Limits())
         starter = TurnStarter(settings, stores, directory, pace, LoadShedder(settings, stores, directory))
         sessions = Sessions(stores, open_archive(settings.archive_url))
-        past = Recall(settings, stores, sessions, directory)
+        recall = Recall(settings, stores, sessions, directory)
         admissions = Admissions(settings, stores, sessions, directory)
-        turns = LiveTurns(settings, stores, reader, sessions, starter, past, admissions)
-        tasks = [asyncio.create_task(work) for work in (reader.run(), turns.run(), pace.run())]
-        api = Api(stores, directory, starter, reader, admissions, turns, pace, tasks)
+        turns = LiveTurns(settings, stores, reader, sessions)
+        start = TurnStart(settings, stores, reader, starter, recall, admissions, turns)
+        tasks = [asyncio.create_task(work) for work in (reader.run(), turns.leases.run(), pace.run())]
+        api = Api(stores, directory, starter, reader, admissions, turns, start, pace, tasks)
         try:
             yield api
             if not any(task.cancelled() or task.cancelling() for task in tasks):
