@@ -58,7 +58,7 @@ class PlannedTurn:
         return replace(self, turn=turn, started=replace(self.started, turn=turn.turn))
 
     def with_messages(self, messages: list[dict[str, Any]]) -> "PlannedTurn":
-        """Return the same with other words in the request's messages: of the plan only the apology hangs on them."""
+        """Return the same with other words in its messages: of the plan the apology alone hangs on them."""
         request = replace(self.request, body={**self.request.body, "messages": messages})
         apology = _apology(self.apology, request, self.turn).model_dump(mode="json")
         policy = {**self.started.policy, "apology": apology}

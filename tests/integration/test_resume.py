@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from api.turns.starter import PlannedTurn
 from common.events import Delta, Entry, TurnEnded, TurnStarted
 from common.log.reader import LogReader
 from common.log.stream import append_now, read_turn
@@ -265,9 +266,9 @@ async def test_who_joins_a_turn_that_is_being_started_gets_the_same(
     async with open_workers(settings, Scripted(full=[answer(WHOLE)])), open_api(settings) as api:
         write, begun = api.starter.commit, list[TurnRef]()
 
-        async def slow(turn: TurnRef, *rest: Any, **also: Any) -> Any:
-            entry = await write(turn, *rest, **also)
-            begun.append(turn)
+        async def slow(planned: PlannedTurn, *rest: Any, **also: Any) -> Any:
+            entry = await write(planned, *rest, **also)
+            begun.append(planned.turn)
             await joined.wait()
             return entry
 
