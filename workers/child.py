@@ -1,4 +1,4 @@
-"""A process that reads what strangers wrote in this one's place; it is ended where that takes too long."""
+"""A child process that reads untrusted texts in place of this one; it is killed if it takes too long."""
 
 import asyncio
 import os
@@ -15,18 +15,18 @@ _ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "SYSTEMROOT", "LANG")
 
 
 class Child:
-    """Runs a module that answers messages; begun when it is first asked."""
+    """Runs a module that answers messages; the process starts with the first question."""
 
     def __init__(self, module: str) -> None:
         self._module = module
         self._process: asyncio.subprocess.Process | None = None
 
     async def begin(self) -> None:
-        """Have a process. Raises OSError where this machine has none to give."""
+        """Start the process unless it runs. Raises OSError if the machine cannot start one."""
         self._process = self._process or await self._start()
 
     async def ask(self, question: bytes) -> None:
-        """Send a message, or several. Raises OSError."""
+        """Send one message or several. Raises OSError."""
         await self.begin()
         process = self._process
         assert process and process.stdin
@@ -34,13 +34,13 @@ class Child:
         await process.stdin.drain()
 
     async def answer(self) -> bytes:
-        """The next message's body. Raises OSError, EOFError where the process has ended."""
+        """Return the next message's body. Raises OSError, or EOFError if the process has ended."""
         assert self._process and self._process.stdout
         head = await self._process.stdout.readexactly(LENGTH_BYTES)
         return await self._process.stdout.readexactly(int.from_bytes(head, "big"))
 
     async def close(self) -> int | None:
-        """End the process; how it ended, which may have been before."""
+        """End the process and return its exit code, also if it had ended before; None if there was none."""
         process, self._process = self._process, None
         if not process:
             return None

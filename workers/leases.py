@@ -39,7 +39,7 @@ class HeldLane:
 
 
 class LaneLeases:
-    """All lanes of this process."""
+    """All lanes that this process runs, with their leases."""
 
     def __init__(self, settings: Settings, stores: Stores, lane: Lane, worker: str) -> None:
         self.worker = worker
@@ -65,11 +65,11 @@ class LaneLeases:
             self._held.pop(str(job), None)
 
     def picked_up(self, job_id: str) -> None:
-        """Renew this job's lease from now on, though nobody may have begun with it."""
+        """Renew this job's lease from now on, even if it has not started yet."""
         self._taken.add(job_id)
 
     def finished(self, job_id: str) -> None:
-        """It is over."""
+        """Stop renewing the job's lease: it is over."""
         self._taken.discard(job_id)
 
     def drain(self) -> None:
@@ -104,7 +104,7 @@ class LaneLeases:
             await asyncio.sleep(wait_s)
 
     async def _renew(self) -> None:
-        """One round trip for all lanes: our beat, the server's time, the leases, the marks, the slots."""
+        """Renew beat, leases, streams and slots, and read the clock and the marks, in one round trip."""
         held = list(self._held.values())
         begun = [str(h.job) for h in held]
         waiting = self._taken.difference(begun)
@@ -145,9 +145,9 @@ class LaneLeases:
                 lane.end("lost")
 
     async def _hold_anew(self) -> None:
-        """The server has lost what we hold, or not heard of us for long: put it back, and look at the log.
+        """Put back the leases that the server has lost, and have the logs read again.
 
-        Whether our attempts still count, that says.
+        It may have dropped them after a long silence. The logs say whether our attempts still count.
         """
         jobs = {str(held.job): held.job for held in self._held.values()}
         jobs |= {str(job): job for name in self._taken if isinstance(job := parse_lease(name), JobRef)}
@@ -162,5 +162,5 @@ class LaneLeases:
         logger.warning("the queue had forgotten this worker", extra={"lanes": len(jobs)})
 
     async def say_goodbye(self) -> None:
-        """Take our beat back, so that nobody counts on us. Raises StoreUnavailable."""
+        """Remove our beat, so that nobody counts on this worker any more. Raises StoreUnavailable."""
         await self._stores.queue.zrem(keys.workers(self.lane), self._beat)

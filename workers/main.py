@@ -1,4 +1,4 @@
-"""A worker process: takes one lane's jobs, renews their leases, writes for them, sweeps for everybody."""
+"""A worker process: takes one lane's jobs, renews their leases, writes their events, and helps sweep."""
 
 import asyncio
 import contextlib
@@ -53,12 +53,12 @@ _JOB_TIMEOUT_S = LONGEST_TURN_MS / 1000 + 60
 
 
 def worker_id() -> str:
-    """A name that no other worker has: host, process, and chance."""
+    """Return a name that no other worker has, made of host, process id and a random part."""
     return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
 
 
 def open_client(settings: Settings) -> httpx.AsyncClient:
-    """The HTTP client to the models: connections are kept warm; silence is the lane's to judge."""
+    """Open the HTTP client for the models: it keeps connections warm and leaves timeouts to the lanes."""
 
     def connector(**kept: Any) -> aiohttp.TCPConnector:
         # No limit but the worker's slots: by default the connector would stop at 100 streams.
@@ -70,7 +70,7 @@ def open_client(settings: Settings) -> httpx.AsyncClient:
 
 
 async def work(settings: Settings, lane: Lane) -> None:
-    """Work until SIGTERM or SIGINT: then take no more jobs, let those that run end, hand the rest over."""
+    """Work until SIGTERM or SIGINT, then take no more jobs, let running ones end and hand the rest over."""
     stopping = asyncio.Event()
     for signum in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(signum, stopping.set)
@@ -122,7 +122,7 @@ _Opened = tuple[Callable[..., Awaitable[None]], list[Coroutine[Any, Any, None]]]
 
 
 def _silence_s(settings: Settings) -> float:
-    """A silence that only a lane's own judgement may end."""
+    """Return a read timeout so long that the lane's own timeouts always come first."""
     return 2 * max(settings.first_token_timeout_s, settings.next_token_timeout_s)
 
 
@@ -174,7 +174,7 @@ def _open_speech(
 async def _until_stopped(
     background: list[Coroutine[Any, Any, None]], stopping: asyncio.Event, drain: Any
 ) -> None:
-    """Run side tasks until told to stop; one that dies takes the process with it, to be seen."""
+    """Run background tasks until told to stop; if one dies, the process ends too, so that it is noticed."""
     tasks = [asyncio.create_task(work) for work in background]
     stop = asyncio.create_task(stopping.wait())
     done, _ = await asyncio.wait((*tasks, stop), return_when=asyncio.FIRST_COMPLETED)

@@ -33,7 +33,7 @@ _MEDIA = ("image", "audio", "video", "file")
 
 
 def body_for(started: TurnStarted, lane: Lane, model: str, said: str, prefix: Prefix) -> dict[str, Any]:
-    """The request to a lane's model; `said` is what it is to go on from, by the server's `prefix` mechanism."""
+    """Return the request to a lane's model; `said` is text to go on from, by the server's `prefix`."""
     asked = started.lanes[lane]
     body = _draft_body(started, asked) if lane == "draft" else _full_body(started, asked)
     body["model"] = model
@@ -41,7 +41,7 @@ def body_for(started: TurnStarted, lane: Lane, model: str, said: str, prefix: Pr
 
 
 def with_passages(started: TurnStarted, passages: list[dict[str, Any]]) -> TurnStarted:
-    """The turn as the full is asked when something was found: see `workers/knowledge/passages.py`."""
+    """Return the turn's request to the full with retrieved passages: see `workers/knowledge/passages.py`."""
     messages = _full_body(started, started.lanes["full"])["messages"]
     language = _language(messages)
     messages = put_before_question(messages, passages_text(started.turn, passages), language)
@@ -58,7 +58,7 @@ def _full_body(started: TurnStarted, asked: dict[str, Any]) -> dict[str, Any]:
 
 
 def _draft_body(started: TurnStarted, asked: dict[str, Any]) -> dict[str, Any]:
-    """The conversation as text: the draft has no tools, so calls and their results would only confuse it."""
+    """Return the conversation as text: calls and their results would only confuse a draft without tools."""
     spoken = [
         {"role": message["role"], "content": text}
         for message in started.request["messages"]
@@ -69,9 +69,9 @@ def _draft_body(started: TurnStarted, asked: dict[str, Any]) -> dict[str, Any]:
 
 
 def _as_text(content: Any) -> str:
-    """A message's content as text alone, with a word in the place of pictures, sound and files.
+    """Return a message's content as plain text, with a word in place of each picture, sound or file.
 
-    Small models know no others, and servers refuse what theirs don't know.
+    Small models know only text, and servers refuse parts that their model doesn't know.
     """
     if isinstance(content, str):
         return content
@@ -102,7 +102,7 @@ def _going_on(body: dict[str, Any], said: str, prefix: Prefix) -> dict[str, Any]
 
 
 def note_of(said: str, messages: list[Message]) -> str:
-    """The wish to go on from what was said, in the conversation's language."""
+    """Return a note that asks the model to go on from what was said, in the conversation's language."""
     return _NOTES[_language(messages)].format(said=said)
 
 

@@ -31,8 +31,8 @@ _TRIES = 1_000_000  # arq counts how often it has begun a job; that it runs once
 class JobRunner(Worker):
     """Runs the jobs of one lane's queue, `max_jobs` at once.
 
-    A job's slot and lease are held for `lease_ms`; `on_taken` hears of it in time to renew both, `on_over`
-    when it has ended. `share`: how much of all workers' slots one tenant may hold now.
+    A job's slot and lease are held for `lease_ms`; `on_taken` is called in time to renew both, `on_over` when
+    the job has ended. `share`: how many of all workers' slots one tenant may hold now.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class JobRunner(Worker):
         self._abandoned = False
 
     async def main(self) -> None:
-        """Take jobs until `allow_pick_jobs` is taken back; a store that is away is waited for."""
+        """Take jobs until `allow_pick_jobs` is cleared; wait out a store that is away."""
         self.ctx["redis"] = self.pool
         while self.allow_pick_jobs:
             try:
@@ -90,7 +90,7 @@ class JobRunner(Worker):
         await asyncio.Event().wait()  # side tasks of a worker end only by being cancelled
 
     async def stop_taking(self, within_s: float) -> None:
-        """Take no more jobs, and wait at most so long for those that run."""
+        """Take no more jobs, and wait for running ones up to the given time."""
         self.allow_pick_jobs = False
         self._slot_freed.set()
         await self._stopped.wait()  # a pop may be under way
@@ -99,7 +99,7 @@ class JobRunner(Worker):
             await asyncio.wait(running, timeout=within_s)
 
     def abandon(self) -> None:
-        """Stop what still runs, without a word: the process ends, and the sweep goes on with it."""
+        """Cancel what still runs, without reporting it: the process ends, and the sweep goes on with it."""
         self._abandoned = True
         for task in tuple(self.tasks.values()):
             task.cancel()
@@ -136,7 +136,7 @@ class JobRunner(Worker):
                 self._start(job_id, score)
 
     async def _wait_for_hints(self, free: int) -> int:
-        """Wait until jobs are put, or for a while; how many hints at them were popped."""
+        """Wait until jobs are enqueued or the wait times out; return how many hints were popped."""
         hints = keys.hints(self._lane)
         popped = await self.pool.blmpop(self._pop_s, 1, hints, direction="LEFT", count=free)  # type: ignore[arg-type, misc]
         return len(popped[1]) if popped else 0
@@ -157,11 +157,11 @@ class JobRunner(Worker):
         await self._batcher.run(lambda pipe: fair_share.release_slot(pipe, self._lane, job_id))
 
     async def finish_job(self, *about: Any) -> None:
-        """arq's tidying up, as often as it takes: nothing of a job may stay behind."""
+        """Repeat arq's cleanup until it succeeds, so that nothing of a job is left behind."""
         await insist(lambda: super(JobRunner, self).finish_job(*about), until=self._is_gone)
 
     async def finish_failed_job(self, *about: Any) -> None:
-        """The same of a job that could not be run."""
+        """Repeat arq's cleanup of a job that could not be run until it succeeds."""
         await insist(lambda: super(JobRunner, self).finish_failed_job(*about), until=self._is_gone)
 
     def _is_gone(self) -> bool:

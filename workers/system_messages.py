@@ -1,4 +1,4 @@
-"""The system's words in what the full is sent: the profile's, and the client's where these may be."""
+"""The system messages that the full is sent: the profile's prompt, and the client's own where allowed."""
 
 from typing import Any
 
@@ -8,9 +8,10 @@ ROLES = ("system", "developer")
 
 
 def with_system(messages: list[Message], prompt: str, mode: str) -> list[Message]:
-    """The messages with the profile's prompt. `mode`: what becomes of the client's own system messages.
+    """Return the messages with the profile's prompt.
 
-    `instead`: they take its place; `after`: they stand behind it; else they are left out, remembered or not.
+    `mode` says what becomes of the client's system messages. `instead`: they replace the prompt; `after`:
+    they follow it; otherwise all of them are left out.
     """
     if mode not in ("instead", "after"):
         messages = [message for message in messages if message["role"] not in ROLES]
@@ -25,7 +26,7 @@ def with_system(messages: list[Message], prompt: str, mode: str) -> list[Message
 
 
 def with_note(messages: list[Message], note: str) -> list[Message]:
-    """The messages with a note of ours at the end of the first system message."""
+    """Return the messages with our note at the end of the first system message."""
     if not messages or messages[0]["role"] not in ROLES:
         return [{"role": "system", "content": note}, *messages]
     first, content = messages[0], messages[0].get("content")

@@ -1,7 +1,7 @@
-"""Which upstreams may be asked now: how many streams each may have, and which are busy or broken.
+"""Decides which upstreams may be asked now: how many streams each may have, and which are busy or broken.
 
-What is known is in the queue's store, for all workers. A worker looks at it in the round trip in which it
-picks a job up; a healthy upstream without a limit costs no other.
+The state is in the queue's store, shared by all workers. A worker reads it in the round trip in which it
+picks a job up; a healthy upstream without a stream limit costs no further round trip.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ _FORGET_MS = 3_600_000  # a broken upstream that nobody has tried for so long
 
 
 class Upstreams:
-    """This worker's view of all upstreams, and the streams that it holds."""
+    """This worker's view of the upstreams, and the streams that it holds."""
 
     def __init__(self, settings: Settings, stores: Stores) -> None:
         self._settings = settings
@@ -43,12 +43,12 @@ class Upstreams:
     # As a part of others' round trips.
 
     def read_state(self, pipe: Pipeline) -> None:
-        """Ask which upstreams are busy and broken: two replies."""
+        """Add the commands that read which upstreams are busy and broken: two replies."""
         pipe.zrange(keys.UPSTREAMS_BUSY, 0, -1, withscores=True)
         pipe.zrange(keys.UPSTREAMS_BROKEN, 0, -1, withscores=True)
 
     def set_state(self, busy: list[tuple[bytes, float]], broken: list[tuple[bytes, float]]) -> None:
-        """Take the replies to `look`."""
+        """Store the replies to `read_state`."""
         self._busy = {name.decode(): until_ms for name, until_ms in busy}
         self._broken = {name.decode(): until_ms for name, until_ms in broken}
 
@@ -59,7 +59,7 @@ class Upstreams:
             pipe.zadd(keys.upstream_streams(name), {job: deadline_ms})  # also where it was given up on
 
     def _in_touch(self) -> bool:
-        """Return whether, since the store was away, all that live had the time to renew their streams."""
+        """Return True if every live worker has had time to renew its streams since the store came back."""
         lease_s = self._settings.lane_lease_s + self._settings.redis_timeout_s
         return not self.contact.breaks or self.contact.for_s > lease_s
 
@@ -67,7 +67,10 @@ class Upstreams:
 
     @asynccontextmanager
     async def admit(self, upstream: Upstream, job: JobRef, wait_s: float) -> AsyncIterator[None]:
-        """May the upstream be asked: else waits, at most so long, and raises UpstreamError in the end."""
+        """Let the upstream be asked within the context.
+
+        Waits for it up to a limit, then raises UpstreamError.
+        """
         name = name_of(upstream)
         trial = await self._enter(upstream, name, job, asyncio.get_running_loop().time() + wait_s)
         try:
@@ -80,7 +83,7 @@ class Upstreams:
                 self._later(self._end_probe(name, job))
 
     def record_success(self, upstream: Upstream) -> None:
-        """It answers: whatever it failed at before is forgotten."""
+        """Note that the upstream answers, and forget its earlier failures."""
         name = name_of(upstream)
         if name in self._failed or name in self._broken:
             self._failed.discard(name)
@@ -88,7 +91,7 @@ class Upstreams:
             self._later(self._mend(name))
 
     def record_failure(self, upstream: Upstream, error: UpstreamError) -> None:
-        """It has failed: all workers are told."""
+        """Note that the upstream has failed, and tell all workers."""
         name = name_of(upstream)
         if error.retry_after_s is not None:
             until_ms = self._stores.queue_clock.now_ms() + error.retry_after_s * 1000
@@ -99,12 +102,12 @@ class Upstreams:
             self._later(self._count(name, upstream.model))
 
     async def flush(self) -> None:
-        """Wait until what was to be noted is noted, or could not be."""
+        """Wait until all pending notes are written or have failed."""
         while self._tasks:
             await asyncio.gather(*self._tasks)
 
     async def _enter(self, upstream: Upstream, name: str, job: JobRef, give_up_s: float) -> bool:
-        """Wait until it may be asked; whether that is the trial of a broken one."""
+        """Wait until the upstream may be asked; return True if this request probes a broken one."""
         trial = tried = False
         try:
             while True:
@@ -126,18 +129,21 @@ class Upstreams:
             raise
 
     def _busy_s(self, name: str) -> float:
-        """Return how long it is still to be left alone."""
+        """Return for how many more seconds the upstream is to be left alone."""
         return self._left_s(self._busy.get(name, 0))
 
     def _left_s(self, until_ms: float) -> float:
-        """Return how long it is until then; one too far off dates from before the clock was set back."""
+        """Return the seconds until then, or 0.
+
+        A time too far ahead is from before the store's clock was set back, and counts as past.
+        """
         left_s = (until_ms - self._stores.queue_clock.now_ms()) / 1000
         return left_s if 0 < left_s < _LONGEST_S else 0.0
 
     async def _take_probe(self, name: str, job: JobRef) -> bool:
-        """Take on the trial of a broken upstream; raises UpstreamError where somebody else has.
+        """Claim the probe of a broken upstream. Raises UpstreamError if another job has it.
 
-        False where the store can't be asked: whoever has no fallback tries again.
+        Return False if the store cannot be asked: a job without a fallback tries again.
         """
         for_ms, key = int(self._settings.first_token_timeout_s * 1000), keys.upstream_trial(name)
 
@@ -155,7 +161,7 @@ class Upstreams:
         return True
 
     async def _has_room(self, upstream: Upstream, name: str, job: JobRef) -> bool:
-        """Return whether it may have another stream, which is taken then where these are limited."""
+        """Return True if the upstream may have another stream, and claim that stream if they are limited."""
         try:
             return not upstream.max_streams or await self._take(upstream.max_streams, name, job)
         except StoreUnavailable as error:  # whoever has no fallback tries again
@@ -163,7 +169,10 @@ class Upstreams:
             return False
 
     async def _take(self, limit: int, name: str, job: JobRef) -> bool:
-        """Take one of its streams. Exact: of many who add themselves, only those within the limit stay."""
+        """Claim one of its streams.
+
+        The count is exact: of many that add themselves, only those within the limit stay.
+        """
         key, member, now_ms = keys.upstream_streams(name), str(job), self._stores.queue_clock.now_ms()
         deadline_ms = now_ms + self._settings.lane_lease_ms
 
@@ -211,7 +220,7 @@ class Upstreams:
         await self._stores.on_queue.run(mend)
 
     async def _end_probe(self, name: str, job: JobRef) -> None:
-        """Let others try, where the trial is this job's."""
+        """Give the probe up, if it is this job's, so that others may try."""
         key = keys.upstream_trial(name)
         whose = await self._stores.on_queue.run(lambda pipe: pipe.get(key))
         if whose[0] is not None and whose[0].decode() == str(job):
@@ -228,7 +237,7 @@ def _broken() -> UpstreamError:
 
 
 async def _leniently(work: Coroutine[Any, Any, None]) -> None:
-    """Await a write that lapses by itself, so that a failure is only logged."""
+    """Await a write and log its failure: what cannot be written now expires by itself."""
     try:
         await work
     except StoreUnavailable as error:
@@ -236,9 +245,9 @@ async def _leniently(work: Coroutine[Any, Any, None]) -> None:
 
 
 def name_of(upstream: Upstream) -> str:
-    """One name for one model at one server under one key, which doesn't show in it.
+    """Return one name for one model at one server under one key; the key does not show in it.
 
-    Each tenant has its own: none may have another's upstream taken for busy or broken.
+    Names differ between tenants, so that none can make another's upstream count as busy or broken.
     """
     parts = (upstream.tenant, upstream.base_url, upstream.model, upstream.api_key.get_secret_value())
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]

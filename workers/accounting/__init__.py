@@ -1,1 +1,1 @@
-"""What ended turns have cost, settled with their tenants."""
+"""Settles the cost of ended turns with their tenants."""

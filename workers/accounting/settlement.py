@@ -1,7 +1,7 @@
-"""The settler: run by all workers but the drafts', it accounts for turns once they and their lanes ended.
+"""The settler: run by all workers except the drafts', it accounts for turns that have ended with their lanes.
 
-Exactly once, whatever dies: all that a turn counts for is written in one step, and that step begins with
-taking the turn out of those to be settled.
+Each turn counts exactly once, whatever dies: all that it counts for is written in one step, and that step
+begins by removing the turn from those to be settled.
 """
 
 import asyncio
@@ -41,7 +41,7 @@ _TAKE, _SETTLE = script("take_due"), script("kept", "settle")
 
 
 class SettlementJob:
-    """Settles what is due. Several share the work: who takes turns has them to itself for a while."""
+    """Settles due turns. Several workers share the work: each holds the turns that it takes for a while."""
 
     def __init__(self, settings: Settings, stores: Stores, sessions: Sessions) -> None:
         self._settings = settings
@@ -60,7 +60,10 @@ class SettlementJob:
                 await asyncio.sleep(_POLL_S * random.uniform(0.75, 1.25))
 
     async def settle(self) -> int:
-        """Look at what is due by now and nobody's yet; how much that was. Raises StoreUnavailable."""
+        """Settle the turns that are due and that nobody holds; return their number.
+
+        Raises StoreUnavailable.
+        """
         now_ms = self._stores.queue_clock.now_ms()
         bounds = (str(now_ms), str(_BATCH), str(now_ms + _HOLD_MS))
         (due,) = await self._stores.on_queue.run(lambda pipe: pipe.eval(_TAKE, 1, keys.UNSETTLED, *bounds))
@@ -69,7 +72,7 @@ class SettlementJob:
         return len(due)
 
     async def _try(self, member: str) -> None:
-        """Look at one turn; trouble with it must not keep the others from being settled."""
+        """Settle one turn; a failure must not keep the others from being settled."""
         try:
             turn = parse_turn(member)
         except ValueError:
@@ -101,14 +104,14 @@ class SettlementJob:
                 await self._settle(turn, counts, started.profile, day, record=record, kept=kept)
 
     def _patient_until_ms(self, turn: RecordedTurn, ended_ms: int) -> int:
-        """Return how long lanes are waited for: they end soon after their turn, unless their workers died."""
+        """Return until when to wait for the lanes: they end soon after the turn unless their workers died."""
         policy = turn.started.policy
         if policy.get("handoff", {}).get("shadow"):  # this draft speaks on to its end
             ended_ms = turn.start_ms + policy.get("deadline_ms", _DEADLINE_MS)
         return ended_ms + self._settings.lane_lease_ms + _PATIENCE_MS
 
     async def _settle_lost(self, turn: TurnRef) -> None:
-        """Settle a turn of which nothing is kept: its session was deleted, or it never came to be."""
+        """Settle a turn of which nothing is kept: its session was deleted, or it never started."""
         session, member = turn.session, str(turn)
 
         def build(pipe: Pipeline) -> None:
@@ -135,7 +138,7 @@ class SettlementJob:
         record: str = "full",
         kept: int = 0,
     ) -> None:
-        """Write all that a turn counts for, unless somebody has."""
+        """Write all that a turn counts for, unless somebody already has."""
         tenant, now_ms = turn.session.tenant, self._stores.queue_clock.now_ms()
         asked = {
             "turn": str(turn),
@@ -169,7 +172,7 @@ class SettlementJob:
 
 
 def _kept(turn: RecordedTurn) -> int:
-    """Return the bytes that a turn takes in its session's log once its words are gone."""
+    """Return how many bytes a turn takes in its session's log, without words that are not to be kept."""
     events = [turn.started, *(event for _, event in turn.events), *filter(None, [turn.ended])]
     if turn.started.record == "none" and not turn.dropped:
         return kept_bytes.size_of(kept for event in events if (kept := without_words(event)))

@@ -1,1 +1,1 @@
-"""Documents made searchable, and passages found for a turn."""
+"""Makes documents searchable, and finds passages for a turn."""

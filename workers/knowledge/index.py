@@ -1,4 +1,4 @@
-"""One collection's index, in memory: what its documents say, found by BM25."""
+"""One collection's full-text index, in memory, ranked by BM25."""
 
 from collections.abc import Iterable
 
@@ -20,7 +20,7 @@ _MOST_QUERY_CHARS = 2_000
 
 
 class CollectionIndex:
-    """Finds passages. Written by one thread at a time, searched by any."""
+    """Finds passages. One thread at a time may write; any number may search."""
 
     def __init__(self) -> None:
         self._schema = (
@@ -37,12 +37,12 @@ class CollectionIndex:
         self._writer: IndexWriter | None = None
 
     def put(self, documents: Iterable[Document]) -> None:
-        """Take documents in, in place of those of the same id; they are found after `commit`."""
+        """Add documents, replacing those of the same id; they are found after `commit`."""
         for document in documents:
             self.put_prepared(document.id, prepared(document.title, document.text))
 
     def put_prepared(self, document_id: str, passages: Iterable[Prepared]) -> None:
-        """The same for one document that was made ready."""
+        """Add one document whose passages are already prepared, replacing one of the same id."""
         writer = self._open_writer()
         writer.delete_documents_by_term("document", document_id)
         for number, each in enumerate(passages):
@@ -56,13 +56,13 @@ class CollectionIndex:
             writer.add_document(entry)
 
     def remove(self, ids: Iterable[str]) -> None:
-        """Drop documents; they are found no more after `commit`."""
+        """Remove documents; they are no longer found after `commit`."""
         writer = self._open_writer()
         for document_id in ids:
             writer.delete_documents_by_term("document", document_id)
 
     def commit(self) -> None:
-        """Let searches see what was put and removed."""
+        """Make additions and removals visible to searches."""
         if self._writer:
             writer, self._writer = self._writer, None
             writer.commit()
@@ -70,7 +70,7 @@ class CollectionIndex:
             self._index.reload()
 
     def search(self, question: str, most: int) -> list[Passage]:
-        """At most so many passages, the best first."""
+        """Return the best passages, best first, up to the given number."""
         asked = list(dict.fromkeys(terms(question[:_MOST_QUERY_CHARS])))[:_MOST_TERMS]
         if not asked:
             return []

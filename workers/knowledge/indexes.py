@@ -1,4 +1,4 @@
-"""The indexes of this process: one for each collection that has documents, kept up with what changes."""
+"""The indexes of this process: one for each collection that has documents, kept up to date."""
 
 import asyncio
 import logging
@@ -25,7 +25,7 @@ _RETRY_S = 0.2
 
 @dataclass(slots=True)
 class _Followed:
-    """A collection and how far it was read. `index` is None while there is nothing in it."""
+    """A collection and how far it has been read. `index` is None while the collection is empty."""
 
     collection: CollectionRef
     index: CollectionIndex | None = None
@@ -35,7 +35,7 @@ class _Followed:
 
 
 class Indexes:
-    """Follows all collections. Writing an index takes a thread of its own, and never the event loop's."""
+    """Follows all collections. Indexes are written in a thread of their own, never on the event loop."""
 
     def __init__(self, stores: Stores, document_timeout_s: float = 20.0) -> None:
         self._documents = Documents(stores)
@@ -50,7 +50,10 @@ class Indexes:
         self._thread = ThreadPoolExecutor(1, "indexing")
 
     async def search(self, collection: CollectionRef, question: str, most: int) -> list[Passage] | None:
-        """The best passages; None where there is no such collection. Waits until all of it was read."""
+        """Return the best passages, or None if there is no such collection.
+
+        Waits until all of it has been read.
+        """
         await self._listed.wait()
         followed = self._followed.get(str(collection))
         if followed is None:
@@ -78,14 +81,14 @@ class Indexes:
             await self._preparer.close()
 
     def _wake(self, name: str) -> None:
-        """Look at this collection; with no name, or one that is new, at all of them."""
+        """Check this collection for changes; check all if no name is given or the name is new."""
         if followed := self._followed.get(name):
             followed.bell.set()
         else:
             self._bell.set()
 
     async def _look(self) -> list[_Followed]:
-        """Wake those that have changed; the collections that are new."""
+        """Wake the collections that have changed, and return the new ones."""
         collections = await self._documents.collections()
         new = []
         for collection, latest in zip(collections, await self._documents.latest(collections), strict=True):
@@ -115,7 +118,7 @@ class Indexes:
                 followed.bell.set()
 
     async def _catch_up(self, followed: _Followed) -> bool:
-        """Take in what has changed since; whether anything had."""
+        """Index what has changed since the last time; return True if anything had."""
         changes = await self._documents.changes(followed.collection, followed.after)
         if changes is None:
             await self._read_all(followed)
@@ -146,7 +149,7 @@ class Indexes:
     async def _take_in(
         self, collection: CollectionRef, index: CollectionIndex, documents: list[Document]
     ) -> None:
-        """Take documents in; one that can't be is marked, and left out from then on."""
+        """Index documents; one that cannot be indexed is marked, and skipped from then on."""
         failed = await self._documents.failures(collection, documents)
         for document in documents:
             code = failed.get(document.id) or await self._index(index, document)
@@ -158,7 +161,7 @@ class Indexes:
                 await self._documents.note_failure(collection, document, code)
 
     async def _index(self, index: CollectionIndex, document: Document) -> str | None:
-        """Put one document into the index; the code of why it can't be."""
+        """Index one document; return the code of the failure if it cannot be indexed."""
         try:
             passages = await self._preparer.prepare(document)
             await self._write(partial(index.put_prepared, document.id, passages))
@@ -176,7 +179,7 @@ class Indexes:
 
 
 async def _rung(bell: asyncio.Event) -> None:
-    """Wait until the bell rings, or it is time to look anyway."""
+    """Wait until the bell rings, or until it is time to check anyway."""
     try:
         async with asyncio.timeout(_LOOK_S):
             await bell.wait()

@@ -1,8 +1,8 @@
-"""Passages of documents, and how a model is shown them: as data, in a message of their own.
+"""Shows passages of documents to a model as data, in a message of their own.
 
-Whoever writes a document may write anything into it. So each passage is a line of JSON, in which nothing
-stands that begins a line, a tag or a chat template's marker. Around them are two lines with a mark that no
-author knew.
+The author of a document may write anything into it. So each passage is a line of JSON, in which nothing
+can begin a line, a tag or a chat template's marker. Two lines around the passages carry a mark that no
+author could know.
 """
 
 import hashlib
@@ -107,14 +107,14 @@ _TAKEN = {
 
 
 def passages_text(turn: str, passages: list[dict[str, Any]]) -> str:
-    """The passages between two lines with a mark of the turn's, so that all its attempts say the same."""
+    """Return the passages between two lines with the turn's mark, which is the same for all its attempts."""
     mark = hashlib.sha256(f"passages of {turn}".encode()).hexdigest()[:_MARK_CHARS]
     lines = [_line(number, passage) for number, passage in enumerate(passages, 1)]
     return "\n".join([f'{_OPENS}"{mark}">', *lines, f'</passages mark="{mark}">'])
 
 
 def put_before_question(messages: list[Message], text: str, language: str) -> list[Message]:
-    """The messages with the passages before the user's last one; behind the system's where there is none."""
+    """Insert the passages before the user's last message, or after the system's if the user said nothing."""
     asked = [place for place, message in enumerate(messages) if message["role"] == "user"]
     systems = [place for place, message in enumerate(messages) if message["role"] in ("system", "developer")]
     at = asked[-1] if asked else next((n for n in range(len(messages)) if n not in systems), len(messages))
@@ -125,7 +125,7 @@ def put_before_question(messages: list[Message], text: str, language: str) -> li
 
 
 def are_passages(message: Message) -> bool:
-    """Return whether a message shows passages: nobody speaks the language that they are in."""
+    """Return True if a message shows passages; their language says nothing about the conversation's."""
     content = message.get("content")
     return isinstance(content, str) and content.startswith(_OPENS)
 

@@ -1,4 +1,4 @@
-"""The process that reads documents for this worker's indexes; it is ended where one takes too long."""
+"""Has a child process read documents for this worker's indexes; the child is killed if one takes too long."""
 
 import asyncio
 
@@ -14,7 +14,7 @@ _TRIES = 2  # a process may be ended for a reason that is not the document's
 
 
 class DocumentFailed(Exception):
-    """There is nothing to find of a document; `code` says why."""
+    """A document could not be made searchable; `code` says why."""
 
     def __init__(self, code: str) -> None:
         super().__init__(code)
@@ -22,7 +22,7 @@ class DocumentFailed(Exception):
 
 
 class Preparer:
-    """One document at a time; each is given so long."""
+    """Prepares one document at a time, each within `timeout_s`."""
 
     def __init__(self, timeout_s: float, module: str = preparing.__name__) -> None:
         self._timeout_s = timeout_s
@@ -30,7 +30,10 @@ class Preparer:
         self._turn = asyncio.Lock()
 
     async def prepare(self, document: Document) -> list[Prepared]:
-        """The document's passages. Raises DocumentFailed, OSError where there is no process to read it."""
+        """Return the document's passages.
+
+        Raises DocumentFailed, or OSError if no process can be started to read it.
+        """
         question = pack([document.title, document.text])
         async with self._turn:
             for _ in range(_TRIES):

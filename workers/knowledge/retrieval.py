@@ -1,4 +1,4 @@
-"""Finds passages of the tenant's knowledge for a turn, once a turn, and writes them to its log."""
+"""Finds passages of the tenant's knowledge for a turn's full, once a turn, and writes them to its log."""
 
 import asyncio
 import logging
@@ -24,7 +24,7 @@ _MOST_NAME_CHARS = 300
 
 
 class SearchFailed(Exception):
-    """There are no passages; `code` says why."""
+    """A search failed; `code` says why."""
 
     def __init__(self, code: str) -> None:
         super().__init__(code)
@@ -32,10 +32,10 @@ class SearchFailed(Exception):
 
 
 class Search(Protocol):
-    """Anything that finds passages."""
+    """Finds passages in a collection."""
 
     async def search(self, collection: CollectionRef, question: str, most: int) -> list[Passage] | None:
-        """The best passages; None where there is no such collection. Raises SearchFailed."""
+        """Return the best passages, or None if there is no such collection. Raises SearchFailed."""
 
 
 class _FoundPassage(BaseModel):
@@ -51,7 +51,7 @@ class _Found(BaseModel):
 
 
 class SearchService:
-    """A search service of the operator's own, over HTTP: `docs/knowledge.md` says how it is asked."""
+    """An operator's own search service, asked over HTTP as `docs/knowledge.md` describes."""
 
     def __init__(self, settings: Settings, client: httpx.AsyncClient) -> None:
         self._url = settings.search_url
@@ -59,7 +59,7 @@ class SearchService:
         self._client = client
 
     async def search(self, collection: CollectionRef, question: str, most: int) -> list[Passage] | None:
-        """The passages that the service answers with. Raises SearchFailed."""
+        """Return the passages that the service answers with. Raises SearchFailed."""
         body = {
             "query": question,
             "collection": collection.collection,
@@ -101,9 +101,9 @@ class Retrieval:
     service: Search
 
     async def retrieve(self, turn: TurnRef, started: TurnStarted, start_ms: int) -> Retrieved | None:
-        """Find passages for the turn's question and write them to its log; None where nothing was asked for.
+        """Find passages for the turn's question and append them to the log; None if the profile wants none.
 
-        A search that fails fails no turn: the event says so.
+        A failed search does not fail the turn: the event carries its error code.
         """
         wanted = started.lanes["full"].get("knowledge")
         if not wanted:
@@ -137,13 +137,13 @@ class Retrieval:
 
 
 def citations(retrieved: Retrieved) -> dict[str, Any]:
-    """The passages as a chunk's choice, numbered as the model was shown them."""
+    """Return the passages as a chunk's choice, numbered as the model was shown them."""
     numbered = [{"index": number, **passage} for number, passage in enumerate(retrieved.passages, 1)]
     return {"index": 0, "delta": {"citations": numbered}, "finish_reason": None}
 
 
 def _question(started: TurnStarted) -> str:
-    """Return what the user said last."""
+    """Return the user's last message as text."""
     messages: list[dict[str, Any]] = started.request["messages"]
     return next((text_of(m.get("content")) for m in reversed(messages) if m["role"] == "user"), "")
 

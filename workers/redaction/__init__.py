@@ -1,1 +1,1 @@
-"""Words that are not to be kept, masked in the log."""
+"""Masks or drops words in the log that are not to be kept."""

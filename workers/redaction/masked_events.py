@@ -1,6 +1,7 @@
-"""The events of a turn with what is personal in them masked. Pure.
+"""Masks personal data in a turn's events. Pure.
 
-What comes in many events is masked as a whole and cut as it was, so that each keeps its place and its length.
+A text that is spread over many events is masked as a whole and cut again in the same places, so that each
+piece keeps its place and its length.
 """
 
 from collections import defaultdict
@@ -29,7 +30,7 @@ from workers.redaction.masked_values import Path, Values, last_said, mask_messag
 
 @dataclass(slots=True)
 class _Text:
-    """A text that comes in pieces with their offsets, some of them twice."""
+    """A text that comes in pieces with their offsets; some pieces come twice."""
 
     text: GrowingText = field(default_factory=GrowingText)
 
@@ -41,7 +42,7 @@ class _Text:
 
 @dataclass(slots=True)
 class Masks:
-    """A turn's masked texts. `own`: its events; `heard`: their fold; `digit`: what digits are masked by."""
+    """A turn's masked texts. `own`: its events; `heard`: their fold; `digit`: what masks digits."""
 
     own: list[Event]
     heard: Fold | None
@@ -70,7 +71,7 @@ class Masks:
             self._mask_seam(self.heard)
 
     def _mask_seam(self, fold: Fold) -> None:
-        """Mask what is only found where the full's text follows on the draft's."""
+        """Mask what shows only where the full's text follows the draft's."""
         opening = fold.full_gate.opening.left_out
         begin = opening[0][1] if opening and opening[0][0] == 0 else 0
         heard, rest = fold.draft.text[: fold.spoken["draft"]].rstrip(), fold.full.text[begin:]
@@ -82,7 +83,7 @@ class Masks:
             self.texts["full"] = _overlay(self.texts["full"], str(fold.full.text), said, begin)
 
     def of(self, event: Event) -> Event:
-        """An event as it is kept."""
+        """Return an event as it is kept."""
         match event:
             case TurnStarted():
                 caller = self.values.change(event.caller, (), lambda _, text: mask(text, self.digit))
@@ -109,7 +110,7 @@ class Masks:
         return event
 
     def _cut(self, masked: str, at: int, clear: str) -> str:
-        """A piece of a masked text; of what never counted all is masked."""
+        """Return a piece of a masked text; characters outside of the text that counted are all masked."""
         piece = masked[at : at + len(clear)]
         return piece + blank(clear[len(piece) :], self.digit)
 
@@ -130,7 +131,7 @@ class Masks:
 
 
 def _mask_answer(text: str, asked: str, digit: str) -> str:
-    """An answer masked, as what it answers makes it personal: "what is my PIN?" """
+    """Mask an answer together with its question, which may make it personal ("what is my PIN?")."""
     whole = mask(f"{asked}\n{SEAM}{text}", digit)
     return whole[len(whole) - len(text) :]
 
@@ -140,7 +141,7 @@ def _call(part: ToolPart) -> Path:
 
 
 def _overlay(masked: str, clear: str, other: str, at: int) -> str:
-    """A masked text with what another masking of a part of it, from `at` on, has masked besides."""
+    """Add to a masked text what another masking of the part from `at` on has masked."""
     if other == clear[at : at + len(other)]:
         return masked
     both = [o if o != c else m for m, c, o in zip(masked[at:], clear[at:], other, strict=False)]
@@ -148,7 +149,7 @@ def _overlay(masked: str, clear: str, other: str, at: int) -> str:
 
 
 def _mask_extras(extras: list[dict[str, Any]], values: Values) -> list[dict[str, Any]]:
-    """Mask the texts that stand at one place of each extra as one text: reasoning comes word by word."""
+    """Mask extras; texts at the same place in each are masked as one, as reasoning comes word by word."""
     kept = [values.change(extra, (extra.get("index"),), lambda _, text: text) for extra in extras]
     texts: dict[Path, list[str]] = defaultdict(list)
 

@@ -1,4 +1,4 @@
-"""JSON with what is personal in it masked: texts, keys, identifiers, numbers. Pure."""
+"""Masks personal data in JSON: texts, keys, identifiers, numbers. Pure."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -27,13 +27,13 @@ Change = Callable[[Path, str], str]
 
 @dataclass(slots=True)
 class _Distinct:
-    """Keeps masked names apart, without trying one number twice."""
+    """Keeps masked names distinct, without trying any number twice."""
 
     taken: set[str] = field(default_factory=set)
     counts: dict[str, int] = field(default_factory=dict)
 
     def of(self, masked: str) -> str:
-        """The name itself, or one like it that is not taken."""
+        """Return the name itself, or a similar one if it is taken."""
         place, number, name = masked.rfind(MASK), self.counts.get(masked, 0), masked
         while name in self.taken and place >= 0:
             number += 1
@@ -45,16 +45,16 @@ class _Distinct:
 
 @dataclass(slots=True)
 class Values:
-    """Masks the JSON of one turn. `digit`: what digits are masked by. Names stay apart."""
+    """Masks the JSON of one turn and keeps names distinct. `digit`: the character that masks digits."""
 
     digit: str
     _names: dict[str, str] = field(default_factory=dict)
     _distinct: _Distinct = field(default_factory=_Distinct)
 
     def change(self, value: Any, path: Path, change: Change) -> Any:
-        """The same JSON with its texts changed by `change`, all else masked.
+        """Return the same JSON with its texts changed by `change`, and all else masked.
 
-        What can't be read goes: sound, pictures, files.
+        Sound, pictures and files are removed, as they cannot be masked.
         """
         if isinstance(value, str):
             return change(path, value)
@@ -81,7 +81,7 @@ class Values:
         return kept
 
     def name(self, text: str) -> str:
-        """Return a name that still tells things apart: kept if a machine made it, else masked."""
+        """Return an identifier: unchanged if a machine made it, else masked and still distinct."""
         if _MACHINES.fullmatch(text):
             return text
         if text not in self._names:
@@ -89,7 +89,7 @@ class Values:
         return self._names[text]
 
     def _named(self, key: str, item: Any, changed: Any) -> Any:
-        """A short value that the key makes personal: {"cvv": 123}."""
+        """Mask a short value that its key makes personal: {"cvv": 123}."""
         is_number = type(item) in (int, float)
         is_short = isinstance(item, str) and len(item) <= _SHORT and any(map(str.isdigit, item))
         if not (is_number or is_short) or key == "arguments":  # those are JSON, and masked as such
@@ -119,7 +119,7 @@ def _letters(number: int) -> str:
 
 
 def mask_messages(messages: list[Any], digit: str) -> dict[Path, str]:
-    """The messages' texts masked, by their paths: as they follow each other, and each speaker's own."""
+    """Mask the messages' texts, by path: once in their order, and once more for each speaker alone."""
     slots = list(_texts(messages))
     masked = {path: text for path, _, text in slots}
     _lay_over(masked, slots, digit)
@@ -143,7 +143,7 @@ def _lay_over(masked: dict[Path, str], slots: list[tuple[Path, str, str]], digit
 
 
 def _texts(messages: list[Any]) -> Iterator[tuple[Path, str, str]]:
-    """Each text with its path and its speaker."""
+    """Yield each text with its path and its speaker."""
     for place, message in enumerate(messages):
         if not isinstance(message, dict):
             continue
@@ -157,7 +157,7 @@ def _texts(messages: list[Any]) -> Iterator[tuple[Path, str, str]]:
 
 
 def last_said(messages: list[Any]) -> str:
-    """The end of what was last said, masked or not."""
+    """Return the end of the last text, masked or not."""
     said = [text for _, _, text in _texts(messages)]
     return said[-1][-_MOST_BEFORE:] if said else ""
 

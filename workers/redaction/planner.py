@@ -1,4 +1,4 @@
-"""The process that masks what was said for this worker's redactor; a turn that ends it loses its words."""
+"""Has a child process mask texts for this worker's redactor; a turn that kills the child loses its words."""
 
 import asyncio
 import logging
@@ -16,7 +16,10 @@ _WAIT_S = 120.0  # for a process that hangs: it ends by itself after so much tim
 
 
 class Planner:
-    """One log at a time. A turn that can't be masked loses its words: it must not stay in clear text."""
+    """Plans one log at a time.
+
+    A turn that cannot be masked loses its words: it must not stay in clear text.
+    """
 
     def __init__(self, module: str = redacted_log.__name__) -> None:
         self._child = Child(module)
@@ -24,7 +27,7 @@ class Planner:
         self._turn: str | None = None  # with which it is busy
 
     async def plan(self, raw: Raw, turns: set[str], now_ms: int) -> Plan:
-        """Plan the rewriting of a log. Raises OSError, EOFError where no process can answer."""
+        """Return the plan for a log. Raises OSError or EOFError if no process can make one."""
         asked = RedactionRequest(raw, sorted(turns), now_ms)
         async with self._lock:
             while True:

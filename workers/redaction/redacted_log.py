@@ -1,8 +1,8 @@
-"""Plans the rewriting of a session's log in which turns are masked or lose their words.
+"""Plans how a session's log is rewritten: which turns are masked, and which lose their words.
 
-Run as a module, for whoever asks: what strangers wrote is read in a process of its own, so that no text holds
-up who serves calls. A question is a message of JSON, and one of the entries' bodies; the answer is a message
-for each turn as it is begun, then the plan, in the same form. A text that takes too long ends the process.
+Runs as a module in a process of its own, so that no stranger's text can hold up a process that serves
+calls. A question is a message of JSON and one with the entries' bodies; the answer is a message for each
+turn as it is begun, then the plan in the same form. A text that takes too long ends the process.
 """
 
 import signal
@@ -31,7 +31,10 @@ Raw = list[tuple[bytes, dict[bytes, bytes]]]
 
 @dataclass(slots=True)
 class RedactionRequest:
-    """A question. `turns`: to be rewritten; `late`: those added to since too; `dropped`: to lose all."""
+    """A question.
+
+    `turns`: to be rewritten; `late`: added to since they were rewritten; `dropped`: to lose all their words.
+    """
 
     raw: Raw
     turns: list[str]
@@ -42,11 +45,11 @@ class RedactionRequest:
 
 @dataclass(slots=True)
 class Plan:
-    """The changes to a log's entries.
+    """Says how a log's entries are rewritten.
 
-    `done`: turns of which nothing clear is left and nothing more can come; `drifted`: those that say
-    something else now; `changes`: fields by entry id, None for one that goes; `live`: whether a turn goes on;
-    `busy`: so much goes on that the rest has to wait.
+    `done`: turns with nothing clear left and nothing more to come; `drifted`: turns that now fold to another
+    text; `changes`: fields by entry id, None for one that goes; `live`: a turn is under way; `busy`: there is
+    so much to do that the rest has to wait.
     """
 
     done: set[str] = field(default_factory=set)
@@ -57,9 +60,9 @@ class Plan:
 
 
 def make_plan(asked: RedactionRequest, begin: Callable[[str], None]) -> Plan:
-    """Plan the changes to a log. A turn that is gone, or is to be kept whole, counts as done.
+    """Plan a log's rewriting. A turn that is gone, or is to be kept whole, counts as done.
 
-    `begin` is told of each turn before it is rewritten.
+    `begin` is called with each turn before it is rewritten.
     """
     over = time.monotonic() + _BUDGET_S
     raw, now_ms = asked.raw, asked.now_ms
@@ -93,7 +96,7 @@ def make_plan(asked: RedactionRequest, begin: Callable[[str], None]) -> Plan:
 
 
 def _added_late(entries: list[Entry]) -> set[str]:
-    """Turns that were rewritten and then added to: by a worker that had stood still for very long."""
+    """Return turns that were added to after their rewriting, by a worker that had stood still."""
     rewritten, late = set[str](), set[str]()
     for entry in entries:
         event = entry.event
@@ -116,34 +119,34 @@ def _fields(event: Event | None) -> dict[bytes, bytes] | None:
 
 
 def pack_question(asked: RedactionRequest) -> bytes:
-    """A question's two messages."""
+    """Return a question as two messages."""
     places, bodies = _flat(asked.raw)
     head = {"turns": asked.turns, "now_ms": asked.now_ms, "late": asked.late, "dropped": asked.dropped}
     return pack({**head, "entries": places}) + frame(bodies)
 
 
 def read_question(head: bytes, bodies: bytes) -> RedactionRequest:
-    """The question of two messages."""
+    """Read a question from two messages."""
     told = orjson.loads(head)
     raw = [(entry_id, fields or {}) for entry_id, fields in _unflat(told.pop("entries"), bodies)]
     return RedactionRequest(raw, **told)
 
 
 def pack_plan(plan: Plan) -> bytes:
-    """A plan's two messages."""
+    """Return a plan as two messages."""
     places, bodies = _flat(plan.changes.items())
     head: dict[str, Any] = {"done": sorted(plan.done), "drifted": sorted(plan.drifted)}
     return pack({**head, "live": plan.live, "busy": plan.busy, "entries": places}) + frame(bodies)
 
 
 def read_plan(told: dict[str, Any], bodies: bytes) -> Plan:
-    """The plan of two messages."""
+    """Read a plan from two messages."""
     changes = dict(_unflat(told["entries"], bodies))
     return Plan(set(told["done"]), set(told["drifted"]), changes, told["live"], told["busy"])
 
 
 def _flat(entries: Iterable[tuple[bytes, dict[bytes, bytes] | None]]) -> tuple[list[Any], bytes]:
-    """Ids, names and lengths, and all bodies as one: those are not to be read on a loop."""
+    """Return ids, names and lengths apart from the bodies, which must not be parsed on an event loop."""
     places: list[Any] = []
     bodies: list[bytes] = []
     for entry_id, fields in entries:
@@ -170,7 +173,7 @@ def serve(
     told: BinaryIO,
     plan: Callable[[RedactionRequest, Callable[[str], None]], Plan] = make_plan,
 ) -> None:
-    """Answer until nobody asks any more."""
+    """Answer questions until the input ends."""
 
     def begin(turn: str) -> None:
         told.write(pack({"begun": turn}))

@@ -1,6 +1,6 @@
-"""Rewrites the events of an ended turn, with personal data masked or without any words. Pure.
+"""Rewrites an ended turn as it is to be kept: with personal data masked, or without any words. Pure.
 
-A turn's `record` says which. Doing it again changes nothing, so it may be done as often as something is
+The turn's `record` says which. Doing it again changes nothing, so it may be repeated whenever something is
 added.
 """
 
@@ -32,9 +32,9 @@ _DEADLINE_MS = 120_000
 
 @dataclass(frozen=True, slots=True)
 class Rewritten:
-    """A turn's events as they are to be kept: by entry id those that change, None for one that goes.
+    """A turn's events as they are to be kept: the changed ones by entry id, None for one that goes.
 
-    `drifted`: what is let out now isn't what was, masked. `whole`: nothing more can come of the turn.
+    `drifted`: it now folds to something other than the masked original. `whole`: nothing more can be added.
     """
 
     changes: dict[str, Event | None]
@@ -43,9 +43,9 @@ class Rewritten:
 
 
 def rewrite_turn(entries: list[Entry], now_ms: int, *, drop: bool = False) -> Rewritten:
-    """Return how an ended turn's events are kept; `entries` from its start to the log's end, as of `now_ms`.
+    """Rewrite an ended turn's events; `entries` run from its start to the log's end, as of `now_ms`.
 
-    `drop`: without its words, whatever its `record` says.
+    `drop`: remove its words, whatever its `record` says.
     """
     started = entries[0].event
     assert isinstance(started, TurnStarted)
@@ -60,7 +60,7 @@ def rewrite_turn(entries: list[Entry], now_ms: int, *, drop: bool = False) -> Re
 
 
 def _is_whole(started: TurnStarted, own: list[Entry], now_ms: int) -> bool:
-    """Return whether every attempt that began has said its last word, or has had the time to."""
+    """Return True if every attempt that began has ended, or has had the time to."""
     if now_ms > own[0].ms + started.policy.get("deadline_ms", _DEADLINE_MS) + _LATE_MS:
         return True
     begun: set[tuple[str, int]] = {
@@ -75,7 +75,7 @@ def _is_whole(started: TurnStarted, own: list[Entry], now_ms: int) -> bool:
 
 
 def without_words(event: Event) -> Event | None:
-    """An event as it is kept of a turn whose words aren't; None of one that goes."""
+    """Return an event as a turn without words keeps it, or None if the event goes."""
     match event:
         case TurnStarted():
             lanes = {
@@ -95,7 +95,7 @@ def without_words(event: Event) -> Event | None:
 
 
 def _masked(entries: list[Entry], own: list[Entry]) -> tuple[dict[str, Event | None], bool]:
-    """The turn's events masked, by entry id, and whether something else would be let out of them."""
+    """Return the turn's masked events by entry id, and whether they fold to a different text."""
     then = _Heard.of(entries)
     for digit in (MASK, "0", MASK):  # a guard, or a look for repeats, may ask whether there is a number
         masks = Masks([entry.event for entry in own], then.fold if then else None, digit)
@@ -111,7 +111,7 @@ def _masked(entries: list[Entry], own: list[Entry]) -> tuple[dict[str, Event | N
 
 
 def _ended(ended: TurnEnded, then: "_Heard | None", now: "_Heard | None") -> TurnEnded:
-    """An ending of the masked text; where it had another before, or nobody can say, that stays to be seen."""
+    """Return the masked text's ending; a difference from before, or one that is unknown, stays visible."""
     if then and now and (then.fold.released, then.fold.hash()) == (ended.released, ended.hash):
         return replace(ended, released=now.fold.released, hash=now.fold.hash(), record="redacted")
     return replace(ended, record="redacted")
@@ -119,14 +119,14 @@ def _ended(ended: TurnEnded, then: "_Heard | None", now: "_Heard | None") -> Tur
 
 @dataclass(frozen=True, slots=True)
 class _Heard:
-    """A turn folded, and the text that it let out."""
+    """A folded turn and the text that it released."""
 
     fold: Fold
     text: str
 
     @staticmethod
     def of(entries: list[Entry]) -> "_Heard | None":
-        """None where another version folds the turn."""
+        """Fold the turn; return None if that takes another version."""
         started, said = entries[0].event, []
         assert isinstance(started, TurnStarted)
         try:
@@ -140,7 +140,7 @@ class _Heard:
         return _Heard(fold, "".join(said))
 
     def is_masked(self, clear: "_Heard") -> bool:
-        """Return whether this says what the other does, but for masks."""
+        """Return True if this text equals the other except for masks."""
         return len(self.text) == len(clear.text) and all(
             masked in (char, MASK, "0") for char, masked in zip(clear.text, self.text, strict=True)
         )

@@ -1,7 +1,7 @@
 """The redactor: run by every worker, it masks or drops what was said in turns that are not to be kept whole.
 
-A turn is looked at until nothing more can be written for it: a worker that stood still may add a few words
-after the first look. Every step may be done twice; whatever dies in between, the turn stays listed.
+A turn is rewritten until nothing more can be added to it: a worker that stood still may add a few words
+after the first time. Every step may be done twice; whatever dies in between, the turn stays listed.
 """
 
 import asyncio
@@ -27,7 +27,10 @@ _BROKEN_MS = 60_000
 
 
 class Redactor:
-    """Rewrites what is due. Several share the work: a session is held by who rewrites it now."""
+    """Rewrites due turns.
+
+    Several workers share the work: a session is held by the one that rewrites it now.
+    """
 
     def __init__(self, stores: Stores, worker: str) -> None:
         self._stores = stores
@@ -49,11 +52,11 @@ class Redactor:
             await self.close()
 
     async def close(self) -> None:
-        """End the process that masks."""
+        """End the process that masks texts."""
         await self._planner.close()
 
     async def redact(self) -> int:
-        """Look at the turns that are due, as far as nobody else does; how many those were.
+        """Rewrite the turns that are due and that nobody else holds; return their number.
 
         Raises StoreUnavailable.
         """
@@ -76,7 +79,7 @@ class Redactor:
             return None
 
     async def _hold(self, sessions: list[SessionRef]) -> list[SessionRef]:
-        """Return the sessions that nobody else holds."""
+        """Hold these sessions, and return those that nobody else holds."""
         if not sessions:
             return []
 
@@ -88,7 +91,7 @@ class Redactor:
         return [session for session, is_mine in zip(sessions, replies, strict=True) if is_mine]
 
     async def _try(self, session: SessionRef, turns: set[str]) -> None:
-        """One look at a session; trouble with it must not keep the others from being redacted."""
+        """Rewrite one session; a failure must not keep the others from being redacted."""
         done, again_ms = set[str](), _BROKEN_MS
         try:
             plan = await rewrite_log(self._stores, self._planner, session, turns)

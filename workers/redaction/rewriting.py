@@ -1,7 +1,8 @@
-"""A session's log written anew, with some of its turns masked or without their words, in one transaction.
+"""Rewrites a session's log, with some turns masked or without their words, in one transaction.
 
-Redis can't change a stream's entries, so all are added again under their own ids: places, times and whoever
-reads on from an id see the same log. What is appended meanwhile makes the transaction fail, and isn't lost.
+Redis cannot change a stream's entries, so all are added again under their own ids: places, times and a
+reader that goes on from an id see the same log. If something is appended meanwhile, the transaction fails
+and nothing is lost.
 """
 
 from typing import Any
@@ -23,7 +24,7 @@ _TIMEOUT_S = 20.0
 
 
 async def rewrite_log(stores: Stores, planner: Planner, session: SessionRef, turns: set[str]) -> Plan:
-    """Mask or drop the words of these turns, as far as they have ended. Raises StoreUnavailable."""
+    """Mask or drop the words of these turns, where they have ended. Raises StoreUnavailable."""
     key = keys.log(session)
     for _ in range(_TRIES):
         async with stores.log.pipeline(transaction=True) as pipe:

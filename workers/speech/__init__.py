@@ -1,4 +1,4 @@
-"""Speech: what is released of a turn, put into sound."""
+"""Speech: turns the released text of a turn into sound."""
 
 import os
 

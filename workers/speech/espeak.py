@@ -24,10 +24,13 @@ _OnSound = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes
 
 
 class EmbeddedVoice:
-    """espeak-ng in this process. The library has one state, so it has one thread, and speaks in turn."""
+    """espeak-ng in this process.
+
+    The library has global state, so one thread speaks one sentence at a time.
+    """
 
     def __init__(self) -> None:
-        """Raises OSError where the library can't be loaded."""
+        """Load the library. Raises OSError if it cannot be loaded."""
         self._pcm = bytearray()
         self._thread = ThreadPoolExecutor(1, "espeak")
         self._espeak = ctypes.CDLL(espeakng_loader.get_library_path())
@@ -39,7 +42,7 @@ class EmbeddedVoice:
         self._espeak.espeak_SetSynthCallback(self._on_sound)
 
     async def speak(self, utterance: Utterance) -> AsyncGenerator[Sound, None]:
-        """A sentence takes a millisecond for each two seconds of its sound, so it is made as a whole.
+        """Speak a sentence, made as a whole: two seconds of sound take about a millisecond.
 
         Raises VoiceError for one in a script that no voice of espeak-ng reads.
         """

@@ -1,4 +1,4 @@
-"""Cuts the sound of a sentence into frames of one length: made again, it has the same frames."""
+"""Cuts a sentence's sound into frames of one length; made again, it has the same frames."""
 
 from common.speech.audio import FORMATS, Format
 from common.speech.stream import Frame
@@ -7,9 +7,9 @@ from workers.speech.voice import Sound
 
 
 class Framing:
-    """The frames of one sentence in a format; the first `made` of them are there already, and left out.
+    """The frames of one sentence in a format; the first `made` of them exist already and are left out.
 
-    `form`: its rate and frames, where they are not the usual ones.
+    `form`: its rate and frame length, where they differ from the format's defaults.
     """
 
     def __init__(
@@ -26,12 +26,12 @@ class Framing:
         self._encoder: Encoder | None = None
 
     def add(self, sound: Sound) -> list[Frame]:
-        """The frames that this piece fills."""
+        """Return the frames that this piece completes."""
         self._encoder = self._encoder or Encoder(self._format, sound.rate, self._form.rate)
         return self._fill(self._encoder.feed(sound.pcm))
 
     def close(self) -> list[Frame]:
-        """The last frames of the sentence; the very last is marked so, and may be empty."""
+        """Return the last frames of the sentence; the final one is marked as such, and may be empty."""
         frames = self._fill(self._encoder.close() if self._encoder else b"")
         if self._number < self._made:  # a voice is not always as long
             self._number, self._rest = self._made, b""

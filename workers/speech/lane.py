@@ -1,8 +1,7 @@
-"""One attempt at speaking a turn: follow its log, and put each sentence that is released into sound.
+"""One attempt at speaking a turn: follow its log, and turn each released sentence into sound.
 
-Unlike the models' lanes this one writes nothing to the log: what is heard as text is the fold's alone, and
-the sound of it goes over a stream of its own (`common/speech/stream.py`), which doesn't outlive its turn by
-much.
+Unlike the models' lanes this one writes nothing to the log: the fold alone decides what is heard as text.
+The sound goes into a stream of its own (`common/speech/stream.py`), which is deleted soon after its turn.
 """
 
 import asyncio
@@ -49,7 +48,7 @@ class SpeechRunner:
     async def run_speech(
         self, ctx: dict[str, Any], tenant: str, session: str, turn: str, lane: Any, attempt: int
     ) -> None:
-        """The job. Whoever may not go on leaves the turn to the sweep."""
+        """Run one job. A worker that may not go on leaves the turn to the sweep."""
         job = JobRef(TurnRef(SessionRef(tenant, session), turn), lane, attempt)
         with self._running.hold(job) as held:
             try:
@@ -66,7 +65,7 @@ class SpeechRunner:
             await self._let_go(job)
 
     async def _begin(self, job: JobRef, held: HeldLane) -> Speaking | None:
-        """Begin the attempt in the turn's stream, and read how far others came; None: nothing is to do."""
+        """Begin the attempt and read how far others came; return None if nothing is left to do."""
         turn = job.turn
         entries = await read_turn(self._stores, turn)
         if not entries:  # the session was deleted
@@ -82,7 +81,7 @@ class SpeechRunner:
         return speaking if lease is not None and not speaking.is_over else None
 
     async def _run(self, speaking: Speaking, held: HeldLane) -> None:
-        """Speak until all is said, or until somebody stops it; then say how it ended."""
+        """Speak until everything is spoken or the lane is stopped, then write how it ended."""
         if held.stop is None:
             held.work = asyncio.create_task(self._speak(speaking))
             try:
@@ -104,7 +103,7 @@ class SpeechRunner:
             self._reader.leave(session, speaking.apply)
 
     async def _say(self, speaking: Speaking, start: int, end: int) -> None:
-        """Put one sentence into sound; of one that was begun before, what is there already is left out."""
+        """Turn one sentence into sound; of one that was begun before, leave out the frames that exist."""
         text = speaking.text[start:end]
         spoken = in_usual_forms(spoken_part(speaking.text, start, end))
         words = Utterance(spoken, _language(text, speaking.language), speaking.voice)
@@ -120,7 +119,7 @@ class SpeechRunner:
         await self._append(speaking, *framing.close())
 
     async def _append(self, speaking: Speaking, *entries: Spoken) -> None:
-        """Appending is safe to repeat, so a store that is away only delays it."""
+        """Append until it succeeds: repeating is safe, so a store that is away only delays it."""
         while entries:
             try:
                 await self._stores.on_queue.run(lambda pipe: stream.append(pipe, speaking.job.turn, *entries))
@@ -134,13 +133,13 @@ class SpeechRunner:
 
 
 def _language(text: str, conversation: str) -> str:
-    """The sentence's language: Chinese characters alone are Japanese in a Japanese conversation."""
+    """Return the sentence's language: Chinese characters alone are Japanese in a Japanese conversation."""
     language = language_of(text, conversation)
     return conversation if (language, conversation) == ("zh", "ja") else language
 
 
 def _reason(held: HeldLane) -> Reason:
-    """Return how the speaking ended."""
+    """Return how the speaking ended: `stopped`, `failed` or `done`."""
     if held.stop:
         return "stopped"
     if held.work and (bug := held.work.exception()):

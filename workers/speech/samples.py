@@ -1,4 +1,4 @@
-"""From a voice's samples to the bytes of a format: resampling and G.711.
+"""Converts a voice's samples to the bytes of a format: resampling and G.711.
 
 G.711: https://www.itu.int/rec/T-REC-G.711
 """
@@ -32,12 +32,12 @@ class Resampler:
         self._taken = self._given = 0
 
     def feed(self, samples: Samples) -> Samples:
-        """What these samples complete."""
+        """Return the output that these samples complete."""
         self._taken += len(samples)
         return self._give(samples)
 
     def close(self) -> Samples:
-        """The rest: nothing is taken after this."""
+        """Return the rest of the output; no samples may follow."""
         due = round(self._taken * self._ratio) - self._given
         rest = self._give(np.zeros(len(self._taps) + self._step, np.float32))
         return rest[: max(0, due)]
@@ -57,7 +57,7 @@ class Resampler:
 
 @cache
 def _filter(rate: int, to_rate: int) -> tuple[Samples, int, int]:
-    """The taps of each output sample of a block, the block's length in input samples, the filter's reach."""
+    """Return the taps of a block's output samples, the block's length in input samples, and the reach."""
     common = gcd(rate, to_rate)
     step, count = rate // common, to_rate // common
     band = min(1.0, to_rate / rate) * _ROLL_OFF
@@ -69,7 +69,10 @@ def _filter(rate: int, to_rate: int) -> tuple[Samples, int, int]:
 
 
 class Encoder:
-    """Brings the 16-bit samples of a voice into a format, piece by piece. `to_rate`: if not its usual one."""
+    """Encodes a voice's 16-bit samples into a format, piece by piece.
+
+    `to_rate`: a rate other than its default.
+    """
 
     def __init__(self, audio_format: str, rate: int, to_rate: int = 0) -> None:
         to_rate = to_rate or FORMATS[audio_format].rate
@@ -77,13 +80,13 @@ class Encoder:
         self._table = {"g711_ulaw": ulaw_table, "g711_alaw": alaw_table}.get(audio_format)
 
     def feed(self, pcm: bytes) -> bytes:
-        """What these samples (little-endian) complete."""
+        """Return the bytes that these samples (little-endian) complete."""
         if self._resampler is None:
             return self._encode(np.frombuffer(pcm, "<i2"))
         return self._rounded(self._resampler.feed(np.frombuffer(pcm, "<i2").astype(np.float32)))
 
     def close(self) -> bytes:
-        """The rest."""
+        """Return the remaining bytes."""
         return self._rounded(self._resampler.close()) if self._resampler else b""
 
     def _rounded(self, samples: Samples) -> bytes:
@@ -96,13 +99,13 @@ class Encoder:
 
 
 def _all_samples() -> NDArray[np.int32]:
-    """Every 16-bit sample, in the order of its bits read as an unsigned number."""
+    """Return every 16-bit sample, in the order of its bits read as an unsigned number."""
     return np.arange(65_536, dtype=np.uint16).astype(np.int16).astype(np.int32)
 
 
 @cache
 def ulaw_table() -> NDArray[np.uint8]:
-    """The µ-law byte of each 16-bit sample."""
+    """Return the µ-law byte of each 16-bit sample."""
     samples = _all_samples()
     size = np.minimum(np.abs(samples), 32_635) + 132
     segment = np.log2(size).astype(np.int32) - 7
@@ -114,7 +117,7 @@ def ulaw_table() -> NDArray[np.uint8]:
 
 @cache
 def alaw_table() -> NDArray[np.uint8]:
-    """The A-law byte of each 16-bit sample."""
+    """Return the A-law byte of each 16-bit sample."""
     samples = _all_samples() >> 3
     size = np.where(samples >= 0, samples, -samples - 1)
     segment = np.maximum(np.log2(np.maximum(size, 1)).astype(np.int32) - 4, 0)

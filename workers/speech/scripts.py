@@ -1,6 +1,6 @@
-"""Tells which of the embedded voices reads a text's script, and which scripts none of them reads.
+"""Chooses the embedded voice that reads a text's script, and removes what none of the voices reads.
 
-Tried with a sentence of each script: a voice that says "Chinese letter" or the letters' codes can't read it.
+Tried with a sentence of each script: a voice that says "Chinese letter" or the letters' codes cannot read it.
 """
 
 import re
@@ -57,10 +57,10 @@ _READINGS = {"少々お待ちください": "しょうしょうおまちくだ�
 
 
 def readable(text: str, language: str) -> tuple[str, str]:
-    """The voice that reads the text best, and what of it that can read.
+    """Return the voice that reads the text best, and the text without what that voice cannot read.
 
-    A word in a script that can't be read is left out: better than the codes of its letters. Raises VoiceError
-    where that would be much of the text.
+    Letters in a script that cannot be read are left out: better than having their codes spoken. Raises
+    VoiceError if that would be much of the text.
     """
     for written, said in _READINGS.items():
         text = text.replace(written, said)
@@ -78,7 +78,7 @@ def readable(text: str, language: str) -> tuple[str, str]:
 
 
 def _voice_of(text: str, language: str) -> str:
-    """The language's voice, unless another one's script is what most of the text is in."""
+    """Return the language's voice, unless most of the text is in another voice's script."""
     told = _OTHER_NAMES.get(language, language)
     own = _SCRIPTS.get(told)
     if own and told not in _SHARED and own.search(text):

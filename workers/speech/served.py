@@ -1,4 +1,4 @@
-"""Any server that speaks OpenAI's `/audio/speech`.
+"""A voice from any server that speaks OpenAI's `/audio/speech`.
 
 Source: https://platform.openai.com/docs/api-reference/audio/createSpeech
 """
@@ -24,7 +24,7 @@ class ServedVoice:
         self._url = settings.speech_url.rstrip("/") + "/audio/speech"
 
     async def speak(self, utterance: Utterance) -> AsyncGenerator[Sound, None]:
-        """The sounds of one sentence. A server that falls silent has failed."""
+        """Yield the sounds of one sentence. A server that falls silent has failed."""
         settings, odd = self._settings, b""
         body = {
             "model": settings.speech_model,

@@ -1,4 +1,4 @@
-"""Writes a sentence in the form that a voice is given."""
+"""Prepares a sentence's text for a voice."""
 
 import re
 import unicodedata
@@ -12,7 +12,7 @@ _KEPT = re.compile("([\u00b2\u00b3\u00b9\u00bc-\u00be\u2026\u2070-\u209f\u2150-\
 
 
 def in_usual_forms(text: str) -> str:
-    """The text with full-width digits, ligatures and the like as voices know them (NFKC)."""
+    """Return the text with full-width digits, ligatures and the like in the forms that voices know (NFKC)."""
     return "".join(
         part if _KEPT.match(part) else unicodedata.normalize("NFKC", part) for part in _KEPT.split(text)
     )

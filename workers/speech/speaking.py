@@ -1,4 +1,4 @@
-"""A turn while it is spoken: what of it is released, cut into sentences, and how far the speech has come."""
+"""A turn while it is spoken: its released text, cut into sentences, and how far the speech has come."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -19,12 +19,12 @@ _LOST_S = 5.0  # what the log doesn't say so long after the turn's deadline, it 
 
 
 class Speaking:
-    """One turn. `spoken`: the entries of its speech until now; `held` is stopped if the caller breaks in."""
+    """One turn. `spoken`: the entries of its speech so far; `held` is stopped if the caller breaks in."""
 
     def __init__(
         self, job: JobRef, entries: Sequence[Entry], spoken: Sequence[Spoken], held: HeldLane
     ) -> None:
-        """Raises UnknownFold."""
+        """Fold the turn so far. Raises UnknownFold."""
         started = entries[0].event
         assert isinstance(started, TurnStarted)
         self.job = job
@@ -47,20 +47,20 @@ class Speaking:
 
     @property
     def text(self) -> GrowingText:
-        """Return all released text."""
+        """All released text."""
         return self._cutter.text
 
     @property
     def is_over(self) -> bool:
-        """Return whether nothing is left to this attempt: all is spoken, or a later one is at it."""
+        """True if this attempt has nothing left to do: all is spoken, or a later attempt has taken over."""
         return self._speech.over is not None or self._speech.attempt > self.job.attempt
 
     def frames_of(self, start: int, end: int) -> int:
-        """Return how many frames of this sentence there were before this attempt."""
+        """Return how many frames of this sentence existed before this attempt."""
         return self._speech.number if self._speech.sentence == (start, end) else 0
 
     def apply(self, entries: Sequence[Entry]) -> None:
-        """Fold what is new of the session's log. What breaks it is raised to who waits for sentences."""
+        """Fold new entries of the session's log. An error is raised to the reader of `sentences`."""
         try:
             self._take(entries)
         except Exception as bug:
@@ -82,7 +82,7 @@ class Speaking:
         self._bell.set()
 
     def _breaks_in(self, event: Event) -> bool:
-        """Return whether the caller wants to hear no more. The text may have ended long ago."""
+        """Return True if the caller wants to hear no more; the text may have ended long before."""
         if self.job.attempt == AGAIN:
             return False
         if isinstance(event, TurnStarted):
@@ -90,7 +90,7 @@ class Speaking:
         return isinstance(event, TurnInterrupted) and event.turn == self.job.turn.turn
 
     async def sentences(self) -> AsyncIterator[tuple[int, int]]:
-        """The places of what is to be spoken, from where the speech stands, as they come."""
+        """Yield the places of sentences to be spoken, from where the speech stands, as they are released."""
         if begun := self._speech.sentence:
             while len(self.text) < begun[1] and not self._fold.ending:
                 await self._more()
@@ -104,7 +104,7 @@ class Speaking:
                 await self._more()
 
     async def _more(self) -> None:
-        """Wait for what comes next; where the text may stop here, only for a moment."""
+        """Wait for more text; only for a moment if the text may end here."""
         if self._bug:
             raise self._bug
         self._bell.clear()

@@ -1,4 +1,4 @@
-"""The interface of every voice, and how one stands in for another."""
+"""The interface of all voices, and a voice that stands in for another."""
 
 import logging
 from collections.abc import AsyncGenerator
@@ -11,7 +11,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Sound:
-    """A piece of speech: 16-bit samples, little-endian, so many a second."""
+    """A piece of speech: 16-bit little-endian samples, `rate` of them a second."""
 
     rate: int
     pcm: bytes
@@ -19,7 +19,7 @@ class Sound:
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """Words to be spoken, without Markdown; their language's code; the voice asked for (or none)."""
+    """A text to be spoken: words without Markdown, their language's code, and the requested voice, if any."""
 
     text: str
     language: str
@@ -41,14 +41,14 @@ class Voice(Protocol):
 
 
 class StandIn:
-    """A voice, and another that speaks what the first could not begin: a caller is to hear the answer."""
+    """A voice with a second one for what the first could not begin, so that the caller hears the answer."""
 
     def __init__(self, first: Voice, second: Voice) -> None:
         self._first = first
         self._second = second
 
     async def speak(self, utterance: Utterance) -> AsyncGenerator[Sound, None]:
-        """The first voice's sounds, or else the second's."""
+        """Yield the first voice's sounds, or the second's if the first fails before its first sound."""
         begun = False
         try:
             async with aclosing(self._first.speak(utterance)) as sounds:

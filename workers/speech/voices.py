@@ -1,4 +1,4 @@
-"""Which voice a worker speaks with."""
+"""Opens the voice that a worker speaks with."""
 
 import logging
 
@@ -15,7 +15,7 @@ _LIMITED = f"{LIMIT}: FAST_REPLY_SPEECH_URL names a server that does"
 
 
 def open_voice(settings: Settings, client: httpx.AsyncClient) -> Voice:
-    """The server's voice, with the embedded one to stand in for it; without a server that one alone."""
+    """Open the server's voice with the embedded one as its stand-in, or the embedded one alone."""
     embedded = EmbeddedVoice()
     if settings.speech_url:
         return StandIn(ServedVoice(settings, client), embedded)
