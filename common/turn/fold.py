@@ -81,7 +81,7 @@ class Fold(FoldState):
         elif isinstance(event, LaneStarted | Delta | ToolPart | Extra | LaneFinished):
             lane = self.lanes.get(event.lane)
             if lane:
-                self._take(lane, event)
+                self._apply(lane, event)
         elif isinstance(event, TimerFired):
             self._reach(event)
         elif isinstance(event, TurnInterrupted):
@@ -106,7 +106,7 @@ class Fold(FoldState):
         if (event.turn, event.lane) == (self.turn, "draft") and self.policy.handoff.shadow:
             self.draft.apply(event)
 
-    def _take(self, lane: LaneState, event: LaneStarted | Delta | ToolPart | Extra | LaneFinished) -> None:
+    def _apply(self, lane: LaneState, event: LaneStarted | Delta | ToolPart | Extra | LaneFinished) -> None:
         lane.apply(event)
         self.aloud.update(lane, self._now_ms)
         if lane is self.draft:
@@ -208,7 +208,7 @@ class Fold(FoldState):
             return
         text = self.full_gate.next_text(self.spoken["draft"], self._transcript.speaker)
         self.spoken["full"] = self.full_gate.taken
-        self._let_out("full", text)
+        self._release("full", text)
         if self.ending:
             return
         for choice in self.full.extras[self._extras_passed :]:
@@ -263,7 +263,7 @@ class Fold(FoldState):
         self.fillers_said = self.fillers_said + 1 if phrase else self.policy.filler.maximum
         if isinstance(self.phase, Speaking):
             self.phase = replace(self.phase, broken=self._breaks_off())
-        self._let_out("filler", phrase)
+        self._release("filler", phrase)
 
     def _end_listening(self, drafting: Drafting) -> None:
         """The draft ends its sentence now; one yet to begin gets what time is left."""
@@ -288,9 +288,9 @@ class Fold(FoldState):
         """Release a lane's text up to a place in it."""
         text = self.lanes[lane].text[self.spoken[lane] : upto]
         self.spoken[lane] = max(self.spoken[lane], upto)
-        self._let_out(lane, text)
+        self._release(lane, text)
 
-    def _let_out(self, lane: Lane, text: str) -> None:
+    def _release(self, lane: Lane, text: str) -> None:
         """Release a text, within the turn's cap."""
         if not text or self.ending:
             return
@@ -320,7 +320,7 @@ class Fold(FoldState):
         if self._full_heard or (self._draft_answers and self.spoken["draft"]):
             return
         if self._transcript.chars + len(self.apology) + _SEAM <= self.policy.max_chars:
-            self._let_out("filler", self.apology)
+            self._release("filler", self.apology)
 
     def _end(self, reason: str, error: dict[str, Any] | None = None) -> None:
         if self.ending is None:
