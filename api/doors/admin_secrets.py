@@ -9,9 +9,9 @@ from api.admin.administration import Administration
 from api.admin.forms import SecretWish, listed, read, secret_view, uses_of, with_secret, without_secret
 from api.admin.shapes import Resealed, SecretList, SecretView
 from api.http.identity import Operator, TenantAdmin
-from api.openapi.answers import Deleted
 from api.openapi.document import as_json, told
 from api.openapi.parameters import SecretPath, TenantPath
+from api.schemas import Deleted
 from common.errors import BadRequest, Conflict, NotFound
 from common.security.secret_box import place_of
 from common.tenants.config import TenantConfig

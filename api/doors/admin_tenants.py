@@ -20,9 +20,9 @@ from api.admin.forms import (
 )
 from api.admin.shapes import NewTenant, ProfileList, ProfileView, TenantBody, TenantList, TenantView
 from api.http.identity import Operator, TenantAdmin
-from api.openapi.answers import Deleted
 from api.openapi.document import as_json, told
 from api.openapi.parameters import ProfilePath, TenantPath
+from api.schemas import Deleted
 from common.errors import BadRequest, Conflict, NotFound
 from common.tenants.config import Limits, ProfileConfig, TenantConfig
 

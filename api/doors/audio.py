@@ -15,10 +15,10 @@ from api.doors.spoken import find
 from api.http.cors import note_profile
 from api.http.identity import Chat
 from api.openapi import examples
-from api.openapi.answers import ChatCompletion
 from api.openapi.document import TURN_HEADERS, TURN_REFUSED, as_events, as_json, told
 from api.openapi.parameters import ASKING, LANES
 from api.requests.turn_request import ChatRequest, TurnRequest, first_error
+from api.schemas import ChatCompletion
 from api.services import Services
 from api.turns.live import LiveTurn
 from api.turns.transcription import holds_audio

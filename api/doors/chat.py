@@ -10,10 +10,10 @@ from api.doors.answering import answer_turn
 from api.http.cors import note_profile
 from api.http.identity import Chat, Identity, as_asked_by, is_ours
 from api.openapi import examples
-from api.openapi.answers import ChatCompletion
 from api.openapi.document import TURN_HEADERS, TURN_REFUSED, as_events, as_json, told
 from api.openapi.parameters import ASKING, LANES
 from api.requests.turn_request import ChatRequest, TurnRequest, bounded, read_chat
+from api.schemas import ChatCompletion
 from api.services import Services
 
 router = APIRouter()

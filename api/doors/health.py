@@ -5,8 +5,8 @@ from fastapi.responses import JSONResponse
 
 from api.http.identity import Anybody
 from api.openapi import examples
-from api.openapi.answers import Alive, Readiness
 from api.openapi.document import as_json, told
+from api.schemas import Alive, Readiness
 from api.services import Services
 from common.queue import job_queue
 from common.store.redis import StoreUnavailable, answered_within
@@ -22,9 +22,9 @@ router = APIRouter()
         gives={200: as_json(Alive, alive={"status": "alive"})},
     ),
 )
-async def healthz(who: Anybody) -> dict[str, str]:
+async def healthz(who: Anybody) -> Alive:
     """Answer as long as the process is alive."""
-    return {"status": "alive"}
+    return Alive(status="alive")
 
 
 @router.get(
@@ -46,5 +46,7 @@ async def readyz(request: Request, who: Anybody) -> Response:
             await services.stores.try_to_write()
             workers = await job_queue.count_workers(services.stores)
     except StoreUnavailable:
-        return JSONResponse({"status": "store unavailable", "workers": {}}, 503, {"Retry-After": "1"})
-    return JSONResponse({"status": "ready", "workers": workers})
+        return JSONResponse(
+            Readiness(status="store unavailable", workers={}).model_dump(), 503, {"Retry-After": "1"}
+        )
+    return JSONResponse(Readiness(status="ready", workers=workers).model_dump())

@@ -1,7 +1,6 @@
 """The tenant's knowledge: documents put, listed, looked at, deleted."""
 
 import asyncio
-from typing import Any
 
 from fastapi import APIRouter, Request
 
@@ -9,11 +8,19 @@ from api.admin.administration import note_deletion
 from api.body import read_body
 from api.http.identity import Admin, Identity, Reader
 from api.openapi import examples
-from api.openapi.answers import CollectionList, Deleted, DocumentHeads, DocumentPage, DocumentWithText
 from api.openapi.document import as_json, as_text, query, told
 from api.openapi.parameters import CollectionPath, DocumentPath
 from api.requests.documents import GivenDocument, GivenDocuments, read_document, read_documents
 from api.requests.paging import read_limit
+from api.schemas import (
+    Collection,
+    CollectionList,
+    Deleted,
+    DocumentHead,
+    DocumentHeads,
+    DocumentPage,
+    DocumentWithText,
+)
 from api.services import Services
 from common.errors import BadRequest, NotFound
 from common.knowledge.documents import Document, Documents
@@ -38,14 +45,14 @@ _LINES = as_text("application/jsonl", "One JSON document on each line.", example
     "",
     **told("knowledge", "List collections", gives={200: as_json(CollectionList, one=examples.COLLECTIONS)}),
 )
-async def list_collections(request: Request, who: Reader) -> dict[str, Any]:
+async def list_collections(request: Request, who: Reader) -> CollectionList:
     """Return the collections that hold documents."""
     documents = _documents(request)
     counts = await documents.counts(who.tenant.id)
     data = [
-        {"id": name, "object": "knowledge.collection", "documents": count} for name, count in counts.items()
+        Collection(id=name, object="knowledge.collection", documents=count) for name, count in counts.items()
     ]
-    return {"object": "list", "data": data}
+    return CollectionList(object="list", data=data)
 
 
 @router.put(
@@ -57,7 +64,7 @@ async def list_collections(request: Request, who: Reader) -> dict[str, Any]:
         gives={200: as_json(DocumentHeads, one=examples.DOCUMENT_HEADS)},
     ),
 )
-async def put_documents(request: Request, who: Admin, collection: CollectionPath) -> dict[str, Any]:
+async def put_documents(request: Request, who: Admin, collection: CollectionPath) -> DocumentHeads:
     """Add documents to a collection, replacing those with the same id. Either all are stored or none."""
     kind, raw = await _body(request)
     # Checking megabytes takes a while; calls go on meanwhile.
@@ -75,7 +82,7 @@ async def put_documents(request: Request, who: Admin, collection: CollectionPath
 )
 async def put_document(
     request: Request, who: Admin, collection: CollectionPath, document_id: DocumentPath
-) -> dict[str, Any]:
+) -> DocumentHeads:
     """Add a document, or replace the one with this id. The body is its text, or JSON with more about it."""
     kind, raw = await _body(request)
     document = await asyncio.to_thread(read_document, kind, raw, document_id)
@@ -102,7 +109,7 @@ async def put_document(
         gives={200: as_json(DocumentPage, page=examples.DOCUMENT_PAGE)},
     ),
 )
-async def list_documents(request: Request, who: Reader, collection: CollectionPath) -> dict[str, Any]:
+async def list_documents(request: Request, who: Reader, collection: CollectionPath) -> DocumentPage:
     """Return one page of a collection's documents, ordered by id, without their texts."""
     ref, limit = _ref(who, collection), read_limit(request.query_params, _LISTED, _MOST_LISTED)
     documents = _documents(request)
@@ -111,13 +118,13 @@ async def list_documents(request: Request, who: Reader, collection: CollectionPa
         raise _no_collection()
     shown = page[:limit]
     failed = await documents.failures(ref, shown)
-    return {
-        "object": "list",
-        "data": [_head(document, failed) for document in shown],
-        "first_id": shown[0].id if shown else None,
-        "last_id": shown[-1].id if shown else None,
-        "has_more": len(page) > limit,
-    }
+    return DocumentPage(
+        object="list",
+        data=[_head(document, failed) for document in shown],
+        first_id=shown[0].id if shown else None,
+        last_id=shown[-1].id if shown else None,
+        has_more=len(page) > limit,
+    )
 
 
 @router.get(
@@ -130,7 +137,7 @@ async def list_documents(request: Request, who: Reader, collection: CollectionPa
 )
 async def get_document(
     request: Request, who: Reader, collection: CollectionPath, document_id: DocumentPath
-) -> dict[str, Any]:
+) -> DocumentWithText:
     """Return a document with its text."""
     ref = _ref(who, collection)
     documents = _documents(request)
@@ -138,7 +145,7 @@ async def get_document(
     if document is None:
         raise _no_document()
     failed = await documents.failures(ref, [document])
-    return {**_head(document, failed), "text": document.text}
+    return DocumentWithText(**dict(_head(document, failed)), text=document.text)
 
 
 @router.delete(
@@ -147,7 +154,7 @@ async def get_document(
 )
 async def delete_document(
     request: Request, who: Admin, collection: CollectionPath, document_id: DocumentPath
-) -> dict[str, Any]:
+) -> Deleted:
     """Delete a document. Later answers no longer use it."""
     ref = _ref(who, collection)
     documents = _documents(request)
@@ -155,7 +162,7 @@ async def delete_document(
         await note_deletion(request, who, "document.deleted", f"{collection}/{document_id}")
     if not await documents.remove(ref, document_id):
         raise _no_document()
-    return {"id": document_id, "object": "knowledge.document.deleted", "deleted": True}
+    return Deleted(id=document_id, object="knowledge.document.deleted", deleted=True)
 
 
 @router.delete(
@@ -164,7 +171,7 @@ async def delete_document(
         "knowledge", "Delete a collection", gives={200: as_json(Deleted, one=examples.DELETED_COLLECTION)}
     ),
 )
-async def delete_collection(request: Request, who: Admin, collection: CollectionPath) -> dict[str, Any]:
+async def delete_collection(request: Request, who: Admin, collection: CollectionPath) -> Deleted:
     """Delete a collection with all of its documents."""
     ref = _ref(who, collection)
     documents = _documents(request)
@@ -172,10 +179,10 @@ async def delete_collection(request: Request, who: Admin, collection: Collection
         await note_deletion(request, who, "collection.deleted", collection)
     if not await documents.drop(ref):
         raise _no_collection()
-    return {"id": collection, "object": "knowledge.collection.deleted", "deleted": True}
+    return Deleted(id=collection, object="knowledge.collection.deleted", deleted=True)
 
 
-async def _put(request: Request, ref: CollectionRef, given: list[Document]) -> dict[str, Any]:
+async def _put(request: Request, ref: CollectionRef, given: list[Document]) -> DocumentHeads:
     services: Services = request.app.state.services
     most = services.settings.knowledge_max_documents
     documents = _documents(request)
@@ -186,7 +193,7 @@ async def _put(request: Request, ref: CollectionRef, given: list[Document]) -> d
     if await documents.count(ref, [document.id for document in given]) > most:
         raise BadRequest(f"a collection holds at most {most} documents", code="too_many_documents")
     await documents.put(ref, given)
-    return {"object": "list", "data": [_head(document, {}) for document in given]}
+    return DocumentHeads(object="list", data=[_head(document, {}) for document in given])
 
 
 def _documents(request: Request) -> Documents:
@@ -210,16 +217,16 @@ def _ref(who: Identity, collection: str) -> CollectionRef:
     return CollectionRef(who.tenant.id, collection)
 
 
-def _head(document: Document, failed: dict[str, str]) -> dict[str, Any]:
-    """A document without its text. `error`: why it can't be found, if so."""
-    return {
-        "id": document.id,
-        "object": "knowledge.document",
-        "title": document.title,
-        "metadata": document.metadata,
-        "chars": len(document.text),
-        "error": failed.get(document.id),
-    }
+def _head(document: Document, failed: dict[str, str]) -> DocumentHead:
+    """Return a document without its text. `error` says why it can't be found, if so."""
+    return DocumentHead(
+        id=document.id,
+        object="knowledge.document",
+        title=document.title,
+        metadata=document.metadata,
+        chars=len(document.text),
+        error=failed.get(document.id),
+    )
 
 
 def _no_collection() -> NotFound:

@@ -10,10 +10,10 @@ from api.doors.chat import caller_of
 from api.http.cors import note_profile
 from api.http.identity import Chat, as_asked_by
 from api.openapi import examples
-from api.openapi.answers import LlmAnswer
 from api.openapi.document import TURN_HEADERS, TURN_REFUSED, as_events, as_json, told
 from api.openapi.parameters import ASKING
 from api.requests.jaicp import LlmRequest, read_llm_request
+from api.schemas import LlmAnswer
 from api.services import Services
 
 router = APIRouter()

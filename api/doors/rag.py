@@ -5,10 +5,10 @@ from fastapi import APIRouter, Request, Response
 from api.doors.chat import answer
 from api.http.identity import Chat
 from api.openapi import examples
-from api.openapi.answers import ChatCompletion
 from api.openapi.document import TURN_HEADERS, TURN_REFUSED, as_events, as_json, told
 from api.openapi.parameters import ASKING, LANES
 from api.requests.turn_request import ChatRequest
+from api.schemas import ChatCompletion
 
 router = APIRouter()
 

@@ -11,12 +11,12 @@ from fastapi import APIRouter, Request, Response
 from api.admin.administration import note_deletion
 from api.http.identity import Admin, Reader
 from api.openapi import examples
-from api.openapi.answers import Session, SessionList
 from api.openapi.document import as_events, as_json, as_text, query, told
 from api.openapi.parameters import AFTER_ENTRY, LAST_ENTRY, SessionPath
 from api.requests.session_lookup import find_session, look_up, no_session
+from api.schemas import Session, SessionList, State
 from api.services import Services
-from api.sessions.listing import HIGHEST_LIMIT, State, list_sessions, read_query, state_of
+from api.sessions.listing import HIGHEST_LIMIT, list_sessions, read_query, state_of
 from api.sessions.replay import read_entry_id
 from api.sessions.streams import LINES, RETRY, event_frame, stream
 from api.sessions.tail import Tail
@@ -63,7 +63,7 @@ _LISTING = (
         "sessions", "List sessions", asks=_LISTING, gives={200: as_json(SessionList, page=examples.SESSIONS)}
     ),
 )
-async def list_all(request: Request, who: Reader) -> dict[str, Any]:
+async def list_all(request: Request, who: Reader) -> SessionList:
     """Return one page of the sessions, the latest first. A page may be short and still have `has_more`."""
     services: Services = request.app.state.services
     asked = read_query(request.query_params)

@@ -2,7 +2,7 @@
 
 import secrets
 import time
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Literal, get_args
 
 import orjson
 from fastapi import APIRouter, Request
@@ -13,9 +13,9 @@ from api.auth.trail import note_access
 from api.body import read_body
 from api.http.identity import Member
 from api.openapi import examples
-from api.openapi.answers import NewToken
 from api.openapi.document import as_json, told
 from api.requests.turn_request import first_error
+from api.schemas import NewToken
 from api.services import Services
 from common.errors import BadRequest, Forbidden
 from common.names import valid_session
@@ -55,7 +55,7 @@ class TokenRequest(BaseModel):
         gives={200: as_json(NewToken, one=examples.NEW_TOKEN)},
     ),
 )
-async def make_token(request: Request, who: Member) -> dict[str, Any]:
+async def make_token(request: Request, who: Member) -> NewToken:
     """Create a token that a browser may use in place of the key, for up to an hour."""
     services: Services = request.app.state.services
     if who.token:
@@ -83,7 +83,7 @@ async def make_token(request: Request, who: Member) -> dict[str, Any]:
         note_access(
             request, f"key:{who.key}", who.tenant.id, "token.made", tuple(scopes), target=session or "*"
         )
-    return {"object": "token", "token": text, "expires_at": expires_ms, "session": session}
+    return NewToken(object="token", token=text, expires_at=expires_ms, session=session)
 
 
 def _read(raw: bytes) -> TokenRequest:

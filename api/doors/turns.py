@@ -17,11 +17,11 @@ from api.doors.audio import go_on_speaking
 from api.http.cors import note_profile
 from api.http.identity import Chat, Identity
 from api.openapi import examples
-from api.openapi.answers import Turn
 from api.openapi.document import TURN_HEADERS, Content, as_events, as_json, told
 from api.openapi.parameters import LAST_PLACE, SessionPath, TurnPath
 from api.requests.session_lookup import find_session
 from api.requests.turn_request import first_error
+from api.schemas import Turn
 from api.services import Services
 from api.sessions.heard import chars_heard
 from api.sessions.heard_sound import chars_spoken_in

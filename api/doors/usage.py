@@ -10,8 +10,8 @@ from api.http.identity import Operator, Reader
 from api.limits.admission_script import MINUTE_MS
 from api.limits.usage_report import GROUPINGS, Table, UsageQuery, read_query
 from api.openapi import examples
-from api.openapi.answers import LimitsNow, UsageList
 from api.openapi.document import as_json, as_text, query, told
+from api.schemas import LimitsNow, LimitsUsed, UsageList
 from api.services import Services
 from common.errors import BadRequest
 from common.names import TENANT_ID, valid_tenant
@@ -76,7 +76,7 @@ async def usage_of_all(request: Request, who: Operator) -> Response:
 @router.get(
     "/v1/limits", **told("usage", "Get limits", gives={200: as_json(LimitsNow, some=examples.LIMITS)})
 )
-async def limits(request: Request, who: Reader) -> dict[str, Any]:
+async def limits(request: Request, who: Reader) -> LimitsNow:
     """Return the tenant's limits, where 0 means no limit, and how much of each is used now."""
     services: Services = request.app.state.services
     tenant, now_ms = who.tenant, services.stores.queue_clock.now_ms()
@@ -90,15 +90,15 @@ async def limits(request: Request, who: Reader) -> dict[str, Any]:
 
     starts, live, sessions, tokens, kept = await services.stores.on_queue.run(build)
     spent, reserved = (int(number or 0) for number in tokens)
-    used = {
-        "turns_last_minute": starts,
-        "live_turns": live,
-        "tokens_spent_today": spent,
-        "tokens_reserved_today": reserved,
-        "sessions_kept": sessions,
-        "kept_bytes": int(kept or 0),
-    }
-    return {"object": "limits", "limits": tenant.limits.model_dump(), "used": used}
+    used = LimitsUsed(
+        turns_last_minute=starts,
+        live_turns=live,
+        tokens_spent_today=spent,
+        tokens_reserved_today=reserved,
+        sessions_kept=sessions,
+        kept_bytes=int(kept or 0),
+    )
+    return LimitsNow(object="limits", limits=tenant.limits.model_dump(), used=used)
 
 
 def _asked(request: Request) -> UsageQuery:
@@ -112,6 +112,6 @@ async def _answer(request: Request, asked: UsageQuery, table: Table, tenants: li
     for tenant in tenants:
         table.add(tenant, await read_usage(services.stores, tenant, asked.first, asked.last))
     if not asked.csv:
-        return JSONResponse(table.as_json())
+        return JSONResponse(table.as_list().model_dump(exclude_unset=True))
     headers = {"Content-Disposition": 'attachment; filename="usage.csv"'}
     return Response(table.as_csv(), media_type="text/csv", headers=headers)

@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 
+from api.schemas import UsageList, UsageRow
 from common.errors import BadRequest
 from common.tenants.usage import COUNTERS, FAILURE, Counts, Used, tokens
 
@@ -84,11 +85,11 @@ class Table:
                     row[name] = row.get(name, 0) + number
                     self._total[name] = self._total.get(name, 0) + number
 
-    def as_json(self) -> dict[str, Any]:
-        """The rows in order, and their sum."""
-        rows = [{"object": "usage", **row} for row in self._in_order()]
+    def as_list(self) -> UsageList:
+        """Return the rows in order, and their sum. Fields that are not set are no part of what was asked."""
+        rows = [UsageRow(object="usage", **row) for row in self._in_order()]
         total = {name: number for name, number in _shown(self._total).items() if name != "failures"}
-        return {"object": "list", "data": rows, "total": total}
+        return UsageList(object="list", data=rows, total=total)
 
     def as_csv(self) -> str:
         """The rows in order, below a row of names, as RFC 4180 has it."""

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from api.http.routes import all_routes
-from api.openapi.answers import Error
+from api.schemas import Error
 from common.errors import (
     BadRequest,
     Conflict,

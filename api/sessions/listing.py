@@ -5,12 +5,13 @@ import binascii
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal, get_args
+from typing import get_args
 from urllib.parse import unquote
 
 import orjson
 
 from api.requests.paging import read_limit
+from api.schemas import SessionHead, SessionList, State
 from common.errors import BadRequest
 from common.names import SessionRef
 from common.store import keys
@@ -19,9 +20,6 @@ from common.store.redis import Pipeline, Stores
 _PAGE = 500  # members of the index that are looked at in one go
 _MOST = 5_000  # and in one request
 HIGHEST_LIMIT = 200
-
-State = Literal["live", "ended", "archived"]
-"""A turn of it goes on; it is in Redis; it is in the archive alone."""
 
 Member = tuple[int, str]
 """A session in the index: when its last turn started, ms, and its quoted name. They are ordered by both."""
@@ -89,11 +87,11 @@ def _read_cursor(text: str) -> Member:
     raise BadRequest("cursor is not one of ours", param="cursor")
 
 
-async def list_sessions(stores: Stores, tenant: str, asked: SessionQuery) -> dict[str, Any]:
-    """One page of the list. Raises StoreUnavailable."""
+async def list_sessions(stores: Stores, tenant: str, asked: SessionQuery) -> SessionList:
+    """Return one page of the list. Raises StoreUnavailable."""
     live = await _live_sessions(stores, tenant)
     members = _of_live(stores, tenant, live) if asked.state == "live" else _of_index(stores, tenant, asked)
-    found: list[dict[str, Any]] = []
+    found: list[SessionHead] = []
     last, looked_at = asked.cursor, 0
     async for page in members:
         fresh = [member for member in page if asked.cursor is None or member < asked.cursor]
@@ -112,17 +110,13 @@ async def list_sessions(stores: Stores, tenant: str, asked: SessionQuery) -> dic
     return _page(found, None)
 
 
-def _page(found: list[dict[str, Any]], last: Member | None) -> dict[str, Any]:
-    return {
-        "object": "list",
-        "data": found,
-        "has_more": last is not None,
-        "cursor": _write_cursor(last) if last else None,
-    }
+def _page(found: list[SessionHead], last: Member | None) -> SessionList:
+    cursor = _write_cursor(last) if last else None
+    return SessionList(object="list", data=found, has_more=last is not None, cursor=cursor)
 
 
-def _row(member: Member, state: State) -> dict[str, Any]:
-    return {"id": unquote(member[1]), "object": "session", "state": state, "last_turn_at": member[0]}
+def _row(member: Member, state: State) -> SessionHead:
+    return SessionHead(id=unquote(member[1]), object="session", state=state, last_turn_at=member[0])
 
 
 async def _live_sessions(stores: Stores, tenant: str) -> set[str]:

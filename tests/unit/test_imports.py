@@ -36,7 +36,7 @@ FLOORS = {
         main
     """,
     "api": """
-        auth refusals
+        auth refusals schemas
         requests
         limits
         http turns

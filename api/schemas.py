@@ -1,12 +1,15 @@
-"""What the doors answer, as shapes for the OpenAPI document. The doors write their answers by hand: a test
-holds each to its shape.
+"""What the doors answer. Doors build their answers with these models, and the OpenAPI document shows them.
+
+Completions, turns and reports of turns are made by hand, for speed or for others than the API; here they are
+described, and a test holds them to it.
 """
 
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.sessions.listing import State
+State = Literal["live", "ended", "archived"]
+"""A turn of the session goes on; it is in Redis; it is in the archive alone."""
 
 
 class _Shape(BaseModel):
