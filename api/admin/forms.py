@@ -15,6 +15,7 @@ from pydantic import (
     field_validator,
 )
 
+from api.admin.shapes import ActView, SecretView, TenantHead
 from api.auth.audit import Act, Kind
 from api.requests.paging import read_limit
 from api.requests.turn_request import read_object
@@ -208,15 +209,15 @@ def listed(rows: list[dict[str, Any]]) -> dict[str, Any]:
     return {"object": "list", "data": rows}
 
 
-def tenant_head(name: str, config: TenantConfig) -> dict[str, Any]:
-    """A tenant in a list."""
-    return {
-        "id": name,
-        "object": "tenant",
-        "name": config.name,
-        "disabled": config.disabled,
-        "profiles": list(config.profiles),
-    }
+def tenant_head(name: str, config: TenantConfig) -> TenantHead:
+    """Return a tenant as lists show it."""
+    return TenantHead(
+        id=name,
+        object="tenant",
+        name=config.name,
+        disabled=config.disabled,
+        profiles=list(config.profiles),
+    )
 
 
 def tenant_view(name: str, config: TenantConfig) -> dict[str, Any]:
@@ -229,16 +230,16 @@ def profile_view(name: str, config: TenantConfig) -> dict[str, Any]:
     return {"id": name, "object": "profile", **config.profiles[name].model_dump(mode="json")}
 
 
-def secret_view(name: str, config: TenantConfig) -> dict[str, Any]:
-    """A secret by its name: when it was put, where that is known, and what refers to it."""
+def secret_view(name: str, config: TenantConfig) -> SecretView:
+    """Return a secret by its name: when it was set, where that is known, and what refers to it."""
     put_at = set_at(config.secrets[name])
-    return {
-        "id": name,
-        "object": "secret",
-        "set_at": put_at.isoformat().replace("+00:00", "Z") if put_at else None,
-        "used_by": uses_of(name, config),
-        "origins": list(config.secret_origins.get(name, ())),
-    }
+    return SecretView(
+        id=name,
+        object="secret",
+        set_at=put_at.isoformat().replace("+00:00", "Z") if put_at else None,
+        used_by=uses_of(name, config),
+        origins=list(config.secret_origins.get(name, ())),
+    )
 
 
 def uses_of(secret: str, config: TenantConfig) -> list[str]:
@@ -261,17 +262,17 @@ def shown_time(ms: int) -> str:
     return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def act_view(entry: str, act: Act) -> dict[str, Any]:
-    """An act with its time."""
-    return {
-        "id": entry,
-        "object": "act",
-        "at": shown_time(int(entry.partition("-")[0])),
-        "who": act.who,
-        "address": act.address,
-        "what": act.what,
-        "tenant": act.tenant,
-        "target": act.target,
-        "fields": list(act.fields),
-        "count": act.count,
-    }
+def act_view(entry: str, act: Act) -> ActView:
+    """Return an act with its time."""
+    return ActView(
+        id=entry,
+        object="act",
+        at=shown_time(int(entry.partition("-")[0])),
+        who=act.who,
+        address=act.address,
+        what=act.what,
+        tenant=act.tenant,
+        target=act.target,
+        fields=list(act.fields),
+        count=act.count,
+    )

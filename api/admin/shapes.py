@@ -1,4 +1,7 @@
-"""What the administration's doors take and answer, as shapes for the OpenAPI document."""
+"""What the administration's doors take and answer. The OpenAPI document shows these models.
+
+Tenants, profiles and keys are shown as their configuration has them; `forms` leaves out what is secret.
+"""
 
 from typing import Annotated, Any, Literal
 
@@ -146,6 +149,7 @@ class ActPage(_List):
 
     data: list[ActView]
     has_more: bool
+    last_id: str | None
 
 
 class ParkedView(BaseModel):

@@ -1,7 +1,5 @@
 """The audit log, read: all of it by the operator, a tenant's by its admin."""
 
-from typing import Any
-
 from fastapi import APIRouter, Request
 
 from api.admin import examples as examples
@@ -51,7 +49,7 @@ _PAGING = (
         gives={200: as_json(ActPage, page=examples.ACTS)},
     ),
 )
-async def list_acts(request: Request, who: Operator) -> dict[str, Any]:
+async def list_acts(request: Request, who: Operator) -> ActPage:
     """Return one page of the audit log of all tenants, or of one, the latest act first."""
     return await _page(request, Administration(request, who), request.query_params.get("tenant") or None)
 
@@ -65,18 +63,18 @@ async def list_acts(request: Request, who: Operator) -> dict[str, Any]:
         gives={200: as_json(ActPage, page=examples.ACTS)},
     ),
 )
-async def list_tenants_acts(request: Request, who: TenantAdmin, tenant: TenantPath) -> dict[str, Any]:
+async def list_tenants_acts(request: Request, who: TenantAdmin, tenant: TenantPath) -> ActPage:
     """Return one page of a tenant's audit log, the latest act first."""
     if not valid_tenant(tenant):
         raise no_tenant()
     return await _page(request, Administration(request, who), tenant)
 
 
-async def _page(request: Request, admin: Administration, tenant: str | None) -> dict[str, Any]:
+async def _page(request: Request, admin: Administration, tenant: str | None) -> ActPage:
     page = await admin.acts(tenant, *read_audit_query(request.query_params))
-    return {
-        "object": "list",
-        "data": [act_view(entry, act) for entry, act in page.acts],
-        "has_more": page.more is not None,
-        "last_id": page.more or (page.acts[-1][0] if page.acts else None),
-    }
+    return ActPage(
+        object="list",
+        data=[act_view(entry, act) for entry, act in page.acts],
+        has_more=page.more is not None,
+        last_id=page.more or (page.acts[-1][0] if page.acts else None),
+    )

@@ -1,13 +1,11 @@
 """The turns that were given up because they have cost too many processes, for the operator."""
 
-from typing import Any
-
 from fastapi import APIRouter, Request
 
 from api.admin import examples as examples
 from api.admin.administration import Administration
-from api.admin.forms import listed, shown_time
-from api.admin.shapes import ParkedList
+from api.admin.forms import shown_time
+from api.admin.shapes import ParkedList, ParkedView
 from api.http.identity import Operator
 from api.openapi.document import as_json, told
 
@@ -22,10 +20,10 @@ router = APIRouter(prefix="/admin")
         gives={200: as_json(ParkedList, list=examples.PARKED)},
     ),
 )
-async def list_parked(request: Request, who: Operator) -> dict[str, Any]:
+async def list_parked(request: Request, who: Operator) -> ParkedList:
     """Return the turns that were given up because they crashed several processes: the latest 1,000."""
     rows = [
-        {"at": shown_time(each.at_ms), "tenant": each.tenant, "turn": each.turn, "reason": each.reason}
+        ParkedView(at=shown_time(each.at_ms), tenant=each.tenant, turn=each.turn, reason=each.reason)
         for each in await Administration(request, who).parked()
     ]
-    return listed(rows)
+    return ParkedList(object="list", data=rows)

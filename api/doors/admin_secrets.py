@@ -1,12 +1,10 @@
 """The administration of tenants' secrets: put, told by their names, never shown."""
 
-from typing import Any
-
 from fastapi import APIRouter, Request
 
 from api.admin import examples as examples
 from api.admin.administration import Administration
-from api.admin.forms import SecretWish, listed, read, secret_view, uses_of, with_secret, without_secret
+from api.admin.forms import SecretWish, read, secret_view, uses_of, with_secret, without_secret
 from api.admin.shapes import Resealed, SecretList, SecretView
 from api.http.identity import Operator, TenantAdmin
 from api.openapi.document import as_json, told
@@ -30,10 +28,10 @@ _MOST_SECRETS = 100
         gives={200: as_json(SecretList, one=examples.SECRETS)},
     ),
 )
-async def list_secrets(request: Request, who: TenantAdmin, tenant: TenantPath) -> dict[str, Any]:
+async def list_secrets(request: Request, who: TenantAdmin, tenant: TenantPath) -> SecretList:
     """Return the names of a tenant's secrets, when each was set, and what refers to it."""
     config = await Administration(request, who).tenant(tenant)
-    return listed([secret_view(name, config) for name in config.secrets])
+    return SecretList(object="list", data=[secret_view(name, config) for name in config.secrets])
 
 
 @router.put(
@@ -46,9 +44,7 @@ async def list_secrets(request: Request, who: TenantAdmin, tenant: TenantPath) -
         refuses=(409,),
     ),
 )
-async def put_secret(
-    request: Request, who: TenantAdmin, tenant: TenantPath, name: SecretPath
-) -> dict[str, Any]:
+async def put_secret(request: Request, who: TenantAdmin, tenant: TenantPath, name: SecretPath) -> SecretView:
     """Create a secret, or replace the one with this name. It is stored encrypted.
 
     Profiles may send it only to its `origins`. Without these it is bound to where it is used now, or else to
@@ -76,9 +72,7 @@ async def put_secret(
         refuses=(409,),
     ),
 )
-async def delete_secret(
-    request: Request, who: TenantAdmin, tenant: TenantPath, name: SecretPath
-) -> dict[str, Any]:
+async def delete_secret(request: Request, who: TenantAdmin, tenant: TenantPath, name: SecretPath) -> Deleted:
     """Delete a secret, unless something refers to it."""
 
     def change(now: TenantConfig) -> TenantConfig:
@@ -90,7 +84,7 @@ async def delete_secret(
 
     admin = Administration(request, who)
     await admin.change(tenant, "secret.deleted", change, target=name, part=lambda config: None)
-    return {"id": name, "object": "secret.deleted", "deleted": True}
+    return Deleted(id=name, object="secret.deleted", deleted=True)
 
 
 @router.post(
@@ -102,10 +96,10 @@ async def delete_secret(
         refuses=(400, 409),
     ),
 )
-async def rotate_secrets(request: Request, who: Operator) -> dict[str, Any]:
+async def rotate_secrets(request: Request, who: Operator) -> Resealed:
     """Re-encrypt all tenants' secrets with the newest secret key, so that older ones can be removed."""
     admin = Administration(request, who)
     store = admin.store()
     admin.seal()
     resealed = await store.rotate_secrets(lambda tenant: admin.note("secrets.rotated", tenant))
-    return {"object": "secrets.rotated", "resealed": resealed}
+    return Resealed(object="secrets.rotated", resealed=resealed)

@@ -41,10 +41,10 @@ _MOST_PROFILES = 100
         gives={200: as_json(TenantList, one=examples.TENANTS)},
     ),
 )
-async def list_tenants(request: Request, who: Operator) -> dict[str, Any]:
+async def list_tenants(request: Request, who: Operator) -> TenantList:
     """Return all tenants."""
     tenants = await Administration(request, who).tenants()
-    return listed([tenant_head(name, config) for name, config in tenants.items()])
+    return TenantList(object="list", data=[tenant_head(name, config) for name, config in tenants.items()])
 
 
 @router.post(
@@ -110,11 +110,11 @@ async def put_tenant(request: Request, who: Operator, tenant: TenantPath) -> dic
         refuses=(409,),
     ),
 )
-async def delete_tenant(request: Request, who: Operator, tenant: TenantPath) -> dict[str, Any]:
+async def delete_tenant(request: Request, who: Operator, tenant: TenantPath) -> Deleted:
     """Delete a tenant with its keys at once. Its sessions and documents are deleted soon after."""
     admin = Administration(request, who)
     await admin.store().delete_tenant(tenant, admin.note("tenant.deleted", tenant))
-    return {"id": tenant, "object": "tenant.deleted", "deleted": True}
+    return Deleted(id=tenant, object="tenant.deleted", deleted=True)
 
 
 @router.put(
@@ -127,7 +127,7 @@ async def delete_tenant(request: Request, who: Operator, tenant: TenantPath) -> 
         refuses=(409,),
     ),
 )
-async def put_limits(request: Request, who: Operator, tenant: TenantPath) -> dict[str, Any]:
+async def put_limits(request: Request, who: Operator, tenant: TenantPath) -> Limits:
     """Replace a tenant's limits. Those that are left out are not limited."""
     admin = Administration(request, who)
     limits = read_limits(await admin.body())
@@ -137,7 +137,7 @@ async def put_limits(request: Request, who: Operator, tenant: TenantPath) -> dic
         lambda now: now.model_copy(update={"limits": limits}),
         part=lambda config: config.limits,
     )
-    return config.limits.model_dump()
+    return config.limits
 
 
 @router.get(
@@ -193,7 +193,7 @@ async def put_profile(
 )
 async def delete_profile(
     request: Request, who: TenantAdmin, tenant: TenantPath, profile: ProfilePath
-) -> dict[str, Any]:
+) -> Deleted:
     """Delete a profile, unless it is the default one."""
 
     def change(now: TenantConfig) -> TenantConfig:
@@ -206,4 +206,4 @@ async def delete_profile(
 
     admin = Administration(request, who)
     await admin.change(tenant, "profile.deleted", change, target=profile, part=lambda config: None)
-    return {"id": profile, "object": "profile.deleted", "deleted": True}
+    return Deleted(id=profile, object="profile.deleted", deleted=True)
