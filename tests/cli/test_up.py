@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import socket
 import sys
 from io import StringIO
 from pathlib import Path
@@ -15,6 +14,7 @@ from cli.show import Terminal
 from cli.stack import Plan, Stack
 from cli.up import supervise
 from common.settings import Settings
+from tests.support.processes import free_port
 
 GATEWAY = Path(__file__).parents[1] / "support" / "fake_gateway.py"
 
@@ -32,13 +32,6 @@ class Screen(StringIO):
             self._awaited = ""
             os.kill(os.getpid(), signal.SIGINT)
         return size
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def up(screen: Screen, *, command: tuple[str, ...] = (), plan: Plan | None = None) -> int:

@@ -8,7 +8,8 @@ import pytest
 from tests.support.following import hear, only_marks_left, stopped
 from tests.support.scripted_model import Scripted, answer, words
 from tests.support.store_servers import Backend
-from tests.support.stored_turns import ended, heard
+from tests.support.stored_turns import ended
+from tests.support.turn_events import heard
 from tests.support.waiting import in_loop, until
 from tests.support.wiring import ask, open_api, open_worker
 

@@ -13,7 +13,8 @@ from common.turn.outputs import TOLD
 from tests.support.following import hear, over
 from tests.support.scripted_model import Scripted, answer, going_on, words
 from tests.support.store_servers import Backend
-from tests.support.stored_turns import count, heard, job, lapse
+from tests.support.stored_turns import count, job, lapse
+from tests.support.turn_events import heard
 from tests.support.waiting import in_loop, until
 from tests.support.wiring import Worker, ask, open_api, open_worker, open_workers
 from workers.lanes import lane

@@ -1,8 +1,7 @@
 """Documents that can't be indexed: what the doors say of each, and what the machine's trouble is not."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import Iterable
 from typing import Any
 
 import httpx
@@ -10,11 +9,10 @@ import pytest
 
 from common.knowledge.preparing import Prepared
 from common.names import CollectionRef
-from common.settings import Settings
-from common.store.redis import open_stores
+from tests.support.following_indexes import following
 from tests.support.served_api import serving
 from tests.support.store_servers import Backend
-from tests.support.waiting import end, in_loop, until
+from tests.support.waiting import in_loop, until
 from workers.child import Child
 from workers.knowledge.index import CollectionIndex
 from workers.knowledge.indexes import Indexes
@@ -44,19 +42,6 @@ class _BrokenIndex(CollectionIndex):
         super().put_prepared(document_id, passages)
         if document_id == "unwritable":
             raise ValueError("sencha")
-
-
-@asynccontextmanager
-async def following(settings: Settings) -> AsyncIterator[Indexes]:
-    """A worker's indexes, which follow what is put."""
-    async with open_stores(settings) as stores:
-        indexes = Indexes(stores)
-        task = asyncio.create_task(indexes.run())
-        try:
-            yield indexes
-            assert not task.done()
-        finally:
-            await end(task)
 
 
 async def found(indexes: Indexes) -> list[str]:

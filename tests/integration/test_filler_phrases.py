@@ -17,7 +17,8 @@ from common.turn.outputs import FILLER, Due
 from tests.support.following import hear, over
 from tests.support.scripted_model import Scripted, answer, words
 from tests.support.store_servers import Backend
-from tests.support.stored_turns import count, events, heard
+from tests.support.stored_turns import count, events
+from tests.support.turn_events import heard
 from tests.support.waiting import in_loop, until
 from tests.support.wiring import ask, open_api, open_starter, open_workers
 

@@ -21,7 +21,8 @@ from common.store.redis import Stores
 from tests.support.following import hear, over
 from tests.support.scripted_model import Scripted, Step, answer, words
 from tests.support.store_servers import Backend
-from tests.support.stored_turns import count, events, heard, lines_of
+from tests.support.stored_turns import count, events, lines_of
+from tests.support.turn_events import heard
 from tests.support.waiting import in_loop, until
 from tests.support.wiring import Api, ask, open_api, open_worker, open_workers
 from workers.providers.base import Finish, ToolCallDelta

@@ -21,7 +21,7 @@ from common.store import keys
 from common.store.redis import Stores, open_stores
 from common.tenants.config import Limits
 from tests.support.ended_turns import add_turn, keep, keeping
-from tests.support.following import hear, over
+from tests.support.following import hear, over, refusal
 from tests.support.redis_replies import reply
 from tests.support.scripted_model import Scripted, answer
 from tests.support.served_api import serving
@@ -47,12 +47,6 @@ async def counted(stores: Stores, tenant: str = "default") -> dict[str, int]:
     assert by_session.pop("", 0) == sum(by_session.values())
     assert set(await stores.queue.zrange(keys.kept_until(tenant), 0, -1)) == {s.encode() for s in by_session}
     return by_session
-
-
-async def refusal(api: Api, request: TurnRequest) -> RateLimited:
-    with pytest.raises(RateLimited) as refused:
-        await api.start.run(request)
-    return refused.value
 
 
 async def size_of_start(api: Api, live: LiveTurn) -> int:

@@ -1,19 +1,15 @@
 """Documents in the store, and the indexes that follow them: what is put is found, what is gone is not."""
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-
 import pytest
 
 from common.knowledge.documents import Document, Documents
 from common.knowledge.preparing import Prepared
 from common.names import CollectionRef
-from common.settings import Settings
 from common.store import keys
 from common.store.redis import Stores, StoreUnavailable, open_stores
+from tests.support.following_indexes import following
 from tests.support.store_servers import Backend, ValkeyServer
-from tests.support.waiting import end, in_loop, until
+from tests.support.waiting import in_loop, until
 from workers.knowledge.indexes import Indexes
 from workers.knowledge.preparer import Preparer
 
@@ -22,19 +18,6 @@ TEA = CollectionRef("default", "tea")
 
 def about(name: str, what: str) -> Document:
     return Document(name, f"This text is about {what}.")
-
-
-@asynccontextmanager
-async def following(settings: Settings) -> AsyncIterator[Indexes]:
-    """Indexes over connections of their own, as another process has them."""
-    async with open_stores(settings) as stores:
-        indexes = Indexes(stores)
-        task = asyncio.create_task(indexes.run())
-        try:
-            yield indexes
-            assert not task.done()
-        finally:
-            await end(task)
 
 
 async def finds(indexes: Indexes, question: str, *expected: str, collection: CollectionRef = TEA) -> bool:

@@ -8,8 +8,9 @@ from common.store.redis import Stores, open_stores
 from tests.support.following import hear, nothing_left
 from tests.support.scripted_model import END, Scripted, words
 from tests.support.store_servers import Backend
-from tests.support.stored_turns import count, heard, job, lapse
+from tests.support.stored_turns import count, job, lapse
 from tests.support.tcp_proxy import log_behind_proxy, queue_behind_proxy
+from tests.support.turn_events import heard
 from tests.support.waiting import in_loop, until
 from tests.support.wiring import ask, open_api, open_worker, open_workers
 

@@ -11,7 +11,7 @@ import pytest
 
 from api.requests.turn_request import TurnRequest
 from api.turns.live import LiveTurn
-from common.errors import FastReplyError, RateLimited
+from common.errors import FastReplyError
 from common.names import SessionRef
 from common.sessions.sessions import Sessions
 from common.settings import Settings
@@ -19,7 +19,7 @@ from common.store import keys
 from common.store.redis import Stores, StoreUnavailable
 from common.tenants.config import Limits
 from common.tenants.usage import day_of
-from tests.support.following import hear, over
+from tests.support.following import hear, over, refusal
 from tests.support.redis_replies import reply
 from tests.support.scripted_model import Scripted, answer
 from tests.support.store_servers import Backend
@@ -53,12 +53,6 @@ async def started(api: Api, request: TurnRequest) -> LiveTurn | FastReplyError:
 
 def codes(answers: list[LiveTurn | FastReplyError]) -> Counter[str | None]:
     return Counter(each.code if isinstance(each, FastReplyError) else "started" for each in answers)
-
-
-async def refusal(api: Api, request: TurnRequest) -> RateLimited:
-    with pytest.raises(RateLimited) as refused:
-        await api.start.run(request)
-    return refused.value
 
 
 async def budget(stores: Stores, tenant: str = "default") -> dict[bytes, bytes]:

@@ -11,8 +11,9 @@ from common.store.redis import StoreUnavailable, open_stores
 from tests.support.following import hear, nothing_left, over, stopped
 from tests.support.scripted_model import Scripted, answer, going_on, words
 from tests.support.store_servers import Backend, ValkeyServer
-from tests.support.stored_turns import count, ended, heard, job, lapse, lease_of, replay
+from tests.support.stored_turns import count, ended, job, lapse, lease_of, replay
 from tests.support.tcp_proxy import log_behind_proxy, queue_behind_proxy
+from tests.support.turn_events import heard
 from tests.support.waiting import in_loop, until
 from tests.support.wiring import ask, open_api, open_worker, open_workers
 

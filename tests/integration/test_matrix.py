@@ -33,7 +33,7 @@ from common.tenants.config import SCOPES, KeyConfig
 from common.tenants.stored import TenantStore
 from tests.support.recorded_calls import turn
 from tests.support.redis_replies import reply
-from tests.support.served_api import serving, write_session
+from tests.support.served_api import code_of, serving, write_session
 from tests.support.store_servers import Backend
 from tests.support.stored_tenants import FULL, add_key, add_tenant, bearer, revoke
 from tests.support.waiting import in_loop, until
@@ -196,10 +196,6 @@ def told(response: httpx.Response) -> tuple[int, bytes, list[tuple[str, str]]]:
     return response.status_code, response.content, sorted(headers)
 
 
-def refusal(response: httpx.Response) -> tuple[int, str]:
-    return response.status_code, response.json()["error"]["code"]
-
-
 # Without a valid key.
 
 
@@ -222,14 +218,14 @@ async def test_who_has_no_valid_key_is_told_the_same_whatever_is_wrong(valkey: B
         ]
         for row in GUARDED:
             wanted = await there.ask(row)
-            assert refusal(wanted) == (401, "invalid_api_key"), row
+            assert code_of(wanted) == (401, "invalid_api_key"), row
             assert MARK not in repr(told(wanted)), row
             for key in [*invalid, *garbage]:
                 assert told(await there.ask(row, key)) == told(wanted), (row, key)
                 assert told(await there.ask(row, key, NOBODYS)) == told(wanted), (row, key)
             if row.method != "GET":  # a token in the URL may look, not act
                 assert told(await there.ask(row, params={"token": token})) == told(wanted), row
-            assert refusal(await there.ask(row, params={"token": whole})) == (401, "key_in_query"), row
+            assert code_of(await there.ask(row, params={"token": whole})) == (401, "key_in_query"), row
         assert await there.first_has() == before
 
 
@@ -258,7 +254,7 @@ async def test_a_key_without_the_scope_is_refused(valkey: Backend) -> None:
             if row.scope:
                 key = there.keys[f"no {row.scope}"]
                 refused = await there.ask(row, key)
-                assert refusal(refused) == (403, "missing_scope"), row
+                assert code_of(refused) == (403, "missing_scope"), row
                 assert told(await there.ask(row, key, NOBODYS)) == told(refused), row
         assert await there.first_has() == before
 

@@ -21,8 +21,9 @@ from tests.support.following import hear, over
 from tests.support.killed_starts import start_and_die
 from tests.support.scripted_model import Scripted, answer, words
 from tests.support.store_servers import Backend
-from tests.support.stored_turns import heard, lapse, lease_of, left_behind
+from tests.support.stored_turns import lapse, lease_of, left_behind
 from tests.support.tcp_proxy import log_behind_proxy
+from tests.support.turn_events import heard
 from tests.support.waiting import in_loop, until
 from tests.support.wiring import ask, open_api, open_worker
 

@@ -17,7 +17,7 @@ from common.store import keys
 from common.store.redis import Stores, open_stores
 from tests.support.recorded_calls import turn
 from tests.support.scripted_model import Scripted, answer
-from tests.support.served_api import serving, write_session
+from tests.support.served_api import code_of, serving, write_session
 from tests.support.store_servers import Backend
 from tests.support.stored_tenants import FULL, add_key, add_tenant, bearer
 from tests.support.waiting import in_loop
@@ -92,10 +92,6 @@ def said(tenant: str) -> str:
     return f"This is {tenant} speaking."
 
 
-def code(response: httpx.Response) -> tuple[int, str]:
-    return response.status_code, response.json()["error"]["code"]
-
-
 def lies_within(folder: Path, path: str) -> bool:
     return Path(path).resolve().is_relative_to(folder.resolve())
 
@@ -145,7 +141,7 @@ async def test_one_name_is_a_session_for_each(real: Backend) -> None:
         ]
         assert counts == [2, 1]
         assert (await they.second.delete("/v1/sessions/call")).status_code == 204
-        assert code(await they.second.get("/v1/sessions/call")) == (404, "session_not_found")
+        assert code_of(await they.second.get("/v1/sessions/call")) == (404, "session_not_found")
         assert len((await they.first.get("/v1/sessions/call")).json()["turns"]) == 2
         assert b"Ann" in (await they.first.get("/v1/sessions/call/export")).content
 
@@ -166,11 +162,11 @@ async def test_a_turn_is_nobody_elses_in_a_session_of_the_same_name(valkey: Back
             await they.second.post(f"{foreign}/interrupt", json={"heard_chars": 1}),
             await they.second.get("/v1/sessions/call/replay", params={"from": others.turn}),
         ):
-            assert code(asked) == (404, "turn_not_found")
+            assert code_of(asked) == (404, "turn_not_found")
         for query in ({"params": {"after": place}}, {"headers": {"Last-Event-ID": place}}):
             headers = stream | query.get("headers", {})
             told = await they.second.get(path, headers=headers, params=query.get("params", {}))
-            assert code(told) == (400, "cursor_of_another_turn")
+            assert code_of(told) == (400, "cursor_of_another_turn")
         assert await read_turn(they.stores, others) == before
 
 
@@ -225,7 +221,7 @@ async def test_no_name_leads_out_of_its_tenant(valkey: Backend) -> None:
             path = f"/v1/sessions/{quote(name, safe='')}"
             if name not in (".", ".."):  # these a client's own library takes out of a path
                 assert [told["id"] for told in (await they.first.get(path)).json()["turns"]] == [mine.turn]
-                assert code(await they.second.get(path)) == (404, "session_not_found")
+                assert code_of(await they.second.get(path)) == (404, "session_not_found")
                 assert (await they.first.delete(path)).status_code == 204
             assert await they.second.sessions() == ["call"]
             assert (await they.second.get("/v1/sessions/call/export")).content == before
@@ -259,7 +255,7 @@ async def test_anothers_profile_is_no_model(valkey: Backend) -> None:
             await they.second.post(CHAT, json={**question, "model": model})
             for model in ("first-web", "no-web")
         ]
-        assert code(foreign) == (404, "model_not_found") and foreign.content == nobodys.content
+        assert code_of(foreign) == (404, "model_not_found") and foreign.content == nobodys.content
         assert [model["id"] for model in (await they.second.get("/v1/models")).json()["data"]] == [
             "second-web"
         ]
@@ -275,7 +271,7 @@ async def test_collections_and_documents_are_ones_own(valkey: Backend) -> None:
             await they.first._ask("PUT", f"{path}/prices", content="Nine each.", headers=plain)
         ).status_code == 200
         assert (await they.second.get(f"{path}/hours")).json()["text"] == "Closed."
-        assert code(await they.second.get(f"{path}/prices")) == (404, "unknown_document")
+        assert code_of(await they.second.get(f"{path}/prices")) == (404, "unknown_document")
         listed = (await they.second.get(path, params={"after": "a"})).json()
         assert [document["id"] for document in listed["data"]] == ["hours"]
         assert (await they.second.delete(path)).status_code == 200

@@ -9,8 +9,9 @@ from common.events import LaneStarted, TurnEnded, TurnInterrupted
 from tests.support.following import hear
 from tests.support.scripted_model import Scripted, answer, words
 from tests.support.store_servers import Backend, ValkeyServer
-from tests.support.stored_turns import count, heard
+from tests.support.stored_turns import count
 from tests.support.tcp_proxy import Proxy, log_behind_proxy, queue_behind_proxy
+from tests.support.turn_events import heard
 from tests.support.waiting import in_loop, until
 from tests.support.wiring import ask, open_api, open_workers
 

@@ -17,7 +17,8 @@ from tests.support.following import hear, over
 from tests.support.redis_replies import reply
 from tests.support.scripted_model import END, Scripted, answer, words
 from tests.support.store_servers import Backend
-from tests.support.stored_turns import count, heard
+from tests.support.stored_turns import count
+from tests.support.turn_events import heard
 from tests.support.waiting import in_loop, until
 from tests.support.wiring import Api, ask, open_api, open_worker, open_workers
 from workers.providers.base import UpstreamError

@@ -18,8 +18,9 @@ from tests.support.redis_replies import at_once, reply
 from tests.support.scripted_model import END, Scripted, answer, words
 from tests.support.served_api import serving
 from tests.support.store_servers import Backend, ValkeyServer, running
-from tests.support.stored_turns import count, heard, replay
+from tests.support.stored_turns import count, replay
 from tests.support.tcp_proxy import proxy_to
+from tests.support.turn_events import heard
 from tests.support.waiting import in_loop, until
 from tests.support.wiring import ask, open_api, open_worker
 

@@ -16,7 +16,8 @@ from tests.support.following import hear
 from tests.support.redis_replies import reply
 from tests.support.scripted_model import Scripted, answer, going_on, words
 from tests.support.store_servers import Backend
-from tests.support.stored_turns import count, ended, heard, job, lease_of, start
+from tests.support.stored_turns import count, ended, job, lease_of, start
+from tests.support.turn_events import heard
 from tests.support.waiting import in_loop, until
 from tests.support.wiring import ask, open_api, open_worker, open_workers
 from workers.upkeep.retention import RetentionJob

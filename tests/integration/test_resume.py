@@ -16,10 +16,12 @@ from common.sessions.sessions import Sessions
 from common.store import keys
 from common.store.redis import Stores, open_stores
 from tests.support.following import hear, over
-from tests.support.replicas import SSE, Answer, asked, code_of, cursor, hear_rest, resumed, two_replicas
+from tests.support.replicas import SSE, Answer, asked, cursor, hear_rest, resumed, two_replicas
 from tests.support.scripted_model import Scripted, answer, words
+from tests.support.served_api import code_of
 from tests.support.store_servers import Backend
-from tests.support.stored_turns import count, events, forget_jobs, heard, job, lines_of, start
+from tests.support.stored_turns import count, events, forget_jobs, job, lines_of, start
+from tests.support.turn_events import heard
 from tests.support.waiting import in_loop, until
 from tests.support.wiring import ask, open_api, open_workers
 

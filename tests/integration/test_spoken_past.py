@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.replicas import code_of, two_replicas
+from tests.support.replicas import two_replicas
 from tests.support.scripted_model import Scripted, answer
+from tests.support.served_api import code_of
 from tests.support.speech_workers import Counting, open_speaker
 from tests.support.store_servers import Backend
 from tests.support.waiting import in_loop

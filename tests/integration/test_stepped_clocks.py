@@ -12,7 +12,8 @@ from common.turn.outputs import DEADLINE
 from tests.support.following import hear
 from tests.support.scripted_model import Scripted, answer, words
 from tests.support.store_servers import Backend
-from tests.support.stored_turns import count, heard, job, lease_of, start
+from tests.support.stored_turns import count, job, lease_of, start
+from tests.support.turn_events import heard
 from tests.support.waiting import in_loop, until
 from tests.support.wiring import ask, open_api, open_worker
 from workers.upkeep.sweep import Sweep

@@ -12,8 +12,9 @@ from common.sessions.deletion import delete_session
 from common.store import keys
 from common.store.redis import Stores
 from tests.support.following import hear, over
-from tests.support.replicas import SSE, Answer, asked, code_of, cursor, hear_rest, resumed, two_replicas
+from tests.support.replicas import SSE, Answer, asked, cursor, hear_rest, resumed, two_replicas
 from tests.support.scripted_model import Scripted, answer, words
+from tests.support.served_api import code_of
 from tests.support.store_servers import Backend
 from tests.support.stored_turns import count, events
 from tests.support.waiting import end, in_loop, until

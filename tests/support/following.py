@@ -1,11 +1,16 @@
 """Followers of live turns for the tests, and what must be true of a turn that is over."""
 
+import pytest
+
+from api.requests.turn_request import TurnRequest
 from api.turns.live import LiveTurn
+from common.errors import RateLimited
 from common.events import TurnEnded
 from common.store.redis import Stores
 from common.turn.outputs import TurnEnding
 from tests.support.scripted_model import Call
-from tests.support.stored_turns import ended, heard, left_behind, replay
+from tests.support.stored_turns import ended, left_behind, replay
+from tests.support.turn_events import heard
 from tests.support.waiting import until
 from tests.support.wiring import Api
 
@@ -44,3 +49,10 @@ async def only_marks_left(stores: Stores) -> bool:
     left = await left_behind(stores)
     assert all([await stores.queue.pttl(key) > 0 for key in left if key.startswith("fr:cancelled:")])
     return all(key.startswith("fr:cancelled:") for key in left)
+
+
+async def refusal(api: Api, request: TurnRequest) -> RateLimited:
+    """The limit that keeps a turn from starting."""
+    with pytest.raises(RateLimited) as refused:
+        await api.start.run(request)
+    return refused.value

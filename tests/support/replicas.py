@@ -85,7 +85,3 @@ def cursor(frame: bytes) -> bytes:
 async def hear_rest(client: httpx.AsyncClient, path: str, after: bytes) -> list[bytes]:
     async with resumed(client, path, after) as rest:
         return await rest.read()
-
-
-def code_of(response: httpx.Response) -> tuple[int, str]:
-    return response.status_code, response.json()["error"]["code"]

@@ -14,7 +14,8 @@ from common.settings import Settings
 from common.store import keys
 from common.store.redis import Stores
 from common.turn.fold import Fold
-from common.turn.outputs import Output, TextReleased, TurnEnding
+from common.turn.outputs import Output, TurnEnding
+from tests.support.turn_events import heard
 from tests.support.wiring import ask, open_starter
 
 _ACT = {"turn.interrupted", "timer.fired", "turn.ended"}
@@ -71,10 +72,6 @@ async def replay(stores: Stores, turn: TurnRef) -> tuple[str, TurnEnding | None]
     """What is heard of the turn, and the ending that the fold gives it."""
     folded, out = fold(await read_turn(stores, turn))
     return heard(out), folded.ending
-
-
-def heard(releases: list[Output]) -> str:
-    return "".join(release.text for release in releases if isinstance(release, TextReleased))
 
 
 async def lease_of(stores: Stores, held: TurnRef | JobRef) -> float | None:
