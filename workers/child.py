@@ -10,7 +10,7 @@ from common.net import framing
 from common.net.framing import LENGTH_BYTES
 
 _ROOT = Path(framing.__file__).parents[framing.__name__.count(".")]
-# No key goes where strangers' texts are read.
+# The child reads strangers' texts, so it gets no keys.
 _ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "SYSTEMROOT", "LANG")
 
 
@@ -53,7 +53,7 @@ class Child:
         pipe, environ = asyncio.subprocess.PIPE, {"PYTHONPATH": str(_ROOT)}
         environ |= {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
         command = (sys.executable, "-P", "-m", self._module)
-        # What it would say of an error may hold the texts: nobody hears it.
+        # An error message may hold the texts, so it is discarded.
         return await asyncio.create_subprocess_exec(
             *command, stdin=pipe, stdout=pipe, stderr=asyncio.subprocess.DEVNULL, env=environ
         )

@@ -51,7 +51,7 @@ class LaneLeases:
         self._held: dict[str, HeldLane] = {}
         self._known = False  # whether the server has heard of us
         self.on_forgotten: Callable[[], None] = lambda: None
-        self._taken: set[str] = set()  # jobs that were picked up here and are not over; most are held
+        self._taken: set[str] = set()  # jobs picked up here that are not over; most are in _held
         self._channels = Subscriptions(stores, self._order, lambda _: None)
         self._channels.add(keys.orders(worker))
 
@@ -132,7 +132,7 @@ class LaneLeases:
         if clock.set_from(replies[0], asked_ms):
             self.upstreams.contact.lost()
         self.upstreams.contact.made()
-        if replies[1] and self._known:  # our beat was gone, so all else may be
+        if replies[1] and self._known:  # our beat was gone, so everything else may be
             await self._hold_anew()
             return
         self._known = True

@@ -110,7 +110,7 @@ async def work(settings: Settings, lane: Lane) -> None:
         sessions = Sessions(stores, archive)
         teller = WebhookSender(directory, stores, sessions, telling, worker)
         background += [directory.run(), teller.run()]
-        if lane != "draft":  # folding ended turns anew would hold up the first words of others
+        if lane != "draft":  # folding ended turns would delay other turns' first words
             background.append(SettlementJob(settings, stores, sessions).run())
         freeze_start_up()
         await _until_stopped(background, stopping, lambda: _drain(settings, runner, running))

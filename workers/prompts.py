@@ -52,7 +52,7 @@ def with_passages(started: TurnStarted, passages: list[dict[str, Any]]) -> TurnS
 
 
 def _full_body(started: TurnStarted, asked: dict[str, Any]) -> dict[str, Any]:
-    # Where nothing is said of it another version has started the turn.
+    # Without a mode, another version has started the turn.
     mode = asked.get("system", "instead")
     return {**started.request, "messages": with_system(started.request["messages"], asked["prompt"], mode)}
 

@@ -71,7 +71,7 @@ class JobRunner(Worker):
         self._name = secrets.token_hex(6)
         self._call = ""  # the take whose reply is yet to come; empty once it has
         self._batcher = Batcher(redis)
-        self._took_all = False  # that it might have taken, when it last looked
+        self._took_all = False  # the last take left no job that it could have had
         self._pop_s = min(_POP_S, redis.timeout_s / 2)  # the server must answer before our own patience ends
         self._slot_freed = asyncio.Event()
         self._stopped = asyncio.Event()
@@ -113,7 +113,7 @@ class JobRunner(Worker):
         hints = await self._wait_for_hints(free) if self._took_all and not self._call else 0
         if not self.allow_pick_jobs:
             if hints:
-                await self.pool.rpush(keys.hints(self._lane), *[b""] * hints)  # type: ignore[misc]  # for whoever stays
+                await self.pool.rpush(keys.hints(self._lane), *[b""] * hints)  # type: ignore[misc]  # for the workers that stay
             return
         self._took_all = False  # should it fail
         self._call = self._call or secrets.token_hex(6)
@@ -132,7 +132,7 @@ class JobRunner(Worker):
         self._call = ""
         self._took_all = len(taken) < free
         for job_id, score in taken:
-            if job_id not in self.tasks:  # else the server has lost that it was taken
+            if job_id not in self.tasks:  # else the server has forgotten that it was taken
                 self._start(job_id, score)
 
     async def _wait_for_hints(self, free: int) -> int:

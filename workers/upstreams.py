@@ -21,10 +21,10 @@ from workers.providers.base import UpstreamError
 
 logger = logging.getLogger(__name__)
 
-_LOOK_S = 0.05  # so often somebody who waits for a free stream asks for one
-_KEPT_MS = 60_000  # after its lease: who could not renew it may be back
-_LONGEST_S = 900.0  # that an upstream is left alone
-_FORGET_MS = 3_600_000  # a broken upstream that nobody has tried for so long
+_LOOK_S = 0.05  # how often a waiting job asks for a free stream
+_KEPT_MS = 60_000  # after its lease: a worker that could not renew it may be back
+_LONGEST_S = 900.0  # the longest time for which an upstream is left alone
+_FORGET_MS = 3_600_000  # a broken upstream that nobody has tried for this long
 
 
 class Upstreams:
@@ -40,7 +40,7 @@ class Upstreams:
         self._tasks: set[asyncio.Task[None]] = set()
         self.contact = Contact(gap_s=settings.lane_lease_s)
 
-    # As a part of others' round trips.
+    # Commands that ride in others' round trips.
 
     def read_state(self, pipe: Pipeline) -> None:
         """Add the commands that read which upstreams are busy and broken: two replies."""
@@ -177,7 +177,7 @@ class Upstreams:
         deadline_ms = now_ms + self._settings.lane_lease_ms
 
         def take(pipe: Pipeline) -> None:
-            # Those of dead workers count no more; of one that was out of touch they count again, renewed.
+            # Dead workers' streams no longer count; those of one that was out of touch count again, renewed.
             pipe.zremrangebyscore(key, "-inf", now_ms - _KEPT_MS)
             pipe.zadd(key, {member: deadline_ms})
             pipe.zcount(key, now_ms if self._in_touch() else "-inf", "+inf")

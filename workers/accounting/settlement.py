@@ -26,9 +26,9 @@ logger = logging.getLogger(__name__)
 
 _POLL_S = 0.25
 _BATCH = 50
-_AT_ONCE = 4  # each is folded anew: more at once would keep live turns waiting
+_AT_ONCE = 4  # each is folded again: more at once would keep live turns waiting
 _TRY_S = 8.0
-_HOLD_MS = 10_000  # so long a dead settler's turns wait, longer than a try
+_HOLD_MS = 10_000  # how long a dead settler's turns wait; longer than a try
 _LANE_AGAIN_MS = 500
 _TURN_AGAIN_MS = 5_000
 _BROKEN_AGAIN_MS = 60_000
@@ -81,7 +81,7 @@ class SettlementJob:
         try:
             async with answered_within(_TRY_S):  # an archive may hang
                 await self._look(turn)
-        except StoreUnavailable as error:  # it is looked at again when it is nobody's any more
+        except StoreUnavailable as error:  # it is tried again once the hold has lapsed
             logger.warning("could not settle a turn", extra={"error": error.reason})
         except Exception as bug:
             logger.error("could not settle a turn", extra={**about(bug), "turn": turn.turn})
@@ -122,7 +122,7 @@ class SettlementJob:
         known, deleted, reserved = await self._stores.on_queue.run(build)
         day, _, amount = (reserved or b"").decode().partition(":")
         if known is None or deleted is not None:
-            # What it has used, nobody can tell any more; what was reserved is the most that it can be.
+            # Its use is no longer known; the reservation is an upper bound.
             counts = {"turns": 1, "deleted_tokens": int(amount or 0)}
             await self._settle(turn, counts, "", day or day_of(self._stores.queue_clock.now_ms()))
         else:

@@ -40,7 +40,7 @@ class AnthropicProvider:
         self._client = client
 
     async def stream(self, upstream: Upstream, body: dict[str, Any]) -> AsyncGenerator[StreamPart, None]:
-        """The pieces of one answer. Raises UpstreamError; leaving it early closes the connection."""
+        """Yield the parts of one answer. Raises UpstreamError; closing it early closes the connection."""
         url = (upstream.base_url or SERVER).rstrip("/").removesuffix("/v1") + "/v1/messages"
         key = upstream.api_key.get_secret_value()
         login = authorization(upstream) if " " in key else {"x-api-key": key}
@@ -76,7 +76,7 @@ class _Answer:
         self._usage: dict[str, Any] = {}
 
     def read(self, event: ServerEvent) -> Iterator[StreamPart]:
-        """The pieces in one event. Raises UpstreamError."""
+        """Yield the parts in one event. Raises UpstreamError."""
         if not event.data.strip() and event.name != "error":
             return
         try:
@@ -125,7 +125,7 @@ class _Answer:
                     raise error
 
     def _read_whole(self, message: dict[str, Any]) -> Iterator[StreamPart]:
-        """A message in one piece, from a server that doesn't stream."""
+        """Yield the parts of a whole message, from a server that doesn't stream."""
         for index, block in enumerate(list_in(message.get("content"))):
             yield from self._begin(index, block)
         yield from self._close_all()

@@ -1,4 +1,4 @@
-"""OpenAI requests as Anthropic's Messages.
+"""Translates OpenAI requests to Anthropic's Messages.
 
 Sources: https://docs.anthropic.com/en/api/messages,
 https://docs.anthropic.com/en/docs/agents-and-tools/tool-use/overview
@@ -27,7 +27,7 @@ _MAX_TOKENS = 4096  # Anthropic wants a limit; OpenAI's clients need not name on
 
 
 def to_anthropic(body: dict[str, Any]) -> dict[str, Any]:
-    """The same request. Raises ValueError, TypeError, LookupError or AttributeError on one of no sense."""
+    """Translate a request. Raises ValueError, TypeError, LookupError or AttributeError if it is malformed."""
     system, messages = split_system(body["messages"])
     asked: dict[str, Any] = {
         "model": body["model"],
@@ -52,7 +52,7 @@ def to_anthropic(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _merged(messages: list[Message]) -> list[Message]:
-    """Each side's messages in a row as one, the user's first: results of calls are the user's there."""
+    """Merge each side's consecutive messages, the user's first. Results of calls count as the user's."""
     turns: list[Message] = []
     for message in messages:
         role = "assistant" if message["role"] == "assistant" else "user"
@@ -102,7 +102,7 @@ def _block(part: dict[str, Any]) -> dict[str, Any]:
 
 
 def _id(call_id: str) -> str:
-    """A call's id in the letters that are allowed there: other models' have dots and colons."""
+    """Return a call's id in the characters that Anthropic allows: other models' ids have dots and colons."""
     return _NOT_IN_IDS.sub(lambda other: f"_{ord(other[0]):x}_", call_id) or "_"
 
 
@@ -116,7 +116,7 @@ def _tool(function: dict[str, Any]) -> dict[str, Any]:
 
 
 def _called(messages: list[Message]) -> list[dict[str, Any]]:
-    """The functions that were called, where the request names none: calls without tools are refused."""
+    """Return the functions that were called, if the request has no tools: Anthropic wants them named."""
     names = dict.fromkeys(
         function_of(call)["name"] for message in messages for call in message.get("tool_calls") or ()
     )

@@ -10,9 +10,9 @@ from common.tenants.profiles import Upstream
 
 @dataclass(frozen=True, slots=True)
 class ToolCallDelta:
-    """A part of a tool call; `index` says which call of the answer.
+    """A part of a tool call; `index` says which of the answer's calls it belongs to.
 
-    `rest`: what the call has besides, its `type` too where it is no function's; it goes with the call.
+    `rest`: the call's other fields, among them its `type` unless that is `function`.
     """
 
     index: int
@@ -31,9 +31,9 @@ class PassThrough:
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """The model has ended its answer, as it says; `usage` may still follow, and with some servers text.
+    """The model says that its answer has ended; `usage` may still follow, and from some servers text.
 
-    `alone`: nothing else came with it. Servers that say it with each piece of text mean nothing by it.
+    `alone`: nothing else came with it. Some servers send it with every piece of text, where it means nothing.
     """
 
     reason: str
@@ -51,10 +51,10 @@ StreamPart = str | ToolCallDelta | PassThrough | Finish | Usage
 
 
 class UpstreamError(Exception):
-    """A model's server failed. `code` says how; its own words are not repeated, they may hold a key.
+    """A model's server failed. `code` says how; its own words may hold a key and are not repeated.
 
-    `retry_after_s`: it asked to be left alone for so long. `faulty`: it is at fault, not what it was asked.
-    `status`, `told`: its HTTP status and what it said with that, to be understood and shown to nobody.
+    `retry_after_s`: how long it asked to be left alone. `faulty`: the fault is its own, not the request's.
+    `status`, `told`: its HTTP status and the body with it, to be evaluated and shown to nobody.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class UpstreamError(Exception):
         self.param: str | None = None  # which of the request's parameters it names
 
     def as_event(self) -> dict[str, Any]:
-        """The error object for the log and the client."""
+        """Return the error object for the log and the client."""
         more: dict[str, Any] = {
             "status": self.status,
             "retry_after_s": self.retry_after_s,

@@ -14,14 +14,14 @@ from workers.providers.exchange import garbled, made_up_id
 from workers.providers.values import as_json, dict_in, text_in
 
 _MOST_NAME = 4_096
-_MOST_FOLLOWED = 65_536  # of longer arguments nobody looks whether they are whole
+_MOST_FOLLOWED = 65_536  # longer arguments are no longer checked for being whole
 _OWN = ("index", "id", "function", "custom", "type")  # of a call, what is read here
 _MOST_REST = 1_048_576
 
 
 @dataclass(slots=True)
 class _Call:
-    """One call as far as it has come. It is told of once its name is whole: as its arguments begin."""
+    """One call as far as it has come. It is passed on once its name is complete: when its arguments begin."""
 
     number: int
     place: int | None
@@ -39,7 +39,7 @@ class _Call:
     _escaped: bool = False
 
     def tell(self, arguments: str) -> ToolCallDelta:
-        """A piece of it; the first also says its id and its name."""
+        """Return a part of the call; the first one also has its id and its name."""
         rest, self.untold = self.untold, {}
         if self.told:
             return ToolCallDelta(self.number, "", "", arguments, rest)
@@ -47,7 +47,7 @@ class _Call:
         return ToolCallDelta(self.number, self.id, self.name, arguments, rest)
 
     def add_name(self, name: str) -> None:
-        """A name, a piece of one, or what of it is known and some more."""
+        """Add a name: whole, the next piece of it, or the known beginning with more behind it."""
         if self.told or name == self.name:
             return
         self.name = name if name.startswith(self.name) else self.name + name
@@ -55,7 +55,7 @@ class _Call:
             raise garbled()
 
     def follow(self, arguments: str) -> None:
-        """Look whether the arguments are whole."""
+        """Track the brackets of the arguments, to see when they are complete."""
         self._followed += len(arguments)
         if self._followed > _MOST_FOLLOWED:
             return
@@ -85,7 +85,10 @@ class Calls:
         return len(self._calls)
 
     def read(self, parts: list[Any]) -> Iterator[ToolCallDelta]:
-        """The pieces in one delta's parts of calls. Raises UpstreamError; AttributeError on what is none."""
+        """Yield the parts in one delta's calls.
+
+        Raises UpstreamError, or AttributeError on a malformed one.
+        """
         named: set[int] = set()
         for part in parts:
             if part is None:
@@ -137,7 +140,7 @@ class Calls:
                 yield call.tell("")
 
     def _find(self, place: int | None, call_id: str, name: str, named: set[int]) -> _Call:
-        """The call that a part belongs to, be it a new one."""
+        """Return the call that a part belongs to, or begin a new one."""
         last = self._calls[-1] if self._calls else None
         if same := self._by_id.get(call_id):
             # Where one id is given to all, it is a whole call's place or another name that tells of the next.

@@ -23,7 +23,7 @@ _MOST_DEEP = 8
 
 
 def read_content(content: Any, deep: int = 0) -> Iterator[tuple[Kind, str]]:
-    """Its texts in their order: words, thoughts and refusals. All else is passed over."""
+    """Yield its texts in order: words, thoughts and refusals. Everything else is skipped."""
     if isinstance(content, list):
         for part in content:
             yield from read_content(part, deep + 1) if deep < _MOST_DEEP else ()
@@ -43,7 +43,7 @@ def read_content(content: Any, deep: int = 0) -> Iterator[tuple[Kind, str]]:
 
 
 def words_in(value: Any, deep: int = 0) -> str:
-    """All words of a part, however deep they stand in it."""
+    """Return all words of a part, however deeply they are nested."""
     if deep > _MOST_DEEP:
         return ""
     if isinstance(value, list):

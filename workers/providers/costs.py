@@ -50,7 +50,7 @@ _TELLING = frozenset((*_PLACES, *_INSIDE, "eval_count"))
 
 
 def cost_in(chunk: dict[str, Any], deep: bool = True) -> dict[str, Any] | None:
-    """The usage that a chunk tells, in OpenAI's words beside its own; None where it tells none."""
+    """Return a chunk's usage under OpenAI's names beside its own, or None if it has none."""
     if _TELLING.isdisjoint(chunk):  # for each token: it must be quick
         return None
     found = [read_cost(chunk.get(place)) for place in _PLACES]
@@ -62,7 +62,7 @@ def cost_in(chunk: dict[str, Any], deep: bool = True) -> dict[str, Any] | None:
 
 
 def read_cost(usage: Any) -> dict[str, Any] | None:
-    """A usage with OpenAI's names for its counts; None where there is no count in it."""
+    """Return a usage with OpenAI's names for its counts, or None if it has no count."""
     if not isinstance(usage, dict):
         return None
     counts = {
@@ -94,7 +94,7 @@ def read_cost(usage: Any) -> dict[str, Any] | None:
 
 
 def _detail(cost: dict[str, Any], place: str, name: str, places: tuple[str, ...], names: list[str]) -> None:
-    """Put a count where OpenAI has it."""
+    """Set a count where OpenAI has it."""
     for where in (*(dict_in(cost.get(p)) for p in places), cost):
         if count := _first(where, names):
             cost[place] = {**dict_in(cost.get(place)), name: count}
@@ -102,7 +102,7 @@ def _detail(cost: dict[str, Any], place: str, name: str, places: tuple[str, ...]
 
 
 def _first(usage: dict[str, Any], names: list[str]) -> int | None:
-    """The first count of these names that is one."""
+    """Return the first of these fields that holds a count."""
     for name in names:
         value = usage.get(name)
         if count := count_in(value):

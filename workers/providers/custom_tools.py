@@ -1,7 +1,7 @@
-"""Custom tools, which take a text as it is, for dialects that know functions alone.
+"""Custom tools, which take plain text, for dialects that only know functions.
 
 Source: https://platform.openai.com/docs/guides/function-calling#custom-tools
-There each is a function with one text as its parameter; what a model gives it comes back as a custom call.
+Each becomes a function with one text parameter; a model's call of it is given back as a custom call.
 """
 
 from collections.abc import Iterator
@@ -22,7 +22,10 @@ def is_custom(tool: dict[str, Any]) -> bool:
 
 
 def as_function(tool: dict[str, Any]) -> dict[str, Any]:
-    """A custom tool as a function. A grammar becomes words: no dialect but OpenAI's holds a model to one."""
+    """Return a custom tool as a function.
+
+    A grammar is put into words: only OpenAI's dialect can enforce one.
+    """
     custom = tool.get("custom") or tool  # newer clients write its parts flat
     given: dict[str, Any] = {"type": "string"}
     if rule := _rule(dict_in(custom.get("format"))):
@@ -33,13 +36,13 @@ def as_function(tool: dict[str, Any]) -> dict[str, Any]:
 
 
 def as_function_call(call: dict[str, Any]) -> dict[str, Any]:
-    """The name and the arguments of a custom call of the past."""
+    """Return the name and the arguments of an earlier custom call."""
     custom = call.get("custom") or call
     return {"name": custom["name"], "arguments": as_json({_INPUT: custom.get(_INPUT) or ""})}
 
 
 class CustomCalls:
-    """The calls of one answer, those of the request's custom tools given back as such."""
+    """The calls of one answer; those of the request's custom tools are given back as custom calls."""
 
     def __init__(self, body: dict[str, Any]) -> None:
         tools = [tool for tool in body.get("tools") or () if isinstance(tool, dict)]
@@ -49,7 +52,7 @@ class CustomCalls:
         self._size = 0
 
     def told(self, pieces: Iterator[StreamPart]) -> Iterator[StreamPart]:
-        """The same pieces; an input comes as a whole, at the answer's end. Raises UpstreamError."""
+        """Yield the same parts, with each input whole and at the answer's end. Raises UpstreamError."""
         return self._told(pieces) if self._names else pieces
 
     def _told(self, pieces: Iterator[StreamPart]) -> Iterator[StreamPart]:
@@ -67,7 +70,7 @@ class CustomCalls:
                 yield piece
 
     def _hold(self, piece: ToolCallDelta) -> ToolCallDelta:
-        """Keep a piece's arguments. Without them it is passed on: a sign of life."""
+        """Keep a part's arguments, and return it without them as a sign of life."""
         self._size += len(piece.arguments)
         if self._size > _MOST_CHARS:
             raise garbled()
@@ -95,7 +98,7 @@ def _rule(form: dict[str, Any]) -> str:
 
 
 def _input_in(arguments: str) -> str:
-    """The text that a model meant, also where it has not kept to the one parameter."""
+    """Return the text that a model meant, also if it has not used the one parameter."""
     try:
         given = parsed(arguments.encode("utf-8", "surrogatepass"))
     except ValueError:

@@ -56,7 +56,7 @@ class ErnieProvider:
         self._tokens = tokens
 
     async def stream(self, upstream: Upstream, body: dict[str, Any]) -> AsyncGenerator[StreamPart, None]:
-        """The pieces of one answer. Raises UpstreamError; leaving it early closes the connection."""
+        """Yield the parts of one answer. Raises UpstreamError; closing it early closes the connection."""
         server = (upstream.base_url or SERVER).rstrip("/")
         asked = translated(to_ernie, body)
         token = await self._tokens.get(server, upstream.api_key)
@@ -96,7 +96,7 @@ class ErnieProvider:
 
 
 class _TokenRefused(UpstreamError):
-    """The access token is not valid, or no longer."""
+    """The access token is invalid or has expired."""
 
     def __init__(self) -> None:
         super().__init__("upstream_refused", "the model's server takes no such key", faulty=False)
@@ -112,7 +112,7 @@ class ErnieAnswer:
         self._calls = Calls()
 
     def read(self, event: ServerEvent) -> Iterator[StreamPart]:
-        """The pieces in one event; usage is the last. Raises UpstreamError."""
+        """Yield the parts in one event, usage last. Raises UpstreamError."""
         if not event.data.strip() and event.name != "error":
             return
         try:
@@ -147,7 +147,7 @@ class ErnieAnswer:
                 yield Usage(cost)
 
     def _read_call(self, call: dict[str, Any]) -> Iterator[StreamPart]:
-        """A call, and what the model thought of it, which stands within it here."""
+        """Yield a call and the model's thoughts on it, which ERNIE puts inside the call."""
         if thought := text_in(call.pop("thoughts", None)):
             yield PassThrough({"delta": {"reasoning_content": thought}})
         yield from self._calls.read([{"index": 0, "function": call}])

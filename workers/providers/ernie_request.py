@@ -1,5 +1,6 @@
-"""OpenAI requests as ERNIE's: user and assistant take turns, the user first and last; one call a message.
+"""Translates OpenAI requests to ERNIE's: user and assistant alternate, the user first and last.
 
+A message has at most one call.
 Source: https://cloud.baidu.com/doc/WENXINWORKSHOP/s/Fm3e8i4zy
 """
 
@@ -38,7 +39,7 @@ _OWN = (  # what only ERNIE knows goes as it came
 
 
 def to_ernie(body: dict[str, Any]) -> dict[str, Any]:
-    """The same request. Raises ValueError, TypeError, LookupError or AttributeError on one of no sense."""
+    """Translate a request. Raises ValueError, TypeError, LookupError or AttributeError if it is malformed."""
     system, messages = split_system(without_prefill(body["messages"]))
     asked: dict[str, Any] = {"messages": _in_turns(_said(messages)), "stream": True}
     if system:
@@ -63,7 +64,7 @@ def to_ernie(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _said(messages: list[Message]) -> Iterator[Message]:
-    """The messages in ERNIE's roles: each call is followed by its own result."""
+    """Return the messages in ERNIE's roles: each call is followed by its own result."""
     results = {m["tool_call_id"]: text_of(m.get("content")) for m in messages if m["role"] == "tool"}
     for message in messages:
         text = text_of(message.get("content")).strip()
@@ -78,9 +79,7 @@ def _said(messages: list[Message]) -> Iterator[Message]:
 
 
 def _in_turns(said: Iterator[Message]) -> list[Message]:
-    """Join messages of one side in a row; where they can't be joined, put a silent one of the other side
-    between.
-    """
+    """Join consecutive messages of one side; where that can't be, put a silent one between them."""
     turns: list[Message] = []
     for message in said:
         assistant = message["role"] == "assistant"

@@ -1,4 +1,4 @@
-"""Access tokens of Baidu's platform: asked for once, kept until they expire, shared by all workers.
+"""Access tokens of Baidu's platform: fetched once, kept until they expire, shared by all workers.
 
 Source: https://cloud.baidu.com/doc/WENXINWORKSHOP/s/Ilkkrb0i5
 """
@@ -24,9 +24,9 @@ from workers.providers.exchange import garbled, network_errors, refusal, whole
 logger = logging.getLogger(__name__)
 
 _ASK_S = 5.0
-_LOOK_S = 0.05  # so often is looked whether another worker has the token now
+_LOOK_S = 0.05  # how often to check whether another worker has the token
 _LONGEST_S = 366 * 86_400.0  # whatever a server says
-_EARLY_S = 3_600.0  # so long before it expires, a token is renewed; or a tenth of its life
+_EARLY_S = 3_600.0  # a token is renewed this long before it expires, or a tenth of its life
 
 
 @dataclass(slots=True)
@@ -42,12 +42,12 @@ class _Account:
     until_s: float = 0.0
 
     def fresh(self, refused: str) -> bool:
-        """Return whether there is a token, and it is not the one that was refused."""
+        """Return True if there is a valid token other than the refused one."""
         return self.token not in ("", refused) and time.monotonic() < self.until_s
 
 
 class ErnieTokens:
-    """The tokens of all accounts. Without a seal they are kept in this process only."""
+    """The tokens of all accounts. Without a secret box they stay in this process."""
 
     def __init__(self, client: httpx.AsyncClient, stores: Stores, seal: SecretBox | None) -> None:
         self._client = client
@@ -56,7 +56,7 @@ class ErnieTokens:
         self._accounts: dict[str, _Account] = {}
 
     async def get(self, server: str, key: SecretStr, *, refused: str = "") -> str:
-        """A token that holds, and is another than the one that was `refused`. Raises UpstreamError."""
+        """Return a valid token other than the one that was `refused`. Raises UpstreamError."""
         account = self._account(server, key.get_secret_value())
         if not account.fresh(refused):
             async with account.lock:
@@ -84,7 +84,7 @@ class ErnieTokens:
         await self._ask(account)
 
     async def _share(self, account: _Account, seal: SecretBox, refused: str) -> bool:
-        """The token from the store, or, if nobody else asks for it now, from its server into the store."""
+        """Return the token from the store, or fetch one into the store unless another worker does so now."""
         asked = keys.token_asked(account.name)
         give_up_s = time.monotonic() + _ASK_S
         while time.monotonic() < give_up_s:
@@ -112,7 +112,7 @@ class ErnieTokens:
         return False
 
     async def _ask(self, account: _Account) -> float:
-        """Ask for a new token; for how many seconds it is kept."""
+        """Fetch a new token; return for how many seconds to keep it."""
         login = {
             "grant_type": "client_credentials",
             "client_id": account.api_key,

@@ -1,4 +1,4 @@
-"""One request over HTTP and its answer as it comes; whatever goes wrong is an UpstreamError."""
+"""Sends one request over HTTP and reads its answer as it comes; whatever goes wrong is an UpstreamError."""
 
 import asyncio
 import math
@@ -26,16 +26,16 @@ _TOLD_S = 1.0
 _MARK = b"\xef\xbb\xbf"  # a byte order mark
 _MOST_BLANK = 65_536  # before an answer
 _OVERLOADED = 529  # Anthropic's own status
-_WRONG = 400  # said by ourselves of a request that a server would refuse
+_WRONG = 400  # our own status for a request that a server would refuse
 
 
 @asynccontextmanager
 async def exchange(
     client: httpx.AsyncClient, url: str, body: dict[str, Any], headers: dict[str, str]
 ) -> AsyncIterator[httpx.Response]:
-    """The answer to a POST, of status 200, not yet read. Leaving it early closes the connection."""
+    """Send a POST and yield the response of status 200, unread. Leaving the context closes the connection."""
     content = as_json(body).encode()
-    # Not compressed: small pieces would wait in the packer for more.
+    # Not compressed: small pieces would wait in the compressor for more.
     headers = {"Content-Type": "application/json", "Accept-Encoding": "identity", **headers}
     with network_errors():
         request = client.build_request("POST", url, content=content, headers=headers)
@@ -45,13 +45,13 @@ async def exchange(
             raise refusal(response.status_code, response.headers, await _told(response))
         yield response
     finally:
-        with suppress(Exception):  # of a connection that is given up anyway
+        with suppress(Exception):  # the connection is given up anyway
             await response.aclose()
 
 
 @contextmanager
 def network_errors() -> Iterator[None]:
-    """Turns the HTTP client's errors into ours, whatever they are: it is the server that it stumbles over."""
+    """Turn any error of the HTTP client into an UpstreamError: it is the server that causes it."""
     try:
         yield
     except UpstreamError:
@@ -88,30 +88,30 @@ def refusal(status: int, headers: httpx.Headers, told: bytes = b"") -> UpstreamE
 
 
 def busy(retry_after_s: float | None = None) -> UpstreamError:
-    """The server has too much to do, and is to be left alone for a while."""
+    """Return the error for a server that has too much to do, and is to be left alone for a while."""
     wait_s = _BUSY_S if retry_after_s is None else min(max(retry_after_s, 0.0), _MOST_BUSY_S)
     return UpstreamError("upstream_busy", "the model's server is busy", retry_after_s=wait_s)
 
 
 def cut() -> UpstreamError:
-    """The answer has no end."""
+    """Return the error for an answer without an end."""
     return UpstreamError("upstream_cut", "the model's answer ended in the middle")
 
 
 def garbled() -> UpstreamError:
-    """The server said something of no meaning."""
+    """Return the error for an answer that makes no sense."""
     return UpstreamError("upstream_garbled", "the model's server sent what is no answer")
 
 
 def broke_off() -> UpstreamError:
-    """The server said that it failed."""
+    """Return the error for a server that said that it failed."""
     return UpstreamError("upstream_error", "the model's server broke off with an error")
 
 
 def authorization(upstream: Upstream, scheme: str = "Bearer") -> dict[str, str]:
-    """The header for a key; one that names its scheme itself, as in `Api-Key …`, is sent as it is.
+    """Return the header for a key; a key that names its scheme, as in `Api-Key …`, is sent unchanged.
 
-    Headers that the upstream has of its own take its place.
+    The upstream's own headers, if any, replace it.
     """
     if upstream.headers:
         return dict(upstream.headers)
@@ -122,7 +122,7 @@ def authorization(upstream: Upstream, scheme: str = "Bearer") -> dict[str, str]:
 
 
 def translated(translate: Callable[[dict[str, Any]], dict[str, Any]], body: dict[str, Any]) -> dict[str, Any]:
-    """A request in another dialect; one of no sense is refused as a server would."""
+    """Translate a request to another dialect; refuse a malformed one as a server would."""
     try:
         return translate(body)
     except (ValueError, TypeError, LookupError, AttributeError):
@@ -131,12 +131,12 @@ def translated(translate: Callable[[dict[str, Any]], dict[str, Any]], body: dict
 
 
 def made_up_id() -> str:
-    """An id for a tool call, where the dialect has none."""
+    """Return a random id for a tool call, for dialects without ids."""
     return f"call_{secrets.token_hex(12)}"
 
 
 async def whole(response: httpx.Response, most_bytes: int = _MOST_BYTES) -> bytes:
-    """All of a short answer. Raises UpstreamError on one without end."""
+    """Return a short answer's whole body. Raises UpstreamError if it exceeds `most_bytes`."""
     content = bytearray()
     async with aclosing(_read(response)) as pieces:
         async for piece in pieces:
@@ -147,7 +147,7 @@ async def whole(response: httpx.Response, most_bytes: int = _MOST_BYTES) -> byte
 
 
 async def sse_events(response: httpx.Response) -> AsyncGenerator[ServerEvent, None]:
-    """Each server-sent event that holds anything; of a plain JSON answer its whole text as one.
+    """Yield each server-sent event that is not empty; a plain JSON answer is one event.
 
     Raises UpstreamError.
     """
@@ -170,7 +170,7 @@ async def sse_events(response: httpx.Response) -> AsyncGenerator[ServerEvent, No
 
 
 async def json_lines(response: httpx.Response) -> AsyncGenerator[bytes, None]:
-    """Each line that is not blank. Raises UpstreamError."""
+    """Yield each line that is not blank. Raises UpstreamError."""
     line = list[bytes]()
     size = 0
     async with aclosing(_read(response)) as pieces:
@@ -205,7 +205,7 @@ def _fed(feed: Callable[[bytes], list[ServerEvent]], piece: bytes) -> Iterator[S
 
 
 async def _rest(head: bytes, pieces: AsyncIterator[bytes]) -> bytes:
-    """A JSON answer to its end."""
+    """Return a JSON answer's whole body."""
     content = bytearray(head.removeprefix(_MARK))
     async for piece in pieces:
         content += piece
@@ -224,7 +224,7 @@ async def _told(response: httpx.Response) -> bytes:
 
 
 async def _read(response: httpx.Response) -> AsyncGenerator[bytes, None]:
-    """The bytes of an answer, unpacked, in slices, no faster than they may come. Raises UpstreamError."""
+    """Yield the body, decompressed, in slices, no faster than its pace allows. Raises UpstreamError."""
     async with aclosing(_unpacked(response)) as pieces, aclosing(paced(pieces, Flow())) as slices:
         async for piece in slices:
             yield piece

@@ -44,7 +44,7 @@ _IDLE = ("ping", "keepalive", "keep-alive", "heartbeat")
 
 
 def fault_in(value: dict[str, Any], name: str = "") -> UpstreamError | None:
-    """The error that an event is, if it is one; `name` is the event's own."""
+    """Return the error that an event is, or None; `name` is the event's own."""
     if not name and value.get("choices") and _SUSPECT.isdisjoint(value) and value.get("object") != "error":
         return None  # for each token: it must be quick
     for error in (value.get("error"), dict_in(value.get("x_groq")).get("error"), value.get("Error")):
@@ -61,13 +61,13 @@ def fault_in(value: dict[str, Any], name: str = "") -> UpstreamError | None:
 
 
 def fault_of(choice: dict[str, Any]) -> UpstreamError | None:
-    """The error that a choice carries in place of an answer."""
+    """Return the error that a choice carries in place of an answer, or None."""
     error = choice.get("error")
     return _fault(error, choice) if _says_something(error) else None
 
 
 def _is_told(value: dict[str, Any]) -> bool:
-    """Return whether something without an answer is the telling of an error, and not a sign of life."""
+    """Return True if a value without an answer reports an error, and is not a sign of life."""
     if value.get("type") in _IDLE or value.get("event") in _IDLE or value.get("object") in _IDLE:
         return False
     if value.get("success") is False:
@@ -80,7 +80,7 @@ def _is_told(value: dict[str, Any]) -> bool:
 
 
 def _says_something(error: Any) -> bool:
-    """Return whether this is an error, and not the place where one would stand."""
+    """Return True if the value is an error, and not the empty field for one."""
     if isinstance(error, dict):
         return any(_says_something(value) for value in error.values())
     if isinstance(error, list):
@@ -108,6 +108,6 @@ def _fault(error: Any, value: dict[str, Any]) -> UpstreamError:
 
 
 def _status(code: Any) -> int:
-    """An HTTP status, be it a number or its digits; else 0."""
+    """Return an HTTP error status, from a number or its digits; else 0."""
     text = text_in(code)
     return int(text) if len(text) == 3 and text.isascii() and text.isdigit() and text[0] in "45" else 0

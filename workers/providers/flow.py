@@ -15,7 +15,7 @@ from weakref import WeakKeyDictionary
 from workers.providers.base import UpstreamError
 
 SLICE_BYTES = 4_096  # read in one go; of bare line ends it takes about a millisecond
-MOST_LINES = 12_000  # so far a stream may run ahead of its budget: 6,000 events that came at once
+MOST_LINES = 12_000  # how far a stream may run ahead of its budget: 6,000 events at once
 MOST_BYTES = 5 * 1_048_576
 LINES_A_S = 4_000  # what its server may send for good; an event is two lines
 BYTES_A_S = 1_048_576
@@ -44,7 +44,7 @@ class _Bucket:
         self.size = max(0.0, self.size - seconds * self.bytes_a_s)
 
     def over_s(self, lines: int, size: int) -> float:
-        """After how long it is no further ahead than this."""
+        """Return the seconds until it is no further ahead than this."""
         return max((self.lines - lines) / self.lines_a_s, (self.size - size) / self.bytes_a_s, 0.0)
 
 
@@ -60,7 +60,7 @@ _gates: WeakKeyDictionary[asyncio.AbstractEventLoop, _Gate] = WeakKeyDictionary(
 
 @dataclass(slots=True)
 class Flow:
-    """One stream's pace. What is read is told before it is looked at."""
+    """One stream's pace. What is read is counted before it is parsed."""
 
     _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
     _budget: _Bucket = field(default_factory=lambda: _Bucket(LINES_A_S, BYTES_A_S))
@@ -81,7 +81,7 @@ class Flow:
         self._cost_s = max(seconds, _LEAST_S)
 
     async def let(self, lines: int, size: int) -> None:
-        """Wait until so much more may be looked at. Raises UpstreamError where it is too much."""
+        """Wait until this much more may be parsed. Raises UpstreamError if the stream runs too far ahead."""
         now_s = self._loop.time()
         self._leisure.drain(now_s - self._since_s)
         self._since_s = now_s
@@ -108,7 +108,7 @@ class Flow:
 
 
 async def paced(pieces: AsyncIterator[bytes], flow: Flow) -> AsyncGenerator[bytes, None]:
-    """The same bytes in slices, no faster than they may come. Raises UpstreamError."""
+    """Yield the same bytes in slices, no faster than the flow allows. Raises UpstreamError."""
     loop = asyncio.get_running_loop()
     while True:
         asked_s = loop.time()

@@ -1,4 +1,4 @@
-"""Characters that a server cuts in two: JSON may hold half of one (`\\ud83d`), which no file can."""
+r"""Joins characters that a server cuts in two: JSON may hold half of one (`\ud83d`), UTF-8 cannot."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -15,13 +15,13 @@ Place = tuple[Any, ...]
 
 
 class Halves:
-    """Puts the halves together that come in two pieces at one place; one that is alone becomes U+FFFD."""
+    """Joins halves that come in two pieces at the same place; a lone half becomes U+FFFD."""
 
     def __init__(self) -> None:
         self._held: dict[Place, str] = {}
 
     def feed(self, piece: StreamPart) -> StreamPart:
-        """The same piece without halves: one at its end waits for the other."""
+        """Return the piece without halves: one at its end waits for the other."""
         if isinstance(piece, str):
             return self._join(("text",), piece)
         if isinstance(piece, ToolCallDelta):
@@ -62,7 +62,7 @@ class Halves:
         return mended(text)
 
     def _walk(self, place: Place, value: Any, *, holds: bool) -> Any:
-        """A value with its texts joined; an item of a list stands where its `index` says."""
+        """Join the texts in a value; an item of a list has the place that its `index` names."""
         if holds and len(place) > _MOST_DEEP:
             place, holds = (), False
         if isinstance(value, str):

@@ -1,4 +1,4 @@
-"""Undoing what a server has compressed though nobody asked it to, a bounded piece at a time."""
+"""Decompresses, in bounded pieces, bodies that a server has compressed without being asked to."""
 
 import zlib
 from collections.abc import Iterator
@@ -12,7 +12,10 @@ CODINGS = ("gzip", "x-gzip", "deflate")
 
 
 def is_packed(coding: str, head: bytes) -> bool:
-    """Return whether a body of this Content-Encoding that begins so is to be unpacked. Raises ValueError."""
+    """Return True if a body with this Content-Encoding and beginning is compressed.
+
+    Raises ValueError if the coding is unknown.
+    """
     coding = coding.strip().lower()
     if coding in CODINGS or head.startswith(_GZIP):
         return True
@@ -22,14 +25,14 @@ def is_packed(coding: str, head: bytes) -> bool:
 
 
 class Inflater:
-    """Takes the packed bytes as they come, gives the clear ones in pieces of at most 16 KiB."""
+    """Takes compressed bytes as they come, and yields the clear ones in pieces of at most 16 KiB."""
 
     def __init__(self) -> None:
         self._stream = zlib.decompressobj(_ANY)
         self._begun = False
 
     def feed(self, packed: bytes) -> Iterator[bytes]:
-        """Raises ValueError on what is not packed so."""
+        """Yield the decompressed bytes. Raises ValueError if they are not compressed as announced."""
         while packed:
             try:
                 clear = self._stream.decompress(packed, _MOST_BYTES)

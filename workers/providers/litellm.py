@@ -15,7 +15,7 @@ from workers.providers.exchange import broke_off, busy
 from workers.providers.flow import Flow
 from workers.providers.openai_answer import OpenAIAnswer
 
-# What of a request goes on. All else would be LiteLLM's own: other addresses, keys, retries, callbacks.
+# Fields that are passed on. Others would be LiteLLM's own: addresses, keys, retries, callbacks.
 _PASSED = frozenset(
     [
         "model",
@@ -53,10 +53,10 @@ _LOGGERS = ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy")
 
 
 class LiteLLMProvider:
-    """Streams answers. A worker that will need the package imports it at its start: that takes seconds."""
+    """Streams answers. A worker that will need the package imports it at startup, as that takes seconds."""
 
     async def stream(self, upstream: Upstream, body: dict[str, Any]) -> AsyncGenerator[StreamPart, None]:
-        """The pieces of one answer. Raises UpstreamError; leaving it early closes the connection."""
+        """Yield the parts of one answer. Raises UpstreamError; closing it early closes the connection."""
         litellm = load()
         where: dict[str, Any] = {"api_key": upstream.api_key.get_secret_value() or None}
         if upstream.base_url:
@@ -84,13 +84,13 @@ class LiteLLMProvider:
             raise
         except Exception as error:  # a class for each fault of each provider, which we can't import here
             raise _error(error) from None
-        answer.over = True  # LiteLLM keeps the word for the end to itself
+        answer.over = True  # LiteLLM doesn't pass on the mark of the end
         for piece in answer.end():
             yield piece
 
 
 def load() -> Any:
-    """The package, quiet. Raises UpstreamError where it is not installed."""
+    """Import the package and silence its logs. Raises UpstreamError if it is not installed."""
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # else its import asks the network for one
     try:
         litellm: Any = importlib.import_module("litellm")
@@ -100,7 +100,7 @@ def load() -> Any:
         ) from None
     litellm.telemetry = False
     litellm.suppress_debug_info = True  # else it prints beside our log
-    for name in _LOGGERS:  # they have a handler of their own, and say what was asked and answered
+    for name in _LOGGERS:  # they have their own handler, and log requests and answers
         logging.getLogger(name).disabled = True
     return litellm
 
@@ -112,7 +112,7 @@ async def _close(chunks: Any) -> None:
 
 
 def _error(error: Exception) -> UpstreamError:
-    """By its HTTP status, which LiteLLM's errors have; their words may hold a key."""
+    """Return the error by the HTTP status that LiteLLM's errors have; their words may hold a key."""
     status = getattr(error, "status_code", None)
     if status == 429:
         return busy()

@@ -1,4 +1,4 @@
-"""OpenAI's messages, taken apart for the dialects that know no such roles or parts."""
+"""Takes OpenAI's messages apart, for dialects that lack its roles or parts."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -18,14 +18,14 @@ SILENCE = "…"
 
 
 def text_of(content: Any) -> str:
-    """The words of a content, be it a text or a list of parts."""
+    """Return the words of a content, whether it is a text or a list of parts."""
     if content is None or isinstance(content, str):
         return content or ""
     return "".join(str(part["text"]) for part in content if part.get("type") == "text")
 
 
 def without_prefill(messages: list[Message]) -> list[Message]:
-    """The same, with a note in place of a text at the end that the model is to go on from."""
+    """Replace the assistant's text at the end, if any, by a note that asks the model to go on from it."""
     last = messages[-1]
     if last["role"] != "assistant" or last.get("tool_calls"):
         return messages
@@ -44,7 +44,7 @@ def split_system(messages: Iterable[Message]) -> tuple[str, list[Message]]:
 
 
 def names_of_calls(messages: Iterable[Message]) -> dict[str, str]:
-    """The functions' names by the ids of their calls: a result says only the id."""
+    """Return the functions' names by the ids of their calls, as a result only has the id."""
     return {
         call["id"]: function_of(call)["name"]
         for message in messages
@@ -53,7 +53,7 @@ def names_of_calls(messages: Iterable[Message]) -> dict[str, str]:
 
 
 def function_of(call: dict[str, Any]) -> dict[str, Any]:
-    """The name and the arguments of a call; a custom tool's input is its argument."""
+    """Return the name and the arguments of a call; a custom tool's input is its argument."""
     if is_custom(call):
         return as_function_call(call)
     function: dict[str, Any] = call["function"]
@@ -61,7 +61,7 @@ def function_of(call: dict[str, Any]) -> dict[str, Any]:
 
 
 def input_of(arguments: Any) -> dict[str, Any]:
-    """A call's arguments as the object that they must be there, also where a model wrote something else."""
+    """Return a call's arguments as an object, also if a model wrote something else."""
     try:
         given = parsed(arguments.encode()) if isinstance(arguments, str) else arguments
     except ValueError:
@@ -79,18 +79,18 @@ def _is_object(text: str) -> bool:
 
 
 def arguments_of(arguments: Any) -> str:
-    """A call's arguments as the text of an object, as it was written where it is one."""
+    """Return a call's arguments as the JSON of an object, unchanged if they are that already."""
     given = input_of(arguments)
     return arguments if isinstance(arguments, str) and _is_object(arguments) else as_json(given)
 
 
 def may_call(body: dict[str, Any]) -> bool:
-    """Return whether the model may call anything."""
+    """Return True if the model may call a tool."""
     return bool(_mode(body) != "none")
 
 
 def _mode(body: dict[str, Any]) -> Any:
-    """The choice of tools as a word: some clients wrap it into an object, as other dialects do."""
+    """Return the choice of tools as a word: some clients wrap it into an object, as other dialects do."""
     choice = body.get("tool_choice")
     if allowed := _allowed(body):
         return allowed.get("mode")
@@ -98,7 +98,7 @@ def _mode(body: dict[str, Any]) -> Any:
 
 
 def functions_of(body: dict[str, Any]) -> list[dict[str, Any]]:
-    """The functions that the request offers, its custom tools among them; tools of other kinds are none."""
+    """Return the functions that the request offers, custom tools included; other kinds are skipped."""
     functions = [function for tool in body.get("tools") or () if (function := _function_in(tool))]
     allowed = _allowed(body).get("tools")
     if allowed is None:
@@ -117,7 +117,7 @@ def _function_in(tool: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _allowed(body: dict[str, Any]) -> dict[str, Any]:
-    """The tools of which the model may choose, and whether it must, where the request says so."""
+    """Return the request's `allowed_tools`: which tools the model may choose from, and whether it must."""
     choice = body.get("tool_choice")
     if not isinstance(choice, dict) or choice.get("type") != "allowed_tools":
         return {}
@@ -125,7 +125,7 @@ def _allowed(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def forced_function(body: dict[str, Any]) -> str:
-    """The name of the function that the model must call, if one is named."""
+    """Return the name of the function that the model must call, or an empty text."""
     choice = body.get("tool_choice")
     if not may_call(body) or not isinstance(choice, dict) or choice.get("type") in _MODES:
         return ""
@@ -134,17 +134,17 @@ def forced_function(body: dict[str, Any]) -> str:
 
 
 def must_call(body: dict[str, Any]) -> bool:
-    """Return whether the model must call something, whichever it likes."""
+    """Return True if the model must call some tool of its choice."""
     return _mode(body) in ("required", "any")
 
 
 def most_tokens(body: dict[str, Any]) -> int | None:
-    """Return how long the answer may be."""
+    """Return the answer's limit in tokens, or None."""
     limit = body.get("max_completion_tokens") or body.get("max_tokens") or body.get("maxTokens")
     return int(limit) if limit else None
 
 
 def stops_of(body: dict[str, Any]) -> list[str]:
-    """The texts at which the answer ends."""
+    """Return the texts at which the answer ends."""
     stop = body.get("stop") or []
     return [stop] if isinstance(stop, str) else list(stop)

@@ -35,7 +35,7 @@ class OpenAIProvider:
         self._takes_options: OrderedDict[str, bool] = OrderedDict()  # by URL and model, as far as is known
 
     async def stream(self, upstream: Upstream, body: dict[str, Any]) -> AsyncGenerator[StreamPart, None]:
-        """The pieces of one answer. Raises UpstreamError; leaving it early closes the connection."""
+        """Yield the parts of one answer. Raises UpstreamError; closing it early closes the connection."""
         begun = False
         try:
             async with aclosing(self._stream(upstream, body)) as pieces:
@@ -99,7 +99,7 @@ class OpenAIProvider:
                 yield piece
 
     def _may_be_options(self, server: str, error: UpstreamError) -> bool:
-        """Return whether a server may have refused a request for asking what the answer costs."""
+        """Return True if a server may have refused a request for its `stream_options`."""
         if error.status not in _UNKNOWN_FIELD:
             return False
         return b"stream_options" in error.told or server not in self._takes_options
@@ -112,7 +112,7 @@ class OpenAIProvider:
 
 
 def _are_thoughts_refused(error: UpstreamError, body: dict[str, Any]) -> bool:
-    """Return whether a server says that it doesn't know the thoughts that stand in the messages."""
+    """Return True if a server says that it doesn't know the fields of thoughts in the messages."""
     if error.status not in _UNKNOWN_FIELD:
         return False
     sent = {name for message in body["messages"] for name in THOUGHTS if name in message}
@@ -120,9 +120,10 @@ def _are_thoughts_refused(error: UpstreamError, body: dict[str, Any]) -> bool:
 
 
 def chat_url(upstream: Upstream) -> str:
-    """Return where the model is asked. Raises ValueError on what is no URL.
+    """Return the URL at which the model is asked. Raises ValueError if the base URL is malformed.
 
-    A query stays behind the path; of Azure a resource's address is enough, as its deployments have a form.
+    A query stays behind the path. For Azure the resource's address is enough: its deployments' paths
+    follow from the model.
     """
     if upstream.whole_url:
         return upstream.base_url
@@ -138,7 +139,7 @@ def chat_url(upstream: Upstream) -> str:
 
 
 def login(upstream: Upstream, url: str) -> dict[str, str]:
-    """The header for a key; Azure's stand in one of their own."""
+    """Return the header for a key; Azure has one of its own."""
     key, parts = upstream.api_key.get_secret_value(), urlsplit(url)
     is_azure = (parts.hostname or "").endswith(_AZURE) or "api-version" in parse_qs(parts.query)
     if key and is_azure and " " not in key and not upstream.headers:

@@ -21,7 +21,7 @@ _NO_SENSE = (ValueError, TypeError, KeyError, AttributeError, RecursionError)
 
 
 class OpenAIAnswer:
-    """One answer, chunk by chunk. `over`: it has said so itself, and nothing more comes."""
+    """Reads one answer, chunk by chunk. `over`: the server has said that nothing more comes."""
 
     def __init__(self) -> None:
         self.over = False
@@ -32,7 +32,7 @@ class OpenAIAnswer:
         self._sources: dict[str, Any] = {}
 
     def read(self, event: ServerEvent) -> Iterator[StreamPart]:
-        """The pieces in one event. Raises UpstreamError."""
+        """Yield the parts in one event. Raises UpstreamError."""
         data = event.data.strip()
         if data in _DONE:
             self.over = True
@@ -46,18 +46,18 @@ class OpenAIAnswer:
             raise (broke_off() if event.name == "error" else garbled()) from None
 
     def read_value(self, chunk: Any) -> Iterator[StreamPart]:
-        """The pieces in one chunk. Raises UpstreamError."""
+        """Yield the parts in one chunk. Raises UpstreamError."""
         try:
             yield from self._read(chunk, "")
         except _NO_SENSE:
             raise garbled() from None
 
     def end(self) -> Iterator[StreamPart]:
-        """Return what is left when the connection ends. Raises UpstreamError where that is too early."""
+        """Yield what is left when the connection ends. Raises UpstreamError if it ends too early."""
         yield from self._tell_rest()
         if self._finished:
             return
-        if not self._spoke:  # also with the word for the end: an end of nothing is none
+        if not self._spoke:  # even with a mark of the end: an answer of nothing is none
             raise cut()
         if not (self.over or self._is_whole):
             raise cut()
@@ -115,7 +115,7 @@ class OpenAIAnswer:
         return {"content": choice["text"]} if isinstance(choice.get("text"), str) else {}
 
     def _read_delta(self, delta: dict[str, Any]) -> Iterator[StreamPart]:
-        """The words and calls of a delta, which are taken out of it."""
+        """Take the words and calls out of a delta and yield them."""
         delta.pop("role", None)
         content, calls = delta.pop("content", None), delta.pop("tool_calls", None)
         for kind, text in read_content(_few(content, _MOST_PARTS) if isinstance(content, list) else content):
@@ -130,7 +130,7 @@ class OpenAIAnswer:
         self._spoke = self._spoke or len(self._calls) > 0
 
     def _tell_rest(self) -> Iterator[StreamPart]:
-        """Calls without arguments, and what the answer rests on."""
+        """Yield calls without arguments, and the answer's sources."""
         yield from self._calls.end()
         if self._sources:
             sources, self._sources = self._sources, {}
@@ -138,7 +138,7 @@ class OpenAIAnswer:
 
 
 def _chunks(data: bytes) -> Iterator[Any]:
-    """The chunks in an event's data: one, a list of them, or one a line. Raises ValueError."""
+    """Return the chunks in an event's data: one, a list of them, or one a line. Raises ValueError."""
     try:
         value = parsed(data) if data else {}
     except ValueError:
@@ -151,7 +151,10 @@ def _chunks(data: bytes) -> Iterator[Any]:
 
 
 def _few(value: Any, most: int) -> list[Any]:
-    """A list that is read in one go. Raises ValueError on one that would keep the loop from others."""
+    """Return a list short enough to be read in one go.
+
+    Raises ValueError on one that would hold up the loop.
+    """
     items = list_in(value)
     if len(items) > most:
         raise ValueError("too many to be an answer")

@@ -1,4 +1,4 @@
-"""Why an answer ended, in every server's words."""
+"""Maps every server's words for why an answer ended."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ _MEANS = {word: reason for reason, words in _WORDS.items() for word in words.spl
 
 
 def reason_in(value: Any) -> str:
-    """OpenAI's word for it; `error` where the server has failed, empty where the answer goes on."""
+    """Return OpenAI's word for the reason: `error` if the server has failed, empty if the answer goes on."""
     if not isinstance(value, str):
         return ""
     word = value.strip().lower().removeprefix("finish_reason_").removeprefix("finishreason.")

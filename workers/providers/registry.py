@@ -1,4 +1,4 @@
-"""All dialects behind one provider: the base URL's scheme says which is spoken."""
+"""All dialects behind one provider: the base URL's scheme chooses the dialect."""
 
 import asyncio
 import logging
@@ -28,11 +28,14 @@ from workers.providers.yandex import YandexProvider
 logger = logging.getLogger(__name__)
 
 _SLICE_CHARS = 4_096
-_SLICE_PIECES = 16  # so many of one event are told in one go
+_SLICE_PIECES = 16  # parts of one event that are yielded in one go
 
 
 class Providers:
-    """Asks each upstream in its dialect; those that tenants name over a client of their own, `guarded`."""
+    """Asks each upstream in its dialect.
+
+    Those that tenants name are asked over a client of their own, `guarded`.
+    """
 
     def __init__(
         self,
@@ -48,7 +51,7 @@ class Providers:
         self._guarded = {dialect: over_guarded[dialect] for dialect in GUARDED}
 
     async def stream(self, upstream: Upstream, body: dict[str, Any]) -> AsyncGenerator[StreamPart, None]:
-        """The pieces of one answer. Raises UpstreamError; leaving it early closes the connection."""
+        """Yield the parts of one answer. Raises UpstreamError; closing it early closes the connection."""
         dialect, address = split_dialect(upstream.base_url)
         provider = (self._guarded if upstream.guarded else self._by_dialect).get(dialect)
         if provider is None:
@@ -79,7 +82,7 @@ class Providers:
 
 
 def _slices(piece: StreamPart) -> Iterable[StreamPart]:
-    """A text that is long in parts, between which others have their turn."""
+    """Cut a long text into parts, between which the event loop serves others."""
     if not isinstance(piece, str) or len(piece) <= _SLICE_CHARS:
         return (piece,)
     return (piece[at : at + _SLICE_CHARS] for at in range(0, len(piece), _SLICE_CHARS))

@@ -17,12 +17,12 @@ class Thinkers:
         self._learned: OrderedDict[tuple[str, str, str], None] = OrderedDict()
 
     def begins(self, upstream: Upstream) -> bool:
-        """Return whether the model's text is held back until its thought has ended."""
+        """Return True if the model's text is to be held back until its thought has ended."""
         model = upstream.model.lower()
         return _name(upstream) in self._learned or any(name in model for name in self._names)
 
     def heard(self, upstream: Upstream, tidy: Tidier) -> None:
-        """An answer has ended: what it says of its model."""
+        """Learn from an answer that has ended whether its model begins with a thought."""
         name = _name(upstream)
         if tidy.ended_unbegun:
             self._learned[name] = None

@@ -1,8 +1,8 @@
 """Thoughts that a model writes into its text: they are not spoken, and go with the answer as reasoning.
 
-What counts as a mark: `<think>…</think>` and its kin (`thinking`, `thought`, `reasoning`, `seed:think`, …),
+Known marks: `<think>…</think>` and its kin (`thinking`, `thought`, `reasoning`, `seed:think`, …),
 `[THINK]`, `◁think▷`, `<|begin_of_thought|>`, `<|START_THINKING|>`, Gemma's `<|channel>`, and the
-channels of gpt-oss. A mark behind a backtick is spoken of and not meant.
+channels of gpt-oss. A mark behind a backtick is quoted, and counts as text.
 """
 
 import re
@@ -72,7 +72,10 @@ State = Literal["said", "thought", "head"]
 
 
 class Thoughts:
-    """Tells thoughts from words as they come. `begins`: the model thinks first, and marks the end only."""
+    """Separates thoughts from words as they come.
+
+    `begins`: the model thinks first, and only marks the end.
+    """
 
     def __init__(self, *, begins: bool = False) -> None:
         self.ended_unbegun = False  # a thought ended that no mark had begun
@@ -90,7 +93,7 @@ class Thoughts:
         self._before = ""  # of what was read
 
     def feed(self, text: str) -> Iterator[StreamPart]:
-        """The pieces that a text makes."""
+        """Yield the parts of a text."""
         if self._flows and not ("<" in text or "[" in text or "◁" in text) and text:
             self._last = self._before = text[-1]  # for each token: it must be quick
             yield text
@@ -111,12 +114,12 @@ class Thoughts:
 
     @property
     def _flows(self) -> bool:
-        """Return whether words are being said, and nothing is held back."""
+        """True if text is passed on as it comes, and nothing is held back."""
         waits = self._tail or self._holds or self._after_thought
         return self._said and self._state == "said" and not waits
 
     def pause(self) -> Iterator[StreamPart]:
-        """Return what was held back, as the answer seems to have ended."""
+        """Yield what was held back, as the answer seems to have ended."""
         tail, self._tail = self._tail, ""
         yield from self._tell(tail)
         yield from self.trust()
@@ -125,13 +128,13 @@ class Thoughts:
             yield blank
 
     def trust(self) -> Iterator[StreamPart]:
-        """It did not begin in thought: the server tells thoughts apart by itself, or nothing ended one."""
+        """Yield held text as words: the server separates thoughts itself, or no mark ended one."""
         held, self._held, self._holds = "".join(self._held), [], False
         if held:
             yield from self._say(held)
 
     def _mark(self, match: re.Match[str], before: str) -> Iterator[StreamPart]:
-        """Tell what stands before a mark, and take the mark for what it is."""
+        """Yield the text before a mark, then apply the mark."""
         word = match[0].lower()
         if self._state == "head":
             yield from self._read_head(word, before)
@@ -157,7 +160,7 @@ class Thoughts:
             self._after_thought = True
 
     def _read_head(self, word: str, before: str) -> Iterator[StreamPart]:
-        """Within a channel's head: which channel it is says what its body is."""
+        """Read a channel's head, whose name says what the channel's body is."""
         self._head = (self._head + before)[:_MOST_HEAD]
         if word in _HEADS:
             self._head = ""
@@ -189,7 +192,7 @@ class Thoughts:
             yield from self._say(text)
 
     def _say(self, text: str) -> Iterator[StreamPart]:
-        """Words. What is blank between a thought and them is none of them."""
+        """Yield words, without the blanks between a thought and them."""
         words = text.lstrip() if self._after_thought or not self._said else text
         if not words:
             self._blank = (self._blank + text)[:_MOST_BLANK]
@@ -221,7 +224,7 @@ class Thoughts:
 
 
 def _begun_mark(text: str) -> int:
-    """Return how many characters at the end may be the beginning of a mark."""
+    """Return how many characters at the text's end may begin a mark."""
     for begin in range(len(text) - 1, max(-1, len(text) - _MOST_MARK), -1):
         char = text[begin]
         if char in "<[◁" and _may_become(text[begin:].lower()):

@@ -10,7 +10,7 @@ _THOUGHTS = ("reasoning_content", "reasoning", "thinking", "reasoning_details")
 
 
 class Tidier:
-    """One answer's pieces, one after the other. `begins_in_thought`: see Thoughts."""
+    """Tidies one answer's parts, one after the other. `begins_in_thought`: see Thoughts."""
 
     def __init__(self, *, begins_in_thought: bool = False) -> None:
         self._halves = Halves()
@@ -18,15 +18,15 @@ class Tidier:
 
     @property
     def ended_unbegun(self) -> bool:
-        """Return whether a thought ended that no mark had begun."""
+        """True if a thought ended that no mark had begun."""
         return self._thoughts.ended_unbegun
 
     def feed(self, piece: StreamPart) -> Iterator[StreamPart]:
-        """Return the parts that come of a part."""
+        """Yield the tidied parts of a part."""
         yield from self._told(self._halves.feed(piece))
 
     def end(self) -> Iterator[StreamPart]:
-        """Return what was held back, as nothing more comes."""
+        """Yield what was held back, as nothing more comes."""
         for piece in self._halves.end():
             yield from self._told(piece)
         yield from self._thoughts.pause()

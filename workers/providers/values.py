@@ -1,4 +1,4 @@
-"""Other people's JSON: read as leniently as is safe, and never written as Python would."""
+"""Reads other servers' JSON as leniently as is safe, and writes strict JSON."""
 
 import json
 import re
@@ -10,11 +10,11 @@ _HALVES = re.compile("[\ud800-\udfff]")
 _MOST_COUNT = 1_000_000_000
 MOST_VALUES = 25_000
 """Of one event, about: each costs a microsecond or two, in which nobody else has a turn."""
-_MOST_LENIENT = 262_144  # bytes that are read by the slower parser
+_MOST_LENIENT = 262_144  # the most bytes for the slower parser
 
 
 def parsed(data: bytes) -> Any:
-    """The value. Halves of characters, NaN and broken UTF-8 are let be. Raises ValueError."""
+    """Parse JSON. Half characters, NaN and broken UTF-8 are tolerated. Raises ValueError."""
     if len(data) > MOST_VALUES and sum(map(data.count, (b",", b"[", b"{"))) > MOST_VALUES:
         raise ValueError("too many values to be an answer")
     try:
@@ -29,19 +29,19 @@ def parsed(data: bytes) -> Any:
 
 
 def has_halves(text: str) -> bool:
-    """Return whether there are halves of characters in it, which can't be written down."""
+    """Return True if the text has lone surrogates, which cannot be stored."""
     return not text.isascii() and _HALVES.search(text) is not None
 
 
 def mended(text: str) -> str:
-    """The same with halves paired; one that is alone becomes U+FFFD."""
+    """Return the text with surrogates paired; a lone one becomes U+FFFD."""
     return (
         text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace") if has_halves(text) else text
     )
 
 
 def as_json(value: Any) -> str:
-    """A value as JSON. Raises ValueError on what is nested too deeply."""
+    """Return a value as JSON. Raises ValueError if it is nested too deeply."""
     try:
         return orjson.dumps(value).decode()
     except TypeError:
@@ -53,14 +53,14 @@ def as_json(value: Any) -> str:
 
 
 def text_in(value: Any) -> str:
-    """A text where one is to stand; a number is one too, all else is none."""
+    """Return a text, or a number as one; empty for anything else."""
     if isinstance(value, str):
         return value
     return as_json(value) if isinstance(value, int | float) and not isinstance(value, bool) else ""
 
 
 def count_in(value: Any) -> int:
-    """A count where one is to stand, be it a number or its digits; else 0."""
+    """Return a count, from a number or its digits; else 0."""
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 10:
         return int(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -69,12 +69,12 @@ def count_in(value: Any) -> int:
 
 
 def dict_in(value: Any) -> dict[str, Any]:
-    """An object where one is to stand; else an empty one."""
+    """Return the value if it is an object, else an empty one."""
     return value if isinstance(value, dict) else {}
 
 
 def list_in(value: Any) -> list[Any]:
-    """A list where one is to stand; one thing is a list of it, nothing an empty one."""
+    """Return a list; a single value becomes a list of it, None an empty one."""
     if isinstance(value, list):
         return value
     return [] if value is None else [value]

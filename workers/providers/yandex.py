@@ -44,13 +44,13 @@ _REASONS = {
 
 
 class YandexProvider:
-    """Streams answers over warm connections. The base URL's path, if any, is the folder of the models."""
+    """Streams answers over warm connections. The base URL's path, if any, is the models' folder."""
 
     def __init__(self, client: httpx.AsyncClient) -> None:
         self._client = client
 
     async def stream(self, upstream: Upstream, body: dict[str, Any]) -> AsyncGenerator[StreamPart, None]:
-        """The pieces of one answer. Raises UpstreamError; leaving it early closes the connection."""
+        """Yield the parts of one answer. Raises UpstreamError; closing it early closes the connection."""
         with network_errors():
             server, folder = _split(upstream.base_url)
         url = f"{server}/foundationModels/v1/completion"
@@ -69,7 +69,7 @@ class YandexProvider:
 
 
 def _split(base_url: str) -> tuple[str, str]:
-    """The server's address and the folder."""
+    """Return the server's address and the folder."""
     parts = urlsplit(base_url)
     server = f"{parts.scheme}://{parts.netloc}" if parts.netloc else SERVER
     return server, parts.path.strip("/")
@@ -83,8 +83,8 @@ class _Answer:
         self._chars = 0
 
     def read(self, line: bytes) -> Iterator[StreamPart]:
-        """The pieces that one line adds. Raises UpstreamError."""
-        line = line.removeprefix(b"data:").strip()  # a proxy in between may make events of them
+        """Yield the parts that one line adds. Raises UpstreamError."""
+        line = line.removeprefix(b"data:").strip()  # a proxy in between may turn lines into events
         if not line or line.startswith((b":", b"event:", b"[DONE]")):
             return
         try:

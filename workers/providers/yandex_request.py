@@ -1,4 +1,4 @@
-"""OpenAI requests as YandexGPT's own.
+"""Translates OpenAI requests to YandexGPT's own API.
 
 Sources: https://yandex.cloud/en/docs/foundation-models/text-generation/api-ref/TextGeneration/completion,
 https://yandex.cloud/en/docs/foundation-models/operations/yandexgpt/function-call
@@ -25,7 +25,7 @@ from workers.providers.values import dict_in
 
 
 def to_yandex(body: dict[str, Any], folder: str) -> dict[str, Any]:
-    """The same request. Raises ValueError, TypeError, LookupError or AttributeError on one of no sense."""
+    """Translate a request. Raises ValueError, TypeError, LookupError or AttributeError if it is malformed."""
     # Its own options are sent as they came; OpenAI's words for them go before.
     options: dict[str, Any] = {**dict_in(body.get("completionOptions")), "stream": True}
     if reasoning := body.get("reasoningOptions"):
@@ -46,7 +46,7 @@ def to_yandex(body: dict[str, Any], folder: str) -> dict[str, Any]:
 
 
 def _model_uri(model: str, folder: str) -> str:
-    """A model is named in full, `gpt://<folder>/<model>`, or its folder is the upstream's."""
+    """Return a model's URI: its full name `gpt://<folder>/<model>`, or its name in the upstream's folder."""
     return model if "://" in model or not folder else f"gpt://{folder}/{model}"
 
 
@@ -71,7 +71,7 @@ def _messages(messages: list[Message]) -> list[Message]:
 
 
 def _add_result(said: list[Message], result: dict[str, Any]) -> None:
-    """The results of one message's calls belong into one list."""
+    """Add a result; those of one message's calls go into one list."""
     if said and "toolResultList" in said[-1]:
         said[-1]["toolResultList"]["toolResults"].append(result)
     else:

@@ -165,7 +165,9 @@ def _mask_extras(extras: list[dict[str, Any]], values: Values) -> list[dict[str,
     ]
     for extra, clear in zip(masked, extras, strict=True):
         if gives(clear) and not gives(extra):
-            extra["delta"]["audio"] = {}  # what it was goes, not that it was there: the fold hangs on it
+            extra["delta"][
+                "audio"
+            ] = {}  # the content goes, but not that it was there: the fold depends on it
     return masked
 
 

@@ -12,7 +12,7 @@ from workers.redaction.redacted_log import Plan, Raw, RedactionRequest, pack_que
 
 logger = logging.getLogger(__name__)
 
-_WAIT_S = 120.0  # for a process that hangs: it ends by itself after so much time of a processor
+_WAIT_S = 120.0  # for a process that hangs; one that computes is ended by its own limit of CPU time
 
 
 class Planner:

@@ -23,7 +23,7 @@ from workers.redaction.redacted_turn import rewrite_turn
 TURN_CPU_S = 20.0
 """So long the processor may be busy with one turn; some megabytes of the worst text take less."""
 
-_BUDGET_S = 5.0  # after so long no further turn is begun
+_BUDGET_S = 5.0  # after this time no further turn is begun
 _LATE_TURN_MS = LONGEST_TURN_MS + 60_000
 
 Raw = list[tuple[bytes, dict[bytes, bytes]]]

@@ -97,7 +97,7 @@ def without_words(event: Event) -> Event | None:
 def _masked(entries: list[Entry], own: list[Entry]) -> tuple[dict[str, Event | None], bool]:
     """Return the turn's masked events by entry id, and whether they fold to a different text."""
     then = _Heard.of(entries)
-    for digit in (MASK, "0", MASK):  # a guard, or a look for repeats, may ask whether there is a number
+    for digit in (MASK, "0", MASK):  # a guard, or the search for repeats, may depend on digits
         masks = Masks([entry.event for entry in own], then.fold if then else None, digit)
         kept: dict[str, Event | None] = {entry.id: masks.of(entry.event) for entry in own}
         now = _Heard.of([replace(entry, event=kept.get(entry.id) or entry.event) for entry in entries])

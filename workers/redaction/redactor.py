@@ -95,7 +95,7 @@ class Redactor:
         done, again_ms = set[str](), _BROKEN_MS
         try:
             plan = await rewrite_log(self._stores, self._planner, session, turns)
-        except (StoreUnavailable, OSError) as error:  # or no process can say what is to become of it
+        except (StoreUnavailable, OSError) as error:  # or no process could make a plan
             reason = error.reason if isinstance(error, StoreUnavailable) else type(error).__name__
             logger.warning("could not redact a session", extra={"error": reason})
             again_ms = _AGAIN_MS

@@ -43,7 +43,7 @@ _VOICES = tuple(
         ("am", "\u1200-\u139f"),
     )
 )
-_SHARED = ("ru", "ar")  # languages are told as these that others write with letters more
+_SHARED = ("ru", "ar")  # languages with more letters of these scripts are recognised as these two
 _SCRIPTS = dict(_VOICES)
 _IS_HAN = re.compile(f"[{_HAN}]")
 _LATIN = re.compile("[A-Za-z\u00c0-\u024f\u1e00-\u1eff]")
@@ -52,7 +52,7 @@ _READ = re.compile("[" + "".join(each.pattern[1:-1] for each in (*_SCRIPTS.value
 _OWN_HAN = ("cmn", "yue")  # voices that read Chinese characters
 _MOST_LEFT_OUT = 0.25  # of a sentence's letters: with more than that it would be another sentence
 
-# What our own phrases in kanji are read as.
+# How our own phrases in kanji are read.
 _READINGS = {"少々お待ちください": "しょうしょうおまちください", "お調べします": "おしらべします"}
 
 

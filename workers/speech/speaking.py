@@ -15,7 +15,7 @@ from common.turn.outputs import TextReleased
 from common.turn.sentence_splitter import SentenceSplitter
 from workers.leases import HeldLane
 
-_LOST_S = 5.0  # what the log doesn't say so long after the turn's deadline, it will not say
+_LOST_S = 5.0  # the log says nothing more this long after the turn's deadline
 
 
 class Speaking:

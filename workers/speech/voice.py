@@ -58,7 +58,7 @@ class StandIn:
         except VoiceError as error:
             logger.warning("a voice failed", extra={"code": error.code, "begun": begun})
             if begun:
-                return  # what was heard would be heard again
+                return  # the caller would hear the beginning twice
             async with aclosing(self._second.speak(utterance)) as sounds:
                 async for sound in sounds:
                     yield sound
