@@ -182,7 +182,7 @@ async def _interrupt(request: Request, who: Identity, session: str, turn: str | 
 
 
 async def _name(services: Services, who: Identity, quoted: str, turn: str | None) -> TurnRef:
-    """The turn that a path names, or its session's latest one. Raises NotFound, Gone, Unavailable."""
+    """The turn that a path names, or its session's latest one. Raises NotFound, Gone."""
     session, _ = await find_session(services.sessions, services.hidden_names, who.tenant.id, quoted)
     if turn is None:
         turn = await services.sessions.last_turn(session)
@@ -194,7 +194,7 @@ async def _name(services: Services, who: Identity, quoted: str, turn: str | None
 
 
 async def _end(live: LiveTurn, place: Place) -> Place:
-    """Where the answer stands. Raises BadRequest if the place lies past that, Unavailable."""
+    """Where the answer stands. Raises BadRequest if the place lies past that."""
     for caught_up in (False, True):
         encoder = encoder_of(live.started)(live)
         encoder.encode(live.outputs)

@@ -340,5 +340,6 @@ async def test_without_an_operators_token_the_administration_is_closed(valkey: B
 async def test_a_store_that_is_away_is_told(mortal: Backend, mortal_server: Any) -> None:
     async with operating(mortal) as client:
         mortal_server.kill()
-        assert error(await client.get(TENANTS)) == (503, "store_unavailable", None)
+        away = await client.get(TENANTS)
+        assert (error(away), away.headers["retry-after"]) == ((503, "store_unavailable", None), "1")
         assert error(await client.post(TENANTS, json={"id": "acme"})) == (503, "store_unavailable", None)

@@ -73,3 +73,17 @@ async def test_it_goes_on_after_the_store_was_away(
         await end(running)
     said = [record for record in caplog.records if record.message == warning]
     assert [record.__dict__["error"] for record in said] == ["ConnectionError"] * 2
+
+
+@in_loop
+async def test_the_keeper_goes_on_after_a_bug(
+    valkey: Backend, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with open_keeper(valkey.settings(keep_s=0.01)) as keeper:
+        broken = fail_first(monkeypatch, keeper, "run_once", TypeError("somebody's words"))
+        running = asyncio.create_task(keeper.run())
+        await until(lambda: broken.done > 1 or running.done())
+        assert not running.done() and not broken.left
+        await end(running)
+    assert [r.message for r in caplog.records if r.levelname == "ERROR"] == ["could not keep to the end"] * 2
+    assert "somebody" not in caplog.text

@@ -16,7 +16,7 @@ class Away:
     done: int = 0
 
 
-def fail_first(monkeypatch: pytest.MonkeyPatch, part: Any, step: str) -> Away:
+def fail_first(monkeypatch: pytest.MonkeyPatch, part: Any, step: str, error: Exception | None = None) -> Away:
     """Let the first takes of a part's step fail; `left` is 0 once it was really met."""
     away, take = Away(), getattr(part, step)
     assert callable(take)
@@ -24,7 +24,7 @@ def fail_first(monkeypatch: pytest.MonkeyPatch, part: Any, step: str) -> Away:
     async def failing(*args: Any, **named: Any) -> Any:
         if away.left:
             away.left -= 1
-            raise StoreUnavailable(ConnectionError("away"))
+            raise error or StoreUnavailable(ConnectionError("away"))
         answer = await take(*args, **named)
         away.done += 1
         return answer
