@@ -33,7 +33,7 @@ def stream_events(
 ) -> EventStreamResponse:
     """Stream these events of a turn's answer. `first`: lines that go before the first event."""
     return EventStreamResponse(
-        _after(first, events),
+        _after(first, events) if first else events,
         headers=turn_headers(live),
         heartbeat_s=services.settings.heartbeat_s,
         send_timeout_s=services.settings.send_timeout_s,

@@ -1,7 +1,8 @@
 """The OpenAPI document: what the doors' decorators say of their routes, put together and completed.
 
 Doors read bodies by hand, so that errors are exact and nothing is read before the key; FastAPI can't see what
-they take. Each says it with `told`, and the schemas come from the very models that read the bodies.
+they take. Each says it with `told`, and the schemas come from the very models that read the bodies, and that
+most answers are (`api/schemas.py`, `api/admin/shapes.py`).
 """
 
 from collections.abc import Mapping, Sequence
