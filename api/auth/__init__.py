@@ -1,1 +1,1 @@
-"""Tells who asks and what they may do; keeps the audit log."""
+"""Authentication, permissions and the audit log."""

@@ -1,7 +1,7 @@
-"""The audit log: what an operator, or a tenant's admin, has changed, and who looked at what; no values.
+"""The audit log: changes by the operator or a tenant's admins, and accesses; it holds no values.
 
-What is done to a tenant stands in its own log too: however much others do, that stays. Changes and accesses
-are kept apart, so that no number of the one drives out the other.
+What is done to a tenant is also written to that tenant's own log, so other tenants' entries can't push it
+out. Changes and accesses are kept apart for the same reason.
 """
 
 from dataclasses import asdict, dataclass
@@ -21,10 +21,10 @@ Kind = Literal["", "changes", "accesses"]
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """One change or access. `who`: `OPERATOR`, or the id of a tenant's key; `address`: from where it came.
+    """One change or access. `who`: `OPERATOR`, or the id of a tenant's key; `address`: the client's address.
 
-    `what`: such as `tenant.created`; `target`: what of the tenant it was done to; `fields`: which changed;
-    `count`: how many times within a minute.
+    `what`: the action, such as `tenant.created`; `target`: the part of the tenant it was done to; `fields`:
+    the fields that changed; `count`: how often it happened within a minute.
     """
 
     who: str
@@ -37,12 +37,12 @@ class Act:
 
 
 def note(pipe: Pipeline, act: Act) -> None:
-    """Write an act down, in the transaction that does it."""
+    """Add an act to the audit log, in the transaction that performs it."""
     _add(pipe, act, keys.AUDIT, keys.audit(act.tenant))
 
 
 def note_access(pipe: Pipeline, act: Act) -> None:
-    """Write an access down."""
+    """Add an access to the audit log."""
     _add(pipe, act, keys.ACCESS, *([keys.access(act.tenant)] if act.tenant else []))
 
 
@@ -54,16 +54,17 @@ def _add(pipe: Pipeline, act: Act, *logs: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Acts with their entries' ids, the latest first. `more`: the id to go on after, if there are others."""
+    """Acts with their entry ids, latest first. `more`: the id to continue after, None on the last page."""
 
     acts: list[tuple[str, Act]]
     more: str | None
 
 
 async def read_page(stores: Stores, tenant: str | None, after: str, limit: int, kind: Kind = "") -> Page:
-    """Acts older than the entry `after`, of one tenant or of all. Raises StoreUnavailable.
+    """Return acts older than the entry `after`, of one tenant or of all. Raises StoreUnavailable.
 
-    `kind`: changes or accesses alone. Two of one moment stand on one page, which may have one more so.
+    `kind`: changes or accesses only. Acts of the same moment stay on one page, which may exceed `limit` for
+    that.
     """
     if after and place(after) == (0, 0):
         return Page([], None)  # the server knows no interval that ends there

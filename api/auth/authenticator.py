@@ -1,4 +1,4 @@
-"""The doorkeeper: who may come in, and who must leave again because a key has ended meanwhile."""
+"""Authenticates requests, and ends answers that go on when their key expires or is revoked."""
 
 import asyncio
 from collections.abc import Iterator
@@ -25,7 +25,10 @@ _LOOK_S = 0.25  # with the directory's own period less than a second
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """The basis of an identity: a key's id, empty for the open default tenant; a token's expiry, ms."""
+    """The key or token that an identity rests on. `key`: the key's id, empty for the open default tenant.
+
+    `expires_ms`: when the token expires; None for a key.
+    """
 
     key: str
     expires_ms: int | None = None
@@ -33,9 +36,10 @@ class Credential:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """For whom a request acts. `token`: what it came with instead of a key.
+    """The tenant a request acts for, and what it may do. `token`: the token it came with, if it was not a
+    key.
 
-    `needed`: those of its scopes without which it could not ask this.
+    `needed`: the scopes that this request requires.
     """
 
     tenant: Tenant
@@ -43,10 +47,10 @@ class Identity:
     credential: Credential = Credential("")
     token: Token | None = None
     needed: frozenset[str] = frozenset()
-    also: frozenset[str] = frozenset()  # under what else its session is kept
+    also: frozenset[str] = frozenset()  # other names under which its session is stored
 
     def is_bound_to(self, session: str) -> bool:
-        """Return whether this is a name of the only session that it may touch."""
+        """Return True if this is a name of the only session that it may touch."""
         return session == self.session or session in self.also
 
     @property
@@ -56,12 +60,12 @@ class Identity:
 
     @property
     def session(self) -> str | None:
-        """The only session that it may touch, where its token is bound to one."""
+        """The only session that it may touch; None if it is not bound to one."""
         return self.token.session if self.token else None
 
 
 class Authenticator:
-    """Lets in who shows a valid key or token, and looks again and again at those whose answer goes on."""
+    """Authenticates keys and tokens, and rechecks regularly those whose answers are still going on."""
 
     def __init__(self, settings: Settings, directory: Directory) -> None:
         self._settings = settings
@@ -70,7 +74,9 @@ class Authenticator:
         self.tokens = token_signer(settings)
 
     def authenticate(self, request: Request, shown: str) -> Identity:
-        """Identify who shows a key or token. Raises Unauthorized, Forbidden, Unavailable."""
+        """Return the identity that this key or token stands for. Raises Unauthorized, Forbidden,
+        Unavailable.
+        """
         if shown.startswith(PREFIX):
             return self._by_token(shown)
         if self._directory.open:
@@ -102,20 +108,20 @@ class Authenticator:
         return Identity(tenant, frozenset(token.scopes) & self._scopes(grounds), grounds, token)
 
     def _scopes(self, grounds: Credential) -> frozenset[Scope]:
-        """Return the scopes that a credential has now: all where no key is needed; a token never has more
-        than its key.
+        """Return the scopes of these credentials now: all where no key is needed; a token has at most its
+        key's.
         """
         key = self._directory.key(grounds.key)
         return frozenset(key.scopes if key else SCOPES)
 
     def _refuse(self) -> NoReturn:
-        """The same words, whatever is wrong."""
+        """Raise the same error whatever is wrong, so that it reveals nothing."""
         if not self._directory.known:
             raise store_is_away()
         raise not_valid()
 
     def _tenant(self, grounds: Credential) -> Tenant | None:
-        """The tenant for whom these grounds are valid now."""
+        """Return the tenant for which these credentials are valid now, if there is one."""
         now = datetime.now(UTC)
         if grounds.expires_ms is not None and now.timestamp() * 1000 >= grounds.expires_ms:
             return None
@@ -126,7 +132,7 @@ class Authenticator:
 
     @contextmanager
     def watch(self, identity: Identity) -> Iterator["asyncio.Future[None]"]:
-        """While an answer goes on: what is done as soon as the identity could no longer ask for it."""
+        """Yield a future that is done as soon as the identity could no longer make this request."""
         over, rests_on = asyncio.get_running_loop().create_future(), (identity.credential, identity.needed)
         waiting = self._inside.setdefault(rests_on, set())
         waiting.add(over)
@@ -138,7 +144,7 @@ class Authenticator:
                 self._inside.pop(rests_on, None)
 
     async def run(self) -> None:
-        """Keep looking until cancelled."""
+        """Recheck the identities of running answers until cancelled."""
         while True:
             await asyncio.sleep(_LOOK_S)
             for ended in [each for each in self._inside if not self._may(*each)]:
@@ -152,15 +158,15 @@ class Authenticator:
 
 @contextmanager
 def watching(request: RequestScope) -> Iterator["asyncio.Future[None]"]:
-    """While a request is answered: what is done as soon as whoever asked has no valid key any more."""
+    """Yield a future that is done as soon as the request's key or token is no longer valid."""
     identity = request.get("state", {}).get("identity")
     if identity is None:
-        yield asyncio.get_running_loop().create_future()  # nobody in particular asked
+        yield asyncio.get_running_loop().create_future()  # the route is open to all
         return
     with request["app"].state.services.authenticator.watch(identity) as over:
         yield over
 
 
 def not_valid() -> Unauthorized:
-    """No key, or none that is known, or one that has ended: nobody can tell which."""
+    """Return the error for a missing, unknown or expired key: a client can't tell which."""
     return Unauthorized("no valid key came with the request", code="invalid_api_key")

@@ -1,8 +1,8 @@
-"""Decides which requests need no key: by the address they come from, and by whether a stranger's page may
-have sent them.
+"""Requests without a key: where they may come from, and whether a foreign page may have sent them.
 
-Any page can have its own name lead here, or post here blindly, from a browser on this machine. So who needs
-no key calls this server by a name of its own, and comes from no page but its own or an allowed one.
+Any web page can point its own host name at this machine, or post here blindly, from a browser that runs on
+it. So a request without a key must address this server by one of its own names, and must not come from a page
+other than its own or an allowed one.
 """
 
 from collections.abc import Collection
@@ -14,12 +14,12 @@ from fastapi import Request
 from common.errors import Forbidden
 
 _SIMPLE = ("application/x-www-form-urlencoded", "multipart/form-data", "text/plain", "")
-"""What a page may post anywhere without asking first."""
+"""Content types that a page may post to any origin without a preflight."""
 
 
 def is_on_this_machine(request: Request, names: Collection[str]) -> bool:
-    """Return whether this machine asks: by its address, those for whom it was forwarded, and the name it
-    calls.
+    """Return True if the request comes from this machine: by its address, all addresses it was forwarded
+    for, and the host name it asks for.
     """
     forwarded = [
         part.strip() for line in request.headers.getlist("x-forwarded-for") for part in line.split(",")
@@ -30,10 +30,10 @@ def is_on_this_machine(request: Request, names: Collection[str]) -> bool:
 
 
 def check_names(request: Request, names: Collection[str], origins: Collection[str]) -> None:
-    """Raises Forbidden where a stranger's page may have sent this.
+    """Raise Forbidden if a foreign page may have sent this request.
 
-    `names`: what this server is called, beside `localhost` and any address, which no stranger's name can be;
-    `origins`: whose pages may talk to it.
+    `names`: this server's own names, beside `localhost` and any IP address, which a foreign host name can't
+    be; `origins`: the origins whose pages may talk to it.
     """
     host = request.headers.get("host", "")
     called = _host_of(f"//{host}")
@@ -61,7 +61,7 @@ def _is_of_here(request: Request, host: str) -> bool:
 
 
 def _is_from_a_page(request: Request) -> bool:
-    """Return whether a browser sent it, also one too old to say so."""
+    """Return True if a browser sent the request, even one too old to say so."""
     headers = request.headers
     tells = any(name == "origin" or name == "referer" or name.startswith("sec-") for name in headers)
     return tells or headers.get("user-agent", "").startswith("Mozilla/")
@@ -98,7 +98,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def _address(host: str) -> IPv4Address | IPv6Address | None:
-    """The address that this is, if it is one."""
+    """Return the IP address that this text is, if it is one."""
     try:
         address = ip_address(host)
     except ValueError:
@@ -109,7 +109,7 @@ def _address(host: str) -> IPv4Address | IPv6Address | None:
 
 
 def address_of(request: Request) -> str:
-    """From where it is asked: where a proxy on this machine forwarded it, whom that names last."""
+    """Return the client's address: behind a proxy on this machine, the last one that the proxy names."""
     peer = request.client.host if request.client else ""
     if not _is_loopback(peer):
         return peer

@@ -1,6 +1,6 @@
-"""Browser tokens, `frt_<payload>.<signature>`: short-lived, signed by the deployment, kept nowhere.
+"""Browser tokens, `frt_<payload>.<signature>`: short-lived, signed by the deployment, stored nowhere.
 
-A page's EventSource can't send headers, and a page must not hold a key: it is given a token made with one.
+A page's EventSource can't send headers, and a page must not hold a key, so it is given a token made with one.
 """
 
 import base64
@@ -16,15 +16,16 @@ from common.tenants.config import Scope
 from common.turn.overrides import TokenOverrides
 
 PREFIX = "frt_"
-_PURPOSE = b"fast-reply browser tokens 1"  # what else the secret key does must not sign tokens
+_PURPOSE = b"fast-reply browser tokens 1"  # keeps tokens apart from the secret key's other uses
 _MOST_CHARS = 4_000
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """What a token says. `key`: the id of the key that made it, empty for the open default tenant;
-    `session`: the only one that it opens, if it is bound to one; `profile`: the one that it asks, else the
-    default one; `overrides`: what it may set, where that isn't what the profile has for tokens.
+    """The content of a token. `key`: the id of the key that made it, empty for the open default tenant.
+
+    `session`: the only session it opens, if it is bound to one; `profile`: the profile it asks, None for the
+    default one; `overrides`: what it may set, None for what the profile allows tokens to set.
     """
 
     key: str
@@ -36,7 +37,7 @@ class Token:
 
 
 class TokenSigner:
-    """Signs tokens, and knows its own again. The first secret key signs, the others are still believed."""
+    """Signs and verifies tokens. The first secret key signs; the others still verify."""
 
     def __init__(self, secret_keys: list[str]) -> None:
         self._keys = [hmac.digest(key.encode(), _PURPOSE, hashlib.sha256) for key in secret_keys]
@@ -47,7 +48,7 @@ class TokenSigner:
         return bool(self._keys)
 
     def sign(self, token: Token) -> str | None:
-        """The token's text; None where it says more than a token may hold."""
+        """Return the token's text, or None if it would be too long."""
         told = token.overrides.model_dump(exclude_defaults=True) if token.overrides else None
         parts = [token.key, token.scopes, token.expires_ms, token.session, token.profile, told]
         payload = _encode(orjson.dumps(parts))
@@ -55,12 +56,12 @@ class TokenSigner:
         return text if len(text) <= _MOST_CHARS else None
 
     def read(self, text: str) -> Token | None:
-        """Return the token that was signed here as this text, expired or not; None for any other text."""
+        """Return the token in a text that was signed here, expired or not; None for any other text."""
         payload, _, signature = text.removeprefix(PREFIX).partition(".")
         if len(text) > _MOST_CHARS or not text.isascii() or not self._signed(payload, signature):
             return None
         parts = orjson.loads(_decode(payload))
-        # A version before this one signed four: such a token may set what the profile has for tokens.
+        # Former versions signed four parts: such a token may set what the profile allows tokens to set.
         key, scopes, expires_ms, session, profile, told = (*parts, None, None)[:6]
         try:
             overrides = None if told is None else TokenOverrides.model_validate(told)
@@ -73,7 +74,7 @@ class TokenSigner:
 
 
 def token_signer(settings: Settings) -> TokenSigner:
-    """The deployment's signer; without a FAST_REPLY_SECRET_KEY it neither signs nor believes anything."""
+    """Return the deployment's signer; without FAST_REPLY_SECRET_KEY it neither signs nor accepts tokens."""
     kept = (settings.secret_key, *settings.old_secret_keys)
     return TokenSigner([key.get_secret_value() for key in kept] if kept[0].get_secret_value() else [])
 

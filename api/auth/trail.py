@@ -1,7 +1,7 @@
-"""The trail of who looked at what, made tokens and was refused: written in batches, repeats counted.
+"""The audit trail of reads, new tokens and refusals: written in batches, with repeats counted.
 
-However many come, a tenant's minute is so many entries at most, and so are all refusals': what is over stands
-in one entry that says how many there were.
+The number of entries per tenant and minute is bounded, and so is that of all refusals; those beyond the bound
+are counted in a single entry.
 """
 
 import asyncio
@@ -23,9 +23,9 @@ REFUSED = "login.refused"
 
 _FLUSH_S = 1.0
 _MINUTE_S = 60.0
-_MOST = 60  # different ones a minute, of a tenant
-_MOST_REFUSALS = 20  # of all
-_MOST_WAITING = 5_000  # different ones that wait for a store that is away
+_MOST = 60  # distinct accesses of a tenant per minute
+_MOST_REFUSALS = 20  # distinct ones of all tenants together, per minute
+_MOST_WAITING = 5_000  # distinct ones kept while the store is away
 _MAX_CHARS = 300
 
 _NAMES = {
@@ -46,7 +46,7 @@ _NAMES = {
 
 
 class AuditTrail:
-    """Takes down accesses, and writes them to the audit log's part for them until cancelled."""
+    """Collects accesses, and writes them to the audit log in batches."""
 
     def __init__(self, stores: Stores) -> None:
         self._stores = stores
@@ -56,7 +56,7 @@ class AuditTrail:
         self._shares: Counter[str] = Counter()
 
     def note(self, act: Act) -> None:
-        """Take an access down. The same one again within the minute is counted."""
+        """Note an access. Repeats within the minute are only counted."""
         if act in self._seen:
             self._repeats[act] += 1
             return
@@ -69,7 +69,7 @@ class AuditTrail:
         self._waiting[act] += 1
 
     async def run(self) -> None:
-        """Keep writing."""
+        """Write what was noted until cancelled."""
         left_s = _MINUTE_S
         try:
             while True:
@@ -90,7 +90,7 @@ class AuditTrail:
         self._shares.clear()
 
     async def flush(self) -> None:
-        """Write what waits; while the store is away it waits on, as far as there is room."""
+        """Write what was noted. While the store is away it is kept, as far as there is room."""
         taken, self._waiting = self._waiting, Counter()
         if not taken:
             return
@@ -116,7 +116,7 @@ def note_access(
     *,
     target: str = "",
 ) -> None:
-    """Take down what a request is about to look at. `what`, `target`: its names, else by the route."""
+    """Note what a request is about to read. `what`, `target`: by default named after its route and path."""
     trail: AuditTrail = request.app.state.services.audit_trail
     called = what or _named(request)
     of_path = "/".join(unquote(value) for name, value in request.path_params.items() if name != "tenant")
