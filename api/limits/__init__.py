@@ -1,1 +1,1 @@
-"""Decides who is let in: limits of tenants, load, refusals, connections."""
+"""Admission: tenants' limits, overload, delays for wrong keys, and connections."""

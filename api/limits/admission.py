@@ -1,4 +1,4 @@
-"""Applies a tenant's limits: lets turns in, or says why not."""
+"""Applies a tenant's limits: which turns are admitted, and what the client of a refused one is told."""
 
 import asyncio
 import logging
@@ -34,7 +34,7 @@ _NOT_TEXT = ("image_url", "input_audio", "file")
 
 
 class Admissions:
-    """Lets turns in as their tenants' limits allow, and refuses a flood without asking anybody."""
+    """Admits turns as their tenants' limits allow, and refuses floods without asking the store."""
 
     def __init__(self, settings: Settings, stores: Stores, sessions: Sessions, directory: Directory) -> None:
         self._settings = settings
@@ -45,7 +45,7 @@ class Admissions:
         self._burying: set[asyncio.Task[None]] = set()
 
     def check_sizes(self, request: TurnRequest) -> None:
-        """Raises BadRequest where a message is longer than the tenant's may be."""
+        """Raise BadRequest if a message is longer than the tenant allows."""
         most = self._limits(request.tenant).max_message_chars
         for index, message in enumerate(request.body["messages"] if most else ()):
             if (chars := sum(map(len, _texts(message.get("content"))))) > most:
@@ -56,7 +56,7 @@ class Admissions:
                 )
 
     def refuse_flood(self, tenant: Tenant) -> None:
-        """Raises RateLimited for as long as it is known that no turn of this tenant can be let in."""
+        """Raise RateLimited while it is known that no turn of this tenant can be admitted."""
         full = self._full.get(tenant.id)
         if full is None:
             return
@@ -67,14 +67,14 @@ class Admissions:
         raise _refusal(full.limits, full.standing.later(passed_ms))
 
     async def admit(self, turn: TurnRef, started: TurnStarted) -> dict[str, str]:
-        """Let a turn in; the headers that tell its client where the tenant stands.
+        """Admit a turn, and return the headers that tell its client where the tenant stands.
 
         Raises RateLimited, StoreUnavailable.
         """
         return await self._ask(turn, started)
 
     async def check(self, turn: TurnRef, started: TurnStarted) -> None:
-        """Raises RateLimited where the turn would not be let in now, StoreUnavailable."""
+        """Raise RateLimited if the turn would not be admitted now. Raises StoreUnavailable."""
         await self._ask(turn, started, dry_run=True)
 
     async def _ask(self, turn: TurnRef, started: TurnStarted, *, dry_run: bool = False) -> dict[str, str]:
@@ -105,17 +105,17 @@ class Admissions:
         return _headers(limits, standing)
 
     async def release(self, turn: TurnRef) -> None:
-        """Give back what a turn was let in with that is not to be."""
+        """Give back what was reserved for an admitted turn that never started."""
         if not admission_script.is_limited(self._limits(turn.session.tenant)):
             return
         self._full.pop(turn.session.tenant, None)
         try:
             await admission_script.release(self._stores, turn)
-        except StoreUnavailable as error:  # when its lease lapses the sweep sees to it
+        except StoreUnavailable as error:  # the sweep does it when the turn's lease lapses
             logger.warning("could not take a turn back", extra={"error": error.reason})
 
     def close(self) -> None:
-        """Leave to the keepers what is not yet deleted of replaced sessions."""
+        """Stop deleting replaced sessions; the retention job deletes the rest."""
         for task in self._burying:
             task.cancel()
 
@@ -133,13 +133,15 @@ class Admissions:
             for quoted in standing.replaced:
                 session = SessionRef.parse(f"{tenant}:{quoted}")
                 await self._sessions.drop_void(session, standing.void_ms)
-        except StoreUnavailable as error:  # nobody sees them any more; the keepers drop what is left
+        except StoreUnavailable as error:  # they are hidden already; the retention job drops the rest
             logger.warning("could not drop replaced sessions", extra={"error": error.reason})
 
 
 @dataclass(frozen=True, slots=True)
 class _Full:
-    """A tenant whose turns of a minute are used up, as of a moment of the process's own clock."""
+    """A tenant that has used up its turns per minute. `at_s`: when that was read, on the process's own
+    clock.
+    """
 
     limits: Limits
     standing: LimitStatus
@@ -147,7 +149,9 @@ class _Full:
 
 
 def _texts(value: Any) -> Iterator[str]:
-    """All texts in a part of a request, but for pictures, sound and files. It may be nested deeply."""
+    """Yield all texts in a part of a request, except in pictures, sound and files. It may be deeply
+    nested.
+    """
     waiting = [value]
     while waiting:
         part = waiting.pop()
@@ -157,7 +161,7 @@ def _texts(value: Any) -> Iterator[str]:
             waiting += part
         elif isinstance(part, dict):
             if part.keys() == _TEXT_PART and part["type"] == "text" and isinstance(part["text"], str):
-                yield part["text"]  # by far the most
+                yield part["text"]  # the fast path: most parts look like this
                 continue
             kind = part.get("type")
             no_text = kind if kind in _NOT_TEXT else ""  # stands in the field of that name
@@ -165,7 +169,7 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def _most_tokens(started: TurnStarted, limits: Limits) -> int:
-    """Return the most tokens that a turn is expected to cost: each lane's prompt and longest answer."""
+    """Return the most tokens a turn should cost: the prompt and longest answer of each lane that may run."""
     request, knowledge = started.request, started.lanes["full"].get("knowledge")
     messages = _bytes_of(request["messages"])
     tokens = 0
@@ -183,7 +187,7 @@ def _size_of(started: TurnStarted) -> int:
     try:
         return kept_bytes.size_of([started])
     except orjson.JSONEncodeError:
-        return 0  # whoever is to write it down refuses it
+        return 0  # writing it to the log fails with a clear error
 
 
 def _bytes_of(value: Any) -> int:
@@ -196,9 +200,9 @@ def _longest_answer(params: dict[str, Any], limits: Limits) -> int:
 
 
 def _number(value: Any) -> int:
-    """Return what a model's server may take for a number; 0 for anything else.
+    """Return a value as the model's server may read it, as a whole number; 0 if it is none.
 
-    An llmRequest's parameters are the full model's to judge: they may be anything.
+    The parameters of an `llmRequest` are for the full model to judge, so they may be anything.
     """
     try:
         return max(0, math.ceil(float(value)))
@@ -243,7 +247,7 @@ def _refusal(limits: Limits, standing: LimitStatus) -> RateLimited:
 
 
 def _headers(limits: Limits, standing: LimitStatus) -> dict[str, str]:
-    """The `x-ratelimit-…` headers of the limits that there are."""
+    """Return the `x-ratelimit-…` headers for the limits that are set."""
     counts = (
         ("requests", limits.turns_per_minute, standing.starts, standing.window_ms),
         ("tokens", limits.tokens_per_day, standing.tokens, standing.day_left_ms),
@@ -262,7 +266,7 @@ def _seconds(ms: int) -> int:
 
 
 def _duration(seconds: int) -> str:
-    """As OpenAI writes it: `6m0s`."""
+    """Return a duration as OpenAI writes it: `6m0s`."""
     minutes, seconds = divmod(seconds, 60)
     hours, minutes = divmod(minutes, 60)
     parts = [f"{hours}h"] if hours else []

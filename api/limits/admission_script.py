@@ -1,7 +1,7 @@
-"""Admission: a turn gets all that it needs of its tenant's limits, or nothing, in one step.
+"""Admission in one step: a turn gets all that it needs of its tenant's limits, or nothing.
 
-A turn that was let in is watched over from that moment on: a process that dies right after it leaves a lease,
-by which the sweep finds the turn, and an unsettled turn, whose reservation the settler gives back.
+An admitted turn is watched over from that moment on. A process that dies right after it leaves a lease, by
+which the sweep finds the turn, and an unsettled turn, whose reservation the settlement gives back.
 """
 
 from dataclasses import dataclass, replace
@@ -25,10 +25,10 @@ _ADMIT, _TAKE_BACK = script("kept", "admit"), script("kept", "take_back")
 
 @dataclass(frozen=True, slots=True)
 class AdmissionRequest:
-    """The needs of a turn. `tokens`: at most; `supersedes`: it ends its session's last turn.
+    """The needs of a turn. `tokens`: at most so many; `supersedes`: it ends its session's last turn.
 
-    `dry_run`: whether there is room, without taking it. `bytes`: what its start takes in the log;
-    `until_ms`: when that is gone, should no turn follow; `bytes_last_s`: how long the counts are kept.
+    `dry_run`: only check whether there is room. `bytes`: the size of its start in the log; `until_ms`: when
+    that is deleted if no other turn follows; `bytes_last_s`: how long the byte counts are kept.
     """
 
     turn: TurnRef
@@ -45,10 +45,10 @@ class AdmissionRequest:
 class LimitStatus:
     """The state of a tenant's limits at one moment, from which all times count.
 
-    `refused_by`: the limit, empty if the turn was let in.
-    `wait_ms`: until what refused can have room; `starts` were let in within a minute, none of which counts
-    any more in `window_ms`; `tokens` are used or reserved of the day, which ends in `day_left_ms`.
-    `replaced`: sessions, quoted, that went for a new one; their events up to `void_ms` are void.
+    `refused_by`: the limit that refused the turn, empty if it was admitted. `wait_ms`: until that limit can
+    have room again. `starts`: turns admitted within the last minute, the last of which leaves it in
+    `window_ms`. `tokens`: used or reserved of the day, which ends in `day_left_ms`. `replaced`: sessions,
+    quoted, that were dropped for a new one; their events up to `void_ms` are void.
     """
 
     refused_by: str
@@ -61,19 +61,19 @@ class LimitStatus:
     void_ms: int = 0
 
     def later(self, passed_ms: int) -> "LimitStatus":
-        """The same where nothing has happened for a while, within the same day."""
+        """Return the status after some time of the same day in which nothing happened."""
         wait_ms, window_ms = max(0, self.wait_ms - passed_ms), max(0, self.window_ms - passed_ms)
         day_left_ms = max(0, self.day_left_ms - passed_ms)
         return replace(self, wait_ms=wait_ms, window_ms=window_ms, day_left_ms=day_left_ms)
 
 
 def is_limited(limits: Limits) -> bool:
-    """Return whether turns of this tenant must be let in."""
+    """Return True if turns of this tenant need admission."""
     return any(limits.counted.values())
 
 
 async def admit(stores: Stores, ask: AdmissionRequest, lease_ms: int) -> LimitStatus:
-    """Let a turn in, in one round trip, or take nothing. Raises StoreUnavailable."""
+    """Admit a turn, in one round trip, or take nothing. Raises StoreUnavailable."""
     turn, limits, tenant = ask.turn, ask.limits, ask.turn.session.tenant
     now_ms, void_ms = stores.queue_clock.now_ms(), stores.log_clock.now_ms()
     asked = {
@@ -117,7 +117,7 @@ async def admit(stores: Stores, ask: AdmissionRequest, lease_ms: int) -> LimitSt
 
 
 def _listing(stores: Stores, turn: TurnRef, lease_ms: int) -> list[list[str]]:
-    """Return what a start writes to the queue server, as commands for the script."""
+    """Return the writes of a turn's start on the queue server, as commands for the script."""
     now_ms, pipe = stores.queue_clock.now_ms(), stores.queue.pipeline()
     job_queue.hold_turns(pipe, [turn], now_ms + lease_ms)
     job_queue.register_turn(pipe, turn, now_ms)
@@ -126,7 +126,7 @@ def _listing(stores: Stores, turn: TurnRef, lease_ms: int) -> list[list[str]]:
 
 
 async def release(stores: Stores, turn: TurnRef) -> None:
-    """Give back what a turn was let in with that is not to be, if nobody has. Raises StoreUnavailable."""
+    """Give back what an admitted turn that never started had reserved, once. Raises StoreUnavailable."""
     tenant = turn.session.tenant
     names = (keys.UNSETTLED, keys.turn_starts(tenant), keys.reserved(tenant), *kept_bytes.names(tenant))
 

@@ -1,4 +1,4 @@
-"""Counts and bounds the connections to this process, and finds those whose client may be gone."""
+"""The connections to this process: how many it accepts, and how it finds out that a client is gone."""
 
 import asyncio
 import logging
@@ -16,13 +16,13 @@ _OTHER_FILES = 512  # beside connections: to the stores, logs, documents
 _PROBES_S = (0.02, 5.0)  # the first pause between probes, and the longest
 
 HALF_CLOSED = "fast_reply.half_closed"
-"""The scope's extension: an event that is set when the client has ended its side. It may be gone altogether,
-which shows only when something is written."""
+"""The scope's extension with an event that is set when the client closes its side. The client may be gone
+altogether, which only shows when something is written."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """The bounds of one process: how much it holds at once, and for how long."""
+    """The bounds on a process's connections: how many at once, and for how long."""
 
     connections: int
     per_address: int
@@ -31,7 +31,7 @@ class Bounds:
 
     @classmethod
     def of(cls, settings: Settings) -> "Bounds":
-        """As the settings have it."""
+        """Return the bounds that the settings ask for."""
         most = settings.max_connections
         per_address = settings.max_connections_per_address or max(1, most // 2)
         return cls(most, per_address, settings.request_timeout_s, settings.send_timeout_s)
@@ -39,7 +39,7 @@ class Bounds:
 
 @dataclass(slots=True)
 class OpenConnections:
-    """The connections to this process."""
+    """Counts the connections to this process, in all and by address."""
 
     bounds: Bounds
     total: int = 0
@@ -47,7 +47,7 @@ class OpenConnections:
     by_address: "Counter[str]" = field(default_factory=Counter)
 
     def enter(self, address: str) -> bool:
-        """Count a connection; whether there is room for it."""
+        """Count a connection, and return True if there is room for it."""
         self.total += 1
         self.by_address[address] += 1
         return self.total <= self.bounds.connections and self.by_address[address] <= self.bounds.per_address
@@ -60,19 +60,19 @@ class OpenConnections:
 
 
 def half_closed(scope: Scope) -> asyncio.Event:
-    """Return what is set when the client has ended its side; never set where another server serves."""
+    """Return the event that is set when the client closes its side; under another server it is never set."""
     event = (scope.get("extensions") or {}).get(HALF_CLOSED, {}).get("event")
     return event if isinstance(event, asyncio.Event) else asyncio.Event()
 
 
 def next_probe(pause_s: float | None) -> float:
-    """The pause after this one, None at first, while it is tried whether a client is still there."""
+    """Return the pause before the next probe of a client, given the last pause, None at first."""
     first, longest = _PROBES_S
     return first if pause_s is None else min(2 * pause_s, longest)
 
 
 def raise_file_limit(connections: int) -> None:
-    """Let the process open files for so many connections, as far as the system allows it; warn where not."""
+    """Raise the limit of open files for this many connections; warn if the system does not allow it."""
     wanted = connections + _OTHER_FILES
     try:
         import resource
@@ -88,7 +88,7 @@ def raise_file_limit(connections: int) -> None:
 
 
 def give_up_after(transport: asyncio.Transport, seconds: float) -> None:
-    """Have the kernel drop a peer that has taken nothing for so long: a closed transport waits for it too."""
+    """Have the kernel drop a peer that takes no data for this long: closing a transport waits for it too."""
     peer = transport.get_extra_info("socket")
     if peer is not None and hasattr(socket, "TCP_USER_TIMEOUT") and peer.family != socket.AF_UNIX:
         peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(seconds * 1000))

@@ -1,6 +1,6 @@
-"""Overload: how busy the workers are, and what that means for a turn that wants to start.
+"""Overload: how busy the workers are, and what that means for turns that want to start.
 
-First turns go without a draft, then they are refused: better at once than answered late.
+First turns lose their draft, then they are refused: a quick refusal is better than a late answer.
 """
 
 import asyncio
@@ -23,13 +23,13 @@ logger = logging.getLogger(__name__)
 
 _LANES: tuple[Lane, ...] = ("draft", "full")
 _LOOK_S = 0.25
-_LOOK_AGAIN_S = 0.02  # at most so often, while turns start
-_LOST_S = 2.0  # what has not been sent by then never will be
+_LOOK_AGAIN_S = 0.02  # the shortest time between readings, while turns start
+_LOST_S = 2.0  # jobs not sent by then never will be
 
 
 @dataclass(slots=True)
 class _Begun:
-    """A turn of this process that the last look at the queue did not show yet."""
+    """A turn of this process that is not in the last reading of the queue."""
 
     tenant: str
     lanes: list[Lane]
@@ -38,9 +38,9 @@ class _Begun:
 
 
 class LoadShedder:
-    """This process's view of the lanes' backlog: what it last saw there, and what it has begun since.
+    """Estimates the lanes' backlog, from the last reading of the queue and the turns started here since.
 
-    Where no worker is known nothing is refused: one may come, and turns wait for it.
+    If no worker is known nothing is refused: one may come, and turns wait for it.
     """
 
     def __init__(self, settings: Settings, stores: Stores, directory: Directory) -> None:
@@ -49,15 +49,15 @@ class LoadShedder:
         self._directory = directory
         self._loads: dict[Lane, Load] = {}
         self._begun: dict[str, _Begun] = {}
-        self._jobs: dict[Lane, Counter[str]] = {lane: Counter() for lane in _LANES}  # of those, by tenant
+        self._jobs: dict[Lane, Counter[str]] = {lane: Counter() for lane in _LANES}  # of `_begun`, by tenant
         self._starting = asyncio.Event()
 
     def sheds_draft(self, tenant: str) -> bool:
-        """Return whether a turn of this tenant goes without a draft now."""
+        """Return True if a turn of this tenant goes without a draft now."""
         return any(self._presses(tenant, lane, self._settings.shed_drafts_at) for lane in _LANES)
 
     def check(self, tenant: str) -> None:
-        """Raises Overloaded where no turn of this tenant can start now."""
+        """Raise Overloaded if no turn of this tenant can start now."""
         if self._presses(tenant, "full", self._settings.refuse_turns_at):
             raise Overloaded
 
@@ -73,7 +73,7 @@ class LoadShedder:
         self._starting.set()
 
     def sent(self, turn: TurnRef) -> None:
-        """The turn's jobs are on their way: whoever looks later sees them."""
+        """Note that the turn's jobs are on their way: every later reading of the queue includes them."""
         if begun := self._begun.get(turn.turn):
             begun.sent = True
 
@@ -85,7 +85,7 @@ class LoadShedder:
         return load.presses(tenant, share_of(self._settings, self._directory), at)
 
     async def run(self) -> None:
-        """Keep looking until cancelled: now and then, and soon where turns start."""
+        """Read the backlog until cancelled: now and then, and soon after turns start."""
         while True:
             self._starting.clear()
             try:
@@ -98,7 +98,7 @@ class LoadShedder:
             await asyncio.sleep(_LOOK_AGAIN_S)
 
     async def refresh(self) -> None:
-        """Look now. Raises StoreUnavailable."""
+        """Read the backlog now. Raises StoreUnavailable."""
         shown: list[str] = []
 
         def build(pipe: Pipeline) -> None:

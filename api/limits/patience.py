@@ -1,4 +1,4 @@
-"""Makes a client that shows wrong keys or tokens wait, longer with each, so that guessing is slow."""
+"""Delays refusals, longer with each wrong key or token from an address, so that guessing is slow."""
 
 import asyncio
 import math
@@ -17,7 +17,7 @@ _MOST_OF_ONE = 10
 
 
 class RefusalDelay:
-    """Counts refusals by address, in bounded memory, and has those wait that were refused often."""
+    """Counts refusals by address, in bounded memory, and delays the answers to addresses with many."""
 
     def __init__(self, most_s: float) -> None:
         self._most_s = most_s
@@ -25,7 +25,7 @@ class RefusalDelay:
         self._waiting: Counter[str] = Counter()
 
     async def refuse(self, address: str) -> None:
-        """Note a refusal, and wait with it. Raises RateLimited where too many wait."""
+        """Note a refusal, and delay it. Raises RateLimited if too many wait already."""
         group = _group(address)
         count = self._count(group) + 1
         self._refused[group] = count, time.monotonic()
@@ -35,13 +35,13 @@ class RefusalDelay:
         await self._wait(group, count)
 
     async def before_operator(self, address: str) -> None:
-        """Have whoever guessed before wait before anything is compared: there is one token to be guessed."""
+        """Delay addresses with many refusals before their token is compared: there is one token to guess."""
         group = _group(address)
         if (count := self._count(group)) > 2 * _FREE:
             await self._wait(group, count)
 
     def delay_s(self, count: int) -> float:
-        """Return how long the refusal waits that is an address's so many'th."""
+        """Return the delay of an address's refusal number `count`, in seconds."""
         return min(self._most_s, _FIRST_S * 2 ** min(count - _FREE - 1, 32)) if count > _FREE else 0.0
 
     def _count(self, group: str) -> int:
@@ -69,7 +69,7 @@ class RefusalDelay:
 
 
 def _group(address: str) -> str:
-    """Return the addresses that count as one client: an address, or its network for IPv6."""
+    """Return what is counted as one client: the address, or of IPv6 its /64 network."""
     try:
         known = ip_address(address)
     except ValueError:

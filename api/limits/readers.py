@@ -1,6 +1,6 @@
-"""Bounds the readers of recordings: requests of a tenant at once, and pages that these read at once.
+"""Limits on reading recordings: requests of a tenant at once, and pages read by them at once.
 
-Pages come over connections of their own, so that no turn's commands wait behind them.
+Pages are read over connections of their own, so that no turn's commands wait behind them.
 """
 
 import asyncio
@@ -10,8 +10,8 @@ from contextlib import aclosing, asynccontextmanager, contextmanager
 
 from common.errors import RateLimited
 
-_PAGES = 2  # of a tenant, in a process
-_EVENT_S = 0.000_05  # about what reading, folding and writing an event takes of the loop's time
+_PAGES = 2  # of a tenant at once, in a process
+_EVENT_S = 0.000_05  # loop time that reading, folding and writing an event takes, about
 _SHARE = 0.15  # of that time, for all readers together while turns are live
 
 
@@ -27,7 +27,7 @@ class Readers:
 
     @contextmanager
     def reading(self, tenant: str) -> Iterator[None]:
-        """While a request reads. Raises RateLimited where too many of the tenant's do."""
+        """Count a request as a reader while it runs. Raises RateLimited if the tenant has too many."""
         if self._open[tenant] >= self._most:
             raise RateLimited(
                 f"{self._most} requests of the tenant read recordings already",
@@ -45,14 +45,14 @@ class Readers:
                 del self._open[tenant]
 
     async def read(self, tenant: str, batches: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
-        """The batches, as a reader. Raises RateLimited."""
+        """Yield the batches while counted as a reader. Raises RateLimited."""
         with self.reading(tenant):
             async with aclosing(batches):
                 async for batch in batches:
                     yield batch
 
     async def pace(self, events: int) -> None:
-        """Wait after so many events: live turns' tokens go first, the readers share what is theirs."""
+        """Wait after reading this many events: live turns' tokens go first, and readers share the rest."""
         wait_s = 0.0
         if self._busy():
             now_s = asyncio.get_running_loop().time()
@@ -62,7 +62,7 @@ class Readers:
 
     @asynccontextmanager
     async def page(self, tenant: str) -> AsyncIterator[None]:
-        """While a page is read: a tenant's others wait for it."""
+        """Hold one of the tenant's places for reading a page; its other readers wait."""
         gate, users = self._pages.get(tenant, (asyncio.Semaphore(_PAGES), 0))
         self._pages[tenant] = gate, users + 1
         try:

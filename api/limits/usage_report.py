@@ -1,4 +1,4 @@
-"""Usage as it is asked for: of which days and profiles, put together how, in JSON or CSV."""
+"""Usage reports: filtered by days and profile, grouped as asked, in JSON or CSV."""
 
 import csv
 import io
@@ -18,7 +18,7 @@ MOST_DAYS = 400
 _USUAL_DAYS = 30
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 GROUPINGS = {"day": ("day",), "profile": ("profile",), "total": ()}
-"""What a row is for, by what `by` says."""
+"""The columns to group by, for each value of `by`."""
 _USUAL = ("day", "profile")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
@@ -27,7 +27,9 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class UsageQuery:
-    """Which usage is asked for; both days are included. `profile`: None is all; `columns`: a row for each."""
+    """The usage that is asked for; both days are included. `profile`: None for all; `columns`: what to
+    group by.
+    """
 
     first: date
     last: date
@@ -37,7 +39,7 @@ class UsageQuery:
 
 
 def read_query(query: Mapping[str, str], accept: str, today: date) -> UsageQuery:
-    """Read what a query asks for. Raises BadRequest with the parameter's name."""
+    """Return the query that these parameters state. Raises BadRequest with the parameter's name."""
     last = _date("to", query["to"]) if query.get("to") else today
     first = _date("from", query["from"]) if query.get("from") else _usual_first(last)
     if first > last:
@@ -67,7 +69,7 @@ def _usual_first(last: date) -> date:
 
 
 class Table:
-    """Usage put together as it was asked for. With `tenants` each has rows of its own."""
+    """Collects usage, grouped as asked. `tenants`: group by tenant, too."""
 
     def __init__(self, asked: UsageQuery, *, tenants: bool = False) -> None:
         self._asked = asked
@@ -76,7 +78,7 @@ class Table:
         self._total: Counts = {}
 
     def add(self, tenant: str, used: Iterable[Used]) -> None:
-        """Take in what a tenant used."""
+        """Add the usage of a tenant."""
         for each in used:
             if self._asked.profile in (None, each.profile):
                 about = {"tenant": tenant, "day": each.day.isoformat(), "profile": each.profile}
@@ -86,13 +88,13 @@ class Table:
                     self._total[name] = self._total.get(name, 0) + number
 
     def as_list(self) -> UsageList:
-        """Return the rows in order, and their sum. Fields that are not set are no part of what was asked."""
+        """Return the rows in order, and their total. Fields that are not set were not asked for."""
         rows = [UsageRow(object="usage", **row) for row in self._in_order()]
         total = {name: number for name, number in _shown(self._total).items() if name != "failures"}
         return UsageList(object="list", data=rows, total=total)
 
     def as_csv(self) -> str:
-        """The rows in order, below a row of names, as RFC 4180 has it."""
+        """Return the rows in order below a header, in the format of RFC 4180."""
         text = io.StringIO(newline="")
         names = [*self._columns, *_shown({})]
         writer = csv.DictWriter(text, names, lineterminator="\r\n")
@@ -115,7 +117,7 @@ def _shown(counts: Counts) -> Row:
 
 
 def _cell(value: str | int | dict[str, int]) -> str | int:
-    """A cell that no spreadsheet takes for a formula."""
+    """Return a cell that no spreadsheet takes for a formula."""
     if isinstance(value, dict):
         return orjson.dumps(value).decode()
     return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
