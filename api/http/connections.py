@@ -1,6 +1,7 @@
-"""The HTTP connections themselves: bounds on what a client may send, how slowly, and how often at once.
+"""HTTP connections: bounds on what a client may send, how slowly, and how much of it at once.
 
-uvicorn's own protocol on httptools, which has none of these; all are looked at before any door is asked.
+This is uvicorn's own protocol on httptools, which has no such bounds. They are checked before any door is
+asked.
 """
 
 import asyncio
@@ -19,10 +20,10 @@ MOST_HEAD_BYTES = 32_768
 MOST_FIELDS = 100
 MOST_URL_BYTES = 8_192
 _LEAST_BYTES_PER_S = 16_384  # of a body, after its first seconds
-_MOST_FRAMING_BYTES = 65_536  # chunks' sizes, extensions, trailers, beside twice what they carry
-_MOST_DRAINED_BYTES = 16 * 1_048_576  # of a body that nobody wants any more
+_MOST_FRAMING_BYTES = 65_536  # chunk sizes, extensions and trailers, beside twice the bytes they carry
+_MOST_DRAINED_BYTES = 16 * 1_048_576  # of a body that is no longer wanted
 _MOST_PIPELINED = 16
-_LINGER_S = 1.0  # so that who still sends can read why it is refused
+_LINGER_S = 1.0  # lets a client that is still sending read why it is refused
 _MOST_LINGERING = 256
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _HOST = re.compile(rb"(?:[A-Za-z0-9._-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{0,5})?")
@@ -31,7 +32,7 @@ _NOTHING, _HEAD, _BODY = range(3)
 
 
 def bounded_protocol(settings: Settings) -> type[HttpToolsProtocol]:
-    """The protocol of one process's server, for uvicorn."""
+    """Return the protocol class for one process's server, for uvicorn."""
 
     class Bounded(BoundedProtocol):
         open_connections = OpenConnections(Bounds.of(settings))
@@ -40,7 +41,7 @@ def bounded_protocol(settings: Settings) -> type[HttpToolsProtocol]:
 
 
 class _Refused(Exception):
-    """A client sent more than it may, or no HTTP that we speak."""
+    """The client's data is over a bound, or is not HTTP that this server speaks."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(message)
@@ -48,7 +49,7 @@ class _Refused(Exception):
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """One connection. Requests that are whole at once cost no timer beyond the connection's first."""
+    """One connection. Requests that arrive whole cost no timer beyond the connection's first."""
 
     open_connections: OpenConnections
 
@@ -59,7 +60,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._due_s: float | None = None  # when what has begun must be whole
         self._timer: asyncio.TimerHandle | None = None
         self._refusal: _Refused | None = None
-        self._is_over = False  # refused: what still comes is dropped
+        self._is_over = False  # refused: further data is dropped
         self._answering: Any = None  # the cycle whose answer is under way
         self._stopping = False
         self._half_closed = asyncio.Event()
@@ -108,14 +109,15 @@ class BoundedProtocol(HttpToolsProtocol):
             self._expect()
 
     def eof_received(self) -> bool | None:  # type: ignore[override]
-        """A client that has sent all of a request may end its side and still wait for the answer.
+        """Keep a half-closed connection whose answer is under way, and probe it.
 
-        One that is gone ends it just so: it shows when something is written, so we write.
+        A client that has sent its whole request may close its side and still wait for the answer. One that is
+        gone looks the same until something is written, so we write.
         """
         if self._is_over or self._is_idle or self._part != _NOTHING:
             return None
         if not self._answering.response_started and self._answering.scope["http_version"] != "1.1":
-            return None  # no interim answer can be told it
+            return None  # HTTP/1.0 knows no interim answers to probe with
         self.cycle.keep_alive = False
         self._half_closed.set()
         self._probe(None)
@@ -162,7 +164,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._part, self._due_s = _BODY, None
         if len(self.pipeline) == queued:
             self._answering = self.cycle
-        if self.expect_100_continue:  # refused before its body came, this connection is of no more use
+        if self.expect_100_continue:  # if refused before its body, the connection can't go on
             self._keeps_alive = self.cycle.keep_alive
             self.cycle.keep_alive = False
 
@@ -183,29 +185,29 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         self._answering = self.pipeline[-1][0] if self.pipeline else None
         super().on_response_complete()
-        if self._part == _BODY and self._answering is None:  # of which the rest is yet to come
+        if self._part == _BODY and self._answering is None:  # its body is yet to end
             self._expect()
 
     # Bounds.
 
     def _forget(self) -> None:
-        """Count anew: a request begins."""
+        """Reset the counts: a request begins."""
         self._due_s = None
         self._fields = self._field_bytes = self._head_bytes = 0
         self._body_bytes = self._framing_bytes = self._dropped_bytes = 0
 
     @property
     def _is_idle(self) -> bool:
-        """Return whether no answer is under way."""
+        """Return True if no answer is under way."""
         return self._answering is None
 
     def _feed(self, data: bytes) -> None:
-        """Have the parser read this. Raises _Refused."""
+        """Feed the parser. Raises _Refused."""
         while True:
             try:
                 self.parser.feed_data(data)
                 return
-            except httptools.HttpParserUpgrade as upgrade:  # we speak nothing else: the wish is passed over
+            except httptools.HttpParserUpgrade as upgrade:  # no other protocol is spoken: ignore it
                 if self.parser.get_method() == b"CONNECT":
                     raise _Refused(400, "invalid_http", "this is no proxy") from None
                 data = self._plain_head() + bytes(data[upgrade.args[0] :])
@@ -216,7 +218,7 @@ class BoundedProtocol(HttpToolsProtocol):
                 raise _Refused(400, "invalid_http", "this is not HTTP/1.1") from None
 
     def _plain_head(self) -> bytes:
-        """The head that was just read, without the wish to speak another protocol."""
+        """Return the head that was just read, without its request to switch protocols."""
         lines = [b"%b %b HTTP/1.1\r\n" % (self.parser.get_method(), self.url)]
         for name, value in self.headers:
             if name == b"connection":
@@ -227,7 +229,9 @@ class BoundedProtocol(HttpToolsProtocol):
         return b"".join([*lines, b"\r\n"])
 
     def _stop(self, status: int, code: str, message: str) -> None:
-        """Raises _Refused, out of the parser, which would give it another name."""
+        """Raise _Refused from a parser callback; it is stored, as the parser replaces it with an error of
+        its own.
+        """
         self._refusal = _Refused(status, code, message)
         raise self._refusal
 
@@ -245,7 +249,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self.transport.abort()
 
     def _refuse(self, refusal: _Refused) -> None:
-        """Say why, and close; where an earlier answer is under way, close after that."""
+        """Send the reason, and close; if an earlier answer is under way, close after that."""
         self._is_over, self._due_s, self._dropped_bytes = True, None, 0
         mine = self._part == _BODY
         if self._answering is not None and not (mine and self._answering is self.cycle):
@@ -282,7 +286,7 @@ class BoundedProtocol(HttpToolsProtocol):
     # Time.
 
     def _expect(self) -> None:
-        """From now on what has begun must be whole in time."""
+        """Start the time in which what has begun must be complete."""
         self._due_s = self.loop.time() + self.open_connections.bounds.request_s
         if self._timer is None or self._timer.when() > self._due_s:
             self._watch(self._due_s)
@@ -300,7 +304,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._part == _BODY:
             due_s += self._body_bytes / _LEAST_BYTES_PER_S
             if self.flow.read_paused or (self._answering is not None and self._answering.response_started):
-                due_s = now_s + self.open_connections.bounds.request_s  # it is we who don't read on
+                due_s = now_s + self.open_connections.bounds.request_s  # we are the ones who stopped reading
         if now_s < due_s:
             self._watch(due_s)
         elif self._part == _NOTHING or (self._is_idle and self._part == _BODY):
@@ -309,7 +313,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._refuse(_Refused(408, "request_timeout", "the request did not come in time"))
 
     def _probe(self, before_s: float | None) -> None:
-        """Tell a client that has ended its side that it is still waited for: if it is gone we hear so."""
+        """Write to a client that has closed its side: if it is gone, the write fails."""
         if self.transport.is_closing() or self._answering is None:
             return
         if not self._answering.response_started:

@@ -1,7 +1,7 @@
-"""Which pages of other origins may talk to the doors: those that a tenant's profiles name, and no other.
+"""CORS: only pages of the origins that a tenant's profiles name may use the doors.
 
-A preflight comes without a key, so it can't be told for whom: it is answered for the origins of all profiles.
-The answer itself can be read only by an origin of the tenant whose key came, or, where a turn is answered, of
+A preflight comes without a key, so its tenant is unknown: it is answered for the origins of all profiles. The
+answer itself can be read only by an origin of the tenant whose key came, or, where a turn is answered, of
 that turn's profile.
 """
 
@@ -30,12 +30,12 @@ _MAX_AGE_S = 600
 
 
 def note_profile(request: Request, profile: str) -> None:
-    """Note whose turn answers this request: from here on only this profile's origins count."""
+    """Set the profile that answers this request: from here on only its origins are allowed."""
     request.state.profile = profile
 
 
 class Cors:
-    """ASGI middleware. Never `*`, never with credentials: keys are sent by hand, in `Authorization`."""
+    """ASGI middleware. Never `*`, never with credentials: pages send keys explicitly, in `Authorization`."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -48,7 +48,7 @@ class Cors:
         if _is_preflight(scope) and _anybody_allows(scope["app"].state.services.directory, origin):
             await _answer_preflight(origin, Headers(scope=scope), send)
             return
-        scope.setdefault("state", {})  # the doors leave there who asks, and whose turn it is
+        scope.setdefault("state", {})  # the doors put the identity and the profile there
 
         async def send_with_origin(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -73,7 +73,7 @@ def _anybody_allows(directory: Directory, origin: str) -> bool:
 
 
 def _allows(scope: Scope, origin: str) -> bool:
-    """Return whether the tenant who asked lets this origin read the answer."""
+    """Return True if the tenant that asked lets this origin read the answer."""
     identity = scope["state"].get("identity")
     if identity is None:
         return False
@@ -85,7 +85,7 @@ def _allows(scope: Scope, origin: str) -> bool:
 
 
 def _allowed(asked: Headers) -> str:
-    """The headers that a page may send: ours, and what clients' libraries tell of themselves."""
+    """Return the headers that a page may send: ours, and those that client libraries add about themselves."""
     names = asked.get("access-control-request-headers", "").lower().split(",")[:_MOST_NAMES]
     own = [name for each in names if _OF_CLIENTS.fullmatch(name := each.strip())]
     return ", ".join([_REQUEST_HEADERS, *own])

@@ -1,4 +1,4 @@
-"""A client that waits for a whole answer: it may leave before that, or have to."""
+"""Clients that wait for a whole answer, and may leave, or lose their key, before it is ready."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class ClientLeft(FastReplyError):
-    """Nobody is there to read it."""
+    """The client has closed its connection; nobody reads this error."""
 
     status = 499
 
@@ -21,10 +21,10 @@ class ClientLeft(FastReplyError):
 async def while_waiting(
     request: Request, work: Coroutine[Any, Any, T], on_left: Callable[[bool], None] | None = None
 ) -> T:
-    """Do this work for as long as its client waits; `on_left` is called where it doesn't, with true where it
-    had to leave.
+    """Run the work while its client waits. If the client leaves, cancel the work and call `on_left`, with
+    True if its key ended.
 
-    Raises ClientLeft, Unauthorized where its key has ended meanwhile, and what the work raises.
+    Raises ClientLeft, Unauthorized if the key has ended meanwhile, and whatever the work raises.
     """
     working = asyncio.create_task(work)
     leaving = asyncio.create_task(_left(request))

@@ -1,4 +1,4 @@
-"""Answers requests for what isn't served in OpenAI's shape, naming what to use instead."""
+"""Errors for URLs and methods that aren't served: in OpenAI's shape, naming what to use instead."""
 
 import re
 
@@ -40,7 +40,7 @@ _KNOWN = re.compile(r"/(?:v1/)?(?P<first>[a-z_-]+)(?:/|$)")
 
 
 class NoSuchRoute(FastReplyError):
-    """No door is at this URL, or it doesn't do that."""
+    """No door has this URL, or it doesn't take this method."""
 
     kind = "invalid_request_error"
 
@@ -50,7 +50,7 @@ class NoSuchRoute(FastReplyError):
 
 
 def no_such_route(request: Request, error: HTTPException) -> FastReplyError:
-    """Return the error for a URL or a method that isn't served. The client's own words are not repeated."""
+    """Return the error for a URL or a method that isn't served. It never repeats the client's own words."""
     if error.status_code == 405:
         allowed = ", ".join(sorted(methods_at(request)))
         found = NoSuchRoute(405, f"this URL takes {allowed}", code="method_not_supported")

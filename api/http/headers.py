@@ -1,10 +1,10 @@
-"""The headers that every answer has, whichever door gave it."""
+"""The headers that every answer has, whichever door gives it."""
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 EVERYWHERE = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
-"""What an answer has unless its door says otherwise: nearly all of them hold a tenant's data."""
+"""Headers of all answers unless the door sets them otherwise: nearly all answers hold a tenant's data."""
 
 ON_PAGES = {
     "Content-Security-Policy": (
@@ -15,11 +15,11 @@ ON_PAGES = {
     "Referrer-Policy": "no-referrer",
     "X-Frame-Options": "DENY",
 }
-"""What HTML has too: nothing from elsewhere, nothing inline, in nobody's frame."""
+"""Further headers of HTML: nothing from other origins, nothing inline, no framing."""
 
 
 class SecurityHeaders:
-    """ASGI middleware: adds the headers that are missing."""
+    """ASGI middleware that adds missing security headers."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -34,7 +34,7 @@ class SecurityHeaders:
 
 
 def add_missing(headers: MutableHeaders) -> None:
-    """Add what an answer of this type is to have."""
+    """Add the headers that an answer of this type lacks."""
     for name, value in EVERYWHERE.items():
         headers.setdefault(name, value)
     if headers.get("content-type", "").startswith("text/html"):

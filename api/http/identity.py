@@ -1,7 +1,7 @@
-"""Tells who asks, from the request's key, before anything else of the request is looked at.
+"""Identifies who asks, from the request's key, before anything else in the request is read.
 
 Every route says with `Chat`, `Reader`, `Admin`, `Member`, `TenantAdmin` or `Operator` whom it serves, or with
-`Anybody` that it serves all; an application with a route that says nothing does not start.
+`Anybody` that it serves all. An application with a route that says nothing does not start.
 """
 
 import hmac
@@ -36,7 +36,7 @@ _Bearer = Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """The author of a change, for the audit log: `operator`, or `key:<id>` of a tenant."""
+    """The author of a change to a tenant, for the audit log: `operator`, or `key:<id>` of that tenant."""
 
     name: str
     tenant: str | None = None
@@ -47,7 +47,7 @@ class Actor:
 
 
 async def authenticate(request: Request, needed: SecurityScopes, bearer: _Bearer) -> Identity:
-    """The tenant whose key comes with the request, if the key may do this.
+    """Return the identity whose key or token comes with the request, if it has the scopes it needs.
 
     Raises Unauthorized, Forbidden, NotFound, Unavailable.
     """
@@ -66,9 +66,7 @@ async def authenticate(request: Request, needed: SecurityScopes, bearer: _Bearer
 
 
 async def _admit(request: Request, bearer: HTTPAuthorizationCredentials | None) -> Identity:
-    """Return the identity that a key or token stands for. Raises Unauthorized, after a delay where wrong ones
-    came before.
-    """
+    """Authenticate the request. Raises Unauthorized, delayed after repeated wrong keys from its address."""
     services = request.app.state.services
     shown = _shown(request, bearer)
     try:
@@ -80,7 +78,7 @@ async def _admit(request: Request, bearer: HTTPAuthorizationCredentials | None) 
 
 
 async def _refuse(request: Request, shown: str) -> None:
-    """Note that what was shown opens nothing, and let whoever shows much of it wait. Raises RateLimited."""
+    """Note a key or token that was refused, and delay addresses that show many. Raises RateLimited."""
     services = request.app.state.services
     key_id = id_of(shown) or ""
     known = services.directory.key(key_id)
@@ -94,7 +92,7 @@ def _puts_documents(request: Request) -> bool:
 
 
 def _shown(request: Request, bearer: HTTPAuthorizationCredentials | None) -> str:
-    """The key or token that comes with the request; empty if none does. Raises Unauthorized."""
+    """Return the key or token that comes with the request; empty if none does. Raises Unauthorized."""
     in_query = request.query_params.get("token", "")
     if in_query.startswith(_KEY_PREFIX):
         message = "a key must not stand in a URL, where it is logged: ask POST /v1/tokens for a token"
@@ -112,7 +110,10 @@ def _check_scopes(identity: Identity, needed: SecurityScopes) -> None:
 
 
 def _check_session(request: Request, who: Identity, needed: SecurityScopes) -> None:
-    """Check that a token bound to a session opens this path. Doors check turns in the session."""
+    """Raise an error if a token bound to a session asks for anything outside it.
+
+    Doors check the turns that a request names.
+    """
     named = request.path_params.get("session")
     if named is not None and not who.is_bound_to(unquote(named)):
         raise no_session()
@@ -121,7 +122,7 @@ def _check_session(request: Request, who: Identity, needed: SecurityScopes) -> N
 
 
 def as_asked_by(who: Identity, asked: TurnRequest) -> TurnRequest:
-    """The turn with the token that it came with, in its session. Raises Forbidden where it names another."""
+    """Return the request with its token, and in the token's session. Raises Forbidden if it names another."""
     asked = replace(asked, token=who.token)
     if who.session is None or (asked.session and who.is_bound_to(asked.session)):
         return asked
@@ -131,12 +132,12 @@ def as_asked_by(who: Identity, asked: TurnRequest) -> TurnRequest:
 
 
 def is_ours(credential: str) -> bool:
-    """Return whether it is a key or token of this gateway, and nobody else's business."""
+    """Return True if it is a key or token of this gateway, which no other server should see."""
     return credential.startswith((_KEY_PREFIX, PREFIX))
 
 
 async def authenticate_operator(request: Request, bearer: _Bearer) -> Actor:
-    """Raises Unauthorized unless the operator's token comes with the request."""
+    """Raise Unauthorized unless the operator's token comes with the request."""
     shown = _shown(request, bearer)
     await request.app.state.services.refusal_delay.before_operator(address_of(request))
     if not _is_operators(request, shown):
@@ -148,7 +149,9 @@ async def authenticate_operator(request: Request, bearer: _Bearer) -> Actor:
 
 
 async def authenticate_tenant_admin(request: Request, bearer: _Bearer) -> Actor:
-    """The operator, or an admin of the tenant in the path. Raises Unauthorized, Forbidden, NotFound."""
+    """Return the operator, or an admin of the tenant in the path. Raises Unauthorized, Forbidden,
+    NotFound.
+    """
     tenant, shown = request.path_params["tenant"], _shown(request, bearer)
     await request.app.state.services.refusal_delay.before_operator(address_of(request))
     if _is_operators(request, shown):
@@ -172,12 +175,12 @@ def _is_operators(request: Request, shown: str) -> bool:
 
 
 def no_tenant() -> NotFound:
-    """Unknown, or somebody else's: nobody can tell which."""
+    """Return the error for a tenant that is unknown or somebody else's: a client can't tell which."""
     return NotFound("there is no such tenant", code="tenant_not_found", param="tenant")
 
 
 async def nobody_in_particular() -> None:
-    """For routes that are open to all."""
+    """Authenticate nobody: for routes that are open to all."""
 
 
 Chat = Annotated[Identity, Security(authenticate, scopes=["chat"])]
@@ -188,4 +191,4 @@ TenantAdmin = Annotated[Actor, Depends(authenticate_tenant_admin)]
 Operator = Annotated[Actor, Depends(authenticate_operator)]
 Anybody = Annotated[None, Depends(nobody_in_particular)]
 SERVED = (authenticate, authenticate_tenant_admin, authenticate_operator, nobody_in_particular)
-"""What a route depends on that says whom it serves."""
+"""The dependencies by which a route says whom it serves."""

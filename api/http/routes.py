@@ -10,12 +10,12 @@ from api.http.identity import SERVED
 
 
 def all_routes(app: FastAPI) -> Iterator[APIRoute]:
-    """Every route. Raises TypeError where one is of a kind that can't say whom it serves."""
+    """Return every route. Raises TypeError where one is of a kind that can't say whom it serves."""
     return _routes(app.routes)
 
 
 def check_routes(app: FastAPI) -> None:
-    """Raises TypeError if a route forgot to say whom it serves, or has its body read before that is known."""
+    """Raise TypeError if a route doesn't say whom it serves, or has its body read before that is known."""
     for route in all_routes(app):
         if not any(each.call in SERVED for each in route.dependant.dependencies):
             raise TypeError(f"{route.path} doesn't say whom it serves: see api/http/identity.py")
@@ -24,7 +24,7 @@ def check_routes(app: FastAPI) -> None:
 
 
 def methods_at(request: Request) -> set[str]:
-    """Return the methods that are served at this request's path, by all of its routes."""
+    """Return the methods that are served at this request's path, by all routes together."""
     there = (each for each in all_routes(request.app) if each.matches(request.scope)[0] != Match.NONE)
     return {method for route in there for method in route.methods or ()}
 
