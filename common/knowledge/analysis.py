@@ -34,13 +34,15 @@ def build_analyzer() -> TextAnalyzer:
 
 
 def prepare(text: str) -> str:
-    """The text as the analyzer takes it: one form of each character, unspaced scripts in pairs."""
+    """Return the text as the analyzer takes it: one form of each character, unspaced scripts in pairs."""
     text = unicodedata.normalize("NFKC", text).replace("ё", "е").replace("Ё", "Е")
     return _UNSPACED.sub(_in_pairs, text)
 
 
 def parts(terms: list[str]) -> list[str]:
-    """The terms' parts of four letters: so a word is found by its relatives, where a stemmer sees none."""
+    """Return the terms' parts of four letters: so a word is found by its relatives, where a stemmer sees
+    none.
+    """
     words = filter(str.isalpha, terms)  # a part of a number says nothing
     return [word[at : at + _PART] for word in words for at in range(len(word) - _PART + 1)]
 

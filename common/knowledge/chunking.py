@@ -27,7 +27,7 @@ class Chunk:
 
 
 def cut(title: str, text: str) -> list[Chunk]:
-    """The passages of a document, in order."""
+    """Return the passages of a document, in order."""
     chunks = []
     for headings, body in _sections(text):
         # A text that begins with its own title has it once.
@@ -43,7 +43,7 @@ def columns(text: str) -> int:
 
 
 def _sections(text: str) -> Iterator[tuple[list[str], str]]:
-    """The text under each heading, with that heading and those above it."""
+    """Yield the text under each heading, with that heading and those above it."""
     above: list[tuple[int, str]] = []
     body: list[str] = []
     for line in text.splitlines():
@@ -58,7 +58,7 @@ def _sections(text: str) -> Iterator[tuple[list[str], str]]:
 
 
 def _heading(line: str) -> tuple[int, str]:
-    """A heading's level and its words; level 0 where the line is none, or too long to be one."""
+    """Return a heading's level and its words; level 0 where the line is none, or too long to be one."""
     bare = line.lstrip("#")
     level = len(line) - len(bare)
     if not 1 <= level <= _MOST_LEVEL or not bare[:1].isspace():
@@ -68,7 +68,9 @@ def _heading(line: str) -> tuple[int, str]:
 
 
 def _pieces(body: str) -> Iterator[str]:
-    """Paragraphs, and of those that are too large the sentences; each with the whitespace that follows it."""
+    """Yield paragraphs, and of those that are too large the sentences; each with the whitespace that
+    follows it.
+    """
     for paragraph in filter(None, map(str.strip, _BLANK.split(body))):
         if columns(paragraph) <= TARGET:
             yield paragraph + "\n\n"
@@ -80,7 +82,9 @@ def _pieces(body: str) -> Iterator[str]:
 
 
 def _fit(sentence: str) -> Iterator[str]:
-    """A sentence as it is; one larger than a passage in parts that are not, cut at spaces if it has any."""
+    """Yield a sentence as it is; one larger than a passage in parts that are not, cut at spaces if it has
+    any.
+    """
     begin = 0
     while columns(sentence[begin : begin + TARGET + 1]) > TARGET:
         size = TARGET if columns(sentence[begin : begin + TARGET]) <= TARGET else TARGET // 3
@@ -91,7 +95,7 @@ def _fit(sentence: str) -> Iterator[str]:
 
 
 def _pack(pieces: Iterator[str]) -> Iterator[str]:
-    """Pieces put together until a passage is full; the next begins with the last one's end."""
+    """Yield pieces put together until a passage is full; the next begins with the last one's end."""
     held: list[str] = []
     size = carried = 0  # carried: how many of those held the passage before has, too
     for piece in pieces:
@@ -108,7 +112,7 @@ def _pack(pieces: Iterator[str]) -> Iterator[str]:
 
 
 def _tail(pieces: list[str]) -> list[str]:
-    """The last pieces, as many as the overlap holds."""
+    """Return the last pieces, as many as the overlap holds."""
     size, begin = 0, len(pieces)
     while begin and (size := size + columns(pieces[begin - 1])) <= OVERLAP:
         begin -= 1

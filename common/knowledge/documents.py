@@ -90,7 +90,7 @@ class Documents:
         return bool(mine)
 
     async def get(self, collection: CollectionRef, document_id: str) -> Document | None:
-        """One document."""
+        """Return one document."""
         body = await self._stores.log.hget(keys.documents(collection), document_id)  # type: ignore[misc]
         return _read(body) if body else None
 
@@ -102,7 +102,7 @@ class Documents:
         return [_read(body) for body in bodies if body]
 
     async def page(self, collection: CollectionRef, after: str, count: int) -> list[Document]:
-        """The next documents by id after this one; an empty id is before all."""
+        """Return the next documents by id after this one; an empty id is before all."""
         begin = f"({after}" if after else "-"
         ids = await self._stores.log.zrangebylex(
             keys.document_ids(collection), begin, "+", start=0, num=count
@@ -119,7 +119,7 @@ class Documents:
         return int(now) + (scores[0].count(None) if scores else 0)
 
     async def collections(self) -> list[CollectionRef]:
-        """Every collection that ever had a document."""
+        """Return every collection that ever had a document."""
         names = await self._stores.queue.smembers(keys.COLLECTIONS)  # type: ignore[misc]
         return sorted((CollectionRef.parse(name.decode()) for name in names), key=str)
 
@@ -152,14 +152,16 @@ class Documents:
     # For those who follow.
 
     async def latest(self, collections: Sequence[CollectionRef]) -> list[str]:
-        """The entry of each collection's latest change; empty where nothing is kept of any."""
+        """Return the entry of each collection's latest change; empty where nothing is kept of any."""
         pipe = self._stores.log.pipeline(transaction=False)
         for collection in collections:
             pipe.xrevrange(keys.document_changes(collection), count=1)
         return [raw[0][0].decode() if raw else "" for raw in await pipe.execute()]
 
     async def changes(self, collection: CollectionRef, after: str) -> Changes | None:
-        """The next changes after this entry; None where that is gone, so that all must be looked at anew."""
+        """Return the next changes after this entry; None where that is gone, so that all must be looked at
+        anew.
+        """
         raw = await self._stores.log.xrange(
             keys.document_changes(collection), min=after or "-", count=_CHANGES_PAGE
         )
@@ -171,7 +173,7 @@ class Documents:
         return Changes(list(dict.fromkeys(ids)), raw[-1][0].decode())
 
     async def scan(self, collection: CollectionRef) -> AsyncIterator[list[Document]]:
-        """All documents, page by page; one that is put meanwhile may be missed, or come twice."""
+        """Yield all documents, page by page; one that is put meanwhile may be missed, or come twice."""
         key, cursor = keys.documents(collection), -1
         while cursor:
             cursor, bodies = await self._stores.log.hscan(key, max(cursor, 0), count=_BATCH_DOCUMENTS)
@@ -193,7 +195,7 @@ def _note_change(pipe: Pipeline, collection: CollectionRef, ids: list[str], *, c
 
 
 def _batches(documents: Sequence[Document]) -> list[list[Document]]:
-    """The documents in parts that the server takes in a moment."""
+    """Return the documents in parts that the server takes in a moment."""
     batches: list[list[Document]] = []
     chars = 0
     for document in documents:

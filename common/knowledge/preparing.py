@@ -27,7 +27,7 @@ class Prepared(NamedTuple):
 
 
 def prepared(title: str, text: str) -> list[Prepared]:
-    """The passages of a document, in order."""
+    """Return the passages of a document, in order."""
     return [
         Prepared(
             chunk.title,
@@ -41,7 +41,7 @@ def prepared(title: str, text: str) -> list[Prepared]:
 
 
 def terms(text: str) -> list[str]:
-    """The terms that a text is found by."""
+    """Return the terms that a text is found by."""
     return _analyzer().analyze(prepare(text))
 
 

@@ -8,16 +8,16 @@ LENGTH_BYTES = 4
 
 
 def pack(value: object) -> bytes:
-    """A message of JSON."""
+    """Return a message of JSON."""
     return frame(orjson.dumps(value))
 
 
 def frame(body: bytes) -> bytes:
-    """A message of bytes."""
+    """Return a message of bytes."""
     return len(body).to_bytes(LENGTH_BYTES, "big") + body
 
 
 def read(asked: BinaryIO) -> bytes | None:
-    """The next message's body; None where nobody asks any more."""
+    """Return the next message's body; None where nobody asks any more."""
     head = asked.read(LENGTH_BYTES)
     return asked.read(int.from_bytes(head, "big")) if len(head) == LENGTH_BYTES else None

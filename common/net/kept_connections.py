@@ -60,7 +60,7 @@ class KeptTransport(AiohttpTransport):
 
 
 def no_cookies() -> CookieJar:
-    """A jar that keeps none: one caller's must not go along with another's request."""
+    """Return a jar that keeps none: one caller's must not go along with another's request."""
     return CookieJar(DefaultCookiePolicy(allowed_domains=[]))
 
 
@@ -90,7 +90,7 @@ def _was_closed(error: BaseException) -> bool:
 
 
 def _named(error: Exception) -> Exception:
-    """An error of httpx's for one of aiohttp's, yarl's or the resolver's."""
+    """Return an error of httpx's for one of aiohttp's, yarl's or the resolver's."""
     if isinstance(error, httpx.TimeoutException) and _was_closed(error):
         return httpx.ReadError("the server closed the connection")  # the transport calls it a timeout
     if isinstance(error, httpx.HTTPError | httpx.InvalidURL):

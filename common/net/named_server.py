@@ -36,7 +36,7 @@ def is_template(value: str, secret: str) -> bool:
 
 
 def fill_in(value: str, secret: str, secret_value: str) -> str:
-    """A header's value with the secret in place of its name."""
+    """Return a header's value with the secret in place of its name."""
     return _name(secret).sub(lambda _: secret_value, value) if secret else value
 
 
@@ -46,5 +46,5 @@ def shows(value: str, secret: str) -> bool:
 
 
 def _name(secret: str) -> re.Pattern[str]:
-    """The secret's name, where it is a word of its own."""
+    """Return the secret's name, where it is a word of its own."""
     return re.compile(rf"(?<![\w-]){re.escape(secret)}(?![\w-])")

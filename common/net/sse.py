@@ -35,7 +35,7 @@ class SSEParser:
         self._name = ""
 
     def feed(self, chunk: bytes) -> list[ServerEvent]:
-        """The events that this chunk completes."""
+        """Return the events that this chunk completes."""
         events: list[ServerEvent] = []
         chunk = self._begin(chunk)
         if self._after_cr and chunk:
@@ -64,7 +64,7 @@ class SSEParser:
         return events
 
     def end(self) -> list[ServerEvent]:
-        """The event that the stream's end cuts off. The standard drops it; some servers end so."""
+        """Return the event that the stream's end cuts off. The standard drops it; some servers end so."""
         return self.feed(b"\n\n")
 
     def _begin(self, chunk: bytes) -> bytes:

@@ -8,7 +8,9 @@ _SERVED = ("redis", "rediss", "unix")
 
 
 def checked_store_url(url: str) -> str:
-    """The URL, if a store can be reached by it. Raises ValueError, with a message that doesn't show it."""
+    """Return the URL, if a store can be reached by it. Raises ValueError, with a message that doesn't show
+    it.
+    """
     if not url:
         return url  # not set
     try:

@@ -45,7 +45,7 @@ def _fact(value: Any) -> str:
 
 
 def _message(record: logging.LogRecord) -> str:
-    """The message; of others' code without what it puts into it."""
+    """Return the message; of others' code without what it puts into it."""
     if record.name.partition(".")[0] in _OURS:
         return record.getMessage()
     if isinstance(record.msg, BaseException):

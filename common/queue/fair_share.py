@@ -137,7 +137,7 @@ class Load:
         return queued - max(0, min(free, may_run))
 
     def with_more(self, jobs: Mapping[str, int]) -> "Load":
-        """The same with more jobs that wait, by tenant."""
+        """Return the same with more jobs that wait, by tenant."""
         waiting = {**self.waiting, **{t: self.waiting.get(t, 0) + n for t, n in jobs.items() if n}}
         return replace(self, jobs=self.jobs + sum(jobs.values()), waiting=waiting)
 

@@ -71,7 +71,7 @@ async def if_lapsed(stores: Stores, held: JobRef | TurnRef, build: Commands) -> 
 
 
 def text_of(part: Any) -> str:
-    """A part of a command, to be handed to a script."""
+    """Return a part of a command, to be handed to a script."""
     return part.decode() if isinstance(part, bytes) else str(part)
 
 
@@ -82,7 +82,7 @@ def forget_job(pipe: Pipeline, job: JobRef) -> None:
 
 
 def _keys_of(job: JobRef) -> list[str]:
-    """The job's own keys: arq's, and the mark that stops it."""
+    """Return the job's own keys: arq's, and the mark that stops it."""
     prefixes = (job_key_prefix, in_progress_key_prefix, retry_key_prefix)
     return [*(prefix + str(job) for prefix in prefixes), keys.cancelled(job)]
 

@@ -29,7 +29,7 @@ def record(pipe: Pipeline, turn: TurnRef, reason: str, now_ms: int) -> None:
 
 
 async def read_parked(stores: Stores, limit: int = MOST) -> list[Parked]:
-    """The latest of them, the latest first. Raises StoreUnavailable."""
+    """Return the latest of them, the latest first. Raises StoreUnavailable."""
     found = await stores.queue.zrevrange(keys.PARKED, 0, limit - 1, withscores=True)
     return [_read(member.decode(), int(at_ms)) for member, at_ms in found]
 

@@ -46,19 +46,19 @@ class RecordedTurn:
 
 
 def write_line(entry: Entry) -> bytes:
-    """An entry as a line of a file."""
+    """Return an entry as a line of a file."""
     ((kind, body),) = encode(entry.event).items()
     return _line(entry.id, kind, body)
 
 
 def raw_line(entry_id: bytes, fields: dict[bytes, bytes]) -> bytes:
-    """A stream's entry as a line of a file, whatever its kind: later versions' kinds are kept."""
+    """Return a stream's entry as a line of a file, whatever its kind: later versions' kinds are kept."""
     ((kind, body),) = fields.items()
     return _line(entry_id.decode(), kind.decode(), body)
 
 
 def read_line(line: bytes) -> Entry | None:
-    """The entry of a line; None for a kind that we don't know. Raises ValueError on anything else."""
+    """Return the entry of a line; None for a kind that we don't know. Raises ValueError on anything else."""
     try:
         values = orjson.loads(line)
         kind, event = values["kind"], values["event"]
@@ -100,7 +100,7 @@ class Collector:
         return bool(self._open)
 
     def feed(self, entry: Entry, *, begins: bool = True) -> list[RecordedTurn]:
-        """The turns that are whole now. Unless it `begins`, a turn that starts here is not kept."""
+        """Return the turns that are whole now. Unless it `begins`, a turn that starts here is not kept."""
         here, whole = place(entry.id), []
         if here < self._last:  # another session begins
             whole = self.rest()
@@ -127,7 +127,7 @@ class Collector:
         return left
 
     def _leave_behind(self, now_ms: int) -> list[RecordedTurn]:
-        """The turns to which nothing can come any more."""
+        """Return the turns to which nothing can come any more."""
         over = [
             name
             for name, opened in self._open.items()
@@ -177,13 +177,13 @@ class SessionTurns:
             self._whole.update((turn.started.turn, turn) for turn in self._collector.feed(entry))
 
     def all(self) -> list[RecordedTurn]:
-        """The turns by their start, those that go on too. Ends the taking."""
+        """Return the turns by their start, those that go on too. Ends the taking."""
         self._whole.update((turn.started.turn, turn) for turn in self._collector.rest())
         return sorted(self._whole.values(), key=lambda turn: turn.start_ms)
 
 
 def read_turns(lines: Iterable[bytes]) -> Iterator[RecordedTurn]:
-    """The turns of these lines. Raises ValueError on a broken one."""
+    """Yield the turns of these lines. Raises ValueError on a broken one."""
     collector = Collector()
     for line in lines:
         entry = read_line(line)
@@ -202,7 +202,7 @@ class TurnSpan:
     broken: int = 0  # lines that could not be read, or have no place
 
     def turns(self) -> Iterator[RecordedTurn]:
-        """The turns, each as soon as it is whole. Raises OSError."""
+        """Yield the turns, each as soon as it is whole. Raises OSError."""
         collector = Collector()
         for line, own in self._lines():
             if not own and not collector.waits:
@@ -213,7 +213,9 @@ class TurnSpan:
         yield from collector.rest()
 
     def _lines(self) -> Iterator[tuple[bytes, bool]]:
-        """The lines from this part's first one to the file's end, and whether each begins in the part."""
+        """Yield the lines from this part's first one to the file's end, and whether each begins in the
+        part.
+        """
         with self.path.open("rb") as file:
             offset = max(0, self.start - 1)
             file.seek(offset)
@@ -235,6 +237,6 @@ class TurnSpan:
 
 
 def parts_of(path: Path, size: int) -> list[TurnSpan]:
-    """A file in parts of about that many bytes. Raises OSError."""
+    """Return a file in parts of about that many bytes. Raises OSError."""
     length = path.stat().st_size
     return [TurnSpan(path, start, min(start + size, length)) for start in range(0, length, size)]

@@ -156,7 +156,7 @@ class _Again(ReplayedTurn):
         self._feed(TimerFired(self.turn.started.turn, due.number, due.due, phrase), due.at_ms)
 
     def _phrase(self, number: int) -> str:
-        """The turn's phrases one after the other; with which it begins hangs on its name."""
+        """Return the turn's phrases one after the other; with which it begins hangs on its name."""
         started = self.turn.started
         phrases = phrases_for(self.fold.policy.filler, conversation(started))
         first = crc32(started.turn.encode()) - FILLER.number

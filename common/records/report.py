@@ -24,7 +24,7 @@ from common.turn.version import UnknownFold
 
 
 def report_turn(turn: RecordedTurn) -> dict[str, Any]:
-    """One turn, as far as it has come. What was let out is null where another version folded it.
+    """Return one turn, as far as it has come. What was let out is null where another version folded it.
 
     So it is, with the rest of its words, where they were not kept: `record` says so.
     """
@@ -98,7 +98,9 @@ def _heard(folded: RecordedReplay) -> int:
 
 
 def _lane(turn: RecordedTurn, name: str, folded: RecordedReplay | None) -> dict[str, Any]:
-    """One lane, by its own events: they mean the same to every version, and go on after the turn's end."""
+    """Return one lane, by its own events: they mean the same to every version, and go on after the turn's
+    end.
+    """
     state = LaneState("draft" if name == "draft" else "full")
     started_ms = first_token_ms = finished_ms = None
     for ms, event in turn.events:

@@ -64,7 +64,7 @@ class SessionFold:
 
 
 def describe(turn: str, release: Output) -> dict[str, Any]:
-    """A release in plain JSON."""
+    """Return a release in plain JSON."""
     match release:
         case TextReleased(lane, text):
             said: dict[str, Any] = {"lane": lane, "text": text}

@@ -23,7 +23,9 @@ _CHARACTERS = re.compile(rf"{MANY.pattern}|[^\W_]", MANY.flags | re.S)
 
 
 def mask(text: str, digit: str = MASK) -> str:
-    """The text with `x` for each letter and digit of what is personal in it; `digit`: another for digits."""
+    """Return the text with `x` for each letter and digit of what is personal in it; `digit`: another for
+    digits.
+    """
     known: dict[str, list[tuple[int, int]]] = {}
     for _ in range(_MOST_LOOKS):  # a mask is a word of its own, and may show what stands beside it
         masked = _mask_once(text, digit, known)
@@ -34,7 +36,7 @@ def mask(text: str, digit: str = MASK) -> str:
 
 
 def mask_json(text: str) -> str:
-    """The same of a text that may be JSON, which then stays JSON: its numbers are masked by ones."""
+    """Return the same of a text that may be JSON, which then stays JSON: its numbers are masked by ones."""
     masked = mask(text)
     if masked == text or not _is_json(text):
         return masked
@@ -42,7 +44,7 @@ def mask_json(text: str) -> str:
 
 
 def mask_together(texts: Sequence[str], digit: str = MASK, *, between: str = "\n") -> list[str]:
-    """Texts that follow each other, masked as one and cut again: a number may go over several."""
+    """Return texts that follow each other, masked as one and cut again: a number may go over several."""
     whole, at, kept = mask(between.join(texts), digit), 0, []
     for text in texts:
         kept.append(whole[at : at + len(text)])
@@ -51,7 +53,7 @@ def mask_together(texts: Sequence[str], digit: str = MASK, *, between: str = "\n
 
 
 def blank(text: str, digit: str = MASK) -> str:
-    """All letters and digits of a text masked; escapes of JSON stay what they are."""
+    """Return all letters and digits of a text masked; escapes of JSON stay what they are."""
 
     def masked(found: re.Match[str]) -> str:
         char = found[0]
@@ -68,7 +70,9 @@ def blank(text: str, digit: str = MASK) -> str:
 
 
 def _mask_once(text: str, digit: str, known: dict[str, list[tuple[int, int]]]) -> str:
-    """One look, block by block, so that no search takes long. `known`: what is in blocks once looked at."""
+    """Return one look, block by block, so that no search takes long. `known`: what is in blocks once
+    looked at.
+    """
     folded = fold(text)
     spans = []
     for begin in range(0, len(folded.text), _BLOCK):
@@ -101,7 +105,7 @@ def _found(folded: str) -> Iterator[tuple[int, int]]:
 
 
 def _with_letters(folded: str, begin: int, end: int) -> tuple[int, int]:
-    """A number with the few letters that are written with it."""
+    """Return a number with the few letters that are written with it."""
     first, last = begin, end
     while begin - first < _MOST_ATTACHED and first and _is_letter(folded[first - 1]):
         first -= 1

@@ -35,7 +35,9 @@ def store_credentials(
 
 
 async def read(stores: Stores, turn: TurnRef, seal: SecretBox) -> Credentials | None:
-    """The turn's; None where they are gone, or were sealed with another key. Raises StoreUnavailable."""
+    """Return the turn's; None where they are gone, or were sealed with another key. Raises
+    StoreUnavailable.
+    """
     sealed = await stores.queue.get(keys.auth(turn))
     # A version before this one bound them to nothing; a turn of its may still go on.
     text = (seal.decrypt(sealed, str(turn)) or seal.decrypt(sealed)) if sealed else None

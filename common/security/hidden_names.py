@@ -34,7 +34,9 @@ class HiddenNames:
         self._keys = [hmac.digest(key, _PURPOSE, hashlib.sha256) for key in given or [b""]]
 
     def hide(self, session: SessionRef) -> SessionRef:
-        """The session under the name by which it is kept; the same where that tells nothing of anybody."""
+        """Return the session under the name by which it is kept; the same where that tells nothing of
+        anybody.
+        """
         if not is_personal(session.session):
             return session
         if not self._is_keyed:

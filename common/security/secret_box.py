@@ -28,18 +28,20 @@ class SecretBox:
         self._keys = (secret_key, *old_keys)
 
     def encrypt(self, text: str, place: str = "") -> bytes:
-        """The text, unreadable."""
+        """Return the text, unreadable."""
         return _fernet(self._keys[0], place).encrypt(text.encode())
 
     def decrypt(self, sealed: bytes, place: str = "") -> str | None:
-        """The text, or None where none of the keys sealed it for this place, or it was tampered with."""
+        """Return the text, or None where none of the keys sealed it for this place, or it was tampered
+        with.
+        """
         try:
             return self._all(place).decrypt(sealed).decode()
         except InvalidToken:
             return None
 
     def rotate(self, sealed: bytes, place: str = "") -> bytes | None:
-        """The same text sealed with the newest key; None where none of the keys opens it."""
+        """Return the same text sealed with the newest key; None where none of the keys opens it."""
         with suppress(InvalidToken):
             _fernet(self._keys[0], place).decrypt(sealed)
             return sealed  # it is that already
@@ -53,17 +55,17 @@ class SecretBox:
     # Secrets as they are written down: `sealed:2:…` for their place alone, `sealed:…` by former versions.
 
     def write(self, text: str, place: str = "") -> str:
-        """The text as it may be written down."""
+        """Return the text as it may be written down."""
         return (BOUND if place else MARK) + self.encrypt(text, place).decode()
 
     def read(self, written: str, place: str = "") -> str | None:
-        """The text that was written down so; None where it can't be opened, or isn't sealed at all."""
+        """Return the text that was written down so; None where it can't be opened, or isn't sealed at all."""
         if written.startswith(BOUND):
             return self.decrypt(written.removeprefix(BOUND).encode(), place) if place else None
         return self.decrypt(written.removeprefix(MARK).encode()) if written.startswith(MARK) else None
 
     def rewrite(self, written: str, place: str = "") -> str | None:
-        """The same sealed with the newest key, for its place; None where it can't be opened."""
+        """Return the same sealed with the newest key, for its place; None where it can't be opened."""
         if written.startswith(BOUND):
             sealed = self.rotate(written.removeprefix(BOUND).encode(), place) if place else None
             return BOUND + sealed.decode() if sealed else None
@@ -80,7 +82,7 @@ class SecretBox:
 
 
 def place_of(tenant: str, secret: str) -> str:
-    """The place of a tenant's secret."""
+    """Return the place of a tenant's secret."""
     return f"{tenant}\n{secret}"  # no name holds a line's end
 
 
@@ -100,6 +102,6 @@ def _fernet(secret_key: str, place: str = "") -> Fernet:
 
 
 def open_secret_box(settings: Settings) -> SecretBox | None:
-    """The deployment's seal; None where it has no key, and no secret may rest in a store."""
+    """Return the deployment's seal; None where it has no key, and no secret may rest in a store."""
     key = settings.secret_key.get_secret_value()
     return SecretBox(key, [old.get_secret_value() for old in settings.old_secret_keys]) if key else None

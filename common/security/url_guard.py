@@ -53,7 +53,7 @@ def is_public(address: str) -> bool:
 
 
 def _carried(address: IPv6Address) -> IPv4Address | None:
-    """The IPv4 address to which a gateway would take this one."""
+    """Return the IPv4 address to which a gateway would take this one."""
     if address in _NAT64:
         return IPv4Address(address.packed[-4:])
     return address.ipv4_mapped or address.sixtofour
@@ -126,7 +126,7 @@ def _found(host: str, port: int, address: str) -> ResolveResult:
 
 
 async def ask_dns(host: str, port: int) -> Sequence[str]:
-    """The system's own answer. Raises OSError."""
+    """Return the system's own answer. Raises OSError."""
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except UnicodeError:  # a label that is empty, or too long
@@ -152,7 +152,7 @@ class _Transport(KeptTransport):
 def open_guarded_client(
     allowed: Sequence[str], timeout_s: float, resolve: Resolve = ask_dns, *, keep_s: float = KEEP_S
 ) -> httpx.AsyncClient:
-    """An HTTP client that opens only public URLs and `allowed` hosts, and follows no redirects.
+    """Return an HTTP client that opens only public URLs and `allowed` hosts, and follows no redirects.
 
     Raises BlockedUrl for others, and httpx.HTTPError as any client.
     """

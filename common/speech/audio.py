@@ -48,7 +48,7 @@ Rate = Literal[8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48
 
 
 def format_of(speech: Mapping[str, str]) -> Format:
-    """The form that a turn is spoken in, as its start says it."""
+    """Return the form that a turn is spoken in, as its start says it."""
     usual = FORMATS[speech.get("format", "pcm16")]
     return Format(
         int(speech.get("rate", usual.rate)), usual.width, int(speech.get("frame_ms", usual.frame_ms))
@@ -56,7 +56,7 @@ def format_of(speech: Mapping[str, str]) -> Format:
 
 
 def wav_header(size: int | None = None, rate: int = FORMATS["wav"].rate) -> bytes:
-    """The header of a WAV file of so many bytes of samples; None: as many as come until its end."""
+    """Return the header of a WAV file of so many bytes of samples; None: as many as come until its end."""
     form = Format(rate, FORMATS["wav"].width)
     whole = _UNKNOWN if size is None else size + 36
     data = _UNKNOWN if size is None else size

@@ -79,7 +79,7 @@ async def last_ms(stores: Stores, job: JobRef) -> int | None:
 
 
 def decode(fields: dict[bytes, bytes]) -> Spoken:
-    """The entry that these fields of the stream hold. Raises ValueError on a broken one."""
+    """Return the entry that these fields of the stream hold. Raises ValueError on a broken one."""
     (name,) = fields.keys() - {b"data"}
     try:
         facts: dict[str, Any] = orjson.loads(fields[name])
@@ -95,7 +95,7 @@ def decode(fields: dict[bytes, bytes]) -> Spoken:
 
 
 def decode_all(raw: Iterable[tuple[bytes, dict[bytes, bytes]]]) -> list[Spoken]:
-    """The entries of an XRANGE reply, without broken ones: the sentence of a lost frame ends there."""
+    """Return the entries of an XRANGE reply, without broken ones: the sentence of a lost frame ends there."""
     entries = []
     for entry_id, fields in raw:
         try:
@@ -116,7 +116,7 @@ class SpeechState:
         self.over: Over | None = None
 
     def apply(self, entry: Spoken) -> Frame | Over | None:
-        """The entry, if it counts: what is void, repeated or late changes nothing."""
+        """Return the entry, if it counts: what is void, repeated or late changes nothing."""
         if self.over or entry.attempt < self.attempt:
             return None
         self.attempt = entry.attempt

@@ -79,7 +79,7 @@ class Batcher:
         self._flushing: asyncio.Task[None] | None = None
 
     async def run(self, build: "Commands") -> list[Any]:
-        """The replies to the commands that `build` queues. Raises StoreUnavailable."""
+        """Return the replies to the commands that `build` queues. Raises StoreUnavailable."""
         replies: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
         self._waiting.append((build, replies))
         if self._flushing is None:
@@ -202,7 +202,7 @@ async def insist(act: Callable[[], Awaitable[T]], until: Callable[[], bool] = la
 
 
 def encode_job(value: Any) -> bytes:
-    """arq's serializer in place of pickle: what Redis holds must never be able to run."""
+    """Return arq's serializer in place of pickle: what Redis holds must never be able to run."""
     return orjson.dumps(value, default=repr)
 
 
@@ -271,7 +271,7 @@ class TimedPipeline(Pipeline):
 
 
 def connect(url: str, timeout_s: float, connections: int = 64) -> TimedRedis:
-    """A client of one server. Connects at first use."""
+    """Return a client of one server. Connects at first use."""
 
     async def count(connection: AbstractConnection) -> None:
         client.connects += 1

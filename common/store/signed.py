@@ -24,7 +24,7 @@ class RecordSigner:
         return bool(self._keys)
 
     def sign(self, table: str, name: str, text: bytes) -> bytes:
-        """The signature of a record, good for no other text, name or table."""
+        """Return the signature of a record, good for no other text, name or table."""
         return _signature(self._keys[0], table, name, text)
 
     def knows(self, table: str, name: str, text: bytes, signature: bytes | None) -> bool:
@@ -36,7 +36,7 @@ class RecordSigner:
 
 
 def record_signer(settings: Settings) -> RecordSigner:
-    """The deployment's signer."""
+    """Return the deployment's signer."""
     kept = (settings.secret_key, *settings.old_secret_keys)
     return RecordSigner([key.get_secret_value() for key in kept] if kept[0].get_secret_value() else [])
 

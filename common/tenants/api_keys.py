@@ -29,14 +29,14 @@ class NewKey:
 
 
 def new_key() -> NewKey:
-    """A key that nobody else has."""
+    """Return a key that nobody else has."""
     key_id = "".join(secrets.choice(_ALPHABET) for _ in range(_ID_CHARS))
     secret = "".join(secrets.choice(_ALPHABET) for _ in range(_SECRET_CHARS))
     return NewKey(key_id, f"frk_{key_id}_{secret}")
 
 
 def id_of(text: str) -> str | None:
-    """The id of what looks like a key."""
+    """Return the id of what looks like a key."""
     found = _KEY.match(text)
     return found[1] if found else None
 

@@ -13,7 +13,9 @@ _SCHEMES = ", ".join(("http://", "https://", *(f"{name}://" for name in GUARDED 
 
 
 def blocked_urls(config: TenantConfig, guard: UrlGuard) -> list[str]:
-    """A line for each URL that no tenant may have, with its field, such as `profiles.a.full.base_url: …`."""
+    """Return a line for each URL that no tenant may have, with its field, such as
+    `profiles.a.full.base_url: …`.
+    """
     return [
         f"profiles.{name}.{line}"
         for name, profile in config.profiles.items()
@@ -22,7 +24,7 @@ def blocked_urls(config: TenantConfig, guard: UrlGuard) -> list[str]:
 
 
 def blocked_urls_of(profile: ProfileConfig, guard: UrlGuard) -> list[str]:
-    """The same for one profile: `full.base_url: …`."""
+    """Return the same for one profile: `full.base_url: …`."""
     upstreams: dict[str, UpstreamConfig] = {"full": profile.full}
     if profile.draft:
         upstreams["draft"] = profile.draft

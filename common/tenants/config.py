@@ -221,7 +221,7 @@ class KeyConfig(KeyParts):
 
 
 def read_tenant(value: Any, wrong_with: WrongWith, old: TenantConfig | None = None) -> TenantConfig:
-    """A tenant's configuration from JSON's values, looked at as a whole. Raises ValidationError."""
+    """Return a tenant's configuration from JSON's values, looked at as a whole. Raises ValidationError."""
     rules = (
         {rule for each in old.profiles.values() for rule in each.policy.draft.guard_rules} if old else set()
     )
@@ -230,7 +230,7 @@ def read_tenant(value: Any, wrong_with: WrongWith, old: TenantConfig | None = No
 
 
 def stored_tenant(text: bytes | str) -> TenantConfig:
-    """A tenant as it was written down, perhaps by a former version. Raises ValidationError."""
+    """Return a tenant as it was written down, perhaps by a former version. Raises ValidationError."""
     return TenantConfig.model_validate_json(text, context=AS_STORED)
 
 
@@ -240,7 +240,7 @@ def _names(value: Any, part: str) -> Set[str]:
 
 
 def mistakes(errors: list[Any]) -> list[str]:
-    """Pydantic's errors as lines that name the field and say what is wrong, never with its value."""
+    """Return pydantic's errors as lines that name the field and say what is wrong, never with its value."""
     return [f"{_path(error['loc'])}: {_message(error)}" for error in errors]
 
 

@@ -8,7 +8,7 @@ GUARDED = ("anthropic", "ernie", OPENAI, "yandex")
 
 
 def split_dialect(base_url: str) -> tuple[str, str]:
-    """The dialect and the server's address, empty where it is the dialect's own public one.
+    """Return the dialect and the server's address, empty where it is the dialect's own public one.
 
     `https://…` is OpenAI's dialect, `ernie://…` ERNIE's over HTTPS, `ernie+http://…` over plain HTTP.
     """

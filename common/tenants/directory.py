@@ -50,15 +50,17 @@ class Directory:
         return self.known and not self._configured
 
     def tenant(self, name: str) -> Tenant | None:
-        """The tenant of this id. The default one is there even where others are set up, but has no keys."""
+        """Return the tenant of this id. The default one is there even where others are set up, but has no
+        keys.
+        """
         return self._tenants.get(name) or (self._default if name == DEFAULT_TENANT else None)
 
     def all(self) -> list[Tenant]:
-        """Every tenant."""
+        """Return every tenant."""
         return [*self._tenants.values()] or [self._default]
 
     def key(self, key_id: str) -> KeyConfig | None:
-        """The key of this id, valid or not; None too where its tenant is disabled."""
+        """Return the key of this id, valid or not; None too where its tenant is disabled."""
         key = self._keys.get(key_id)
         tenant = self._tenants.get(key.tenant) if key else None
         return key if tenant and not tenant.disabled else None
@@ -113,7 +115,7 @@ class Directory:
         self._change = asyncio.Event()
 
     def _try_to_build(self, name: str, text: bytes) -> Tenant | None:
-        """The tenant; None where its text can't be read: no tenant's may end the process."""
+        """Return the tenant; None where its text can't be read: no tenant's may end the process."""
         try:
             return self._build(name, text)
         except Exception as error:  # a later version wrote it, perhaps
@@ -122,7 +124,7 @@ class Directory:
             return None
 
     def _build(self, name: str, text: bytes) -> Tenant:
-        """The tenant with its secrets opened."""
+        """Return the tenant with its secrets opened."""
         config = stored_tenant(text)
         opened = {
             secret: self._source.open_secret(written, name, secret)

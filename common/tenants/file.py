@@ -92,7 +92,7 @@ class TenantsFile:
         return _Reading(self).read(parsed, hashlib.sha256(raw).hexdigest())
 
     def open_secret(self, written: str, tenant: str, name: str) -> str | None:
-        """A tenant's secret, by how it stands in the file; None where it can't be opened."""
+        """Return a tenant's secret, by how it stands in the file; None where it can't be opened."""
         if written.startswith(ENVIRONMENT):
             variable = written.removeprefix(ENVIRONMENT)
             return None if is_own(variable) else self._environ.get(variable) or None
@@ -122,7 +122,7 @@ class TenantsFile:
 
 
 def open_file(settings: Settings) -> TenantsFile:
-    """The file that the settings name."""
+    """Return the file that the settings name."""
     return TenantsFile(settings.tenants, open_secret_box(settings), UrlGuard(settings.allowed_hosts))
 
 
@@ -152,7 +152,7 @@ class _Reading:
         self._paths: dict[str, str] = {}  # of the keys, by id
 
     def read(self, parsed: dict[str, Any], version: str) -> Texts:
-        """The file's tenants and keys. Raises WrongFile."""
+        """Return the file's tenants and keys. Raises WrongFile."""
         self._mistakes += [f"{name}: there is no such field" for name in parsed if name != "tenants"]
         for name, value in self._table("tenants", parsed.get("tenants", {})).items():
             self._read_tenant(name, value)

@@ -27,7 +27,7 @@ NOWHERE = Grant(frozenset(), frozenset())
 
 
 def origin_of(url: str) -> str:
-    """A URL's scheme, host and, unless it is the scheme's own, port; empty for what is none."""
+    """Return a URL's scheme, host and, unless it is the scheme's own, port; empty for what is none."""
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port or _PORTS.get(parts.scheme)
@@ -40,14 +40,14 @@ def origin_of(url: str) -> str:
 
 
 def origin_of_model(base_url: str) -> str:
-    """The origin that a model's base URL leads to, `anthropic://` for a dialect's own server."""
+    """Return the origin that a model's base URL leads to, `anthropic://` for a dialect's own server."""
     dialect, address = split_dialect(base_url)
     at_home = not address or (dialect == "yandex" and not urlsplit(address).netloc)
     return f"{dialect}://" if at_home else origin_of(address)
 
 
 def read_origin(written: str) -> str:
-    """An origin as it is written down. A host alone is its HTTPS server."""
+    """Return an origin as it is written down. A host alone is its HTTPS server."""
     if written.endswith("://"):
         return written
     return origin_of(written if "://" in written else f"https://{written}")
@@ -60,13 +60,13 @@ def grant_of(written: RequestSecret | tuple[str, ...]) -> Grant:
 
 
 def bind(config: TenantConfig) -> TenantConfig:
-    """The tenant with each secret of its bound: one that is not goes where it is referred to now."""
+    """Return the tenant with each secret of its bound: one that is not goes where it is referred to now."""
     bound = {name: origins for name in config.secrets if (origins := _origins(name, config))}
     return config.model_copy(update={"secret_origins": bound})
 
 
 def widen(config: TenantConfig) -> TenantConfig:
-    """The tenant with each bound secret let go to wherever it is referred to now, too."""
+    """Return the tenant with each bound secret let go to wherever it is referred to now, too."""
     wider = {
         name: tuple(dict.fromkeys((*origins, *_referred(name, config))))
         for name, origins in config.secret_origins.items()
@@ -75,7 +75,7 @@ def widen(config: TenantConfig) -> TenantConfig:
 
 
 def strays(config: TenantConfig) -> list[str]:
-    """A line for each field that would have a secret sent where it may not go."""
+    """Return a line for each field that would have a secret sent where it may not go."""
     return [
         f"{path}: the secret {each.secret} is not for {origin_of_model(each.base_url)}: put it anew, for that"
         for path, each in _upstreams(config)

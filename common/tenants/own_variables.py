@@ -9,7 +9,7 @@ FILE = "_FILE"
 
 
 def variable_of(name: str) -> str:
-    """The environment variable of a setting."""
+    """Return the environment variable of a setting."""
     alias = Settings.model_fields[name].validation_alias
     return str(alias.choices[0]) if isinstance(alias, AliasChoices) else f"FAST_REPLY_{name.upper()}"
 

@@ -76,7 +76,7 @@ class Profile:
 
 
 def profile_of(settings: Settings) -> Profile:
-    """The default tenant's one profile, from the environment."""
+    """Return the default tenant's one profile, from the environment."""
     draft = Upstream(
         base_url=settings.small_model_base_url or settings.llm_base_url,
         # A key goes only to the server it was given for.

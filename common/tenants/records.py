@@ -29,7 +29,7 @@ class StoredRecords:
         return {name: text for name, text in texts.items() if self._knows(table, name, text)}
 
     def strange(self) -> list[str]:
-        """The names of what nobody has signed."""
+        """Return the names of what nobody has signed."""
         return sorted(name for table, name, text in self._all() if not self._knows(table, name, text))
 
     def unsigned(self, *, known: bool) -> Iterator[Record]:
@@ -58,7 +58,7 @@ class Records:
         self._stores = stores
 
     async def read(self) -> StoredRecords:
-        """All of them."""
+        """Return all of them."""
 
         def ask(pipe: Pipeline) -> None:
             pipe.get(keys.TENANTS_VERSION)
@@ -96,5 +96,5 @@ class Records:
 
 
 def version_of(raw: bytes | None) -> str | None:
-    """The version as it is kept."""
+    """Return the version as it is kept."""
     return raw.decode() if raw is not None else None

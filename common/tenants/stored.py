@@ -75,17 +75,17 @@ class TenantStore:
         return Texts(kept.version, {**stay, **tenants}, kept.signed(keys.API_KEYS))
 
     def open_secret(self, written: str, tenant: str, name: str) -> str | None:
-        """A tenant's secret, by how it is kept; None where no key opens it."""
+        """Return a tenant's secret, by how it is kept; None where no key opens it."""
         return self._seal.read(written, place_of(tenant, name)) if self._seal else None
 
     # Tenants.
 
     async def tenants(self) -> dict[str, TenantConfig]:
-        """Every tenant, by id."""
+        """Return every tenant, by id."""
         return {name: stored_tenant(text) for name, text in sorted((await self.read()).tenants.items())}
 
     async def tenant(self, name: str) -> TenantConfig:
-        """One tenant. Raises NotFound."""
+        """Return one tenant. Raises NotFound."""
         return stored_tenant(_found(await self._records.get(self._stores.queue, keys.TENANTS, name)))
 
     async def put_tenant(
@@ -213,7 +213,7 @@ class TenantStore:
     # Keys.
 
     async def keys(self, tenant: str) -> dict[str, KeyConfig]:
-        """The tenant's keys, by id, revoked ones too."""
+        """Return the tenant's keys, by id, revoked ones too."""
         kept = {key_id: KeyConfig.model_validate_json(t) for key_id, t in (await self.read()).keys.items()}
         return {key_id: key for key_id, key in kept.items() if key.tenant == tenant}
 
@@ -281,7 +281,7 @@ class TenantStore:
                     pass
 
     def _checked(self, name: str, config: TenantConfig, old: bytes | None) -> str:
-        """A tenant as it is kept, looked at as a whole. Raises BadRequest."""
+        """Return a tenant as it is kept, looked at as a whole. Raises BadRequest."""
         # A secret whose key was lost must not be in the way of changing anything else.
         kept = set(orjson.loads(old).get("secrets", {}).values()) if old else set()
 
@@ -314,7 +314,7 @@ def refused(error: ValidationError) -> BadRequest:
 
 
 def refused_for(lines: list[str]) -> BadRequest:
-    """The same, of lines that begin with their field."""
+    """Return the same, of lines that begin with their field."""
     return BadRequest("; ".join(lines), code="invalid_configuration", param=lines[0].partition(":")[0])
 
 

@@ -41,11 +41,11 @@ class Tenant:
         return list(self.profiles)
 
     def get(self, name: str) -> Profile | None:
-        """The profile of this name."""
+        """Return the profile of this name."""
         return self.profiles.get(name)
 
     def pick(self, model: str | None) -> tuple[Profile, str]:
-        """The profile that a request's `model` means, and the full's model with it. Raises NotFound.
+        """Return the profile that a request's `model` means, and the full's model with it. Raises NotFound.
 
         `fast-reply` means the default one where none is called so: most clients must name something.
         """
@@ -79,7 +79,7 @@ class Tenant:
 
 
 def default_tenant(settings: Settings) -> Tenant:
-    """The tenant of a deployment that has configured none, from the environment."""
+    """Return the tenant of a deployment that has configured none, from the environment."""
     profile = profile_of(settings)
     return Tenant(
         DEFAULT_TENANT,
@@ -92,7 +92,7 @@ def default_tenant(settings: Settings) -> Tenant:
 
 
 def build_tenant(name: str, config: TenantConfig, secrets: Mapping[str, SecretStr]) -> Tenant:
-    """A configured tenant with its secrets opened."""
+    """Return a configured tenant with its secrets opened."""
     profiles = {each: _profile(name, each, config, secrets) for each in config.profiles}
     for line in strays(config):
         logger.error(

@@ -26,4 +26,4 @@ class Source(Protocol):
         """
 
     def open_secret(self, written: str, tenant: str, name: str) -> str | None:
-        """A tenant's secret, by how it is written down; None where it can't be opened."""
+        """Return a tenant's secret, by how it is written down; None where it can't be opened."""

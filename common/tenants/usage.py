@@ -108,7 +108,9 @@ class Account:
         }
 
     def _failed_by(self) -> str:
-        """The code by which the turn failed, or its full where the draft stood in; empty without one."""
+        """Return the code by which the turn failed, or its full where the draft stood in; empty without
+        one.
+        """
         ended, full = self._turn.ended, self._folded.fold.full.finished if self._folded else None
         error = ended.error if ended else None
         if error is None and ended and (ended.degraded or ended.reason == "error") and full:
@@ -136,22 +138,22 @@ def _wasted(cost: Cost, released: int, *, calls: bool) -> int:
 
 
 def tokens(counts: Counts) -> int:
-    """All tokens of these counts."""
+    """Return all tokens of these counts."""
     return sum(counts.get(name, 0) for name in TOKENS)
 
 
 def field(profile: str, counter: str) -> str:
-    """The name of a profile's counter in the day's hash."""
+    """Return the name of a profile's counter in the day's hash."""
     return f"{quote(profile, safe='')}|{counter}"
 
 
 def day_of(ms: int) -> str:
-    """The day of a time, as keys have it."""
+    """Return the day of a time, as keys have it."""
     return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y%m%d")
 
 
 async def read_usage(stores: Stores, tenant: str, first: date, last: date) -> list[Used]:
-    """A tenant's usage from one day to another, both included, in order. Raises StoreUnavailable."""
+    """Return a tenant's usage from one day to another, both included, in order. Raises StoreUnavailable."""
     days = [first + timedelta(days=number) for number in range((last - first).days + 1)]
     used = []
     for begin in range(0, len(days), _PAGE):

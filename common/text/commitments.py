@@ -105,7 +105,7 @@ def _kind(language: _Language, text: str) -> str | None:
 
 
 def _entries(rules: str) -> dict[str, str]:
-    """A language's entries by name, each as one group.
+    """Return a language's entries by name, each as one group.
 
     An entry begins with `NAME:` and has its alternatives a line each or with `|` between them; a line that
     begins with spaces goes on with the one before. `(` stands for `(?:`, and `<NAME>` for an earlier entry.

@@ -27,7 +27,7 @@ _WORD = re.compile(r"[^\W\d_]+")
 
 
 def language_of(text: str, default: str = "en") -> str:
-    """The text's language as a two-letter code, by its beginning."""
+    """Return the text's language as a two-letter code, by its beginning."""
     text = text[:_ENOUGH_CHARS]
     for name, script in _SCRIPTS:
         if script.search(text):
@@ -44,7 +44,7 @@ _BY_ROLE = (("user",), ("assistant",), ("system", "developer"))
 
 
 def language_of_messages(messages: list[dict[str, object]], default: str = "en") -> str:
-    """The conversation's language: of the last thing that the user said from which it can be told.
+    """Return the conversation's language: of the last thing that the user said from which it can be told.
 
     A number or a name tells none; where all that users said is such, the assistant's words and the prompt do.
     """
@@ -57,7 +57,7 @@ def language_of_messages(messages: list[dict[str, object]], default: str = "en")
 
 
 def _beginning_of(content: object) -> str:
-    """As much of a content's text as is looked at, however many parts it has."""
+    """Return as much of a content's text as is looked at, however many parts it has."""
     if not isinstance(content, list):
         return text_of(content)[:_MOST_TOLD]
     taken, length = [], -1  # before the first part goes no blank
@@ -71,7 +71,7 @@ def _beginning_of(content: object) -> str:
 
 
 def text_of(content: object) -> str:
-    """The text of a message's content, which may be a list of parts."""
+    """Return the text of a message's content, which may be a list of parts."""
     if isinstance(content, list):
         return " ".join(str(part.get("text") or "") for part in content if isinstance(part, dict))
     return content if isinstance(content, str) else ""

@@ -34,7 +34,8 @@ _GAPS = ("", " ", "\n", "\n\n")
 
 
 def join_texts(before: str, after: str, *, broken: bool = False, goes_on: bool = False) -> str:
-    """A text as it is said after another: with what closes that one and a space or a line between them.
+    """Return a text as it is said after another: with what closes that one and a space or a line between
+    them.
 
     `broken`: the first was cut in the middle of a sentence, which is to be heard. `goes_on`: the second was
     made to follow the first, so that at most a space is missing.
@@ -91,7 +92,7 @@ def closers(text: str) -> str:
 
 
 def _open_emphasis(text: str) -> list[str]:
-    """The marks of emphasis that a paragraph without code leaves open, in their order."""
+    """Return the marks of emphasis that a paragraph without code leaves open, in their order."""
     marks: list[str] = []
     for match in _RUN.finditer(text):
         run, before = match[0], text[max(0, match.start() - 1) : match.start()]
@@ -136,7 +137,9 @@ def _size(blank: str) -> int:
 
 
 def word_boundary(text: Text, low: int, high: int) -> int:
-    """The last place in text[low:high] that surely doesn't cut a word in two; `low` if there is none."""
+    """Return the last place in text[low:high] that surely doesn't cut a word in two; `low` if there is
+    none.
+    """
     part = text[low : high + 1]
     for place in range(min(high - low, len(part)), 0, -1):
         if _word_ends(part[place - 1], part[place : place + 1]):

@@ -90,7 +90,7 @@ def _compile(rule: str) -> "re2._Regexp":
 
 
 def _mark(text: str) -> str:
-    """The text with its words' bounds and the characters between them marked."""
+    """Return the text with its words' bounds and the characters between them marked."""
     parts, within = [], False
     for char in text.translate(_UNMARKED):
         if _is_word(char) != within:
@@ -107,7 +107,7 @@ def _is_word(char: str) -> bool:
 
 
 def _translate(rule: str) -> Iterator[str]:
-    """The parts of RE2's expression. Raises WrongRule."""
+    """Yield the parts of RE2's expression. Raises WrongRule."""
     at, after_word = 0, False  # whether a plain character of a word went before: no bound can follow it
     while at < len(rule):
         token = _TOKEN.match(rule, at)
@@ -156,7 +156,7 @@ def _literal(char: str, after_word: bool) -> str:
 
 
 def _escaped(text: str) -> str:
-    """The character that an escape stands for; empty where it stands for more than that."""
+    """Return the character that an escape stands for; empty where it stands for more than that."""
     name = text[1]
     if name in _CONTROLS:
         return _CONTROLS[name]
@@ -181,7 +181,7 @@ def _special(text: str) -> str:
 
 
 def _set(text: str) -> str:
-    """A set of characters: of those that belong to words, and of the others."""
+    """Return a set of characters: of those that belong to words, and of the others."""
     negated = text.startswith("[^")
     items, kinds = "", set[str]()
     body = text[2 if negated else 1 : -1]
@@ -207,5 +207,5 @@ def _set(text: str) -> str:
 
 
 def _quoted(char: str) -> str:
-    """A character as it stands in a set."""
+    """Return a character as it stands in a set."""
     return f"\\x{{{ord(char):x}}}"

@@ -125,7 +125,7 @@ class Traits:
 
 
 def read(text: str) -> Traits:
-    """The traits of a whole sentence."""
+    """Return the traits of a whole sentence."""
     traits = Traits()
     for match in WORD.finditer(text):
         traits.add(plain(match[0]))
@@ -134,5 +134,5 @@ def read(text: str) -> Traits:
 
 
 def plain(word: str) -> str:
-    """A word as it is compared."""
+    """Return a word as it is compared."""
     return word.lower().replace("ё", "е")

@@ -187,7 +187,9 @@ _BRACKETED_MARKER = re.compile(r"[(（]?(?:\d{1,3}|[^\W\d_]|[ivxIVX]{1,5}|[一�
 
 
 def rule_of(back: str, lead: int) -> Rule:
-    """The rule for a full stop after `back`; the sentence's first letter or digit is at `back[lead]`."""
+    """Return the rule for a full stop after `back`; the sentence's first letter or digit is at
+    `back[lead]`.
+    """
     word = _last_word(back)
     start = len(back) - len(word)
     if not word:
@@ -210,7 +212,7 @@ def _rule_of_number(number: str, before: str) -> Rule:
 
 
 def _last_word(text: str) -> str:
-    """The word a text ends with, its own full stops included; a change of script begins a new one.
+    """Return the word a text ends with, its own full stops included; a change of script begins a new one.
 
     Vowels and accents that are signs of their own are part of it.
     """

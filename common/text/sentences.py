@@ -290,7 +290,7 @@ def _judge_wide(stop: _Stop, kind: Kind) -> _Verdict:
 
 
 def _judge_touching(stop: _Stop, char: str, kind: Kind, back: str) -> _Verdict:
-    """A character right after a terminator in a script that writes a space there."""
+    """Return a character right after a terminator in a script that writes a space there."""
     bang = stop.kind is Kind.BANG
     ends = False
     if kind is Kind.SPACE:
@@ -310,7 +310,7 @@ def _judge_touching(stop: _Stop, char: str, kind: Kind, back: str) -> _Verdict:
 
 
 def _judge_apart(stop: _Stop, char: str, kind: Kind, at: int) -> _Verdict:
-    """A character after a terminator and whitespace or the like: the first letter settles it."""
+    """Return a character after a terminator and whitespace or the like: the first letter settles it."""
     if stop.rule in (Rule.STARTER, Rule.THING) and kind in _LETTERS:
         if kind is not Kind.UPPER:
             goes_on = stop.rule is Rule.STARTER or kind is Kind.LOWER
@@ -329,7 +329,7 @@ def _judge_apart(stop: _Stop, char: str, kind: Kind, at: int) -> _Verdict:
 
 
 def _judge_word(stop: _Stop, char: str, kind: Kind) -> _Verdict:
-    """A character after the start of the word that follows an abbreviation."""
+    """Return a character after the start of the word that follows an abbreviation."""
     if kind in (Kind.LOWER, Kind.UPPER):
         stop.word = (stop.word + char)[:16]
         other = stop.rule is Rule.THING and not goes_on_counting(stop.word, whole=False)
@@ -352,7 +352,7 @@ def rests_at_end(text: str) -> bool:
 
 
 def split_sentences(text: str) -> list[str]:
-    """The sentences of a whole text; whitespace stays with the sentence before it."""
+    """Return the sentences of a whole text; whitespace stays with the sentence before it."""
     sentences = Sentences()
     sentences.feed(text)
     sentences.close()

@@ -59,7 +59,7 @@ _BACK = 64
 
 
 def speakable(text: str, *, begins_line: bool = True) -> str:
-    """The words of a sentence; empty where there is nothing in it to say.
+    """Return the words of a sentence; empty where there is nothing in it to say.
 
     `begins_line`: it stands at the beginning of its line, where blocks of Markdown have their marks.
     """
@@ -75,13 +75,13 @@ def speakable(text: str, *, begins_line: bool = True) -> str:
 
 
 def spoken_part(text: Text, start: int, end: int) -> str:
-    """The words of one sentence of a text."""
+    """Return the words of one sentence of a text."""
     before = text[max(0, start - _BACK) : start].rstrip(" \t")
     return speakable(text[start:end], begins_line=not before or before[-1] == "\n")
 
 
 def _block(line: str, begins: bool) -> str:
-    """A line without the marks of its block."""
+    """Return a line without the marks of its block."""
     if _FENCE.match(line) or _RULER.match(line) or _UNDER_HEAD.match(line):
         return ""
     while begins and (mark := _BLOCK.match(line)):
@@ -94,7 +94,7 @@ def _block(line: str, begins: bool) -> str:
 
 
 def _told(tokens: Iterable[Token]) -> Iterable[str]:
-    """The words of what was read, without its marks."""
+    """Yield the words of what was read, without its marks."""
     for token in tokens:
         if token.type in ("inline", "image"):
             yield from _told(token.children or ())

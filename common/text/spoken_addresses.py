@@ -41,7 +41,7 @@ _CLOSERS = {")": "(", "]": "["}
 
 
 def shorten_addresses(text: str) -> str:
-    """The text with each page's address told by its host; all that stands around it stays."""
+    """Return the text with each page's address told by its host; all that stands around it stays."""
     if "." not in text and "://" not in text and ":" not in text:
         return text
     text = _SCHEME.sub("", _POINTED.sub(r"\1", text))

@@ -153,7 +153,7 @@ _FURTHEST = 16  # tokens of an address at either side
 
 
 def written(folded: str) -> Iterator[tuple[int, int]]:
-    """Addresses with their signs."""
+    """Yield addresses with their signs."""
     if "@" in folded:
         yield from (found.span() for found in _EMAIL.finditer(folded))
     for found in near_digits(_V4, folded, 0, 16):
@@ -178,7 +178,7 @@ def _is_v6(text: str) -> bool:
 
 
 def read_aloud(folded: str, tokens: list[Token]) -> Iterator[tuple[int, int]]:
-    """Addresses whose signs are said, or stand apart: "john dot smith (at) host dot com"."""
+    """Yield addresses whose signs are said, or stand apart: "john dot smith (at) host dot com"."""
     done = 0
     for place, token in enumerate(tokens):
         if (token.kind != "at" and token.text not in _AT) or token.begin < done:
@@ -210,7 +210,7 @@ def _gap(folded: str, tokens: list[Token], place: int) -> str:
 
 
 def _host(folded: str, tokens: list[Token], at: int) -> tuple[int, list[str], bool] | None:
-    """The host's last token, its labels, and whether a dot was said; None where none follows."""
+    """Return the host's last token, its labels, and whether a dot was said; None where none follows."""
     labels, said, end = [""], False, at
     place = at + 1
     dotted = False
@@ -263,7 +263,7 @@ def _dot_follows(folded: str, tokens: list[Token], place: int) -> bool:
 
 
 def _name(folded: str, tokens: list[Token], at: int) -> int | None:
-    """The first token of the name before the sign; None where there is none."""
+    """Return the first token of the name before the sign; None where there is none."""
     begin = None
     place = at - 1
     while place >= max(0, at - _FURTHEST):

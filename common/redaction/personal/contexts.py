@@ -45,7 +45,7 @@ _WORDS = re.compile(rf"(?P<codes>{_CODES})|(?P<papers>{_PAPERS})|(?P<phones>{_PH
 
 
 def _loosened(pattern: str) -> str:
-    """The pattern for a linear engine: without what it can't do, so that it finds at least as much."""
+    """Return the pattern for a linear engine: without what it can't do, so that it finds at least as much."""
     pattern = re.sub(r"\(\?<?[=!](?:[^()]|\((?:[^()])*\))*\)", "", pattern)
     pattern = re.sub(r"\(\?P<\w+>", "(?:", pattern)
     pattern = pattern.replace(r"\b", "").replace(r"\w", r"\S")
@@ -99,7 +99,7 @@ def named(folded: str, found: list[Chain]) -> Iterator[tuple[int, int]]:
 
 
 def _words(folded: str, found: list[Chain]) -> Iterator[re.Match[str]]:
-    """The words that matter, which are looked for only shortly before a number."""
+    """Yield the words that matter, which are looked for only shortly before a number."""
     done = 0
     for chain in found:
         begin = max(done - _LONGEST_WORD, chain.begin - _FAR - _LONGEST_WORD, 0)

@@ -81,7 +81,7 @@ _FORMS = _Forms()
 
 
 def fold(text: str) -> Folded:
-    """The text in the form in which it is searched."""
+    """Return the text in the form in which it is searched."""
     marked = any(mark in text for mark in _STARTS)
     if text.isascii() and not marked and text.isprintable():
         return Folded(text.lower(), None, None)

@@ -161,7 +161,7 @@ UNITS = {
 
 
 def _german() -> dict[str, int]:
-    """The compounds: einundvierzig, neunhundertsechzehn, also as written without umlauts."""
+    """Return the compounds: einundvierzig, neunhundertsechzehn, also as written without umlauts."""
     units = dict(
         enumerate(["null", "ein", "zwei", "drei", "vier", "funf", "sechs", "sieben", "acht", "neun"])
     )
@@ -222,14 +222,16 @@ class Spoken:
 
     @staticmethod
     def of(value: int) -> "Spoken":
-        """The number that begins with this word."""
+        """Return the number that begins with this word."""
         if value <= THOUSAND:
             return Spoken(whole=-value, scale=-value)
         value = -value if value < 0 else value  # "hundred dollars"
         return Spoken(part=value, last=value, room=_room(value))
 
     def with_word(self, value: int, *, linked: bool = False) -> "Spoken | None":
-        """The number with a further word; None where that begins another. `linked`: behind an "and"."""
+        """Return the number with a further word; None where that begins another. `linked`: behind an
+        "and".
+        """
         if value < 0:
             return self._times(-value)
         if value == 20 and self.last == 4 and self.room == 1:  # quatre-vingt
@@ -262,7 +264,7 @@ def _room(value: int) -> int:
 
 
 def chinese(numeral: str) -> int:
-    """The amount that a Chinese numeral with units says."""
+    """Return the amount that a Chinese numeral with units says."""
     total = section = digit = 0
     for char in numeral:
         if char in UNITS and UNITS[char] >= 10_000:

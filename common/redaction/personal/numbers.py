@@ -100,7 +100,9 @@ def is_card(digits: str) -> bool:
 
 
 def chains(folded: str, tokens: list[Token]) -> list[Chain]:
-    """All chains of a text in their order, short ones too; those with weak joints as well as their parts."""
+    """Return all chains of a text in their order, short ones too; those with weak joints as well as their
+    parts.
+    """
     builder = _Builder(folded)
     spans = iter(innocent_spans(folded))
     begin, end = next(spans, (len(folded), len(folded)))
@@ -247,7 +249,7 @@ def _is_arithmetic(marks: str) -> bool:
 
 
 def _with_years(groups: list[Group]) -> list[tuple[str, str]]:
-    """The groups' digits and gaps; a year that was said in two halves is one."""
+    """Return the groups' digits and gaps; a year that was said in two halves is one."""
     numbers: list[tuple[str, str]] = []
     for group in groups:
         last, gap = numbers[-1] if numbers else ("", "")

@@ -25,7 +25,7 @@ class Token(NamedTuple):
 
 
 def cut(folded: str) -> list[Token]:
-    """The text's tokens in their order; what is between them are spaces and marks."""
+    """Return the text's tokens in their order; what is between them are spaces and marks."""
     return [
         Token(found.lastgroup or "", found.start(), found.end(), found[0])
         for found in _TOKEN.finditer(folded)
@@ -36,7 +36,7 @@ _DIGITS = re.compile(r"\d+")
 
 
 def near_digits(pattern: re.Pattern[str], folded: str, before: int, longest: int) -> Iterator[re.Match[str]]:
-    """All matches of a pattern that needs a digit, at most `before` characters from its begin.
+    """Yield all matches of a pattern that needs a digit, at most `before` characters from its begin.
 
     No match is longer than `longest`: only what stands close to a digit is looked at.
     """

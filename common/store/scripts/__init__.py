@@ -6,5 +6,5 @@ _FOLDER = Path(__file__).parent
 
 
 def script(*names: str) -> str:
-    """The text of these scripts, one behind the other."""
+    """Return the text of these scripts, one behind the other."""
     return "\n".join((_FOLDER / f"{name}.lua").read_text() for name in names)
