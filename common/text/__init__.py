@@ -1,1 +1,1 @@
-"""Texts: sentences, languages, Markdown, repeats. Strings in, strings out; knows no turn."""
+"""Text processing: sentences, languages, Markdown, repeats. Strings in, strings out; it knows no turn."""

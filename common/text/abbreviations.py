@@ -1,4 +1,4 @@
-"""Words that a full stop may follow within a sentence, and words that start one, language by language."""
+"""Words that a full stop may follow within a sentence, and words that start one, by language."""
 
 import re
 
@@ -51,7 +51,7 @@ STARTERS = _words(
     Αυτός Αυτή Αυτό Εμείς Εσείς Εγώ Αλλά Και Ή Μετά Τώρα Σήμερα Αύριο Ναι Όχι Ευχαριστώ Ο Η Το Οι Τα
     """
 )
-"""Words that often start a sentence, and after an initial are no part of a name, as Le, De, Van and are."""
+"""Words that often start a sentence and, unlike Le, De, Van, don't continue a name after an initial."""
 
 NEVER = _words(
     """
@@ -73,12 +73,12 @@ NEVER = _words(
     ডা ড মো প্রো শ্রী திரு திருமதி டாக்டர் డా శ్రీ ప్రొ ડૉ ડો શ્રી પ્રો ਡਾ ਸ੍ਰੀ ಡಾ ಶ್ರೀ ಪ್ರೊ ഡോ ശ്രീ പ്രൊഫ
     """
 )
-"""Short for a word that goes on, in small letters."""
+"""Abbreviations that never end a sentence, in lower case."""
 
 NEVER_SMALL = _words("ca tj ul pl im jl wg mj")
-"""The same, only where they are written small: CA and PL are other words."""
+"""The same, but only in lower case: CA and PL are other words."""
 NEVER_CAPITAL = _words("TP EE Jl MM Sn Sto Sta ThS PGS")
-"""The same, only where they are written so."""
+"""The same, but only as they are written here."""
 NEVER_AS_WRITTEN = NEVER_SMALL | NEVER_CAPITAL
 
 STARTER = _words(
@@ -89,7 +89,7 @@ STARTER = _words(
     zł kč hod cad sok mah apt dk yy jud krt kec kab kel ім std sek dl
     """
 )
-"""Such as may end a sentence, if what follows starts one, in small letters."""
+"""Abbreviations that end a sentence if the next word starts one, in lower case."""
 STARTER_CAPITALISED = _words("Fr Mo Mi Sa Mrz Okt Dez BS TS GS KS")
 
 CAPITAL = _words(
@@ -101,10 +101,10 @@ CAPITAL = _words(
     грн тис рр ін osv m.m mv m.v stk kr ym jne κτλ κλπ κ.λπ αρ τηλ stb dll dsb rozdz poz
     """
 )
-"""Such as end a sentence where a capital follows: "etc.", and what numbers follow."""
+"""Abbreviations that end a sentence if a capital follows, as "etc.", and those that numbers follow."""
 
 COUNTED = _words("mio mrd tsd tis mld тис mil mia")
-"""Short for many, after a number."""
+"""Abbreviations for thousands, millions and the like, after a number."""
 
 _THINGS = _words(
     """
@@ -129,8 +129,8 @@ _DAY = re.compile(r"\d{1,2}")
 
 
 def is_ordinal(before: str, number: str) -> bool:
-    """Return whether a number with a full stop counts what follows: the German "am 3.", the Korean "2024. 5.
-    3.".
+    """Return True if a number with a full stop counts what follows: the German "am 3.", the Korean "2024.
+    5. 3.".
     """
     if not (_DAY.fullmatch(number) or _ROMAN.fullmatch(number) or (number.isdecimal() and len(number) == 3)):
         return False
@@ -140,15 +140,15 @@ def is_ordinal(before: str, number: str) -> bool:
 
 
 def may_be_day(number: str) -> bool:
-    """Return whether a number may be one that a month, or another thing that is counted so, follows."""
+    """Return True if a number may be that of a day, so that a month or another counted thing can follow."""
     return _DAY.fullmatch(number) is not None
 
 
 def is_counted(word: str) -> bool:
-    """Return whether a word after a number and a full stop is what it counts: "3. Mai"."""
+    """Return True if a word after a number and a full stop is what the number counts: "3. Mai"."""
     return word in _THINGS
 
 
 def may_be_counted(beginning: str) -> bool:
-    """Return whether a word that begins so may become such."""
+    """Return True if a word that begins like this may become one that a number counts."""
     return beginning in _BEGINNINGS

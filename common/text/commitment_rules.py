@@ -1,9 +1,10 @@
 """Lists of phrases that commit and phrases that only bridge, by language. `commitments.py` says how they are
 read.
 
-In a voice call a bridge is lost cheaply and a promise dearly. So where a word may be either, it commits, and
-HARMLESS names the phrases in which it does not. Nothing repeats without a bound but words that end where the
-next begins, and none of those is nested: a sentence that could slow the guard down would hold up a call.
+Losing a bridge costs a voice call little, a wrong promise costs much. So a word that may be either commits,
+and HARMLESS names the phrases in which it does not. Only words that end where the next begins are repeated
+without a bound, and none of these repetitions is nested: a sentence that slows the guard down would hold up a
+call.
 """
 
 ENGLISH = r"""

@@ -1,9 +1,8 @@
-"""Tells if a sentence of the draft commits to something that only the full may say. Pure.
+"""Tells whether a sentence of the draft commits to something that only the full may say. Pure.
 
-A sentence passes through three steps, in each language of which it has a letter. What looks like a
-commitment and is none ("one moment", "let me check") is read as nothing. So is a clause that only asks
-("whether it was sent"), save for dates and amounts. What is left commits if a list of the language finds
-something in it.
+A sentence passes through three steps, in each language whose letters it has. Phrases that look like a
+commitment and are none ("one moment", "let me check") are removed. So are clauses that only ask ("whether it
+was sent"), except for dates and amounts. What is left commits if one of the language's lists matches it.
 """
 
 import re
@@ -14,7 +13,7 @@ from common.text.commitment_rules import CHINESE, ENGLISH, RUSSIAN
 from common.text.own_rules import WrongRule, finds
 
 MAX_SENTENCE = 1_000
-"""Characters of a sentence that are looked at. A longer one commits: nobody knows to what."""
+"""The longest sentence that is examined, in characters. A longer one counts as a commitment."""
 
 # The lists of a language in the order in which they are tried, what they find, and where they look:
 # everywhere; not in clauses that only ask; nor in the last clause of a question.
@@ -66,10 +65,11 @@ class _Language(NamedTuple):
 
 def commits(sentence: str, extra: Sequence[str] = ()) -> str | None:
     """Return what a sentence commits to: `date`, `amount`, `done`, `answer`, `promise`, `custom`, `long`;
-    None for nothing.
+    None if nothing.
 
-    `extra` are a profile's own regular expressions: they see the sentence as it is, and no case. One that is
-    none, as a former version may have kept it, holds every sentence: what it was to hold nobody knows.
+    `extra` are a profile's own regular expressions, matched against the unchanged sentence regardless of
+    case. An invalid one, which a former version may have stored, holds every sentence, as what it should hold
+    is unknown.
     """
     if len(sentence) > MAX_SENTENCE:
         return "long"
@@ -80,7 +80,7 @@ def commits(sentence: str, extra: Sequence[str] = ()) -> str | None:
         return "custom"
     text = " ".join(sentence.translate(_PLAIN).split()).lstrip(_LEAD)
     lower = text.lower()
-    # A bare "20 $" is as good in any language.
+    # A sentence without letters, such as "20 $", reads the same in any language.
     for language in [each for each in _LANGUAGES if each.letters.search(lower)] or _LANGUAGES[:1]:
         kind = _kind(language, lower)
         if kind:
@@ -107,8 +107,8 @@ def _kind(language: _Language, text: str) -> str | None:
 def _entries(rules: str) -> dict[str, str]:
     """Return a language's entries by name, each as one group.
 
-    An entry begins with `NAME:` and has its alternatives a line each or with `|` between them; a line that
-    begins with spaces goes on with the one before. `(` stands for `(?:`, and `<NAME>` for an earlier entry.
+    An entry begins with `NAME:` and has its alternatives one a line, or with `|` between them. A line that
+    begins with spaces continues the one before. `(` stands for `(?:`, and `<NAME>` for an earlier entry.
     """
     lines: dict[str, list[str]] = {}
     name = ""

@@ -1,4 +1,4 @@
-"""A text that grows at its end, and of which any part costs what that part is long."""
+"""A text that grows at its end, and whose parts are read at a cost proportional to their length."""
 
 from bisect import bisect_left
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ _WINDOW = 64
 
 
 class Text(Protocol):
-    """A string, or one that grows: what is read of it by its places."""
+    """A string or a growing text, read by index and slice."""
 
     def __len__(self) -> int: ...
 
@@ -17,7 +17,10 @@ class Text(Protocol):
 
 
 class GrowingText:
-    """Adding to a string copies all of it, so that a text of many pieces costs the square of its length."""
+    """A text that is appended to piece by piece.
+
+    Appending to a string copies all of it, so that a text of many pieces would cost the square of its length.
+    """
 
     __slots__ = ("_io", "_length", "_solid_at", "first", "solid")
 
@@ -25,12 +28,12 @@ class GrowingText:
         self._io = StringIO(newline="\n")
         self._length = 0
         self._solid_at = (0, 0)  # the last answer of `solid_before`
-        self.first = -1  # where its first character stands that is not whitespace
+        self.first = -1  # the index of its first character that is not whitespace
         self.solid = 0  # just after the last such character
         self.append(text)
 
     def append(self, piece: str) -> None:
-        """Add what comes next."""
+        """Append a piece."""
         here = self._length
         self._io.seek(here)
         self._io.write(piece)
@@ -42,7 +45,9 @@ class GrowingText:
                 self.first = here + len(bare) - len(bare.lstrip())
 
     def solid_before(self, place: int) -> int:
-        """Just after the last character before this place that is not whitespace; 0 without one."""
+        """Return the place just after the last non-whitespace character before this place; 0 if there is
+        none.
+        """
         if place >= self.solid:
             return self.solid
         if self._solid_at[0] != place:
@@ -87,6 +92,6 @@ class GrowingText:
 
 
 def is_among(ends: Sequence[int], place: int) -> bool:
-    """Return whether a place is one of these, which are in order."""
+    """Return True if a place is in this sorted sequence."""
     at = bisect_left(ends, place)
     return at < len(ends) and ends[at] == place

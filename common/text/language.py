@@ -1,4 +1,4 @@
-"""Which language a text is in, near enough to choose a phrase or a note by."""
+"""Guesses the language of a text, well enough to choose a phrase or a note by."""
 
 import re
 from collections import Counter
@@ -27,7 +27,7 @@ _WORD = re.compile(r"[^\W\d_]+")
 
 
 def language_of(text: str, default: str = "en") -> str:
-    """Return the text's language as a two-letter code, by its beginning."""
+    """Return the text's language as a two-letter code, judged by its beginning."""
     text = text[:_ENOUGH_CHARS]
     for name, script in _SCRIPTS:
         if script.search(text):
@@ -38,15 +38,16 @@ def language_of(text: str, default: str = "en") -> str:
     return votes.most_common(1)[0][0] if votes else default
 
 
-_MOST_TOLD = 2_000  # characters of a message that are looked at: more can tell no more
+_MOST_TOLD = 2_000  # characters of a message that are examined: more would not change the answer
 _MOST_MESSAGES = 40
 _BY_ROLE = (("user",), ("assistant",), ("system", "developer"))
 
 
 def language_of_messages(messages: list[dict[str, object]], default: str = "en") -> str:
-    """Return the conversation's language: of the last thing that the user said from which it can be told.
+    """Return the conversation's language, judged by the last user message that shows one.
 
-    A number or a name tells none; where all that users said is such, the assistant's words and the prompt do.
+    Numbers and names show none. If no user message shows one, the assistant's messages and the prompt are
+    judged.
     """
     for roles in _BY_ROLE:
         told = [message for message in messages if message.get("role") in roles]
@@ -57,10 +58,10 @@ def language_of_messages(messages: list[dict[str, object]], default: str = "en")
 
 
 def _beginning_of(content: object) -> str:
-    """Return as much of a content's text as is looked at, however many parts it has."""
+    """Return the beginning of a content's text, as much as is examined, however many parts it has."""
     if not isinstance(content, list):
         return text_of(content)[:_MOST_TOLD]
-    taken, length = [], -1  # before the first part goes no blank
+    taken, length = [], -1  # no space goes before the first part
     for part in content:
         if isinstance(part, dict):
             taken.append(str(part.get("text") or ""))

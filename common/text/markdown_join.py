@@ -7,7 +7,7 @@ from common.text.growing_text import Text
 
 # A block of Markdown that only means what it says at the start of a line.
 _BLOCK = re.compile(r"#{1,6} |[-*+•] |\d{1,3}[.)] |> |```|~~~|\||(?:---|\*\*\*|___)\s")
-# What may yet turn out to begin one.
+# The beginning of what may turn out to be such a mark.
 _MAYBE_BLOCK = re.compile(r"\s*(?:#{0,6}|[-*+•>]|[-*_]{1,3}|\d{1,3}[.)]?|`{1,2}|~{1,2})\Z")
 # A line of a block that would swallow what follows it on the same line.
 _BLOCK_LINE = re.compile(r"\s*(?:#{1,6} |[-*+•] |\d{1,3}[.)] |>|```|~~~|\|)")
@@ -24,21 +24,21 @@ _UNSPACED = re.compile(r"[\u2e80-\u303f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\u
 # At a text's end: a line's marker, a mark of emphasis or code.
 _OPENING = re.compile(r"(?=\S)(?:(?<=\n)(?:[-*+•>]|#{1,6}|\d{1,3}[.)])[ \t]*)?(?P<mark>[*_~`]+)?\Z")
 _BACK = 16
-_HELD_BACK = 300  # characters in which is looked for what a mark closes, at each of them
-_LOOKED_BACK = 2_000  # characters of a paragraph in which what is open is looked for
+_HELD_BACK = 300  # characters searched for what a mark closes, at each mark
+_LOOKED_BACK = 2_000  # characters of a paragraph searched for open marks
 
 LEAD = 64
-"""Of what a text begins with so much is enough to tell what goes before it."""
+"""How many characters of a text's beginning are enough to choose the gap before it."""
 
 _GAPS = ("", " ", "\n", "\n\n")
 
 
 def join_texts(before: str, after: str, *, broken: bool = False, goes_on: bool = False) -> str:
-    """Return a text as it is said after another: with what closes that one and a space or a line between
-    them.
+    """Return a text as it is said after another: with the marks that close that one, and a space or a line
+    between them.
 
-    `broken`: the first was cut in the middle of a sentence, which is to be heard. `goes_on`: the second was
-    made to follow the first, so that at most a space is missing.
+    `broken`: the first was cut in the middle of a sentence, which should be audible. `goes_on`: the second
+    was generated as a continuation of the first, so at most a space is missing.
     """
     if not before or not after:
         return after
@@ -55,14 +55,12 @@ def join_texts(before: str, after: str, *, broken: bool = False, goes_on: bool =
 
 
 def is_undecided(text: str) -> bool:
-    """Return whether it can't be told yet what goes before a text that begins like this."""
+    """Return True if the gap before a text that begins like this can't be decided yet."""
     return len(text) <= LEAD and _MAYBE_BLOCK.match(text) is not None
 
 
 def dangling_markup(text: Text) -> int:
-    """Return how many characters at a text's end only open what is still empty: emphasis, code, a list's
-    item.
-    """
+    """Return how many characters at a text's end only open something empty: emphasis, code, a list item."""
     # A line's marker is one behind a line's end, which is looked back at too.
     end = text[max(0, len(text) - _BACK - 1) :]
     found = _OPENING.search(end, max(0, len(end) - _BACK))
@@ -76,7 +74,7 @@ def dangling_markup(text: Text) -> int:
 
 
 def closers(text: str) -> str:
-    """Return the marks that close the Markdown that a text leaves open: a block of code, code, emphasis."""
+    """Return the marks that close what Markdown a text leaves open: a code block, code, emphasis."""
     fence, start = "", 0
     for match in _FENCE.finditer(text):
         if not fence or fence == match[1]:
@@ -92,7 +90,7 @@ def closers(text: str) -> str:
 
 
 def _open_emphasis(text: str) -> list[str]:
-    """Return the marks of emphasis that a paragraph without code leaves open, in their order."""
+    """Return the emphasis marks that a paragraph without code leaves open, in order."""
     marks: list[str] = []
     for match in _RUN.finditer(text):
         run, before = match[0], text[max(0, match.start() - 1) : match.start()]
@@ -125,7 +123,7 @@ def _opens(run: str, before: str, after: str) -> bool:
 
 
 def _gap(before: str, body: str, *, goes_on: bool) -> int:
-    """Return how large a gap there is to be between two texts: none, a space, a line's end, a paragraph's."""
+    """Return the size of the gap between two texts: none, a space, a line break or a paragraph break."""
     if not goes_on and (_BLOCK.match(body) or _BLOCK_LINE.match(before[before.rfind("\n") + 1 :])):
         return 3
     # A full stop of the one script and a letter of the other need no space either.
@@ -137,9 +135,7 @@ def _size(blank: str) -> int:
 
 
 def word_boundary(text: Text, low: int, high: int) -> int:
-    """Return the last place in text[low:high] that surely doesn't cut a word in two; `low` if there is
-    none.
-    """
+    """Return the last place in text[low:high] that surely does not split a word; `low` if there is none."""
     part = text[low : high + 1]
     for place in range(min(high - low, len(part)), 0, -1):
         if _word_ends(part[place - 1], part[place : place + 1]):
@@ -148,7 +144,7 @@ def word_boundary(text: Text, low: int, high: int) -> int:
 
 
 def _word_ends(before: str, after: str) -> bool:
-    """Return whether a text may stop between these two characters; `after` is empty if not known yet."""
+    """Return True if a text may stop between these two characters; `after` is empty if not known yet."""
     if _UNSPACED.match(before):
         return not _clings(after)
     if not after:
@@ -158,7 +154,7 @@ def _word_ends(before: str, after: str) -> bool:
 
 
 def _clings(character: str) -> bool:
-    """Return whether this character belongs to the one before it."""
+    """Return True if this character belongs to the one before it."""
     return bool(character) and unicodedata.category(character) in (
         "Mn",
         "Me",

@@ -1,8 +1,8 @@
 """A profile's own guard rules: Python's regular expressions, searched by RE2 in linear time. Pure.
 
-RE2 knows word characters and boundaries in ASCII only, and a Russian rule with `\\b` would silently guard
+RE2 knows word characters and boundaries in ASCII only, so a Russian rule with `\\b` would silently guard
 nothing. So the text is marked before it is searched: each place where a word begins or ends, and each
-character that belongs to no word. A rule is translated to match what is marked, and means what it means to
+character that belongs to no word. A rule is translated to match the marked text, and keeps its meaning in
 Python.
 """
 
@@ -14,7 +14,7 @@ import re2
 
 MAX_RULES = 50
 MAX_RULE = 200  # characters
-MAX_WEIGHT = 8_000  # RE2's instructions for all rules of a profile: at worst each is tried at each character
+MAX_WEIGHT = 8_000  # RE2 instructions of all rules of a profile: at worst each runs at each character
 
 _BOUND, _OTHER = "\x01", "\x02"
 _MARKS = _BOUND + _OTHER
@@ -46,11 +46,11 @@ _KINDS = {
 
 
 class WrongRule(ValueError):
-    """A rule that can't be one."""
+    """A rule that is invalid or too large."""
 
 
 def check_rules(rules: Sequence[str]) -> None:
-    """Raises WrongRule, naming the rule, where one is no sound expression, or they are too many."""
+    """Raise WrongRule, naming the rule, if one is invalid or they are too many or too large."""
     if len(rules) > MAX_RULES:
         raise WrongRule(f"there are more than {MAX_RULES} guard rules")
     if sum(_compile(rule).programsize for rule in rules) > MAX_WEIGHT:
@@ -58,7 +58,7 @@ def check_rules(rules: Sequence[str]) -> None:
 
 
 def finds(rules: Sequence[str], text: str) -> bool:
-    """Return whether one of the rules matches somewhere in the text, whatever its case. Raises WrongRule."""
+    """Return True if one of the rules matches anywhere in the text, regardless of case. Raises WrongRule."""
     return any(found.search(marked) for marked in [_mark(text)] for found in _own_rules(tuple(rules)))
 
 
@@ -75,7 +75,7 @@ def _compile(rule: str) -> "re2._Regexp":
     options = re2.Options()
     options.case_sensitive, options.log_errors, options.never_capture = False, False, True
     try:
-        re.compile(rule)  # whose mistakes are told in its words
+        re.compile(rule)  # reports mistakes in Python's own words
         found = re2.compile(f"{_BEFORE}(?:{''.join(_translate(rule))})", options)
     except (re.error, OverflowError, RecursionError, WrongRule) as error:
         raise WrongRule(f"guard rule {rule!r}: {error}") from None
@@ -90,7 +90,7 @@ def _compile(rule: str) -> "re2._Regexp":
 
 
 def _mark(text: str) -> str:
-    """Return the text with its words' bounds and the characters between them marked."""
+    """Return the text with word boundaries and the characters between words marked."""
     parts, within = [], False
     for char in text.translate(_UNMARKED):
         if _is_word(char) != within:
@@ -107,7 +107,7 @@ def _is_word(char: str) -> bool:
 
 
 def _translate(rule: str) -> Iterator[str]:
-    """Yield the parts of RE2's expression. Raises WrongRule."""
+    """Yield the parts of the expression for RE2. Raises WrongRule."""
     at, after_word = 0, False  # whether a plain character of a word went before: no bound can follow it
     while at < len(rule):
         token = _TOKEN.match(rule, at)
@@ -156,7 +156,7 @@ def _literal(char: str, after_word: bool) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Return the character that an escape stands for; empty where it stands for more than that."""
+    """Return the character that an escape stands for; empty if it stands for more than one."""
     name = text[1]
     if name in _CONTROLS:
         return _CONTROLS[name]
@@ -181,7 +181,7 @@ def _special(text: str) -> str:
 
 
 def _set(text: str) -> str:
-    """Return a set of characters: of those that belong to words, and of the others."""
+    """Return a set of characters as an expression: word characters, and the others with their marks."""
     negated = text.startswith("[^")
     items, kinds = "", set[str]()
     body = text[2 if negated else 1 : -1]
@@ -207,5 +207,5 @@ def _set(text: str) -> str:
 
 
 def _quoted(char: str) -> str:
-    """Return a character as it stands in a set."""
+    """Return a character as it is written in a set."""
     return f"\\x{{{ord(char):x}}}"

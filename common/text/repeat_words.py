@@ -1,4 +1,4 @@
-"""The words of a sentence, told apart: which carry no meaning, which negate, which count."""
+"""The words of a sentence, sorted: which carry no meaning, which negate, which count."""
 
 import re
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-# Words that say nothing by themselves. Whatever is missing here counts as content, which is the safe side.
+# Words that say nothing by themselves. A word missing here counts as content, which errs on the safe side.
 STOP_WORDS = _words(
     """
     a an the this that these those it its he she they them we us you i me my mine your yours his her hers our
@@ -70,7 +70,7 @@ OPENERS = _words(
 
 _HAN = "\u3005\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 LONGEST_WORD = 64
-"""What is longer is read as several words: nobody waits for the end of a text without spaces."""
+"""The longest word; longer ones are split, so that a text without spaces is not waited for."""
 WORD = re.compile(
     rf"[{_HAN}]|\d{{1,{LONGEST_WORD}}}(?:[.,:]\d{{1,{LONGEST_WORD}}}){{0,8}}"
     rf"|[^\W{_HAN}]{{1,{LONGEST_WORD}}}(?:['’]t(?!\w))?"
@@ -80,9 +80,9 @@ IS_HAN = re.compile(f"[{_HAN}]")
 
 @dataclass(slots=True)
 class Traits:
-    """The words, numbers and negations of a sentence, or of several, that the comparison looks at."""
+    """The words, numbers and negations of one or more sentences, as they are compared."""
 
-    # Of Han characters the pairs, as no space tells where a word ends.
+    # Han characters count in pairs, as no space shows where a word ends.
     words: set[str] = field(default_factory=set)
     content: set[str] = field(default_factory=set)
     numbers: set[str] = field(default_factory=set)
@@ -93,7 +93,7 @@ class Traits:
     letters: int = 0
 
     def add(self, word: str) -> None:
-        """Read on by one word, or by one Han character."""
+        """Add one word, or one Han character."""
         han = IS_HAN.match(word) is not None
         if not self.sequence:
             self.lead = word in LEADS
@@ -112,14 +112,14 @@ class Traits:
             self.order.append(word)
 
     def merge(self, other: "Traits") -> None:
-        """Count another's words in."""
+        """Add the traits of another."""
         self.words |= other.words
         self.content |= other.content
         self.numbers |= other.numbers
         self.negations |= other.negations
 
     def likeness(self, other: "Traits") -> float:
-        """Shared words, of all of both."""
+        """Return the share of words in common, of all words of both."""
         same = len(self.words & other.words)
         return same / ((len(self.words) + len(other.words) - same) or 1)
 
@@ -134,5 +134,5 @@ def read(text: str) -> Traits:
 
 
 def plain(word: str) -> str:
-    """Return a word as it is compared."""
+    """Return a word in the form in which words are compared."""
     return word.lower().replace("ё", "е")

@@ -11,12 +11,12 @@ from common.text.growing_text import Text
 from common.text.opening import Opening
 from common.text.repeat_words import IS_HAN, LONGEST_WORD, OPENERS, WORD, Traits, plain, read
 
-ALIKE = 0.5  # shared words, of all of both, from which on two sentences say the same
-NEW_SHARE = 0.25  # of a sentence's content words that may be new in one that is left out
-PART = 0.4  # of the content of a sentence that one wholly within it must hold
+ALIKE = 0.5  # two sentences with at least this share of words in common say the same
+NEW_SHARE = 0.25  # the largest share of new content words in a sentence that is left out
+PART = 0.4  # the least share of a sentence's content in one wholly contained in it
 SAID = 2  # sentences said before the opening is over
 LONG = 120  # characters of an unfinished sentence after which it is judged by its beginning
-# A Han character counts as three letters: so much sound, and so many tokens, it has.
+# A Han character counts as three letters: it takes about as much sound and as many tokens.
 SILENCE = 12  # letters withheld in silence for what is likely a repeat
 VERBATIM = 30  # and for what is the draft's own, word by word
 MOST_WORK = 500_000
@@ -29,8 +29,8 @@ _BLOCK = re.compile(r"\s*(?:\||```)")
 # A stop that may yet turn out to end a sentence: at most a part of one word follows.
 _PENDING = re.compile(r"[.!?…。！？؟।]\W*\w*\Z")
 _UNFINISHED = re.compile(r"(?:\d[\d.,:]*|[\w'’]+)\Z")
-_AFTER_WORD = 8  # characters behind a word that tell whether it goes on
-_BACK = 64  # characters of a text's end in which such a stop is looked for
+_AFTER_WORD = 8  # characters after a word that show whether it goes on
+_BACK = 64  # characters of a text's end searched for such a stop
 _SYMBOLS = "\u2190"  # arrows, pictures, other letters begin here
 _EVEN = ("**", "`", '"')
 _PAIRS = ("()", "[]", "“”", "«»", "《》", "「」", "（）")
@@ -39,7 +39,7 @@ _PAIRS = ("()", "[]", "“”", "«»", "《》", "「」", "（）")
 class SpokenDraft:
     """The draft's spoken text, sentence by sentence and as a whole. Each of its words is read once.
 
-    `work` counts what was looked at to compare with it, about in words.
+    `work` counts what was examined for comparisons, roughly in words.
     """
 
     def __init__(self) -> None:
@@ -54,7 +54,7 @@ class SpokenDraft:
         self._tail_counts = False  # the last sentence has begun, and is in the list
 
     def read_to(self, text: Text, ends: Sequence[int], spoken: int) -> None:
-        """The draft's text and its sentence ends; `spoken` characters of it are out."""
+        """Update the draft's text and its sentence ends; `spoken` characters of it are out."""
         if (spoken, len(ends)) == self._heard:
             return
         self._heard = (spoken, len(ends))
@@ -72,7 +72,7 @@ class SpokenDraft:
         self._read_on(text[self._read : spoken], whole=False)
 
     def _read_on(self, part: str, *, whole: bool) -> None:
-        """Take in what comes next of a sentence, up to its end where that is known."""
+        """Read on in a sentence, up to its end if that is known."""
         upto = len(part)
         for match in WORD.finditer(part):
             if not whole and _may_go_on(match[0], part[match.end() : match.end() + _AFTER_WORD]):
@@ -96,16 +96,14 @@ class SpokenDraft:
 
 
 def _may_go_on(word: str, after: str) -> bool:
-    """Return whether a word or number that is followed by this, and by nothing else yet, may be longer."""
+    """Return True if a word or number, followed only by this so far, may still become longer."""
     if IS_HAN.match(word) or len(word) >= LONGEST_WORD or len(after) == _AFTER_WORD:
         return False
     return _UNFINISHED.match(word + after) is not None and not IS_HAN.match(after[-1:])
 
 
 def repeats(sentence: Traits, spoken: SpokenDraft, marker: str = "") -> bool:
-    """Return whether a whole sentence says again what was spoken, and nothing else. `marker`: its list
-    number.
-    """
+    """Return True if a whole sentence only repeats what was spoken. `marker`: its list number."""
     whole = spoken.whole
     spoken.spend(len(sentence.words))
     if sentence.numbers - whole.numbers or sentence.negations - whole.negations:
@@ -133,7 +131,7 @@ def _is_part(sentence: Traits, other: Traits) -> bool:
 
 
 def may_repeat(beginning: Traits, spoken: SpokenDraft) -> bool:
-    """Return whether a sentence that begins like this may turn out to be a repeat."""
+    """Return True if a sentence that begins like this may turn out to be a repeat."""
     spoken.spend(len(beginning.words))
     if beginning.numbers - spoken.whole.numbers or beginning.negations - spoken.whole.negations:
         return False
@@ -147,7 +145,7 @@ def may_repeat(beginning: Traits, spoken: SpokenDraft) -> bool:
 
 
 def is_likely_repeat(beginning: Traits, spoken: SpokenDraft, withheld: int, verbatim: int) -> bool:
-    """Return whether a sentence that begins like this is worth the silence: so many letters withheld."""
+    """Return True if a sentence that begins like this is worth a silence of so many letters withheld."""
     spoken.spend(len(beginning.sequence))
     if beginning.numbers - spoken.whole.numbers or beginning.negations - spoken.whole.negations:
         return False
@@ -165,9 +163,9 @@ def is_likely_repeat(beginning: Traits, spoken: SpokenDraft, withheld: int, verb
 
 
 class RepeatFilter(Opening):
-    """The full's first sentences, up to the second that is said, without those that only repeat the draft.
+    """The full's first sentences, up to the second that is spoken, without those that only repeat the draft.
 
-    A sentence that is `whole` does more than open ("Certainly!").
+    A sentence that counts as `whole` does more than open ("Certainly!").
     """
 
     def __init__(self) -> None:
@@ -181,25 +179,25 @@ class RepeatFilter(Opening):
         self._said = 0
         self._end = 0  # which of the sentence ends is next
         self._read = 0
-        self._passed = 0  # between words nothing is looked at twice
+        self._passed = 0  # no word is examined twice
         self._beginning = Traits()  # of that sentence, up to `_read`
         self._since: int | None = None  # the full's length when it took over
-        self._told = 0  # what was due; that may be out
+        self._told = 0  # the last answer of `releasable`: it may be out
         self._said_to = 0  # the end of the last whole sentence that is said
         self._held_to: int | None = None  # the same, where it waited for that
         self._covered = 0  # letters of that sentence that came while something was said
         self._withheld = 0  # letters left out while nothing was said
 
     def set_spoken(self, text: Text, ends: Sequence[int], spoken: int) -> None:
-        """The draft's text, its sentence ends, and how much of it is out."""
+        """Update the draft's text, its sentence ends, and how much of it is out."""
         if not self.decided:
             self._spoken.read_to(text, ends, spoken)
 
     def scan(self, text: Text, ends: Sequence[int], over: bool, flows: bool) -> None:
-        """The full's text and its sentence ends, and whether the draft goes on speaking meanwhile."""
+        """Update the full's text and its sentence ends. `flows`: the draft is still speaking."""
         silent_now, self._flowed = self._flowed and not flows, flows
         if silent_now and not self.decided and not self._saying and not self._may_go_on(flows):
-            self._say()  # what was held while the draft spoke isn't worth a silence
+            self._say()  # a sentence held while the draft spoke is not worth a silence
         while not self.decided:
             end = ends[self._end] if self._end < len(ends) else None
             if not self._saying and not self._is_open(text, end, flows):
@@ -211,12 +209,14 @@ class RepeatFilter(Opening):
         self.decided = self.decided or over
 
     def start_speaking(self, text: Text) -> None:
-        """The full speaks from now on; this is its text so far."""
+        """Note that the full speaks from now on; this is its text so far."""
         self._since = len(text)
         self._held_to = None if self._saying else self._said_to
 
     def releasable(self, text: Text) -> int:
-        """Return how far the full may be said now. A held sentence goes slowly while the next one is open."""
+        """Return how far the full may be spoken now. A held sentence goes slowly while the next one is
+        open.
+        """
         if self.decided:
             return len(text)
         if self._saying:
@@ -228,12 +228,12 @@ class RepeatFilter(Opening):
 
     @property
     def settled(self) -> int:
-        """Up to here it is known what is said: all that is held of it may go."""
+        """Return the place up to which the decisions are final: nothing before it is needed any more."""
         return self._place
 
     def _paced(self, length: int) -> int:
-        """Return how much of a held sentence is said when the full is so long; past its end, all that is
-        settled.
+        """Return how much of a held sentence is spoken when the full has this length; past its end, all
+        that is settled.
         """
         if self.begin is None or self._since is None or self._held_to is None:
             return self._place
@@ -241,7 +241,7 @@ class RepeatFilter(Opening):
         return upto if upto < self._held_to else self._place
 
     def _is_open(self, text: Text, end: int | None, flows: bool) -> bool:
-        """Return whether the sentence that begins at `_place` may yet be left out."""
+        """Return True if the sentence that begins at `_place` may yet be left out."""
         if _BLOCK.match(text[self._place : self._place + _BACK]):
             self.decided = True
             return False
@@ -307,7 +307,7 @@ class RepeatFilter(Opening):
 
 
 def _pending(text: Text, start: int) -> int | None:
-    """Return where a sentence may have ended that isn't known to have."""
+    """Return where a sentence may have ended without that being certain yet."""
     begin = max(start, len(text) - _BACK)
     match = _PENDING.search(text[begin:])
     return begin + match.start() if match else None
@@ -325,7 +325,7 @@ def _is_repeated(part: str, traits: Traits, spoken: SpokenDraft) -> bool:
 
 
 def _only_opens(part: str, traits: Traits) -> bool:
-    """Return whether a sentence that is said only leads to the answer: 'Certainly!', 'What a question!'."""
+    """Return True if a spoken sentence only leads to the answer: 'Certainly!', 'What a question!'."""
     if traits.numbers or traits.negations:
         return False
     exclaims = len(traits.sequence) <= EXCLAMATION and part.rstrip(" *_").endswith(("!", "！"))

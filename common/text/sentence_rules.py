@@ -1,4 +1,4 @@
-"""Rules by which a character, or the word before a full stop, ends a sentence or doesn't."""
+"""Rules for whether a character, or the word before a full stop, ends a sentence."""
 
 import re
 import unicodedata
@@ -8,7 +8,7 @@ from common.text import abbreviations
 
 
 class Kind(IntEnum):
-    """The part a character can play. Up to QUIET a character cannot open, close or end anything."""
+    """The role a character can play. Up to QUIET, a character can't open, close or end anything."""
 
     LOWER = 0
     UPPER = 1
@@ -212,9 +212,10 @@ def _rule_of_number(number: str, before: str) -> Rule:
 
 
 def _last_word(text: str) -> str:
-    """Return the word a text ends with, its own full stops included; a change of script begins a new one.
+    """Return the word that a text ends with, including its own full stops; a change of script begins a new
+    word.
 
-    Vowels and accents that are signs of their own are part of it.
+    Vowels and accents that are characters of their own are part of it.
     """
     start, wide = len(text), None
     while start and (text[start - 1].isalnum() or text[start - 1] in ".'’-‑" or _is_accent(text[start - 1])):
@@ -232,7 +233,7 @@ def _is_accent(char: str) -> bool:
 
 
 def _is_label(before: str, lead: int, number: str) -> bool:
-    """Return whether a number counts what follows: 'Step 2.' at a sentence's start, 'Steps: 1.'."""
+    """Return True if a number labels what follows: 'Step 2.' at a sentence's start, 'Steps: 1.'."""
     words = before.split()
     if not words:
         return False
@@ -270,7 +271,7 @@ def _rule_of_word(word: str, before: str) -> Rule:
 
 
 def _is_otherwise_short(word: str, before: str) -> bool:
-    """Return whether a word is short for another as it is written, as it ends, or where it stands."""
+    """Return True if a word is an abbreviation by its spelling, its ending or its position."""
     small = word.lower()
     return (
         word in abbreviations.STARTER_CAPITALISED
@@ -280,21 +281,21 @@ def _is_otherwise_short(word: str, before: str) -> bool:
 
 
 def _is_thai_short(word: str) -> bool:
-    """Return whether a word is an abbreviation of a script that has full stops for nothing else."""
+    """Return True if a word is an abbreviation in a script that uses full stops for nothing else."""
     letters = [char for char in word if not _is_accent(char) and char not in ".-‑'’"]
     return len(letters) <= _THAI_SHORT and all("\u0e00" <= char <= "\u0eff" for char in letters)
 
 
 def starts_sentence(word: str, after: str) -> bool:
-    """Return whether a word after an abbreviation, followed by `after`, starts a new sentence."""
+    """Return True if a word after an abbreviation, followed by `after`, starts a new sentence."""
     return (word in _STARTERS or word in abbreviations.STARTERS) and not (after == "." and len(word) == 1)
 
 
 def goes_on_counting(word: str, *, whole: bool) -> bool:
-    """Return whether a word after a number is what that counts; where it isn't whole, may become so."""
+    """Return True if a word after a number is what it counts or, if incomplete, may become so."""
     return abbreviations.is_counted(word) if whole else abbreviations.may_be_counted(word)
 
 
 def is_list_marker(text: str) -> bool:
-    """Return whether a sentence's first characters, before a closing bracket, mark a list item."""
+    """Return True if a sentence's first characters, before a closing bracket, mark a list item."""
     return _BRACKETED_MARKER.fullmatch(text) is not None

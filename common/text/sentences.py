@@ -1,4 +1,4 @@
-"""Sentence ends of a text that grows, the same however the text was cut into pieces."""
+"""Finds sentence ends in a growing text, independently of how the text was cut into pieces."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -15,7 +15,7 @@ from common.text.sentence_rules import (
     starts_sentence,
 )
 
-# What is looked back at is a fixed number of characters: a piece's length must not change the answer.
+# Always look back the same number of characters: a piece's length must not change the answer.
 _BACK = 48
 _DEPTH = 16  # of brackets remembered
 _QUIET = Kind.QUIET
@@ -49,10 +49,10 @@ class _Stop:
 
 
 class Sentences:
-    """Sentence ends of a text that grows.
+    """The sentence ends of a growing text.
 
-    `ends` holds the certain ones: each just after a terminator and what closes with it. An end once in
-    it stays, and neither it nor its moment depends on how the text was cut into pieces.
+    `ends` holds the certain ones, each just after a terminator and what closes with it. An end once in it
+    stays, and neither its place nor its moment depends on how the text was cut into pieces.
     """
 
     __slots__ = (
@@ -88,7 +88,7 @@ class Sentences:
 
     @property
     def rests(self) -> bool:
-        """Return whether the text, should it stop here, stops at a sentence's end as far as can be known."""
+        """Return True if the text, should it stop here, stops at a sentence's end as far as can be known."""
         last = self.ends[-1] if self.ends else 0
         if self._solid == last or self._only_emoji:
             return last > 0
@@ -102,7 +102,7 @@ class Sentences:
         return stop.kind is not Kind.DOT or stop.wide or stop.rule in (Rule.SPACE, Rule.LETTER) or alone
 
     def feed(self, piece: str) -> None:
-        """Add what came next."""
+        """Append the next piece."""
         if self._closed:
             raise ValueError("the text was closed")
         self._parts.append(piece)
@@ -124,7 +124,7 @@ class Sentences:
         self._back = window[-_BACK:]
 
     def close(self) -> None:
-        """No more will come: the tail, if it is not blank, ends at its last visible character."""
+        """End the text: its tail, unless blank, ends at its last visible character."""
         if self._closed:
             return
         self._closed = True
@@ -135,7 +135,7 @@ class Sentences:
             self._end(self._solid)
 
     def _is_quiet(self) -> bool:
-        """Return whether the next letter, digit or space can change nothing."""
+        """Return True if the next letter, digit or space can change nothing."""
         return self._stop is None and self._lead >= 0 and not self._maybe_open
 
     def _end(self, end: int, lead: int = -1) -> None:
@@ -165,7 +165,7 @@ class Sentences:
             self._add(char, kind, at, back)
 
     def _pair(self, char: str, kind: Kind) -> bool:
-        """Keep account of what is open. Returns whether this character closes something."""
+        """Track what is open, and return True if this character closes something."""
         if self._maybe_open and self._maybe_open != char:
             if kind not in (Kind.SPACE, Kind.NEWLINE):
                 self._open = (self._open + self._maybe_open)[:_DEPTH]
@@ -201,7 +201,7 @@ class Sentences:
         self._table = False
 
     def _add(self, char: str, kind: Kind, at: int, back: str) -> None:
-        """Let a visible character be part of the sentence."""
+        """Add a visible character to the sentence."""
         if self._solid == (self.ends[-1] if self.ends else 0):
             self._begin = at
             self._table = self._table or char == "|"
@@ -237,7 +237,7 @@ class Sentences:
         self._stop = _Stop(end=at + 1, kind=kind, rule=rule, wide=wide)
 
     def _judge(self, stop: _Stop, char: str, kind: Kind, at: int, closes: bool, back: str) -> _Verdict:
-        """Return what the next character tells about a stop."""
+        """Return what the next character says about a stop."""
         if stop.word:
             return _judge_word(stop, char, kind)
         if kind >= Kind.DOT:
@@ -259,7 +259,7 @@ class Sentences:
 
 
 def _repeat(stop: _Stop, kind: Kind, end: int) -> None:
-    """Let a terminator go on with another: '?!', '...', '! !'."""
+    """Extend a terminator by another: '?!', '...', '! !'."""
     stop.end, stop.rule, stop.apart = end, Rule.LETTER, False
     if kind >= Kind.BANG:
         stop.kind = kind
@@ -269,7 +269,7 @@ def _repeat(stop: _Stop, kind: Kind, end: int) -> None:
 
 
 def _belongs(stop: _Stop, kind: Kind, closes: bool, previous: str) -> bool:
-    """Return whether a character right after a terminator belongs to its sentence."""
+    """Return True if a character right after a terminator belongs to its sentence."""
     if kind is Kind.EMOJI:
         return previous == "\u200d"  # the two are one character to a reader
     if kind is Kind.QUOTE and not stop.wide:
@@ -290,7 +290,7 @@ def _judge_wide(stop: _Stop, kind: Kind) -> _Verdict:
 
 
 def _judge_touching(stop: _Stop, char: str, kind: Kind, back: str) -> _Verdict:
-    """Return a character right after a terminator in a script that writes a space there."""
+    """Judge a stop by the character right after it, in a script that writes a space there."""
     bang = stop.kind is Kind.BANG
     ends = False
     if kind is Kind.SPACE:
@@ -310,7 +310,7 @@ def _judge_touching(stop: _Stop, char: str, kind: Kind, back: str) -> _Verdict:
 
 
 def _judge_apart(stop: _Stop, char: str, kind: Kind, at: int) -> _Verdict:
-    """Return a character after a terminator and whitespace or the like: the first letter settles it."""
+    """Judge a stop by a character after it and whitespace or the like: the first letter decides."""
     if stop.rule in (Rule.STARTER, Rule.THING) and kind in _LETTERS:
         if kind is not Kind.UPPER:
             goes_on = stop.rule is Rule.STARTER or kind is Kind.LOWER
@@ -329,7 +329,7 @@ def _judge_apart(stop: _Stop, char: str, kind: Kind, at: int) -> _Verdict:
 
 
 def _judge_word(stop: _Stop, char: str, kind: Kind) -> _Verdict:
-    """Return a character after the start of the word that follows an abbreviation."""
+    """Judge a stop by a character after the start of the word that follows an abbreviation."""
     if kind in (Kind.LOWER, Kind.UPPER):
         stop.word = (stop.word + char)[:16]
         other = stop.rule is Rule.THING and not goes_on_counting(stop.word, whole=False)
@@ -338,14 +338,14 @@ def _judge_word(stop: _Stop, char: str, kind: Kind) -> _Verdict:
 
 
 def _begins(stop: _Stop, after: str) -> bool:
-    """Return whether the word that follows a stop, with `after` behind it, begins a sentence."""
+    """Return True if the word that follows a stop, with `after` behind it, begins a sentence."""
     if stop.rule is Rule.THING:
         return not goes_on_counting(stop.word, whole=True)
     return starts_sentence(stop.word, after)
 
 
 def rests_at_end(text: str) -> bool:
-    """Return whether a text that stops right here stops at a sentence's end as far as can be known."""
+    """Return True if a text that stops right here stops at a sentence's end as far as can be known."""
     sentences = Sentences()
     sentences.feed(text)
     return sentences.rests

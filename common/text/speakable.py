@@ -1,4 +1,4 @@
-"""Makes of a text the words that are read aloud: no Markdown marks, no emoji, addresses spelled out.
+"""Turns text into the words that are read aloud: no Markdown marks, no emoji, addresses spelled out.
 
 A mark is left out only where it is one: "5*3", "3~5", "#1", "press * to go back" are content.
 """
@@ -23,7 +23,7 @@ _ROW = re.compile(r"\s*\|(.*?)\|?\s*\Z", re.S)
 _CELLS = re.compile(r"\s*(?<!\\)\|\s*")
 _APART = re.compile(r"\s+\|\s+")
 
-# What would be taken for emphasis and is content: a product, a power, sizes. Hidden while marks are read.
+# Content that looks like emphasis: a product, a power, sizes. It is hidden while marks are read.
 _PRODUCT = re.compile(r"(?<=\w)(?<!\*)\*(?=\w)|(?<=[A-Za-z0-9)])\*\*(?=\d)")
 # Code and what is escaped are content too.
 _SIGNS_OF_MARKS = "*_`~[]()^"
@@ -59,9 +59,9 @@ _BACK = 64
 
 
 def speakable(text: str, *, begins_line: bool = True) -> str:
-    """Return the words of a sentence; empty where there is nothing in it to say.
+    """Return the words of a sentence; empty if nothing in it is spoken.
 
-    `begins_line`: it stands at the beginning of its line, where blocks of Markdown have their marks.
+    `begins_line`: the sentence begins a line, where blocks of Markdown have their marks.
     """
     lines = shorten_addresses(text).splitlines()
     blocks = [_block(line, begins_line or place > 0) for place, line in enumerate(lines)]
@@ -81,7 +81,7 @@ def spoken_part(text: Text, start: int, end: int) -> str:
 
 
 def _block(line: str, begins: bool) -> str:
-    """Return a line without the marks of its block."""
+    """Return a line without its block marks."""
     if _FENCE.match(line) or _RULER.match(line) or _UNDER_HEAD.match(line):
         return ""
     while begins and (mark := _BLOCK.match(line)):
@@ -94,7 +94,7 @@ def _block(line: str, begins: bool) -> str:
 
 
 def _told(tokens: Iterable[Token]) -> Iterable[str]:
-    """Yield the words of what was read, without its marks."""
+    """Yield the words of these tokens, without their marks."""
     for token in tokens:
         if token.type in ("inline", "image"):
             yield from _told(token.children or ())
@@ -109,7 +109,7 @@ def _told(tokens: Iterable[Token]) -> Iterable[str]:
 
 
 def _tag(tag: str) -> str:
-    """Return nothing for a tag, and the words for words in angle brackets."""
+    """Return a space for an HTML tag or comment, and the words for words in angle brackets."""
     named = _TAG.match(tag)
     if named is None:
         return " "  # a comment

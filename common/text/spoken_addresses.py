@@ -1,4 +1,4 @@
-"""Addresses as they are said: a page's host, without its path. They end where addresses end."""
+"""Web addresses as they are spoken: a page's host without its path."""
 
 import re
 
@@ -41,7 +41,7 @@ _CLOSERS = {")": "(", "]": "["}
 
 
 def shorten_addresses(text: str) -> str:
-    """Return the text with each page's address told by its host; all that stands around it stays."""
+    """Return the text with each web address replaced by its host; the text around it stays."""
     if "." not in text and "://" not in text and ":" not in text:
         return text
     text = _SCHEME.sub("", _POINTED.sub(r"\1", text))
@@ -59,7 +59,7 @@ def _host(found: re.Match[str]) -> str:
 
 
 def _rest(path: str) -> str:
-    """Return the part of a path that no longer belongs to the address."""
+    """Return the end of a path that no longer belongs to the address."""
     end = len(path)
     while end:
         last = path[end - 1]
