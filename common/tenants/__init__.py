@@ -1,1 +1,1 @@
-"""Tenants: who they are, what they may do, which models their turns are put to."""
+"""Tenants: their configuration, keys, profiles and usage."""

@@ -1,6 +1,6 @@
-"""Checks where the URLs of a tenant's profiles lead.
+"""Checks where the URLs in a tenant's profiles lead.
 
-Only what can be seen without DNS: whatever else a URL turns out to lead to is refused when it is opened.
+Only what shows without DNS is checked here; wherever else a URL leads is checked when it is opened.
 """
 
 from urllib.parse import urlsplit
@@ -13,9 +13,7 @@ _SCHEMES = ", ".join(("http://", "https://", *(f"{name}://" for name in GUARDED 
 
 
 def blocked_urls(config: TenantConfig, guard: UrlGuard) -> list[str]:
-    """Return a line for each URL that no tenant may have, with its field, such as
-    `profiles.a.full.base_url: …`.
-    """
+    """Return a line for each URL that no tenant may use, with its field, as `profiles.a.full.base_url: …`."""
     return [
         f"profiles.{name}.{line}"
         for name, profile in config.profiles.items()

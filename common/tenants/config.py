@@ -29,21 +29,21 @@ from common.turn.overrides import Overrides, TokenOverrides
 from common.turn.policy import AS_STORED, Policy
 
 Scope = Literal["chat", "read", "admin"]
-"""What a key may do: have turns; look at what was recorded; change and delete."""
+"""The permissions of a key: take turns; read recordings; change and delete."""
 
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 Record = Literal["full", "redacted", "none"]
-"""What is kept of a turn's words after its end."""
+"""How a turn's words are kept after its end."""
 
 WrongWith = Callable[[str], str | None]
-"""What is wrong with a secret as it is written down, said without showing it."""
+"""Returns the mistake in a secret's written form, without showing it; None if there is none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """The names that the parts of one tenant may refer to while they are read.
+    """The names that the parts of a tenant may refer to while it is parsed.
 
-    `kept_rules`: guard rules that it has already, as a former version may have taken them.
+    `kept_rules`: guard rules that it has already, which a former version may have accepted.
     """
 
     profiles: Set[str]
@@ -53,11 +53,11 @@ class Surroundings:
 
 
 def _around(info: ValidationInfo) -> Surroundings | None:
-    """None where the tenant is not read as a whole."""
+    """Return the validation's surroundings; None if the tenant is not parsed as a whole."""
     return info.context if isinstance(info.context, Surroundings) else None
 
 
-# A message never shows the value: who mixes up a secret and its name has written the secret there.
+# A message never shows the value: it is the secret itself if somebody mixed it up with its name.
 
 
 def _known_profile(name: str, info: ValidationInfo) -> str:
@@ -90,7 +90,7 @@ BoundTo = Annotated[
         max_length=300,
     ),
 ]
-"""Where a profile may have a secret sent: an origin, or a dialect's own server, `anthropic://`."""
+"""A place where profiles may have a secret sent: an origin, or a dialect's own server, `anthropic://`."""
 Origin = Annotated[str, Field(pattern=r"^https?://[A-Za-z0-9.-]+(:\d{1,5})?$")]
 ProfileName = Annotated[str, AfterValidator(_known_profile)]
 SecretName = Annotated[str, AfterValidator(_known_secret)]
@@ -124,7 +124,7 @@ class DraftConfig(UpstreamConfig):
 
 
 class MemoryConfig(_Part):
-    """The memory of sessions, with which clients need not send earlier messages again."""
+    """The memory of sessions, which lets clients send only the new messages."""
 
     mode: Literal["auto", "on", "off"] = "auto"
     max_messages: Count = 10
@@ -133,7 +133,9 @@ class MemoryConfig(_Part):
 
 
 class WebhookConfig(_Part):
-    """The server that is told of ended turns. `secret` names the tenant's secret that signs it."""
+    """The server that is notified of ended turns. `secret` names the tenant's secret that signs the
+    requests.
+    """
 
     model_config = ConfigDict(json_schema_extra={"required": ["url", "secret"]})
 
@@ -142,7 +144,7 @@ class WebhookConfig(_Part):
 
     @model_validator(mode="after")
     def _signs(self, info: ValidationInfo) -> "WebhookConfig":
-        if _around(info) and not self.secret:  # what is kept already may be without
+        if _around(info) and not self.secret:  # stored tenants may lack it
             raise ValueError("a webhook needs the name of a secret that signs")
         return self
 
@@ -164,7 +166,7 @@ class ProfileConfig(_Part):
 
 
 class Limits(_Part):
-    """The limits of a tenant; 0 means no limit. `answer_tokens` are reserved if a request has no maximum."""
+    """The limits of a tenant; 0 means no limit. `answer_tokens` are reserved if a request sets no maximum."""
 
     turns_per_minute: Count = 0
     live_turns: Count = 0
@@ -177,16 +179,16 @@ class Limits(_Part):
 
     @property
     def counted(self) -> dict[str, int]:
-        """Return the limits that `admit.lua` counts for, by name; the others are checked in each request."""
+        """Return the limits that `admit.lua` counts, by name; the others are checked in each request."""
         names = ("turns_per_minute", "live_turns", "tokens_per_day", "sessions_kept", "kept_bytes")
         return {name: getattr(self, name) for name in names}
 
 
 class TenantConfig(_Part):
-    """A tenant, but for its keys. `secrets`: by name, sealed with the deployment's key.
+    """A tenant without its keys. `secrets`: by name, sealed with the deployment's key.
 
-    `request_secrets`: those that an `llmRequest` may name, and where it may have them sent.
-    `secret_origins`: where profiles may have each sent.
+    `request_secrets`: those that an `llmRequest` may name, and where it may have them sent. `secret_origins`:
+    where profiles may have each secret sent.
     """
 
     name: str = Field(default="", max_length=200)
@@ -200,7 +202,7 @@ class TenantConfig(_Part):
 
 
 class KeyParts(_Part):
-    """An API key, by what is known of it: never the key itself, but its SHA-256 in hex."""
+    """The stored parts of an API key: never the key itself, but its SHA-256 in hex."""
 
     digest: str = Field(pattern=r"^[0-9a-f]{64}$")
     scopes: tuple[Scope, ...] = Field(min_length=1)
@@ -210,7 +212,7 @@ class KeyParts(_Part):
     revoked_at: AwareDatetime | None = None
 
     def valid_at(self, now: datetime) -> bool:
-        """Return whether the key opens anything at that time."""
+        """Return True if the key is valid at that time."""
         return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
 
 
@@ -221,7 +223,7 @@ class KeyConfig(KeyParts):
 
 
 def read_tenant(value: Any, wrong_with: WrongWith, old: TenantConfig | None = None) -> TenantConfig:
-    """Return a tenant's configuration from JSON's values, looked at as a whole. Raises ValidationError."""
+    """Return a tenant's configuration from JSON values, validated as a whole. Raises ValidationError."""
     rules = (
         {rule for each in old.profiles.values() for rule in each.policy.draft.guard_rules} if old else set()
     )
@@ -230,7 +232,10 @@ def read_tenant(value: Any, wrong_with: WrongWith, old: TenantConfig | None = No
 
 
 def stored_tenant(text: bytes | str) -> TenantConfig:
-    """Return a tenant as it was written down, perhaps by a former version. Raises ValidationError."""
+    """Return a tenant's configuration from its stored text, which a former version may have written.
+
+    Raises ValidationError.
+    """
     return TenantConfig.model_validate_json(text, context=AS_STORED)
 
 
@@ -240,7 +245,7 @@ def _names(value: Any, part: str) -> Set[str]:
 
 
 def mistakes(errors: list[Any]) -> list[str]:
-    """Return pydantic's errors as lines that name the field and say what is wrong, never with its value."""
+    """Return Pydantic's errors as lines that name the field and the mistake, but never the value."""
     return [f"{_path(error['loc'])}: {_message(error)}" for error in errors]
 
 

@@ -1,14 +1,14 @@
-"""The dialects of models' servers, as a base URL's scheme names them: see docs/providers.md."""
+"""The dialects of model servers, named by the scheme of a base URL: see docs/providers.md."""
 
 OPENAI = "openai"
 """The dialect of plain `https://` URLs; every other one is the URL's scheme."""
 
 GUARDED = ("anthropic", "ernie", OPENAI, "yandex")
-"""Dialects that a tenant's URL may name: each connection is ours, and so guarded. LiteLLM opens its own."""
+"""Dialects that a tenant's URL may name: we open their connections and guard them; LiteLLM opens its own."""
 
 
 def split_dialect(base_url: str) -> tuple[str, str]:
-    """Return the dialect and the server's address, empty where it is the dialect's own public one.
+    """Return the dialect, and the server's address, which is empty for the dialect's own public server.
 
     `https://…` is OpenAI's dialect, `ernie://…` ERNIE's over HTTPS, `ernie+http://…` over plain HTTP.
     """

@@ -1,7 +1,7 @@
-"""The directory: all tenants and their keys as this process knows them, looked at again and again.
+"""The directory: all tenants and their keys as this process knows them, refreshed continually.
 
-They come from the file that `FAST_REPLY_TENANTS` names, else from the store. Without either the environment
-makes the one default tenant.
+They come from the file that `FAST_REPLY_TENANTS` names, else from the store. Without either, the environment
+defines the one default tenant.
 """
 
 import asyncio
@@ -35,54 +35,54 @@ class Directory:
         self._texts: Texts | None = None
         self._tenants: dict[str, Tenant] = {}
         self._keys: dict[str, KeyConfig] = {}
-        # Who means to set up tenants is never served without a key, also if the store has forgotten them all.
+        # A deployment that sets up tenants never serves without a key, even if the store has lost them all.
         self._configured = bool(settings.operator_token.get_secret_value())
         self._change = asyncio.Event()
 
     @property
     def known(self) -> bool:
-        """Return whether it could be looked at since the process began."""
+        """Return True if the source could be read since the process began."""
         return self._texts is not None
 
     @property
     def open(self) -> bool:
-        """Return whether nobody has set up tenants: the default tenant needs no key."""
+        """Return True if nobody has set up tenants: then the default tenant needs no key."""
         return self.known and not self._configured
 
     def tenant(self, name: str) -> Tenant | None:
-        """Return the tenant of this id. The default one is there even where others are set up, but has no
+        """Return the tenant of this id. The default tenant exists even if others are set up, but has no
         keys.
         """
         return self._tenants.get(name) or (self._default if name == DEFAULT_TENANT else None)
 
     def all(self) -> list[Tenant]:
-        """Return every tenant."""
+        """Return all tenants."""
         return [*self._tenants.values()] or [self._default]
 
     def key(self, key_id: str) -> KeyConfig | None:
-        """Return the key of this id, valid or not; None too where its tenant is disabled."""
+        """Return the key of this id, valid or not; None if there is none or its tenant is disabled."""
         key = self._keys.get(key_id)
         tenant = self._tenants.get(key.tenant) if key else None
         return key if tenant and not tenant.disabled else None
 
     @property
     def texts(self) -> Texts:
-        """Return the configuration of all tenants and keys as it was read last."""
+        """Return the configuration of all tenants and keys as it was last read."""
         return self._texts or Texts()
 
     async def changed(self) -> None:
-        """Wait for the next change of any tenant or key; the first look is one."""
+        """Wait for the next change of any tenant or key; the first refresh counts as one."""
         await self._change.wait()
 
     async def refresh(self) -> None:
-        """Look now. Raises StoreUnavailable."""
+        """Read the source now. Raises StoreUnavailable."""
         async with self._looking:
             texts = await self._source.poll(self._texts)
             if texts is not None and texts is not self._texts:
                 self._take(texts)
 
     async def run(self) -> None:
-        """Keep looking until cancelled."""
+        """Refresh until cancelled."""
         failing = False
         while True:
             try:
@@ -95,7 +95,7 @@ class Directory:
             await asyncio.sleep(self._refresh_s)
 
     def _take(self, texts: Texts) -> None:
-        """Know what these texts say. What stands in them as before is not built anew."""
+        """Update the tenants and keys from these texts. Unchanged ones are not built anew."""
         before = self.texts
         tenants: dict[str, Tenant] = {}
         for name, text in texts.tenants.items():
@@ -115,7 +115,7 @@ class Directory:
         self._change = asyncio.Event()
 
     def _try_to_build(self, name: str, text: bytes) -> Tenant | None:
-        """Return the tenant; None where its text can't be read: no tenant's may end the process."""
+        """Return the tenant, or None if its text can't be read: no tenant's text may end the process."""
         try:
             return self._build(name, text)
         except Exception as error:  # a later version wrote it, perhaps
@@ -124,7 +124,7 @@ class Directory:
             return None
 
     def _build(self, name: str, text: bytes) -> Tenant:
-        """Return the tenant with its secrets opened."""
+        """Return the tenant with its secrets decrypted."""
         config = stored_tenant(text)
         opened = {
             secret: self._source.open_secret(written, name, secret)

@@ -1,4 +1,6 @@
-"""Tenants from a file, `tenants.toml`: looked at whole, with every mistake named, before it takes effect."""
+"""Tenants from a file, `tenants.toml`: checked as a whole, with every mistake named, before it takes
+effect.
+"""
 
 import asyncio
 import hashlib
@@ -24,13 +26,13 @@ from common.tenants.texts import Texts
 logger = logging.getLogger(__name__)
 
 ENVIRONMENT = "env:"
-"""A secret that is read from the environment is written down so, with the variable's name."""
+"""The prefix of a secret that is read from the environment; the variable's name follows."""
 
 _NO_FILE = (0, 0, 0, 0)
 
 
 class WrongFile(Exception):
-    """A file of tenants that can't take effect. `mistakes`: a line each, none with a value of the file."""
+    """A file of tenants that can't take effect. `mistakes`: one a line, none with a value from the file."""
 
     def __init__(self, mistakes: list[str]) -> None:
         super().__init__("\n".join(mistakes))
@@ -38,7 +40,7 @@ class WrongFile(Exception):
 
 
 class TenantsFile:
-    """The file, and what it says. `guard` says where its URLs may lead."""
+    """The file and its content. `guard` decides where its URLs may lead."""
 
     def __init__(
         self,
@@ -54,7 +56,9 @@ class TenantsFile:
         self._signature: tuple[int, ...] | None = None
 
     async def poll(self, seen: Texts | None) -> Texts | None:
-        """Return what the file says now. A wrong file leaves it at what was seen last, and is logged once."""
+        """Return the file's content now. If the file is wrong, log that once and return what was seen
+        last.
+        """
         return await asyncio.to_thread(self._look, seen)
 
     def _look(self, seen: Texts | None) -> Texts | None:
@@ -92,14 +96,14 @@ class TenantsFile:
         return _Reading(self).read(parsed, hashlib.sha256(raw).hexdigest())
 
     def open_secret(self, written: str, tenant: str, name: str) -> str | None:
-        """Return a tenant's secret, by how it stands in the file; None where it can't be opened."""
+        """Return a tenant's secret from its text in the file; None if it can't be opened."""
         if written.startswith(ENVIRONMENT):
             variable = written.removeprefix(ENVIRONMENT)
             return None if is_own(variable) else self._environ.get(variable) or None
         return self._seal.read(written, place_of(tenant, name)) if self._seal else None
 
     def wrong_with(self, written: str, tenant: str, name: str) -> str | None:
-        """Return what is wrong with a tenant's secret as it stands in the file."""
+        """Return the mistake in a tenant's secret as written in the file; None if there is none."""
         if written.startswith(ENVIRONMENT) and is_own(written.removeprefix(ENVIRONMENT)):
             return "this environment variable is the deployment's own"
         if written.startswith(ENVIRONMENT):
@@ -113,7 +117,7 @@ class TenantsFile:
         return None
 
     def _sign(self) -> tuple[int, ...]:
-        """Return what changes with the file, behind symbolic links too."""
+        """Return values that change whenever the file does, also behind symbolic links."""
         try:
             stat = self._path.stat()
         except OSError:
@@ -127,7 +131,7 @@ def open_file(settings: Settings) -> TenantsFile:
 
 
 def mistakes_in(settings: Settings) -> list[str]:
-    """Return what is wrong with the file that the settings name, one line per mistake."""
+    """Return the mistakes in the file that the settings name, one a line."""
     try:
         open_file(settings).read()
     except WrongFile as error:
@@ -142,7 +146,7 @@ class _FileKey(KeyParts):
 
 
 class _Reading:
-    """One look at all that a file says. A mistake doesn't end it: all are to be found."""
+    """One pass over the whole file. It goes on after a mistake, so that all of them are found."""
 
     def __init__(self, file: TenantsFile) -> None:
         self._file = file

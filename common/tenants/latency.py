@@ -1,4 +1,4 @@
-"""The time to the first token of each profile's full model lately; the adaptive draft decides by it."""
+"""Recent times to the first token of each profile's full model; the adaptive draft decides by them."""
 
 import asyncio
 import logging
@@ -8,7 +8,7 @@ from common.store.redis import Stores, StoreUnavailable
 
 logger = logging.getLogger(__name__)
 
-KEPT = 50  # first-token times that are looked at
+KEPT = 50  # first-token times that are kept and compared
 _FRESH_S = 2.0
 _SLOW_SHARE = 0.3  # of the recent turns that may be slow before a draft is worth its tokens
 
@@ -16,7 +16,7 @@ _SLOW_SHARE = 0.3  # of the recent turns that may be slow before a draft is wort
 class FirstTokenLatency:
     """First-token times by tenant and profile, shared by all processes.
 
-    A process looks every two seconds at those of which it was asked.
+    A process refreshes every two seconds those that it was asked for.
     """
 
     def __init__(self, stores: Stores) -> None:
@@ -24,14 +24,14 @@ class FirstTokenLatency:
         self._recent: dict[tuple[str, str], list[int]] = {}
 
     def is_slow(self, tenant: str, profile: str, slow_ms: int) -> bool:
-        """Return whether the full is expected to be slower than that. What is not known yet is taken for
-        slow.
+        """Return True if the full is expected to take longer than `slow_ms`. What is not known yet counts
+        as slow.
         """
         recent = self._recent.setdefault((tenant, profile), [])
         return not recent or sum(ms > slow_ms for ms in recent) > _SLOW_SHARE * len(recent)
 
     async def run(self) -> None:
-        """Keep looking until cancelled."""
+        """Refresh until cancelled."""
         while True:
             try:
                 await self._look()

@@ -1,4 +1,6 @@
-"""Binds each of a tenant's secrets to the origins where it may go, whoever changes a profile's URL later."""
+"""Binds each of a tenant's secrets to the origins where it may be sent, whoever changes a profile's URL
+later.
+"""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -13,13 +15,13 @@ _PORTS = {"http": 80, "https": 443}
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """The servers, and the headers by their small names, in which a request may have a secret sent."""
+    """The servers to which, and the headers (in lower case) in which, a request may have a secret sent."""
 
     origins: frozenset[str]
     headers: frozenset[str]
 
     def allows(self, origin: str, headers: Iterable[str]) -> bool:
-        """Return whether it may go there, in these headers."""
+        """Return True if the secret may be sent there, in these headers."""
         return origin in self.origins and {name.lower() for name in headers} <= self.headers
 
 
@@ -27,7 +29,7 @@ NOWHERE = Grant(frozenset(), frozenset())
 
 
 def origin_of(url: str) -> str:
-    """Return a URL's scheme, host and, unless it is the scheme's own, port; empty for what is none."""
+    """Return a URL's scheme, host and, unless it is the scheme's default, port; empty if it has none."""
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port or _PORTS.get(parts.scheme)
@@ -40,33 +42,33 @@ def origin_of(url: str) -> str:
 
 
 def origin_of_model(base_url: str) -> str:
-    """Return the origin that a model's base URL leads to, `anthropic://` for a dialect's own server."""
+    """Return the origin of a model's base URL, such as `anthropic://` for a dialect's own server."""
     dialect, address = split_dialect(base_url)
     at_home = not address or (dialect == "yandex" and not urlsplit(address).netloc)
     return f"{dialect}://" if at_home else origin_of(address)
 
 
 def read_origin(written: str) -> str:
-    """Return an origin as it is written down. A host alone is its HTTPS server."""
+    """Return an origin from its written form. A host alone means its HTTPS server."""
     if written.endswith("://"):
         return written
     return origin_of(written if "://" in written else f"https://{written}")
 
 
 def grant_of(written: RequestSecret | tuple[str, ...]) -> Grant:
-    """Return where `request_secrets` lets one secret go."""
+    """Return where a `request_secrets` rule lets a secret be sent."""
     wish = written if isinstance(written, RequestSecret) else RequestSecret(origins=written)
     return Grant(frozenset(map(read_origin, wish.origins)), frozenset(map(str.lower, wish.headers)))
 
 
 def bind(config: TenantConfig) -> TenantConfig:
-    """Return the tenant with each secret of its bound: one that is not goes where it is referred to now."""
+    """Return the tenant with every secret bound: unbound ones to the servers that refer to them now."""
     bound = {name: origins for name in config.secrets if (origins := _origins(name, config))}
     return config.model_copy(update={"secret_origins": bound})
 
 
 def widen(config: TenantConfig) -> TenantConfig:
-    """Return the tenant with each bound secret let go to wherever it is referred to now, too."""
+    """Return the tenant with each bound secret allowed wherever it is referred to now, too."""
     wider = {
         name: tuple(dict.fromkeys((*origins, *_referred(name, config))))
         for name, origins in config.secret_origins.items()
@@ -75,7 +77,7 @@ def widen(config: TenantConfig) -> TenantConfig:
 
 
 def strays(config: TenantConfig) -> list[str]:
-    """Return a line for each field that would have a secret sent where it may not go."""
+    """Return a line for each field that would have a secret sent to a place that is not allowed."""
     return [
         f"{path}: the secret {each.secret} is not for {origin_of_model(each.base_url)}: put it anew, for that"
         for path, each in _upstreams(config)
@@ -84,7 +86,7 @@ def strays(config: TenantConfig) -> list[str]:
 
 
 def may_go(config: TenantConfig, upstream: UpstreamConfig) -> bool:
-    """Return whether the model's server may be shown the secret that it names."""
+    """Return True if the model's server may receive the secret that the upstream names."""
     origins = config.secret_origins.get(upstream.secret)
     return origins is None or origin_of_model(upstream.base_url) in map(read_origin, origins)
 

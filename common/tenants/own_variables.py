@@ -1,4 +1,4 @@
-"""The environment's variables that are the deployment's own, and that no tenant's secret may be."""
+"""The environment variables that are the deployment's own, which no tenant's secret may read."""
 
 from pydantic import AliasChoices
 
@@ -18,6 +18,6 @@ _OWN = frozenset(variable_of(name) for name in Settings.model_fields)
 
 
 def is_own(variable: str) -> bool:
-    """Return whether a variable is a setting, or may hold what opens the stores or the archive."""
+    """Return True if a variable is a setting, or may open the stores or the archive."""
     name = variable.strip().upper()
     return name.startswith(_PREFIXES) or name.removesuffix(FILE) in _OWN

@@ -1,4 +1,6 @@
-"""Profiles: which models a turn is put to, with which prompts and policy. Looked up by name on both sides."""
+"""Profiles: the models that answer a turn, with their prompts and policy. API and workers look them up by
+name.
+"""
 
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -24,13 +26,15 @@ class Upstream:
     max_streams: int = 0  # at once, over all workers; 0: no limit
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)  # in place of the key's own
     whole_url: bool = False  # the base URL is all of it
-    guarded: bool = False  # a tenant's URL: it may lead to public addresses only
-    tenant: str = ""  # whose it is; empty for the environment's
+    guarded: bool = False  # a tenant's URL, which may lead to public addresses only
+    tenant: str = ""  # its tenant; empty for the environment's
 
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """The settings of a session's memory: if it has one, how many messages and bytes, and for how long."""
+    """The settings of a session's memory: whether it has one, how many messages and bytes, and for how
+    long.
+    """
 
     mode: Literal["auto", "on", "off"] = "auto"
     max_messages: int = 10
@@ -40,7 +44,7 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """The URL that is told of ended turns, and the secret that signs the message."""
+    """The URL that is notified of ended turns, and the secret that signs the requests."""
 
     url: str
     secret: SecretStr
@@ -60,23 +64,21 @@ class Profile:
     drafts: bool = True  # else only where a request says so
     fallbacks: tuple[Upstream, ...] = ()
     memory: Memory = Memory()
-    record: str = "full"  # what is kept of a turn after its end: full, redacted or none
+    record: str = "full"  # how a turn's words are kept after its end: full, redacted or none
     cors_origins: tuple[str, ...] = ()
     webhook: Webhook | None = None
     overrides: Overrides = field(default_factory=Overrides)  # what a key's request may set
     token_overrides: Overrides = field(default_factory=TokenOverrides)  # what a page's may
 
     def upstreams(self, lane: str, model: str) -> list[Upstream]:
-        """Return the upstreams of a lane in the order in which they are tried; the first is asked for
-        `model`.
-        """
+        """Return a lane's upstreams in the order in which they are tried; the first is asked for `model`."""
         if lane == "draft":
             return [replace(self.draft, model=model)] if self.draft else []
         return [replace(self.full, model=model), *self.fallbacks]
 
 
 def profile_of(settings: Settings) -> Profile:
-    """Return the default tenant's one profile, from the environment."""
+    """Return the default tenant's only profile, from the environment."""
     draft = Upstream(
         base_url=settings.small_model_base_url or settings.llm_base_url,
         # A key goes only to the server it was given for.

@@ -15,7 +15,7 @@ Record = tuple[str, str, bytes]
 
 @dataclass(frozen=True, slots=True)
 class StoredRecords:
-    """All stored tenants and keys as of one moment, whoever put them there."""
+    """All stored tenants and keys as of one moment, signed or not."""
 
     version: str | None
     tenants: Mapping[str, bytes]
@@ -29,12 +29,12 @@ class StoredRecords:
         return {name: text for name, text in texts.items() if self._knows(table, name, text)}
 
     def strange(self) -> list[str]:
-        """Return the names of what nobody has signed."""
+        """Return the names of records that carry no valid signature."""
         return sorted(name for table, name, text in self._all() if not self._knows(table, name, text))
 
     def unsigned(self, *, known: bool) -> Iterator[Record]:
-        """Return the records that the newest key has not signed; with `known`, only those that an older key
-        has.
+        """Yield the records not signed with the newest key; with `known`, only those that an older key
+        signed.
         """
         for table, name, text in self._all() if self.signer.can_sign else ():
             newest = self.signer.sign(table, name, text)
@@ -52,13 +52,13 @@ class StoredRecords:
 
 
 class Records:
-    """Reads and writes them. Each act raises StoreUnavailable."""
+    """Reads and writes the records. Each method that asks the store raises StoreUnavailable."""
 
     def __init__(self, stores: Stores) -> None:
         self._stores = stores
 
     async def read(self) -> StoredRecords:
-        """Return all of them."""
+        """Read all records."""
 
         def ask(pipe: Pipeline) -> None:
             pipe.get(keys.TENANTS_VERSION)
@@ -73,7 +73,7 @@ class Records:
         return StoredRecords(version_of(version), tenants, api_keys, signatures, self._stores.signer)
 
     async def get(self, where: Any, table: str, name: str) -> bytes | None:
-        """One, over a pipe or not; None where there is none. Raises Conflict where it isn't signed."""
+        """Return one record's text; None if there is none. Raises Conflict if it isn't signed."""
         text: bytes | None = await where.hget(table, name)
         if text is not None:
             signature = await where.hget(keys.SIGNATURES, field_of(table, name))
@@ -82,19 +82,19 @@ class Records:
         return text
 
     def put(self, pipe: Pipeline, table: str, name: str, text: bytes) -> None:
-        """Write one, signed where there is a key."""
+        """Write a record, signed if there is a key."""
         pipe.hset(table, name, text)  # type: ignore[arg-type]
         if self._stores.signer.can_sign:
             signature = self._stores.signer.sign(table, name, text)
             pipe.hset(keys.SIGNATURES, field_of(table, name), signature)  # type: ignore[arg-type]
 
     def drop(self, pipe: Pipeline, table: str, names: list[str]) -> None:
-        """Delete these, and their signatures."""
+        """Delete these records and their signatures."""
         if names:
             pipe.hdel(table, *names)
             pipe.hdel(keys.SIGNATURES, *(field_of(table, name) for name in names))
 
 
 def version_of(raw: bytes | None) -> str | None:
-    """Return the version as it is kept."""
+    """Return the version from its stored form."""
     return raw.decode() if raw is not None else None

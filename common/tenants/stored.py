@@ -1,6 +1,7 @@
-"""Tenants and keys as the queue server keeps them, and their changes: each is whole, and none is lost.
+"""Tenants and keys on the queue server, and changes to them: each is atomic, and none is lost.
 
-Every change grows the version in the same transaction, and whoever changes watches it.
+Every change increments the version in its transaction, and watches the version so that concurrent changes are
+noticed.
 """
 
 import logging
@@ -25,23 +26,24 @@ logger = logging.getLogger(__name__)
 
 Change = Callable[[TenantConfig], TenantConfig]
 Plan = Callable[[Pipeline], Awaitable[Commands]]
-"""Reads what it needs to know over a pipe, and answers what is to be written."""
+"""Reads what it needs over a pipe, and returns the writes to make."""
 
 
-_MOST_BYTES = 4 * 1_048_576  # of a tenant: every process reads all of them anew at a change
+_MOST_BYTES = 4 * 1_048_576  # of a tenant: every process reads all tenants again at each change
 _MOST_VALID = 1_000  # keys of a tenant
 _MOST_ENDED = 1_000
 _SAID = 20
 
 
 def nothing(pipe: Pipeline) -> None:
-    """Nothing is to be written beside."""
+    """Write nothing beside the change."""
 
 
 class TenantStore:
-    """All tenants and keys. Each act raises StoreUnavailable, and a FastReplyError where it can't be done.
+    """All tenants and keys. Methods raise StoreUnavailable, and a FastReplyError if the change is not
+    possible.
 
-    What is to be written `beside` a change is written with it, or not at all.
+    Writes passed as `beside` are made in the same transaction as the change, or not at all.
     """
 
     def __init__(self, stores: Stores, seal: SecretBox | None) -> None:
@@ -52,7 +54,7 @@ class TenantStore:
     # For the directory.
 
     async def poll(self, seen: Texts | None) -> Texts | None:
-        """Return what is stored now; the very same object if it hasn't changed."""
+        """Return what is stored now: the very same object if nothing has changed."""
         if (
             seen is not None
             and version_of(await self._stores.queue.get(keys.TENANTS_VERSION)) == seen.version
@@ -61,8 +63,8 @@ class TenantStore:
         return await self.read(seen)
 
     async def read(self, seen: Texts | None = None) -> Texts:
-        """Return all that is stored and signed, as of one moment. A tenant that isn't signed stays as it was
-        last.
+        """Return all that is stored and signed, as of one moment. An unsigned tenant stays as it was last
+        seen.
         """
         kept = await self._records.read()
         if strange := kept.strange():
@@ -75,23 +77,24 @@ class TenantStore:
         return Texts(kept.version, {**stay, **tenants}, kept.signed(keys.API_KEYS))
 
     def open_secret(self, written: str, tenant: str, name: str) -> str | None:
-        """Return a tenant's secret, by how it is kept; None where no key opens it."""
+        """Return a tenant's secret from its stored form; None if no key opens it."""
         return self._seal.read(written, place_of(tenant, name)) if self._seal else None
 
     # Tenants.
 
     async def tenants(self) -> dict[str, TenantConfig]:
-        """Return every tenant, by id."""
+        """Return all tenants, by id."""
         return {name: stored_tenant(text) for name, text in sorted((await self.read()).tenants.items())}
 
     async def tenant(self, name: str) -> TenantConfig:
-        """Return one tenant. Raises NotFound."""
+        """Return a tenant. Raises NotFound."""
         return stored_tenant(_found(await self._records.get(self._stores.queue, keys.TENANTS, name)))
 
     async def put_tenant(
         self, name: str, config: TenantConfig, *, create: bool | None = None, beside: Commands = nothing
     ) -> bool:
-        """Keep a tenant; whether it is new. `create`: it must be new, or must not; None: it may be either.
+        """Store a tenant, and return True if it is new. `create`: it must be new, or must not be; None:
+        either.
 
         Raises BadRequest, Conflict, NotFound.
         """
@@ -116,7 +119,7 @@ class TenantStore:
         return is_new
 
     async def change_tenant(self, name: str, change: Change, beside: Commands = nothing) -> TenantConfig:
-        """Put the changed in place of what there is, and answer it. `change` may be asked several times.
+        """Replace a tenant by the result of `change`, and return it. `change` may be called several times.
 
         Raises BadRequest, NotFound, and what `change` raises.
         """
@@ -133,7 +136,7 @@ class TenantStore:
         return changed
 
     async def delete_tenant(self, name: str, beside: Commands = nothing) -> None:
-        """Delete a tenant and its keys; the keeper deletes what it leaves behind. Raises NotFound."""
+        """Delete a tenant and its keys; the retention job deletes what it leaves behind. Raises NotFound."""
 
         async def plan(pipe: Pipeline) -> Commands:
             _found(await pipe.hget(keys.TENANTS, name))  # type: ignore[misc]
@@ -149,10 +152,10 @@ class TenantStore:
         await self._write(plan, beside)
 
     async def rotate_secrets(self, beside: Callable[[str], Commands] = lambda tenant: nothing) -> int:
-        """Seal every secret with the newest key; how many were sealed with another one.
+        """Encrypt every secret with the newest key, and return how many had been encrypted with another.
 
-        `beside`: what is written with the change of a tenant, by its name.
-        Raises Conflict, when all others are done, if no key opens a secret.
+        `beside`: writes to make with a tenant's change, given its name. Raises Conflict, after all others are
+        done, if no key opens a secret.
         """
         lost: list[str] = []
         count = 0
@@ -171,9 +174,9 @@ class TenantStore:
         return count
 
     async def sign(self, seen: StoredRecords, *, known: bool = False) -> int:
-        """Sign with the newest key what still is as it was seen; how many records were.
+        """Sign with the newest key the records that are still as seen, and return how many.
 
-        `known`: no others than those that an older key has signed.
+        `known`: only those that an older key has signed.
         """
         count = 0
 
@@ -213,14 +216,14 @@ class TenantStore:
     # Keys.
 
     async def keys(self, tenant: str) -> dict[str, KeyConfig]:
-        """Return the tenant's keys, by id, revoked ones too."""
+        """Return the tenant's keys, by id, including revoked ones."""
         kept = {key_id: KeyConfig.model_validate_json(t) for key_id, t in (await self.read()).keys.items()}
         return {key_id: key for key_id, key in kept.items() if key.tenant == tenant}
 
     async def put_key(self, key_id: str, key: KeyConfig, beside: Commands = nothing) -> None:
-        """Keep a key of a tenant; of those that have ended the oldest go where they are too many.
+        """Store a key of a tenant; if there are too many, the oldest of those that have ended are deleted.
 
-        Raises NotFound without that tenant, Conflict where it is another's, BadRequest.
+        Raises NotFound if the tenant doesn't exist, Conflict if the key is another tenant's, BadRequest.
         """
 
         async def plan(pipe: Pipeline) -> Commands:
@@ -247,7 +250,7 @@ class TenantStore:
         await self._write(plan, beside)
 
     async def revoke_key(self, tenant: str, key_id: str, beside: Commands = nothing) -> KeyConfig:
-        """Revoke a tenant's key, and answer it. One that is revoked stays so. Raises NotFound."""
+        """Revoke a tenant's key, and return it. A revoked key stays as it is. Raises NotFound."""
         revoked: KeyConfig
 
         async def plan(pipe: Pipeline) -> Commands:
@@ -265,7 +268,7 @@ class TenantStore:
     # What they have in common.
 
     async def _write(self, plan: Plan, beside: Commands) -> None:
-        """Carry a plan out, if nobody has changed anything since it looked; else plan anew."""
+        """Carry out a plan in a transaction; if anything has changed since it read, plan again."""
         async with self._stores.queue.pipeline(transaction=True) as pipe:
             while True:
                 await pipe.watch(keys.TENANTS_VERSION)
@@ -281,8 +284,8 @@ class TenantStore:
                     pass
 
     def _checked(self, name: str, config: TenantConfig, old: bytes | None) -> str:
-        """Return a tenant as it is kept, looked at as a whole. Raises BadRequest."""
-        # A secret whose key was lost must not be in the way of changing anything else.
+        """Return a tenant's text for the store, validated as a whole. Raises BadRequest."""
+        # A secret whose key was lost must not prevent other changes.
         kept = set(orjson.loads(old).get("secrets", {}).values()) if old else set()
 
         def wrong_with(secret: str) -> str | None:
@@ -309,12 +312,12 @@ class TenantStore:
 
 
 def refused(error: ValidationError) -> BadRequest:
-    """Return what a client is told of a wrong configuration: every mistake, and where the first one is."""
+    """Return the error for a wrong configuration: it lists every mistake, and names the first one's field."""
     return refused_for(mistakes(error.errors(include_url=False, include_input=False)))
 
 
 def refused_for(lines: list[str]) -> BadRequest:
-    """Return the same, of lines that begin with their field."""
+    """Return the same error for lines that begin with their field."""
     return BadRequest("; ".join(lines), code="invalid_configuration", param=lines[0].partition(":")[0])
 
 

@@ -1,4 +1,4 @@
-"""A tenant as the processes use it: profiles with opened secrets, limits."""
+"""A tenant as processes use it: its profiles with decrypted secrets, and its limits."""
 
 import logging
 from collections.abc import Iterable, Mapping
@@ -21,10 +21,11 @@ _NO_SECRET = SecretStr("")
 
 @dataclass(frozen=True, slots=True)
 class Tenant:
-    """One tenant. `passes_models`: a model that is no profile's name is the default profile's server's.
+    """One tenant. `passes_models`: a model name that is no profile's is passed to the default profile's
+    server.
 
-    `request_secrets`: where requests may have a secret sent, None for any server; where there are none at
-    all, every secret may go to any.
+    `request_secrets`: where requests may have a secret sent, None for any server; if it is empty, every
+    secret may go anywhere.
     """
 
     id: str
@@ -41,13 +42,13 @@ class Tenant:
         return list(self.profiles)
 
     def get(self, name: str) -> Profile | None:
-        """Return the profile of this name."""
+        """Return the profile of this name; None if there is none."""
         return self.profiles.get(name)
 
     def pick(self, model: str | None) -> tuple[Profile, str]:
         """Return the profile that a request's `model` means, and the full's model with it. Raises NotFound.
 
-        `fast-reply` means the default one where none is called so: most clients must name something.
+        `fast-reply` means the default profile unless one has that name: most clients must name some model.
         """
         profile = self.profiles.get(model or self.default_profile)
         if not profile and model == DEFAULT_PROFILE:
@@ -59,9 +60,9 @@ class Tenant:
         raise NotFound("there is no such model", code="model_not_found", param="model")
 
     def may_send(self, secret: str, url: str, headers: Iterable[str], *, vouched: bool = False) -> bool:
-        """Return whether a request may have the secret sent to this server in these headers.
+        """Return True if a request may have the secret sent to this server in these headers.
 
-        `vouched`: the operator has named the server; else what may go to any goes over HTTPS alone.
+        `vouched`: the operator has named the server; else a secret that may go anywhere still requires HTTPS.
         """
         if not self.secrets.get(secret, _NO_SECRET).get_secret_value():
             return False
@@ -92,7 +93,7 @@ def default_tenant(settings: Settings) -> Tenant:
 
 
 def build_tenant(name: str, config: TenantConfig, secrets: Mapping[str, SecretStr]) -> Tenant:
-    """Return a configured tenant with its secrets opened."""
+    """Return a configured tenant with its secrets decrypted."""
     profiles = {each: _profile(name, each, config, secrets) for each in config.profiles}
     for line in strays(config):
         logger.error(

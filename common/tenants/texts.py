@@ -1,4 +1,4 @@
-"""The interface of every source of tenants, the file and the store."""
+"""The interface of all sources of tenants, such as the file and the store."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,9 +21,9 @@ class Source(Protocol):
     """A source of tenants."""
 
     async def poll(self, seen: Texts | None) -> Texts | None:
-        """Return the configuration as it is now; the very same object if it hasn't changed. Raises
+        """Return the configuration as it is now: the very same object if it hasn't changed. Raises
         StoreUnavailable.
         """
 
     def open_secret(self, written: str, tenant: str, name: str) -> str | None:
-        """Return a tenant's secret, by how it is written down; None where it can't be opened."""
+        """Return a tenant's secret from its written form; None if it can't be opened."""

@@ -1,4 +1,4 @@
-"""Usage: what turns count for, by tenant, profile and day in UTC. Kept by the settler, read by the doors."""
+"""Usage: what turns count for, by tenant, profile and day in UTC. Settlement writes it, the doors read it."""
 
 import re
 from collections import Counter
@@ -15,7 +15,7 @@ from common.turn.cost import Cost, Costs, is_going
 from common.turn.version import UnknownFold
 
 Counts = dict[str, int]
-"""Counters by name; what is 0 may be left out."""
+"""Counters by name; those that are 0 may be left out."""
 
 TOKENS = (
     "draft_prompt_tokens",
@@ -24,7 +24,7 @@ TOKENS = (
     "full_completion_tokens",
     "deleted_tokens",
 )
-"""The counters that make up what a turn has used, together."""
+"""The counters whose sum is what a turn has used."""
 
 COUNTERS = (
     "turns",
@@ -44,7 +44,7 @@ COUNTERS = (
 """Every counter. `docs/tenants.md` says what each counts."""
 
 FAILURE = "failure:"
-"""What the counter of turns begins with whose full failed with an error code, which follows."""
+"""The prefix of counters of turns whose full failed; the error code follows."""
 
 _CODE = re.compile(r"[a-z0-9_]{1,64}", re.ASCII)
 _PAGE = 100
@@ -60,7 +60,7 @@ class Used:
 
 
 class Account:
-    """A turn that has ended, to be counted. What was heard of one that another version folded isn't known."""
+    """The account of a turn that has ended. If another version folded it, what was heard of it is unknown."""
 
     def __init__(self, turn: RecordedTurn) -> None:
         self._turn = turn
@@ -68,15 +68,15 @@ class Account:
         self._costs = _costs_of(turn)
         with suppress(UnknownFold):
             self._folded = replay_as_recorded(turn)
-            self._costs = self._folded.fold.costs  # as its client was told
+            self._costs = self._folded.fold.costs  # as reported to its client
 
     @property
     def waits(self) -> bool:
-        """Return whether a lane is yet to say what it cost."""
+        """Return True if a lane has not reported its cost yet."""
         return is_going(self._costs.lanes)
 
     def counts(self) -> Counts:
-        """Return the counts that the turn adds to its tenant's usage."""
+        """Return the counters that the turn adds to its tenant's usage."""
         costs, released = self._costs.of_lanes(), self._released()
         counts = {name: int(is_so) for name, is_so in self._happened(released).items()}
         counts["drafted"] = int("draft" in costs)
@@ -108,8 +108,8 @@ class Account:
         }
 
     def _failed_by(self) -> str:
-        """Return the code by which the turn failed, or its full where the draft stood in; empty without
-        one.
+        """Return the error code of the turn, or of its full if the draft stood in for it; empty if none
+        failed.
         """
         ended, full = self._turn.ended, self._folded.fold.full.finished if self._folded else None
         error = ended.error if ended else None
@@ -123,7 +123,7 @@ class Account:
         return self._folded is not None and bool(self._folded.called)
 
     def _released(self) -> Counter[str]:
-        """Return how many characters of each lane were let out."""
+        """Return how many characters of each lane were released."""
         released = Counter[str]()
         for piece in self._folded.said if self._folded else ():
             released[piece.lane] += len(piece.text)
@@ -131,14 +131,14 @@ class Account:
 
 
 def _wasted(cost: Cost, released: int, *, calls: bool) -> int:
-    """Return how many tokens of a completion nobody heard: as large a share as of the lane's text."""
+    """Return how many tokens of a completion nobody heard: the same share as of the lane's text."""
     if cost.chars:
         return round(cost.completion * (1 - min(1, released / cost.chars)))
     return 0 if calls else cost.completion
 
 
 def tokens(counts: Counts) -> int:
-    """Return all tokens of these counts."""
+    """Return the sum of all tokens in these counters."""
     return sum(counts.get(name, 0) for name in TOKENS)
 
 
@@ -148,12 +148,12 @@ def field(profile: str, counter: str) -> str:
 
 
 def day_of(ms: int) -> str:
-    """Return the day of a time, as keys have it."""
+    """Return the day (UTC) of a time, as keys spell it."""
     return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y%m%d")
 
 
 async def read_usage(stores: Stores, tenant: str, first: date, last: date) -> list[Used]:
-    """Return a tenant's usage from one day to another, both included, in order. Raises StoreUnavailable."""
+    """Return a tenant's usage between two days, both included, in order. Raises StoreUnavailable."""
     days = [first + timedelta(days=number) for number in range((last - first).days + 1)]
     used = []
     for begin in range(0, len(days), _PAGE):
@@ -176,7 +176,7 @@ def _by_profile(counted: dict[bytes, bytes]) -> dict[str, Counts]:
 
 
 def _costs_of(turn: RecordedTurn) -> Costs:
-    """Return the costs of a recorded turn, as its log has them."""
+    """Return the costs of a recorded turn, from its log."""
     costs = Costs(turn.started)
     for _, event in turn.events:
         if event.turn == turn.started.turn:
