@@ -1,1 +1,1 @@
-"""Personal data in texts, found and masked."""
+"""Finds personal data in texts, and masks it."""

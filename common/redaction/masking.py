@@ -1,7 +1,7 @@
-"""Masking personal data in what was said: numbers of cards, telephones, documents, addresses, codes. Pure.
+"""Masks personal data in what was said: card, phone and document numbers, addresses, codes. Pure.
 
-It errs on the side of masking: a number that is masked for nothing costs a reader a moment, one that stays
-may cost a caller more. Masks keep a text's length and shape, so that every offset in it stays true.
+It errs on the side of masking: a number masked for nothing costs a reader a moment, one that stays may cost a
+caller more. Masks keep a text's length and shape, so that every offset in it stays valid.
 """
 
 import re
@@ -16,18 +16,16 @@ from common.redaction.personal.tokens import cut
 
 MASK = "x"
 _MOST_LOOKS = 8
-_BLOCK, _OVERLAP = 32_768, 1_024  # no other thread gets on while a pattern is searched for
+_BLOCK, _OVERLAP = 32_768, 1_024  # a regex search holds the GIL, so no search may be long
 _MOST_ATTACHED = 3  # letters that a number is written with: AB1234567, 12345678Z
 _JSON_STRING = re.compile(r'"(?:[^"\\]|\\.)*+"|x')
 _CHARACTERS = re.compile(rf"{MANY.pattern}|[^\W_]", MANY.flags | re.S)
 
 
 def mask(text: str, digit: str = MASK) -> str:
-    """Return the text with `x` for each letter and digit of what is personal in it; `digit`: another for
-    digits.
-    """
+    """Return the text with `x` for each letter and digit of personal data; `digit`: the mask for digits."""
     known: dict[str, list[tuple[int, int]]] = {}
-    for _ in range(_MOST_LOOKS):  # a mask is a word of its own, and may show what stands beside it
+    for _ in range(_MOST_LOOKS):  # a mask is a word of its own, and may reveal personal data beside it
         masked = _mask_once(text, digit, known)
         if masked == text:
             break
@@ -36,7 +34,7 @@ def mask(text: str, digit: str = MASK) -> str:
 
 
 def mask_json(text: str) -> str:
-    """Return the same of a text that may be JSON, which then stays JSON: its numbers are masked by ones."""
+    """Mask a text that may be JSON, and keep it valid JSON: masked numbers become ones."""
     masked = mask(text)
     if masked == text or not _is_json(text):
         return masked
@@ -44,7 +42,7 @@ def mask_json(text: str) -> str:
 
 
 def mask_together(texts: Sequence[str], digit: str = MASK, *, between: str = "\n") -> list[str]:
-    """Return texts that follow each other, masked as one and cut again: a number may go over several."""
+    """Mask consecutive texts as one, as a number may span several, and return them cut as before."""
     whole, at, kept = mask(between.join(texts), digit), 0, []
     for text in texts:
         kept.append(whole[at : at + len(text)])
@@ -53,7 +51,7 @@ def mask_together(texts: Sequence[str], digit: str = MASK, *, between: str = "\n
 
 
 def blank(text: str, digit: str = MASK) -> str:
-    """Return all letters and digits of a text masked; escapes of JSON stay what they are."""
+    """Return the text with all letters and digits masked; JSON escapes stay as they are."""
 
     def masked(found: re.Match[str]) -> str:
         char = found[0]
@@ -70,8 +68,8 @@ def blank(text: str, digit: str = MASK) -> str:
 
 
 def _mask_once(text: str, digit: str, known: dict[str, list[tuple[int, int]]]) -> str:
-    """Return one look, block by block, so that no search takes long. `known`: what is in blocks once
-    looked at.
+    """Mask the text once, block by block, so that no search takes long. `known`: spans of blocks already
+    searched.
     """
     folded = fold(text)
     spans = []
@@ -91,7 +89,7 @@ def _mask_once(text: str, digit: str, known: dict[str, list[tuple[int, int]]]) -
 
 
 def _found(folded: str) -> Iterator[tuple[int, int]]:
-    """Return where something personal stands; places may overlap."""
+    """Yield the spans of personal data; they may overlap."""
     tokens = cut(folded)
     yield from addresses.written(folded)
     yield from addresses.read_aloud(folded, tokens)
@@ -105,7 +103,7 @@ def _found(folded: str) -> Iterator[tuple[int, int]]:
 
 
 def _with_letters(folded: str, begin: int, end: int) -> tuple[int, int]:
-    """Return a number with the few letters that are written with it."""
+    """Extend a number by the few letters that are written with it."""
     first, last = begin, end
     while begin - first < _MOST_ATTACHED and first and _is_letter(folded[first - 1]):
         first -= 1

@@ -1,1 +1,1 @@
-"""Personal data in a text: where it stands, however it is written or read aloud. Pure."""
+"""Finds personal data in a text, however it is written or read aloud. Pure."""

@@ -1,4 +1,4 @@
-"""E-mail addresses, written and read aloud, and addresses in networks. Pure."""
+"""E-mail addresses, written or read aloud, and network addresses. Pure."""
 
 import ipaddress
 import re
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from common.redaction.personal.number_words import NOUNS, REPEATED, WORDS
 from common.redaction.personal.tokens import HAN, Token, near_digits
 
-# Chinese is written without spaces: a name in it is no longer than its own script.
+# Chinese is written without spaces: a name ends where its own script does.
 _HANS = f"[{HAN}]"
 _IS_HAN = re.compile(_HANS)
 _NAME = rf"(?:[^\W{HAN}]|[.%+'-])"
@@ -82,7 +82,7 @@ _JOINS = _DOTS | frozenset(
     ]
 )
 _MARKS_OF_NAMES = frozenset("._-+")
-# Before "at" these make a place of what follows, not an address.
+# Before "at" these words introduce a place, not an address.
 _NO_NAMES = frozenset(
     [
         "look",
@@ -153,7 +153,7 @@ _FURTHEST = 16  # tokens of an address at either side
 
 
 def written(folded: str) -> Iterator[tuple[int, int]]:
-    """Yield addresses with their signs."""
+    """Yield addresses that are written with their signs."""
     if "@" in folded:
         yield from (found.span() for found in _EMAIL.finditer(folded))
     for found in near_digits(_V4, folded, 0, 16):
@@ -178,7 +178,7 @@ def _is_v6(text: str) -> bool:
 
 
 def read_aloud(folded: str, tokens: list[Token]) -> Iterator[tuple[int, int]]:
-    """Yield addresses whose signs are said, or stand apart: "john dot smith (at) host dot com"."""
+    """Yield addresses whose signs are spoken or set apart: "john dot smith (at) host dot com"."""
     done = 0
     for place, token in enumerate(tokens):
         if (token.kind != "at" and token.text not in _AT) or token.begin < done:
@@ -210,7 +210,7 @@ def _gap(folded: str, tokens: list[Token], place: int) -> str:
 
 
 def _host(folded: str, tokens: list[Token], at: int) -> tuple[int, list[str], bool] | None:
-    """Return the host's last token, its labels, and whether a dot was said; None where none follows."""
+    """Return the host's last token, its labels, and whether a dot was said; None if no host follows."""
     labels, said, end = [""], False, at
     place = at + 1
     dotted = False
@@ -253,7 +253,7 @@ def _host(folded: str, tokens: list[Token], at: int) -> tuple[int, list[str], bo
 
 
 def _dot_follows(folded: str, tokens: list[Token], place: int) -> bool:
-    """Return whether a dot is said within two further words: "g mail dot com"."""
+    """Return True if a dot is said within the next two words: "g mail dot com"."""
     for later in range(place + 1, min(place + 3, len(tokens))):
         if tokens[later].text in _DOTS:
             return True
@@ -263,7 +263,7 @@ def _dot_follows(folded: str, tokens: list[Token], place: int) -> bool:
 
 
 def _name(folded: str, tokens: list[Token], at: int) -> int | None:
-    """Return the first token of the name before the sign; None where there is none."""
+    """Return the first token of the name before the sign; None if there is none."""
     begin = None
     place = at - 1
     while place >= max(0, at - _FURTHEST):
@@ -291,7 +291,7 @@ def _name(folded: str, tokens: list[Token], at: int) -> int | None:
 
 
 def _script(token: Token) -> str:
-    """Chinese is written without spaces: where the script changes, another word begins."""
+    """Return the script of a token. Chinese has no spaces: another word begins where the script changes."""
     if token.kind == "numeral":
         return "numeral"
     return "han" if _IS_HAN.match(token.text) else ""
@@ -302,7 +302,7 @@ def _is_small(token: Token) -> bool:
 
 
 def _only_small(tokens: list[Token], begin: int, at: int) -> bool:
-    """Return whether all so far are digits and letters: the word before is the name that they belong to."""
+    """Return True if all tokens so far are digits and letters: the name they belong to is the word before."""
     return all(_is_small(token) and not token.text.isalpha() for token in tokens[begin:at]) or all(
         token.kind != "word" or token.text in WORDS for token in tokens[begin:at]
     )

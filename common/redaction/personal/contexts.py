@@ -1,4 +1,6 @@
-"""Finds what is personal because of the word before it: a card's check number, a PIN, a passport. Pure."""
+"""Finds data that is personal because of the word before it: a card's check number, a PIN, a passport.
+Pure.
+"""
 
 import re
 from bisect import bisect_left
@@ -8,7 +10,7 @@ import re2
 
 from common.redaction.personal.numbers import Chain
 
-_CODES = (  # three digits behind them are enough
+_CODES = (  # three digits after them are enough
     r"cvv2?(?![a-z\d])|cvc2?(?![a-z\d])|(?<![a-z])(?:cvn|csc|cid)(?![a-z])|card verification\w*|securi?ty (?:code|number)|(?<![a-z])pin(?![a-z])"
     r"|pin[\s_-]?(?:code|number|nummer|numer|码)|[a-z]{2}_?pin\b|passcode|\botp\b|\bm?tan(?=[\s:-]*(?:ist|lautet|nummer|:|\d))"
     r"|one[\s-]time (?:code|pass\w*|pin)|(?:verification|confirmation|access|auth\w*|login|sms|secret|2fa)[\s_-]?code"
@@ -45,7 +47,9 @@ _WORDS = re.compile(rf"(?P<codes>{_CODES})|(?P<papers>{_PAPERS})|(?P<phones>{_PH
 
 
 def _loosened(pattern: str) -> str:
-    """Return the pattern for a linear engine: without what it can't do, so that it finds at least as much."""
+    """Return the pattern for a linear engine: without what it can't do, so that it matches at least as
+    much.
+    """
     pattern = re.sub(r"\(\?<?[=!](?:[^()]|\((?:[^()])*\))*\)", "", pattern)
     pattern = re.sub(r"\(\?P<\w+>", "(?:", pattern)
     pattern = pattern.replace(r"\b", "").replace(r"\w", r"\S")
@@ -70,9 +74,7 @@ _YEAR = re.compile(r"(?:19|20)\d\d\Z")
 
 
 def named(folded: str, found: list[Chain]) -> Iterator[tuple[int, int]]:
-    """Return where a short number stands that the word beside it makes somebody's, and wherever it stands
-    again.
-    """
+    """Yield short numbers that the word beside them makes personal, and all other places where they stand."""
     begins = [chain.begin for chain in found]
     secrets: set[str] = set()
     for word in _words(folded, found):
@@ -99,7 +101,7 @@ def named(folded: str, found: list[Chain]) -> Iterator[tuple[int, int]]:
 
 
 def _words(folded: str, found: list[Chain]) -> Iterator[re.Match[str]]:
-    """Yield the words that matter, which are looked for only shortly before a number."""
+    """Yield the words that make a number personal; they are searched for only shortly before a number."""
     done = 0
     for chain in found:
         begin = max(done - _LONGEST_WORD, chain.begin - _FAR - _LONGEST_WORD, 0)
@@ -116,15 +118,13 @@ def _is_secret_code(folded: str, begin: int, end: int) -> bool:
 
 
 def _is_near(folded: str, end: int, begin: int) -> bool:
-    """Return whether what begins there may be what the word names: close by, or further on in the same
-    sentence.
-    """
+    """Return True if the word may refer to what begins there: close by, or later in the same sentence."""
     between = folded[end : min(begin, end + _FAR + 1)]
     return len(between) <= _NEAR or (len(between) <= _FAR and not _SENTENCE.search(between))
 
 
 def _tokens_behind(folded: str, kind: str, end: int) -> Iterator[tuple[int, int]]:
-    """Letters and digits in one word: a passport's number, a password."""
+    """Yield tokens of letters and digits, such as a passport's number or a password."""
     found = _TOKEN.search(folded, end, end + _FAR) if kind == "papers" else None
     if found and _is_near(folded, end, found.start()):
         yield found.span()

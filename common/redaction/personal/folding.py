@@ -1,7 +1,7 @@
-"""A text as it is searched for personal data: one form for what looks or sounds alike, with the way back.
+"""Texts folded for the search for personal data: one form for what looks or sounds alike, with the way back.
 
 Case, accents, full-width forms, other scripts' digits, invisible characters, Markdown, HTML and JSON escapes
-make no difference there.
+make no difference in the folded text.
 """
 
 import html
@@ -14,7 +14,7 @@ _TAGS = (
     "a|abbr|b|big|blockquote|br|break|code|dd|del|div|dl|dt|em|emphasis|font|h[1-6]|hr|i|ins|kbd|li|mark|ol|p|"
     "phoneme|pre|prosody|s|samp|say-as|small|span|speak|strong|sub|sup|table|tbody|td|th|thead|tr|tt|u|ul|wbr"
 )
-# What several characters stand for one. A tag that holds digits or an address is text.
+# Sequences that stand for one character. A tag that holds digits or an address is text.
 MANY = re.compile(
     r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}|\\[nrtbf]|\\[^\w\s]"
     r"|&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z]{2,8});"
@@ -30,26 +30,28 @@ _ALIKE = {
 }  # fmt: skip
 _PIECE = 512
 SEAM = "\x1e"
-"""Stands between the texts of two speakers: no number goes over it."""
+"""Separates the texts of two speakers: no number spans it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Folded:
-    """A folded text. `starts`, `ends`: of each character, its place in the text as it was; None: the same."""
+    """A folded text. `starts`, `ends`: for each character, its place in the original text; None if they
+    are the same.
+    """
 
     text: str
     starts: "array[int] | None"
     ends: "array[int] | None"
 
     def place(self, begin: int, end: int) -> tuple[int, int]:
-        """Return where in the text as it was this part stands; it may not be empty."""
+        """Return the span of the original text that this part covers; the part must not be empty."""
         if self.starts is None or self.ends is None:
             return begin, end
         return self.starts[begin], self.ends[end - 1]
 
 
 class _Forms(dict[str, str]):
-    """Each character's form, worked out when it is first met."""
+    """The form of each character, computed when it is first met."""
 
     def __missing__(self, char: str) -> str:
         self[char] = form = _form(char)
@@ -81,7 +83,7 @@ _FORMS = _Forms()
 
 
 def fold(text: str) -> Folded:
-    """Return the text in the form in which it is searched."""
+    """Return the text in the form that is searched."""
     marked = any(mark in text for mark in _STARTS)
     if text.isascii() and not marked and text.isprintable():
         return Folded(text.lower(), None, None)
@@ -114,7 +116,7 @@ def fold(text: str) -> Folded:
 
 
 def meaning(written: str) -> str:
-    """Return the text that an escape, an entity, a tag or a mark stands for."""
+    """Return the text that an escape, entity, tag or mark stands for."""
     if written[0] == "\\":
         if written[1] in "uU":
             units = bytes.fromhex(written[2:6] + written[8:12])

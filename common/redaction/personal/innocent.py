@@ -1,4 +1,4 @@
-"""Numbers that are nobody's: dates, times, amounts, quantities, versions, lists. Pure."""
+"""Numbers that are not personal: dates, times, amounts, quantities, versions, lists. Pure."""
 
 import re
 from itertools import pairwise
@@ -30,7 +30,7 @@ _UNIT = (
 _PLAIN = r"(?:\d{1,3}(?:[ ,.']\d{3})+|\d{1,12})(?:[.,]\d{1,2})?"
 _NEXT = r"(?!\d)(?!\s{0,2}[-/]?\s?\d)(?![.,]\d)"
 _THOUSANDS = r"\d{1,3}(?:(?:,\d{3})+(?:\.\d+)?|(?:'\d{3})+(?:\.\d+)?)"
-_INNOCENT = re.compile(  # each begins with a digit, so that only digits are looked at
+_INNOCENT = re.compile(  # each begins with a digit, so that a search tries digits only
     r"(?=\d)(?<!\d)(?:"
     + "|".join(
         [
@@ -53,7 +53,7 @@ _LONGEST_BEFORE = 14
 
 
 def innocent_spans(folded: str) -> list[tuple[int, int]]:
-    """Return where dates, times, amounts, quantities and versions stand, in their order."""
+    """Return the spans of dates, times, amounts, quantities and versions, in order."""
     spans, done = [], 0
     for found in _INNOCENT.finditer(folded):
         begin, end = found.span()
@@ -75,9 +75,9 @@ def innocent_spans(folded: str) -> list[tuple[int, int]]:
 
 
 def is_list(numbers: list[str], gaps: list[str]) -> bool:
-    """Return whether these are several numbers, one after the other: years, a count, amounts in their order.
+    """Return True if these are several numbers in a row: years, a count, amounts in order.
 
-    `gaps`: what stands between them.
+    `gaps`: the texts between them.
     """
     if any(len(number) > 1 and number[0] == "0" for number in numbers) or len(numbers) < 2:
         return False

@@ -6,7 +6,7 @@ Keys are in the form of `common/redaction/personal/folding.py`: lower case, with
 from dataclasses import dataclass, replace
 from itertools import product
 
-HUNDRED, THOUSAND, MILLION = -100, -1_000, -1_000_000  # words that multiply what stands before
+HUNDRED, THOUSAND, MILLION = -100, -1_000, -1_000_000  # words that multiply the number before them
 
 _PLAIN = {
     "en": "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen"
@@ -52,7 +52,7 @@ REPEATED = {
     "double": 2, "triple": 3, "treble": 3, "quadruple": 4, "doble": 2, "doppel": 2, "doppelt": 2,
     "zweimal": 2, "dreimal": 3, "viermal": 4, "дважды": 2, "трижды": 3, "двойная": 2, "двойной": 2,
 }  # fmt: skip
-"""The digit that follows stands so many times."""
+"""How many times the digit that follows is repeated."""
 
 _NOUNS = "нул единиц двоек троек четверок пятерок шестерок семерок восьмерок девяток"
 _NOUNS_FEW = "нули единицы двойки тройки четверки пятерки шестерки семерки восьмерки девятки"
@@ -65,7 +65,7 @@ NOUNS = {
     "einsen": 1, "zweien": 2, "dreien": 3, "vieren": 4, "funfen": 5, "sechsen": 6, "siebenen": 7,
     "achten": 8, "neunen": 9,
 }  # fmt: skip
-"""A digit's name: behind a number it stands so many times ("three sevens")."""
+"""Names of digits, in the plural too: after a number, the digit is repeated so many times ("three sevens")."""
 
 ARTICLES = frozenset(["the", "die", "der", "den", "el", "la", "le", "раза", "раз"])
 """May stand between a word of `REPEATED` and its digit."""
@@ -127,7 +127,7 @@ FILLERS = frozenset(
         "额",
     ]
 )
-"""What is said between a number's digits and means nothing."""
+"""Words said between a number's digits that mean nothing."""
 
 DIGITS = {
     **dict(zip("零一二三四五六七八九", range(10), strict=True)),
@@ -157,11 +157,13 @@ UNITS = {
     "萬": 10_000,
     "亿": 10**8,
 }
-"""What makes an amount of a Chinese numeral."""
+"""The units that make a Chinese numeral an amount."""
 
 
 def _german() -> dict[str, int]:
-    """Return the compounds: einundvierzig, neunhundertsechzehn, also as written without umlauts."""
+    """Return German compounds, such as einundvierzig and neunhundertsechzehn, also spelled without
+    umlauts.
+    """
     units = dict(
         enumerate(["null", "ein", "zwei", "drei", "vier", "funf", "sechs", "sieben", "acht", "neun"])
     )
@@ -206,8 +208,8 @@ WORDS = _words()
 class Spoken:
     """A number that is being read out word by word.
 
-    `whole`: its thousands and millions, of which `scale` was the last; `part`: what stands behind them, `last` the
-    last word of it; what is less than `room` may yet be added.
+    `whole`: its thousands and millions, the last of which was `scale`; `part`: what follows them, with `last`
+    as its last word; only a value below `room` may yet be added.
     """
 
     whole: int = 0
@@ -229,7 +231,7 @@ class Spoken:
         return Spoken(part=value, last=value, room=_room(value))
 
     def with_word(self, value: int, *, linked: bool = False) -> "Spoken | None":
-        """Return the number with a further word; None where that begins another. `linked`: behind an
+        """Return the number extended by a word; None if the word begins another. `linked`: it follows an
         "and".
         """
         if value < 0:
@@ -264,7 +266,7 @@ def _room(value: int) -> int:
 
 
 def chinese(numeral: str) -> int:
-    """Return the amount that a Chinese numeral with units says."""
+    """Return the value of a Chinese numeral with units."""
     total = section = digit = 0
     for char in numeral:
         if char in UNITS and UNITS[char] >= 10_000:

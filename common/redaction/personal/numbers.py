@@ -1,7 +1,7 @@
-"""Numbers of somebody's, in digits or in words: cards, telephones, accounts, documents. Pure.
+"""Personal numbers, in digits or in words: cards, telephones, accounts, documents. Pure.
 
-Digits, number words and Chinese numerals that follow each other closely are one chain. Whether it is
-personal is asked of it as a whole; every step is bounded by the chain's own length.
+Digits, number words and Chinese numerals that follow each other closely form one chain. The chain is judged
+as a whole, and every step is bounded by the chain's own length.
 """
 
 import re
@@ -25,7 +25,7 @@ from common.redaction.personal.number_words import (
 from common.redaction.personal.tokens import Token
 
 FEWEST = 7
-"""Digits of what is taken for a number of somebody's, whatever stands beside it."""
+"""The fewest digits of a number that counts as personal in any context."""
 
 _MOST_BETWEEN = 3
 _MOST_FILLERS = 3
@@ -42,7 +42,9 @@ _YEAR_BEGINS = ("17", "18", "19", "20")
 
 @dataclass(slots=True)
 class Group:
-    """Digits said in one go. `gap`: the marks between it and the group before; `is_weak`: those join little."""
+    """Digits said in one go. `gap`: the marks before it; `is_weak`: these marks hardly join it to the last
+    group.
+    """
 
     begin: int
     end: int
@@ -72,7 +74,7 @@ class Chain:
         return "".join(group.digits for group in self.groups)
 
     def is_personal(self) -> bool:
-        """Return whether so many digits are seldom anything but somebody's."""
+        """Return True if a number of this many digits is most likely personal."""
         digits = self.digits
         if len(digits) < FEWEST or all(group.is_amount for group in self.groups):
             return False
@@ -84,7 +86,7 @@ class Chain:
         return not is_list([number for number, _ in numbers], [gap for _, gap in numbers[1:]])
 
     def is_card_in_pieces(self) -> bool:
-        """Return whether it is a card's number though letters or signs of arithmetic stand within."""
+        """Return True if it is a card number despite letters or arithmetic signs within it."""
         if len(self.groups) > 19 or not is_card(self.digits):
             return False
         widths = [len(group.digits) for group in self.groups]
@@ -92,7 +94,7 @@ class Chain:
 
 
 def is_card(digits: str) -> bool:
-    """Return whether it is a payment card's number: its length, its first digit, its check digit."""
+    """Return True if it is a payment card's number, by its length, first digit and check digit."""
     if not 13 <= len(digits) <= 19 or not _CARD.fullmatch(digits) or len(set(digits)) == 1:
         return False
     total = sum(map(int, digits[-1::-2])) + sum(2 * d - 9 * (d > 4) for d in map(int, digits[-2::-2]))
@@ -100,9 +102,7 @@ def is_card(digits: str) -> bool:
 
 
 def chains(folded: str, tokens: list[Token]) -> list[Chain]:
-    """Return all chains of a text in their order, short ones too; those with weak joints as well as their
-    parts.
-    """
+    """Return all chains of a text in order, short ones too, and the parts of those with weak joints."""
     builder = _Builder(folded)
     spans = iter(innocent_spans(folded))
     begin, end = next(spans, (len(folded), len(folded)))
@@ -122,7 +122,7 @@ _STARTS = WORDS.keys() | NOUNS.keys() | REPEATED.keys()
 
 
 class _Builder:
-    """Puts tokens together."""
+    """Joins tokens into chains."""
 
     def __init__(self, folded: str) -> None:
         self.found: list[Chain] = []
@@ -137,11 +137,11 @@ class _Builder:
 
     @property
     def is_open(self) -> bool:
-        """Return whether the next token may matter whatever it is."""
+        """Return True if the next token may matter whatever it is."""
         return bool(self._groups) or self._times > 1
 
     def close(self) -> None:
-        """The chain ends here."""
+        """End the chain."""
         if groups := self._groups:
             weak = [place for place, group in enumerate(groups) if place and group.is_weak]
             for begin, end in zip([0, *weak], [*weak, len(groups)], strict=True):
@@ -156,7 +156,7 @@ class _Builder:
         self._marks, self._fillers, self._letters, self._link = "", 0, False, ""
 
     def take(self, token: Token) -> None:
-        """The next token."""
+        """Add the next token."""
         text = token.text
         if self._groups:
             self._marks += self._folded[self._at : token.begin]
@@ -213,7 +213,7 @@ class _Builder:
         return Group(token.begin, token.end, str(NOUNS[text]), spoken=Spoken.of(NOUNS[text]))
 
     def _joins(self, last: Group, token: Token) -> bool:
-        """Return whether the word goes on with the number before, which it then is a part of."""
+        """Return True if the word continues the number before it; it is added to that number."""
         if self._times > 1 or self._letters or self._fillers or self._marks.strip(" -"):
             return False
         if token.text not in WORDS:
@@ -236,7 +236,7 @@ class _Builder:
 
 
 def _is_near(marks: str) -> bool:
-    """Return whether so little stands between two groups that they may be parts of one number."""
+    """Return True if the marks between two groups are few enough for them to be parts of one number."""
     if SEAM in marks:
         return False
     bare = _BLANKS.sub(" ", _MARKDOWN.sub("", marks))
@@ -249,7 +249,7 @@ def _is_arithmetic(marks: str) -> bool:
 
 
 def _with_years(groups: list[Group]) -> list[tuple[str, str]]:
-    """Return the groups' digits and gaps; a year that was said in two halves is one."""
+    """Return the groups' digits and gaps, with a year said in two halves joined."""
     numbers: list[tuple[str, str]] = []
     for group in groups:
         last, gap = numbers[-1] if numbers else ("", "")

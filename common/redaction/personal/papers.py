@@ -1,4 +1,4 @@
-"""Numbers with letters in them whose form says whose they are: accounts, documents. Pure."""
+"""Numbers with letters that are personal by their form: accounts, documents. Pure."""
 
 import re
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ _FEWEST = 9
 
 
 def by_form(folded: str) -> Iterator[tuple[int, int]]:
-    """Return where they stand."""
+    """Yield their spans."""
     for found in near_digits(_IBAN, folded, 4, 130):
         if end := _iban_end(folded, *found.span()):
             yield found.start(), end
@@ -39,9 +39,7 @@ def by_form(folded: str) -> Iterator[tuple[int, int]]:
 
 
 def _iban_end(folded: str, begin: int, end: int) -> int | None:
-    """Return where an account's number ends whose check digits are right, or that has digits enough; None: it
-    is none.
-    """
+    """Return the end of an IBAN with correct check digits, or with enough digits; None if it is none."""
     ends = [place + 1 for place in range(begin, end) if folded[place].isalnum()]
     letters = "".join(folded[place - 1] for place in ends)
     if not letters.isascii():

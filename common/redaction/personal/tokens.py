@@ -1,4 +1,4 @@
-"""A folded text cut into words, numbers and the signs that addresses need. Pure, in one pass."""
+"""Cuts a folded text into words, numbers and the signs of addresses. Pure, in one pass."""
 
 import re
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ _TOKEN = re.compile(
 
 
 class Token(NamedTuple):
-    """One of them, with its place in the folded text. `kind`: digits, numeral, word or at."""
+    """A token with its span in the folded text. `kind`: digits, numeral, word or at."""
 
     kind: str
     begin: int
@@ -25,7 +25,7 @@ class Token(NamedTuple):
 
 
 def cut(folded: str) -> list[Token]:
-    """Return the text's tokens in their order; what is between them are spaces and marks."""
+    """Return the text's tokens in order; between them are spaces and marks."""
     return [
         Token(found.lastgroup or "", found.start(), found.end(), found[0])
         for found in _TOKEN.finditer(folded)
@@ -36,9 +36,9 @@ _DIGITS = re.compile(r"\d+")
 
 
 def near_digits(pattern: re.Pattern[str], folded: str, before: int, longest: int) -> Iterator[re.Match[str]]:
-    """Yield all matches of a pattern that needs a digit, at most `before` characters from its begin.
+    """Yield all matches that begin at most `before` characters before a digit.
 
-    No match is longer than `longest`: only what stands close to a digit is looked at.
+    No match is longer than `longest`, so only the text close to digits is searched.
     """
     done = first = last = 0
     for digits in [*_DIGITS.finditer(folded), None]:
