@@ -1,4 +1,4 @@
-"""From text to the terms that it is found by, the same for documents and questions, in any language."""
+"""Turns text into search terms, the same for documents and questions, in any language."""
 
 import re
 import unicodedata
@@ -10,7 +10,7 @@ _UNSPACED = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af]+
 _LONGEST_TERM = 60
 # As good as stemming in most European languages: McNamee and Mayfield, Character N-Gram Tokenization, 2004.
 _PART = 4
-# Those that tantivy's own list of English lacks: they stand in every question and tell nothing.
+# Stop words that tantivy's English list lacks: they are in every question and say nothing.
 _ASKING = [
     "am", "can", "could", "did", "do", "does", "has", "have", "how", "i", "me", "my", "our", "should",
     "was", "we", "were", "what", "when", "where", "which", "who", "why", "would", "you", "your",
@@ -18,7 +18,7 @@ _ASKING = [
 
 
 def build_analyzer() -> TextAnalyzer:
-    """Build what makes terms of a prepared text. A stemmer leaves words of the other's script alone."""
+    """Build the analyzer for prepared text. A stemmer leaves words of the other script alone."""
     return (
         TextAnalyzerBuilder(Tokenizer.simple())
         .filter(Filter.remove_long(_LONGEST_TERM))
@@ -34,14 +34,14 @@ def build_analyzer() -> TextAnalyzer:
 
 
 def prepare(text: str) -> str:
-    """Return the text as the analyzer takes it: one form of each character, unspaced scripts in pairs."""
+    """Normalize a text for the analyzer: one form of each character, unspaced scripts in pairs."""
     text = unicodedata.normalize("NFKC", text).replace("ё", "е").replace("Ё", "Е")
     return _UNSPACED.sub(_in_pairs, text)
 
 
 def parts(terms: list[str]) -> list[str]:
-    """Return the terms' parts of four letters: so a word is found by its relatives, where a stemmer sees
-    none.
+    """Return the four-letter parts of the terms, by which a word is found where a stemmer sees no
+    relation.
     """
     words = filter(str.isalpha, terms)  # a part of a number says nothing
     return [word[at : at + _PART] for word in words for at in range(len(word) - _PART + 1)]

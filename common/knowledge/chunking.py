@@ -1,4 +1,4 @@
-"""A document cut into passages: by its headings, then paragraphs, then sentences."""
+"""Cuts a document into passages: by its headings, then paragraphs, then sentences."""
 
 import re
 from collections.abc import Iterator
@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from common.text.sentences import split_sentences
 
 TARGET = 700
-"""How large a passage is to be, in columns: a character of a wide script says as much as three of others."""
+"""The target size of a passage in columns; a character of a wide script counts as three."""
 
 OVERLAP = 140
-"""So much of a passage, in whole sentences, stands again at the next one's beginning."""
+"""How much of a passage, in whole sentences, is repeated at the next one's beginning."""
 
 _LONGEST_HEADING = 200  # characters; it stands above each of its passages
 _MOST_LEVEL = 6
@@ -20,7 +20,7 @@ _WIDE = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af]")
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """One passage; `title` is the document's with the headings above the passage."""
+    """One passage. `title`: the document's title with the headings above the passage."""
 
     title: str
     text: str
@@ -38,7 +38,7 @@ def cut(title: str, text: str) -> list[Chunk]:
 
 
 def columns(text: str) -> int:
-    """Return how large a text is."""
+    """Return the size of a text in columns."""
     return len(text) + 2 * len(_WIDE.findall(text))
 
 
@@ -58,7 +58,7 @@ def _sections(text: str) -> Iterator[tuple[list[str], str]]:
 
 
 def _heading(line: str) -> tuple[int, str]:
-    """Return a heading's level and its words; level 0 where the line is none, or too long to be one."""
+    """Return a heading's level and its words; level 0 if the line is none, or is too long for one."""
     bare = line.lstrip("#")
     level = len(line) - len(bare)
     if not 1 <= level <= _MOST_LEVEL or not bare[:1].isspace():
@@ -68,9 +68,7 @@ def _heading(line: str) -> tuple[int, str]:
 
 
 def _pieces(body: str) -> Iterator[str]:
-    """Yield paragraphs, and of those that are too large the sentences; each with the whitespace that
-    follows it.
-    """
+    """Yield paragraphs, or the sentences of those that are too large; each with the whitespace after it."""
     for paragraph in filter(None, map(str.strip, _BLANK.split(body))):
         if columns(paragraph) <= TARGET:
             yield paragraph + "\n\n"
@@ -82,9 +80,7 @@ def _pieces(body: str) -> Iterator[str]:
 
 
 def _fit(sentence: str) -> Iterator[str]:
-    """Yield a sentence as it is; one larger than a passage in parts that are not, cut at spaces if it has
-    any.
-    """
+    """Yield a sentence as it is, or in parts if it is larger than a passage, cut at spaces if it has any."""
     begin = 0
     while columns(sentence[begin : begin + TARGET + 1]) > TARGET:
         size = TARGET if columns(sentence[begin : begin + TARGET]) <= TARGET else TARGET // 3
@@ -95,7 +91,7 @@ def _fit(sentence: str) -> Iterator[str]:
 
 
 def _pack(pieces: Iterator[str]) -> Iterator[str]:
-    """Yield pieces put together until a passage is full; the next begins with the last one's end."""
+    """Yield passages packed from pieces; each begins with the end of the one before."""
     held: list[str] = []
     size = carried = 0  # carried: how many of those held the passage before has, too
     for piece in pieces:

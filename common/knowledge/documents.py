@@ -1,4 +1,4 @@
-"""Documents as they are kept in Redis, and what has changed among them for those who follow."""
+"""Documents as they are stored in Redis, and the changes among them for those who follow."""
 
 import hashlib
 from collections.abc import AsyncIterator, Sequence
@@ -24,7 +24,7 @@ _CHANGES_PAGE = 10
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A text that a tenant wants answers from."""
+    """A text of a tenant, from which answers are drawn."""
 
     id: str
     text: str
@@ -34,20 +34,20 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """Documents that were put or deleted since, and the entry of the last one, to go on from."""
+    """Documents that were put or deleted, and the last change's entry, to continue after."""
 
     ids: list[str]
     last: str
 
 
 class Documents:
-    """All tenants' documents. Every act may be done twice; each raises StoreUnavailable."""
+    """All tenants' documents. All methods may be repeated safely; each raises StoreUnavailable."""
 
     def __init__(self, stores: Stores) -> None:
         self._stores = stores
 
     async def put(self, collection: CollectionRef, documents: Sequence[Document]) -> None:
-        """Keep documents, in place of those of the same id."""
+        """Store documents, replacing those with the same id."""
         await self._stores.queue.sadd(keys.COLLECTIONS, str(collection))  # type: ignore[misc]
         for batch in _batches(documents):
             pipe = self._stores.log.pipeline(transaction=True)
@@ -60,7 +60,7 @@ class Documents:
             await self._tell(collection)
 
     async def remove(self, collection: CollectionRef, document_id: str) -> bool:
-        """Delete a document; whether there was one."""
+        """Delete a document, and return True if there was one."""
         pipe = self._stores.log.pipeline(transaction=True)
         pipe.hdel(keys.documents(collection), document_id)
         pipe.zrem(keys.document_ids(collection), document_id)
@@ -71,8 +71,8 @@ class Documents:
         return bool(removed)
 
     async def drop(self, collection: CollectionRef) -> bool:
-        """Delete a whole collection; whether there was anything in it."""
-        # Its changes go with it: whoever follows finds the last one he saw gone, and looks at all anew.
+        """Delete a whole collection, and return True if there was anything in it."""
+        # Its changes go with it: a follower finds its last entry gone, and reads everything again.
         pipe = self._stores.log.pipeline(transaction=True)
         pipe.delete(keys.documents(collection))
         pipe.delete(keys.document_ids(collection), keys.document_changes(collection))
@@ -82,7 +82,7 @@ class Documents:
         return bool(removed)
 
     async def drop_all(self, tenant: str) -> bool:
-        """Delete all of a tenant's collections, and that they ever were; whether there was any."""
+        """Delete all of a tenant's collections, and their names; return True if there were any."""
         mine = [collection for collection in await self.collections() if collection.tenant == tenant]
         for collection in mine:
             await self.drop(collection)
@@ -90,7 +90,7 @@ class Documents:
         return bool(mine)
 
     async def get(self, collection: CollectionRef, document_id: str) -> Document | None:
-        """Return one document."""
+        """Return a document; None if there is none."""
         body = await self._stores.log.hget(keys.documents(collection), document_id)  # type: ignore[misc]
         return _read(body) if body else None
 
@@ -102,7 +102,7 @@ class Documents:
         return [_read(body) for body in bodies if body]
 
     async def page(self, collection: CollectionRef, after: str, count: int) -> list[Document]:
-        """Return the next documents by id after this one; an empty id is before all."""
+        """Return the next documents by id after this one; the empty id comes before all."""
         begin = f"({after}" if after else "-"
         ids = await self._stores.log.zrangebylex(
             keys.document_ids(collection), begin, "+", start=0, num=count
@@ -119,7 +119,7 @@ class Documents:
         return int(now) + (scores[0].count(None) if scores else 0)
 
     async def collections(self) -> list[CollectionRef]:
-        """Return every collection that ever had a document."""
+        """Return all collections that ever had a document."""
         names = await self._stores.queue.smembers(keys.COLLECTIONS)  # type: ignore[misc]
         return sorted((CollectionRef.parse(name.decode()) for name in names), key=str)
 
@@ -133,7 +133,7 @@ class Documents:
         return {c.collection: int(count) for c, count in zip(mine, counts, strict=True) if count}
 
     async def failures(self, collection: CollectionRef, documents: Sequence[Document]) -> dict[str, str]:
-        """Which of these can't be found for what stands in them, and why: by id, a code."""
+        """Return those of these documents whose text can't be searched, by id, with an error code."""
         if not documents:
             return {}
         raw = await self._stores.log.hmget(  # type: ignore[misc]
@@ -145,23 +145,21 @@ class Documents:
         return {document.id: note["code"] for document, note in notes if note["digest"] == _digest(document)}
 
     async def note_failure(self, collection: CollectionRef, document: Document, code: str) -> None:
-        """Keep that this document, as it is now, can't be found: nobody is to try again."""
+        """Record that this version of a document can't be searched, so that nobody tries again."""
         note = orjson.dumps({"code": code, "digest": _digest(document)}).decode()
         await self._stores.log.hset(keys.document_failures(collection), document.id, note)  # type: ignore[misc]
 
     # For those who follow.
 
     async def latest(self, collections: Sequence[CollectionRef]) -> list[str]:
-        """Return the entry of each collection's latest change; empty where nothing is kept of any."""
+        """Return the entry of each collection's latest change; empty if none is kept."""
         pipe = self._stores.log.pipeline(transaction=False)
         for collection in collections:
             pipe.xrevrange(keys.document_changes(collection), count=1)
         return [raw[0][0].decode() if raw else "" for raw in await pipe.execute()]
 
     async def changes(self, collection: CollectionRef, after: str) -> Changes | None:
-        """Return the next changes after this entry; None where that is gone, so that all must be looked at
-        anew.
-        """
+        """Return the next changes after this entry; None if it is gone, so that all must be read again."""
         raw = await self._stores.log.xrange(
             keys.document_changes(collection), min=after or "-", count=_CHANGES_PAGE
         )
@@ -195,7 +193,7 @@ def _note_change(pipe: Pipeline, collection: CollectionRef, ids: list[str], *, c
 
 
 def _batches(documents: Sequence[Document]) -> list[list[Document]]:
-    """Return the documents in parts that the server takes in a moment."""
+    """Return the documents in batches that the server handles in a moment."""
     batches: list[list[Document]] = []
     chars = 0
     for document in documents:

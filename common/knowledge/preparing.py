@@ -1,7 +1,7 @@
-"""A document made ready for an index: all that hangs on what stands in it. Run as a module, for whoever asks.
+"""Prepares documents for an index, without knowing the index. Runs as a child process.
 
-What a stranger wrote is read in a process of its own, so that none can hold up who serves calls: over a pipe
-it is given documents and answers what is to be found of them.
+Strangers' texts are processed in a process of their own, so that none can hold up the calls being served: it
+reads documents from a pipe and answers with their passages and terms.
 """
 
 import sys
@@ -17,7 +17,7 @@ from common.net.framing import pack, read
 
 
 class Prepared(NamedTuple):
-    """One passage: its title and text, each as it is shown and as it is found, and the parts of its words."""
+    """One passage: its title and text, each as shown and as searched, and the parts of its words."""
 
     title: str
     text: str
@@ -41,7 +41,7 @@ def prepared(title: str, text: str) -> list[Prepared]:
 
 
 def terms(text: str) -> list[str]:
-    """Return the terms that a text is found by."""
+    """Return the terms by which a text is searched."""
     return _analyzer().analyze(prepare(text))
 
 
@@ -51,7 +51,7 @@ def _analyzer() -> TextAnalyzer:
 
 
 def serve(asked: BinaryIO, told: BinaryIO) -> None:
-    """Answer until nobody asks any more; null for a document that can't be read."""
+    """Answer requests until the pipe closes; null for a document that can't be read."""
     while (question := read(asked)) is not None:
         title, text = orjson.loads(question)
         try:
