@@ -1,4 +1,4 @@
-"""Connections to other people's servers that are kept warm, and what their faults are called."""
+"""Connections to other servers that are kept warm, and httpx's names for their errors."""
 
 import inspect
 from collections.abc import Callable
@@ -12,24 +12,24 @@ import httpx
 from httpx_aiohttp import AiohttpTransport
 
 KEEP_S = 4.0
-"""How long a connection that nobody uses is kept: many servers close theirs after five seconds."""
+"""How long an idle connection is kept: many servers close theirs after five seconds."""
 
-_WIDE: dict[str, int] = {  # by default a header of 9 kB, or 129 of them, would break the answer off
+_WIDE: dict[str, int] = {  # with the defaults a header of 9 kB, or 129 headers, would break the answer off
     "max_line_size": 65_536,
     "max_field_size": 65_536,
     "max_headers": 1_024,
 }
 _KNOWN = inspect.signature(aiohttp.ClientSession.__init__).parameters  # the last came with aiohttp 3.14
 _READ_BYTES = 65_536
-_TIMED_OUT = 408  # said over an idle connection, by some, before they close it
+_TIMED_OUT = 408  # some servers send it over an idle connection before they close it
 
 _reused: ContextVar[list[bool]] = ContextVar("reused")
 
 
 class KeptTransport(AiohttpTransport):
-    """A transport that keeps connections, but no cookies, and asks again where a kept one was closed.
+    """A transport that keeps connections, but no cookies, and retries if a kept one turns out closed.
 
-    `connector` opens one, with aiohttp's arguments for what is kept. Raises httpx's errors only.
+    `connector` opens a connection, and takes aiohttp's arguments. Raises httpx's errors only.
     """
 
     def __init__(self, connector: Callable[..., aiohttp.TCPConnector], keep_s: float) -> None:
@@ -37,7 +37,7 @@ class KeptTransport(AiohttpTransport):
         self._fresh = AiohttpTransport(client=lambda: _session(connector(force_close=True)))
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send it; once more, over a new connection, where a kept one was closed before anything came."""
+        """Send the request; once more, over a new connection, if a kept one closed before any answer came."""
         reused: list[bool] = []
         _reused.set(reused)
         try:
@@ -60,7 +60,7 @@ class KeptTransport(AiohttpTransport):
 
 
 def no_cookies() -> CookieJar:
-    """Return a jar that keeps none: one caller's must not go along with another's request."""
+    """Return a jar that stores nothing: one caller's cookies must not go along with another's request."""
     return CookieJar(DefaultCookiePolicy(allowed_domains=[]))
 
 
@@ -82,7 +82,7 @@ async def _note_reuse(session: aiohttp.ClientSession, context: SimpleNamespace, 
 
 
 def _was_closed(error: BaseException) -> bool:
-    """Return whether the other side had closed the connection, with no word of an answer."""
+    """Return True if the peer had closed the connection before any byte of an answer."""
     cause: BaseException | None = error if isinstance(error, OSError) else error.__cause__
     if isinstance(cause, aiohttp.ClientConnectorError | TimeoutError):
         return False
@@ -90,7 +90,7 @@ def _was_closed(error: BaseException) -> bool:
 
 
 def _named(error: Exception) -> Exception:
-    """Return an error of httpx's for one of aiohttp's, yarl's or the resolver's."""
+    """Return httpx's error for one of aiohttp's, yarl's or the resolver's."""
     if isinstance(error, httpx.TimeoutException) and _was_closed(error):
         return httpx.ReadError("the server closed the connection")  # the transport calls it a timeout
     if isinstance(error, httpx.HTTPError | httpx.InvalidURL):

@@ -1,20 +1,22 @@
-"""A model's server that a request names itself, as JAICP's `llmRequest` does, as `turn.started` has it."""
+"""A model's server that the request itself names, as JAICP's `llmRequest` does, and `turn.started` records
+it.
+"""
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-# All that may stand beside the secret's name in a header that is written down.
+# All that may stand beside the secret's name in a header that is stored in the clear.
 _SCHEME = re.compile(r"[A-Za-z-]* ?\Z")
 
 
 @dataclass(frozen=True, slots=True)
 class NamedServer:
-    """`url`: where its answers are asked for, empty for Caila; `secret`: the name of the tenant's secret.
+    """`url`: where its answers are requested, empty for Caila; `secret`: the name of the tenant's secret.
 
-    `headers`: those that name the secret, as templates; `sealed`: names of those that are kept elsewhere,
-    and `query` says that the URL's query is, too: any of it may be a key.
+    `headers`: templates of those that name the secret; `sealed`: the names of headers stored elsewhere;
+    `query`: the URL's query is stored there, too. Any of these may be a key.
     """
 
     url: str
@@ -25,12 +27,12 @@ class NamedServer:
 
     @staticmethod
     def read(value: Mapping[str, Any]) -> "NamedServer":
-        """As `turn.started` has it."""
+        """Return the server that `turn.started` records."""
         return NamedServer(**value)
 
 
 def is_template(value: str, secret: str) -> bool:
-    """Return whether a header's value is nothing but a scheme and the secret's name."""
+    """Return True if a header's value is nothing but a scheme and the secret's name."""
     rest = _name(secret).sub("", value, count=1) if secret else value
     return rest != value and bool(_SCHEME.match(rest))
 
@@ -41,10 +43,10 @@ def fill_in(value: str, secret: str, secret_value: str) -> str:
 
 
 def shows(value: str, secret: str) -> bool:
-    """Return whether a header's value holds the secret's name, in whose place it is sent."""
+    """Return True if a header's value holds the secret's name, which the secret replaces when sent."""
     return bool(secret and _name(secret).search(value))
 
 
 def _name(secret: str) -> re.Pattern[str]:
-    """Return the secret's name, where it is a word of its own."""
+    """Return the pattern of the secret's name as a whole word."""
     return re.compile(rf"(?<![\w-]){re.escape(secret)}(?![\w-])")

@@ -1,4 +1,4 @@
-"""The shape of the rules that say where a request may have a secret sent."""
+"""The shape of the rules for where a request may have a secret sent."""
 
 from typing import Annotated
 
@@ -11,10 +11,10 @@ Target = Annotated[
         max_length=300,
     ),
 ]
-"""An origin, or a host, which is its HTTPS server."""
+"""An origin, or a host, which means its HTTPS server."""
 HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}$")]
 USUAL_HEADERS = ("authorization", "api-key", "x-api-key", "x-goog-api-key")
-"""Those in which servers are shown keys."""
+"""The headers in which servers usually take keys."""
 
 
 class RequestSecret(BaseModel):

@@ -1,4 +1,4 @@
-"""The stores' URLs: those that are served, and for all others a line that says why not."""
+"""The stores' URLs: which are supported, and for all others an error that says why not."""
 
 from urllib.parse import urlsplit
 
@@ -8,9 +8,7 @@ _SERVED = ("redis", "rediss", "unix")
 
 
 def checked_store_url(url: str) -> str:
-    """Return the URL, if a store can be reached by it. Raises ValueError, with a message that doesn't show
-    it.
-    """
+    """Return the URL if it is a valid store URL. Raises ValueError, with a message that doesn't show it."""
     if not url:
         return url  # not set
     try:
@@ -31,7 +29,7 @@ def checked_store_url(url: str) -> str:
 
 
 def _try_out(url: str) -> None:
-    """Make a connection's object as it will be made, without connecting. Raises ValueError."""
+    """Build a connection from the URL as is done later, without connecting. Raises ValueError."""
     try:
         BlockingConnectionPool.from_url(url).make_connection()  # type: ignore[no-untyped-call]
     except TypeError:
