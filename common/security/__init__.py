@@ -1,1 +1,1 @@
-"""Secrets under lock, and which addresses may be asked."""
+"""Encrypted secrets and credentials, hidden names, and the guard for URLs."""

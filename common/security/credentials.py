@@ -1,5 +1,5 @@
-"""Credentials that a request brings for the models' servers. No log may hold them; they are sealed while the
-turn lasts.
+"""Credentials for the models' servers that come with a request. No log may hold them; they are stored
+encrypted while the turn lasts.
 """
 
 from dataclasses import asdict, dataclass, field
@@ -29,16 +29,17 @@ class Credentials:
 def store_credentials(
     pipe: Pipeline, turn: TurnRef, credentials: Credentials, seal: SecretBox, deadline_ms: int
 ) -> None:
-    """Seal them up for the turn's workers, until it ends or its deadline is over."""
+    """Store them encrypted for the turn's workers, until the turn ends or its deadline has passed."""
     sealed = seal.encrypt(orjson.dumps(asdict(credentials)).decode(), str(turn))
     pipe.set(keys.auth(turn), sealed, px=deadline_ms + _MARGIN_MS)
 
 
 async def read(stores: Stores, turn: TurnRef, seal: SecretBox) -> Credentials | None:
-    """Return the turn's; None where they are gone, or were sealed with another key. Raises
-    StoreUnavailable.
+    """Return the turn's credentials; None if they are gone, or were encrypted with another key.
+
+    Raises StoreUnavailable.
     """
     sealed = await stores.queue.get(keys.auth(turn))
-    # A version before this one bound them to nothing; a turn of its may still go on.
+    # Former versions did not bind them to a turn; such a turn may still go on.
     text = (seal.decrypt(sealed, str(turn)) or seal.decrypt(sealed)) if sealed else None
     return Credentials(**orjson.loads(text)) if text else None

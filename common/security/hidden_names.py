@@ -1,7 +1,7 @@
-"""Sessions' names that hold personal data, as they are kept where words are not: a keyed hash in their place.
+"""Session names that hold personal data: where words are not kept, a keyed hash replaces them.
 
-The same name is always the same session, and who knows the name finds it; nobody reads the name from the
-store, the index, the archive's files, a webhook or a log.
+The same name always gives the same session, so whoever knows the name finds it; but nobody can read the name
+from the store, the index, the archive's files, a webhook or a log.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ _MACHINES = re.compile(
 
 
 class HiddenNames:
-    """Hides names with the newest secret key; what older ones hid is still found."""
+    """Hides names with the newest secret key; names hidden with older keys are still found."""
 
     def __init__(self, settings: Settings) -> None:
         kept = [settings.secret_key, *settings.old_secret_keys]
@@ -34,9 +34,7 @@ class HiddenNames:
         self._keys = [hmac.digest(key, _PURPOSE, hashlib.sha256) for key in given or [b""]]
 
     def hide(self, session: SessionRef) -> SessionRef:
-        """Return the session under the name by which it is kept; the same where that tells nothing of
-        anybody.
-        """
+        """Return the session under its stored name; unchanged if the name tells nothing about anybody."""
         if not is_personal(session.session):
             return session
         if not self._is_keyed:
@@ -44,12 +42,12 @@ class HiddenNames:
         return _hidden(self._keys[0], session)
 
     def known_as(self, session: SessionRef) -> list[SessionRef]:
-        """Under what else a session of this name may be kept."""
+        """Return the other names under which a session of this name may be stored."""
         return [_hidden(key, session) for key in self._keys] if is_personal(session.session) else []
 
 
 def is_personal(name: str) -> bool:
-    """Return whether the name holds what would be masked, but for what a machine made up."""
+    """Return True if the name holds personal data; identifiers made by machines don't count."""
     return not _MACHINES.fullmatch(name) and mask(name) != name
 
 

@@ -1,4 +1,4 @@
-"""Secrets at rest: sealed with the deployment's key, so that who reads the store reads none of them."""
+"""Secrets at rest: encrypted with the deployment's key, so that reading the store reveals none of them."""
 
 import base64
 import hashlib
@@ -12,36 +12,34 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from common.settings import Settings
 
 MARK = "sealed:"
-"""A secret that is written down begins so."""
+"""The prefix of a stored secret."""
 BOUND = "sealed:2:"
-"""One that is bound to its place begins so."""
+"""The prefix of a stored secret that is bound to its place."""
 
 
 class SecretBox:
-    """Seals texts and opens them again, in every process of the same key. What old keys sealed opens, too.
+    """Encrypts and decrypts texts, in every process with the same key. What old keys encrypted is still read.
 
-    `place`: what a seal is bound to, such as a tenant and a secret's name: it opens nowhere else. What was
-    sealed before seals were bound opens wherever it stands, until it is sealed anew.
+    `place`: what the text is bound to, such as a tenant and a secret's name; it can't be decrypted for
+    another place. Texts from before this binding are decrypted in any place until they are encrypted anew.
     """
 
     def __init__(self, secret_key: str, old_keys: Sequence[str] = ()) -> None:
         self._keys = (secret_key, *old_keys)
 
     def encrypt(self, text: str, place: str = "") -> bytes:
-        """Return the text, unreadable."""
+        """Return the text encrypted for its place."""
         return _fernet(self._keys[0], place).encrypt(text.encode())
 
     def decrypt(self, sealed: bytes, place: str = "") -> str | None:
-        """Return the text, or None where none of the keys sealed it for this place, or it was tampered
-        with.
-        """
+        """Return the text; None if no key encrypted it for this place, or it was tampered with."""
         try:
             return self._all(place).decrypt(sealed).decode()
         except InvalidToken:
             return None
 
     def rotate(self, sealed: bytes, place: str = "") -> bytes | None:
-        """Return the same text sealed with the newest key; None where none of the keys opens it."""
+        """Return the same text encrypted with the newest key; None if no key opens it."""
         with suppress(InvalidToken):
             _fernet(self._keys[0], place).decrypt(sealed)
             return sealed  # it is that already
@@ -55,17 +53,19 @@ class SecretBox:
     # Secrets as they are written down: `sealed:2:…` for their place alone, `sealed:…` by former versions.
 
     def write(self, text: str, place: str = "") -> str:
-        """Return the text as it may be written down."""
+        """Return the text encrypted in its stored form."""
         return (BOUND if place else MARK) + self.encrypt(text, place).decode()
 
     def read(self, written: str, place: str = "") -> str | None:
-        """Return the text that was written down so; None where it can't be opened, or isn't sealed at all."""
+        """Return the text from its stored form; None if it can't be decrypted, or isn't encrypted at all."""
         if written.startswith(BOUND):
             return self.decrypt(written.removeprefix(BOUND).encode(), place) if place else None
         return self.decrypt(written.removeprefix(MARK).encode()) if written.startswith(MARK) else None
 
     def rewrite(self, written: str, place: str = "") -> str | None:
-        """Return the same sealed with the newest key, for its place; None where it can't be opened."""
+        """Return the stored form encrypted with the newest key, for its place; None if it can't be
+        decrypted.
+        """
         if written.startswith(BOUND):
             sealed = self.rotate(written.removeprefix(BOUND).encode(), place) if place else None
             return BOUND + sealed.decode() if sealed else None
@@ -87,7 +87,9 @@ def place_of(tenant: str, secret: str) -> str:
 
 
 def set_at(written: str) -> datetime | None:
-    """Return when a secret was sealed first, which a seal shows to all; None where it isn't sealed."""
+    """Return when a stored secret was first encrypted, which is readable without a key; None if it isn't
+    encrypted.
+    """
     if not written.startswith(MARK):
         return None
     head = base64.urlsafe_b64decode(written.removeprefix(BOUND).removeprefix(MARK)[:12])
@@ -102,6 +104,6 @@ def _fernet(secret_key: str, place: str = "") -> Fernet:
 
 
 def open_secret_box(settings: Settings) -> SecretBox | None:
-    """Return the deployment's seal; None where it has no key, and no secret may rest in a store."""
+    """Return the deployment's box; None without a key, and then no secret may be stored."""
     key = settings.secret_key.get_secret_value()
     return SecretBox(key, [old.get_secret_value() for old in settings.old_secret_keys]) if key else None

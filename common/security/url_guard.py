@@ -33,11 +33,13 @@ _SPECIAL = tuple(
 
 
 class BlockedUrl(httpx.ConnectError):
-    """A URL that is not to be opened; its message may be shown to the tenant."""
+    """A URL that must not be opened; the message may be shown to the tenant."""
 
 
 def is_public(address: str) -> bool:
-    """Return whether an address is one of the public network, also where it carries another inside."""
+    """Return True if an address is in the public network; one that embeds an IPv4 address is judged by
+    that.
+    """
     try:
         parsed = ip_address(address)
     except ValueError:
@@ -53,20 +55,20 @@ def is_public(address: str) -> bool:
 
 
 def _carried(address: IPv6Address) -> IPv4Address | None:
-    """Return the IPv4 address to which a gateway would take this one."""
+    """Return the IPv4 address to which a gateway would translate this address, if any."""
     if address in _NAT64:
         return IPv4Address(address.packed[-4:])
     return address.ipv4_mapped or address.sixtofour
 
 
 class UrlGuard:
-    """Says which URLs may be opened. `allowed` are hosts, or host:port, that may be private."""
+    """Decides which URLs may be opened. `allowed`: hosts, or host:port, that may be private."""
 
     def __init__(self, allowed: Sequence[str]) -> None:
         self._allowed = {name.lower() for name in allowed}
 
     def check(self, url: str) -> None:
-        """Raises BlockedUrl for what can be seen without asking DNS."""
+        """Raise BlockedUrl if the URL is not allowed, as far as that shows without DNS."""
         try:
             parsed = URL(url)
             host, port = parsed.host, parsed.port
@@ -76,12 +78,12 @@ class UrlGuard:
             raise BlockedUrl("a URL begins with http:// or https:// and a host")
         if parsed.user is not None or parsed.password is not None:
             raise BlockedUrl("a URL must not hold a name or a password")
-        # What looks like an address is never put to DNS.
+        # A host that looks like an address is never looked up in DNS.
         if ":" in host or host.replace(".", "").isdigit():
             self.check_address(host, port or 0, host)
 
     def vouches(self, url: str) -> bool:
-        """Return whether the operator has named the URL's host."""
+        """Return True if the operator has named the URL's host."""
         try:
             parsed = URL(url)
             return bool(parsed.host) and self._names(parsed.host or "", parsed.port or 0)
@@ -93,7 +95,7 @@ class UrlGuard:
         return bool({name.lower(), f"{name}:{port}".lower()} & self._allowed)
 
     def check_address(self, host: str, port: int, address: str) -> None:
-        """Raises BlockedUrl if a connection to this host must not go to this address."""
+        """Raise BlockedUrl if a connection to this host must not go to this address."""
         if self._names(host, port):
             return
         if not is_public(address):
@@ -101,7 +103,7 @@ class UrlGuard:
 
 
 class _Resolver(AbstractResolver):
-    """Connections go to the very addresses that were checked: DNS is not asked a second time."""
+    """Resolves hosts for connections and checks each address, so that DNS is not asked a second time."""
 
     def __init__(self, guard: UrlGuard, resolve: Resolve) -> None:
         self._guard = guard
@@ -126,7 +128,7 @@ def _found(host: str, port: int, address: str) -> ResolveResult:
 
 
 async def ask_dns(host: str, port: int) -> Sequence[str]:
-    """Return the system's own answer. Raises OSError."""
+    """Ask the system's resolver for the addresses of a host. Raises OSError."""
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except UnicodeError:  # a label that is empty, or too long
@@ -135,7 +137,7 @@ async def ask_dns(host: str, port: int) -> Sequence[str]:
 
 
 class _Transport(KeptTransport):
-    """Looks at every request's URL before it is sent."""
+    """Checks every request's URL before it is sent."""
 
     def __init__(self, guard: UrlGuard, resolve: Resolve, keep_s: float) -> None:
         def connector(**kept: Any) -> aiohttp.TCPConnector:
