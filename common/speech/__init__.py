@@ -1,1 +1,1 @@
-"""Sound: its formats, and how it reaches the API."""
+"""Speech: audio formats, and the stream by which audio reaches the API."""

@@ -1,4 +1,4 @@
-"""The forms in which audio goes out, and their bytes' arithmetic. All of one channel."""
+"""The audio formats that are sent, and the arithmetic of their bytes. All are mono."""
 
 import struct
 from collections.abc import Mapping
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 FRAME_MS = 200
-"""So much audio goes out in one piece: ten packets of telephony."""
+"""How much audio is sent in one piece: ten packets of telephony."""
 
 _UNKNOWN = 0xFFFFFFFF
 _PCM = 1
@@ -14,7 +14,7 @@ _PCM = 1
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """A form of audio: its `rate` in samples a second, bytes a sample, and how long a frame is."""
+    """A format of audio: its `rate` in samples a second, bytes per sample, and the length of a frame."""
 
     rate: int
     width: int
@@ -22,11 +22,11 @@ class Format:
 
     @property
     def frame_bytes(self) -> int:
-        """Return how long a full frame is."""
+        """Return the size of a full frame, in bytes."""
         return self.rate * self.frame_ms // 1000 * self.width
 
     def seconds(self, size: int) -> float:
-        """Return how long so many bytes sound."""
+        """Return the duration of this many bytes."""
         return size / (self.rate * self.width)
 
 
@@ -39,16 +39,16 @@ FORMATS = {
 
 
 AGORAS = Format(16_000, 2, 40)
-"""What Agora's engine takes for `pcm16`.
+"""The format that Agora's engine means by `pcm16`.
 
 Source: https://docs.agora.io/en/conversational-ai/develop/custom-llm (audio modality)
 """
 Rate = Literal[8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000]
-"""Those that samples can be had at."""
+"""The sample rates that are offered."""
 
 
 def format_of(speech: Mapping[str, str]) -> Format:
-    """Return the form that a turn is spoken in, as its start says it."""
+    """Return the format in which a turn is spoken, as its start says."""
     usual = FORMATS[speech.get("format", "pcm16")]
     return Format(
         int(speech.get("rate", usual.rate)), usual.width, int(speech.get("frame_ms", usual.frame_ms))
@@ -56,7 +56,7 @@ def format_of(speech: Mapping[str, str]) -> Format:
 
 
 def wav_header(size: int | None = None, rate: int = FORMATS["wav"].rate) -> bytes:
-    """Return the header of a WAV file of so many bytes of samples; None: as many as come until its end."""
+    """Return the header of a WAV file with this many bytes of samples; None: up to the file's end."""
     form = Format(rate, FORMATS["wav"].width)
     whole = _UNKNOWN if size is None else size + 36
     data = _UNKNOWN if size is None else size

@@ -1,7 +1,7 @@
-"""The short-lived stream of a turn's sound: its entries, and which of them count.
+"""The short-lived stream of a turn's speech: its entries, and which of them count.
 
-A sentence is a part of the released text, from character `start` to `end`; it is spoken in frames, numbered
-from 0, each but the last as long as the format's frame. So a frame that is made again is the same frame.
+A sentence is a part of the released text, from character `start` to `end`. It is spoken in frames, numbered
+from 0, all but the last as long as the format's frame; so a frame that is made again is identical.
 """
 
 import logging
@@ -19,9 +19,9 @@ from common.store.redis import Pipeline, Stores
 logger = logging.getLogger(__name__)
 
 TTL_MS = 60_000
-"""Audio is kept so long after the last of it, for a client that reconnects."""
+"""How long audio is kept after its end, for a client that reconnects."""
 AGAIN = 0
-"""The attempt that speaks a turn again, for whoever asks: nobody is there to break in."""
+"""The attempt that speaks a turn once more on request: nobody can break in."""
 _PAUSE_TTL_MS = 600_000  # longer than any pause in mid-turn
 
 Reason = Literal["done", "stopped", "failed"]
@@ -48,7 +48,7 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Over:
-    """Nothing more is spoken: all is said, or the caller broke in, or no worker could."""
+    """Nothing more is spoken: all was said, or the caller broke in, or no worker could go on."""
 
     attempt: int
     reason: Reason
@@ -61,7 +61,7 @@ _NAMES = {kind: name for name, kind in _KINDS.items()}
 
 
 def append(pipe: Pipeline, turn: TurnRef, *entries: Spoken) -> None:
-    """Queue entries for a turn's stream on the queue server, and wake whoever follows it."""
+    """Queue entries for a turn's stream on the queue server, and wake its followers."""
     for entry in entries:
         facts = asdict(entry)
         data = facts.pop("data", b"")
@@ -79,7 +79,7 @@ async def last_ms(stores: Stores, job: JobRef) -> int | None:
 
 
 def decode(fields: dict[bytes, bytes]) -> Spoken:
-    """Return the entry that these fields of the stream hold. Raises ValueError on a broken one."""
+    """Return the entry in these fields of the stream. Raises ValueError if it is broken."""
     (name,) = fields.keys() - {b"data"}
     try:
         facts: dict[str, Any] = orjson.loads(fields[name])
@@ -95,7 +95,7 @@ def decode(fields: dict[bytes, bytes]) -> Spoken:
 
 
 def decode_all(raw: Iterable[tuple[bytes, dict[bytes, bytes]]]) -> list[Spoken]:
-    """Return the entries of an XRANGE reply, without broken ones: the sentence of a lost frame ends there."""
+    """Return the entries of an XRANGE reply without broken ones: a sentence ends at a lost frame."""
     entries = []
     for entry_id, fields in raw:
         try:
@@ -106,17 +106,17 @@ def decode_all(raw: Iterable[tuple[bytes, dict[bytes, bytes]]]) -> list[Spoken]:
 
 
 class SpeechState:
-    """A turn's stream, entry by entry: where it stands, and which entries count."""
+    """The state of a turn's stream, entry by entry: where it stands, and which entries count."""
 
     def __init__(self) -> None:
         self.attempt = 0
         self.done = 0  # the end of the last sentence that is whole
-        self.sentence: tuple[int, int] | None = None  # that has begun, and is not whole
+        self.sentence: tuple[int, int] | None = None  # one that has begun and is not complete
         self.number = 0  # of its next frame
         self.over: Over | None = None
 
     def apply(self, entry: Spoken) -> Frame | Over | None:
-        """Return the entry, if it counts: what is void, repeated or late changes nothing."""
+        """Apply an entry, and return it if it counts: a void, repeated or late one changes nothing."""
         if self.over or entry.attempt < self.attempt:
             return None
         self.attempt = entry.attempt
@@ -128,7 +128,7 @@ class SpeechState:
     def _goes_on(self, frame: Frame) -> bool:
         sentence = (frame.start, frame.end)
         if self.sentence != sentence:
-            # One that is not whole is broken off only where the server lost the rest of it.
+            # An incomplete one is broken off only if the server lost the rest of it.
             if frame.number or frame.start < max(self.done, self.sentence[1] if self.sentence else 0):
                 return False
         elif frame.number != self.number:
