@@ -1,1 +1,1 @@
-"""This process itself: its log lines, its memory."""
+"""This process itself: its log lines, bugs and memory."""

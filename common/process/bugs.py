@@ -1,4 +1,4 @@
-"""Describes an unexpected exception for the log: its kind and place, without anybody's words."""
+"""Describes unexpected exceptions for the log: their kind and place, without anybody's words."""
 
 import traceback
 from pathlib import Path
@@ -9,7 +9,7 @@ _MOST = 3
 
 
 def about(bug: BaseException, places: int = _PLACES) -> dict[str, Any]:
-    """Facts for a log line: a message may hold what a caller or a model has said, so it is left out."""
+    """Return fields for a log line, without the exception's message: it may quote a caller or a model."""
     found = traceback.extract_tb(bug.__traceback__)[-places:]
     facts: dict[str, Any] = {
         "error": type(bug).__name__,

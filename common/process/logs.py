@@ -1,7 +1,7 @@
 """The process's own log lines: a static message and facts as fields, never anybody's words.
 
-What others' code would say of an exception, a warning or an argument may hold such words: it is told as
-what it is and where.
+Messages of libraries about an exception, a warning or an argument may hold such words, so only the kind and
+place are logged.
 """
 
 import logging
@@ -18,14 +18,14 @@ from common.process.bugs import about
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "taskName", "color_message"}
 _OURS = frozenset(("api", "workers", "common", "cli", "fast_reply", "simulator", "uvicorn"))
-_STATIC = re.compile(r"[\w' -]*")  # of asyncio's messages, which go on with what was called, and with what
+_STATIC = re.compile(r"[\w' -]*")  # the static part of asyncio's messages, before the call and its arguments
 _PLACES = 12
 
 logger = logging.getLogger(__name__)
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object a line: time, level, logger, message, and whatever was given as `extra`."""
+    """Formats a record as one line of JSON: time, level, logger, message, and all `extra` fields."""
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, Any] = {
@@ -45,7 +45,7 @@ def _fact(value: Any) -> str:
 
 
 def _message(record: logging.LogRecord) -> str:
-    """Return the message; of others' code without what it puts into it."""
+    """Return the message; for other people's code, without its arguments."""
     if record.name.partition(".")[0] in _OURS:
         return record.getMessage()
     if isinstance(record.msg, BaseException):
@@ -56,13 +56,13 @@ def _message(record: logging.LogRecord) -> str:
 
 
 def set_up_logs(level: str) -> None:
-    """Send all log lines to standard error, and all that Python itself would print there."""
+    """Send all log lines to standard error, and everything that Python itself would print there."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for chatty in ("httpx", "httpcore", "uvicorn.access"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
-    # arq's lines name sessions, in job ids and arguments; what becomes of a job we log ourselves.
+    # arq's lines name sessions, in job ids and arguments; we log the outcome of jobs ourselves.
     logging.getLogger("arq").setLevel(logging.CRITICAL)
     sys.excepthook = _tell_end
     sys.unraisablehook = lambda what: _tell("something could not be tidied up", what.exc_value)

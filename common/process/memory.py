@@ -4,6 +4,6 @@ import gc
 
 
 def freeze_start_up() -> None:
-    """Leave all that start-up has made out of garbage collection, which stops every stream while it looks."""
+    """Exempt all start-up objects from garbage collection, which halts every stream while it scans them."""
     gc.collect()
     gc.freeze()
