@@ -1,7 +1,7 @@
-"""Recorded turns: from a session's log, or from a file that it was exported to.
+"""Recorded turns, read from a session's log or from a file that it was exported to.
 
-A file has one JSON object a line, `{"id": …, "kind": …, "event": …}`, in log order; `docs/wire-format.md`
-says more. It may be read in parts, side by side: a part has the turns that start in it.
+A file has one JSON object a line, `{"id": …, "kind": …, "event": …}`, in log order; see
+`docs/wire-format.md`. Its parts may be read concurrently: a part has the turns that start in it.
 """
 
 from collections.abc import Iterable, Iterator
@@ -23,14 +23,14 @@ from common.events import (
     place,
 )
 
-_LEAVE_MS = 60_000  # how long after a turn's deadline its lanes' last entries may come
+_LEAVE_MS = 60_000  # how long after a turn's deadline entries of its lanes may still come
 _DEADLINE_MS = 120_000
 _FIELDS = {name: frozenset(kind.__dataclass_fields__) for name, kind in KINDS.items()}
 
 
 @dataclass(frozen=True, slots=True)
 class RecordedTurn:
-    """One turn as the log has it. `events`: what follows its start, with ms since then; `start_ms`: that.
+    """One turn as logged. `events`: those after its start, with ms since then; `start_ms`: the start's time.
 
     `dropped`: its words are not kept.
     """
@@ -52,13 +52,13 @@ def write_line(entry: Entry) -> bytes:
 
 
 def raw_line(entry_id: bytes, fields: dict[bytes, bytes]) -> bytes:
-    """Return a stream's entry as a line of a file, whatever its kind: later versions' kinds are kept."""
+    """Return a stream's entry as a line of a file, including kinds that only later versions know."""
     ((kind, body),) = fields.items()
     return _line(entry_id.decode(), kind.decode(), body)
 
 
 def read_line(line: bytes) -> Entry | None:
-    """Return the entry of a line; None for a kind that we don't know. Raises ValueError on anything else."""
+    """Return the entry in a line; None if its kind is unknown. Raises ValueError on anything else."""
     try:
         values = orjson.loads(line)
         kind, event = values["kind"], values["event"]
@@ -79,7 +79,7 @@ def _line(entry_id: str, kind: str, body: bytes) -> bytes:
 
 @dataclass(slots=True)
 class _Open:
-    """A turn of which more may come."""
+    """A turn that may still get entries."""
 
     start_ms: int
     deadline_ms: int
@@ -89,18 +89,20 @@ class _Open:
 
 @dataclass(slots=True)
 class Collector:
-    """Puts together the turns of a log's entries, which may lie between one another."""
+    """Collects the turns in a log's entries, which may be interleaved."""
 
     _open: dict[str, _Open] = field(default_factory=dict)
     _last: tuple[int, int] = (0, 0)
 
     @property
     def waits(self) -> bool:
-        """Return whether a turn is not whole yet."""
+        """Return True if a turn is not complete yet."""
         return bool(self._open)
 
     def feed(self, entry: Entry, *, begins: bool = True) -> list[RecordedTurn]:
-        """Return the turns that are whole now. Unless it `begins`, a turn that starts here is not kept."""
+        """Add an entry, and return the turns that are complete now. Unless `begins`, a turn that starts
+        here is ignored.
+        """
         here, whole = place(entry.id), []
         if here < self._last:  # another session begins
             whole = self.rest()
@@ -121,13 +123,13 @@ class Collector:
         return whole
 
     def rest(self) -> list[RecordedTurn]:
-        """Return what is left at the end."""
+        """Return the incomplete turns at the end."""
         left = [opened.turn for opened in self._open.values()]
         self._open.clear()
         return left
 
     def _leave_behind(self, now_ms: int) -> list[RecordedTurn]:
-        """Return the turns to which nothing can come any more."""
+        """Return the turns that can't get any more entries."""
         over = [
             name
             for name, opened in self._open.items()
@@ -143,7 +145,7 @@ def _open(start_ms: int, started: TurnStarted) -> _Open:
 
 
 def _add(opened: _Open, event: Event, ms: int) -> bool:
-    """Add an event of this turn; whether the turn is whole now."""
+    """Add an event of this turn, and return True if the turn is complete now."""
     turn = opened.turn
     if isinstance(event, TurnEnded):
         if turn.ended is None:
@@ -163,13 +165,13 @@ def _add(opened: _Open, event: Event, ms: int) -> bool:
 
 @dataclass(slots=True)
 class SessionTurns:
-    """All turns of one session; of each also what was said after its end about how much was heard."""
+    """All turns of one session, including what was said after their end about how much was heard."""
 
     _collector: Collector = field(default_factory=Collector)
     _whole: dict[str, RecordedTurn] = field(default_factory=dict)
 
     def feed(self, entry: Entry) -> None:
-        """Take the log's next entry."""
+        """Add the log's next entry."""
         event = entry.event
         if isinstance(event, TurnInterrupted) and (turn := self._whole.get(event.turn)):
             turn.events.append((entry.ms - turn.start_ms, event))
@@ -177,13 +179,13 @@ class SessionTurns:
             self._whole.update((turn.started.turn, turn) for turn in self._collector.feed(entry))
 
     def all(self) -> list[RecordedTurn]:
-        """Return the turns by their start, those that go on too. Ends the taking."""
+        """Return the turns by their start, including those that go on. Nothing can be added afterwards."""
         self._whole.update((turn.started.turn, turn) for turn in self._collector.rest())
         return sorted(self._whole.values(), key=lambda turn: turn.start_ms)
 
 
 def read_turns(lines: Iterable[bytes]) -> Iterator[RecordedTurn]:
-    """Yield the turns of these lines. Raises ValueError on a broken one."""
+    """Yield the turns in these lines. Raises ValueError on a broken one."""
     collector = Collector()
     for line in lines:
         entry = read_line(line)
@@ -194,7 +196,7 @@ def read_turns(lines: Iterable[bytes]) -> Iterator[RecordedTurn]:
 
 @dataclass(slots=True)
 class TurnSpan:
-    """The turns that start in a part of a file, from byte to byte; it reads on until these are whole."""
+    """The turns that start in a byte range of a file; reading continues until they are complete."""
 
     path: Path
     start: int
@@ -202,7 +204,7 @@ class TurnSpan:
     broken: int = 0  # lines that could not be read, or have no place
 
     def turns(self) -> Iterator[RecordedTurn]:
-        """Yield the turns, each as soon as it is whole. Raises OSError."""
+        """Yield the turns, each as soon as it is complete. Raises OSError."""
         collector = Collector()
         for line, own in self._lines():
             if not own and not collector.waits:
@@ -213,7 +215,7 @@ class TurnSpan:
         yield from collector.rest()
 
     def _lines(self) -> Iterator[tuple[bytes, bool]]:
-        """Yield the lines from this part's first one to the file's end, and whether each begins in the
+        """Yield the lines from the part's first one to the file's end, and whether each begins in the
         part.
         """
         with self.path.open("rb") as file:
@@ -237,6 +239,6 @@ class TurnSpan:
 
 
 def parts_of(path: Path, size: int) -> list[TurnSpan]:
-    """Return a file in parts of about that many bytes. Raises OSError."""
+    """Split a file into parts of about this many bytes. Raises OSError."""
     length = path.stat().st_size
     return [TurnSpan(path, start, min(start + size, length)) for start in range(0, length, size)]

@@ -1,8 +1,8 @@
-"""Folding a recorded turn again: as it was, and as it would have been under another policy.
+"""Folds a recorded turn again: as it was, and as it would have been under another policy.
 
-As it was, the recorded events are fed as they are. Under another policy the models say what they said, when
-they said it, and callers do what they did; times that come due are the fold's own, so recorded `timer.fired`
-are passed over. What the recording can't tell is said to be unknown, with the reason, and never guessed.
+As it was: the recorded events are fed unchanged. Under another policy: the models say the same at the same
+times, and callers act the same; due times are the fold's own, so recorded `timer.fired` are skipped. What the
+recording can't tell is reported as unknown, with the reason, and never guessed.
 """
 
 from dataclasses import dataclass, field, replace
@@ -21,7 +21,7 @@ BY_POLICY = "the policy says so"
 
 @dataclass(slots=True)
 class ReplayedTurn:
-    """A turn folded again. Where `unknown` says why, nothing else of it holds."""
+    """A turn folded again. If `unknown` gives a reason, nothing else of it is valid."""
 
     turn: RecordedTurn
     fold: Fold
@@ -31,7 +31,7 @@ class ReplayedTurn:
     unknown: str = ""
 
     def add(self, releases: list[Output]) -> None:
-        """Take down what was let out."""
+        """Add outputs that were released."""
         for release in releases:
             if isinstance(release, TextReleased):
                 self.said.append(release)
@@ -39,7 +39,7 @@ class ReplayedTurn:
                 self.called.append(release)
 
     def note_draft(self) -> None:
-        """Look whether the draft is no longer wanted."""
+        """Note when the draft is no longer wanted."""
         if self.drafted is None and not self.fold.wants("draft"):
             self.drafted = len(self.fold.draft.text)
 
@@ -56,7 +56,7 @@ class RecordedReplay(ReplayedTurn):
 
     @property
     def drifted(self) -> bool:
-        """Return whether this fold says something else than the one that wrote the ending."""
+        """Return True if this fold disagrees with the one that wrote the ending."""
         ended, ending = self.turn.ended, self.fold.ending
         if ended is None or self.turn.dropped:
             return False
@@ -110,12 +110,12 @@ def replay_under(recorded: RecordedReplay, policy: Policy) -> ReplayedTurn:
 
 @dataclass(slots=True)
 class _Again(ReplayedTurn):
-    """The refolding itself."""
+    """One such replay in progress."""
 
     recorded: RecordedReplay = field(kw_only=True)
 
     def run(self) -> None:
-        """Feed what was recorded, with the fold's own times between."""
+        """Feed the recorded events, with the fold's own timers between them."""
         fold, cut, strays = self.fold, self.recorded.cut, self.recorded.strays
         phase, due = fold.phase, fold.next_due
         for index, (ms, event) in enumerate(self.turn.events):
@@ -146,7 +146,7 @@ class _Again(ReplayedTurn):
             self.note_draft()
 
     def _fire_until(self, ms: int) -> Due | None:
-        """Let come what is due until then; the next that is."""
+        """Fire the timers that are due by then, and return the next one that is due."""
         while (due := self.fold.next_due) and due.at_ms <= ms:
             self._fire(due)
         return due
@@ -156,28 +156,28 @@ class _Again(ReplayedTurn):
         self._feed(TimerFired(self.turn.started.turn, due.number, due.due, phrase), due.at_ms)
 
     def _phrase(self, number: int) -> str:
-        """Return the turn's phrases one after the other; with which it begins hangs on its name."""
+        """Return the turn's phrases one after the other; the turn's name decides the first."""
         started = self.turn.started
         phrases = phrases_for(self.fold.policy.filler, conversation(started))
         first = crc32(started.turn.encode()) - FILLER.number
         return phrases[(first + number) % len(phrases)] if phrases else ""
 
     def _misses(self, event: Event) -> bool:
-        """Return whether the fold wanted more of a lane that was cut."""
+        """Return True if the fold wanted more of a lane that was cut."""
         if not isinstance(event, LaneFinished) or not self.fold.wants(event.lane):
             return False
         self.unknown = f"the {event.lane} was cut before this policy would have cut it"
         return True
 
     def _go_on(self) -> None:
-        """After the last entry: times that come due, as far as they lead to an end."""
+        """Fire timers after the last entry, as far as they lead to an end."""
         while (due := self.fold.next_due) and due.due != DEADLINE.due:
             self._fire(due)
         if self.fold.ending is None:
             self.unknown = "the recording stops before this policy's end of the turn"
 
     def _contradiction(self) -> str:
-        """Why what was folded can't have been so."""
+        """Return why the folded turn can't have happened like this; empty if it can."""
         fold, then = self.fold, self.recorded.fold
         if then.draft_waits and not fold.draft_waits and "draft" in fold.lanes and not then.draft.attempt:
             return "the late draft was never run"
@@ -191,7 +191,7 @@ def _heard_draft(fold: Fold) -> str:
 
 
 def _untold(recorded: RecordedReplay, fold: Fold) -> str:
-    """Why the recording can't tell at all what this policy would have come to."""
+    """Return why the recording can't tell anything about this policy; empty if it can."""
     old, policy, started = recorded.policy, fold.policy, recorded.turn.started
     if recorded.fold.join.full_hears_draft != fold.join.full_hears_draft:
         return "the full would have been asked otherwise, under `continue`"
@@ -202,7 +202,7 @@ def _untold(recorded: RecordedReplay, fold: Fold) -> str:
 
 
 def _undrafted(started: TurnStarted, old: Policy, new: Policy) -> str:
-    """Why the draft would have been another, or none."""
+    """Return why the draft would have been another, or none; empty if it would not."""
     was, now = old.draft, new.draft
     late = started.drafting == "late"
     if started.drafting == BY_POLICY and was.when != now.when:

@@ -1,6 +1,6 @@
 """Reports a turn as plain JSON, for the API, the console, the webhook and the terminal.
 
-Times are ms since the turn's start on the log's clock, or ms since 1970 where the name ends in `_at`.
+Times are ms since the turn's start on the log's clock, or ms since 1970 if the name ends in `_at`.
 """
 
 from typing import Any
@@ -24,9 +24,10 @@ from common.turn.version import UnknownFold
 
 
 def report_turn(turn: RecordedTurn) -> dict[str, Any]:
-    """Return one turn, as far as it has come. What was let out is null where another version folded it.
+    """Return the report of a turn, as far as it has come.
 
-    So it is, with the rest of its words, where they were not kept: `record` says so.
+    What was released is null if another version folded it. All words are null if they were not kept: `record`
+    says so.
     """
     try:
         folded = replay_as_recorded(turn)
@@ -54,7 +55,7 @@ def report_turn(turn: RecordedTurn) -> dict[str, Any]:
 
 
 def _asked(request: dict[str, Any]) -> str:
-    """Return what the user said last."""
+    """Return the last words of the user."""
     said = [m.get("content") for m in request.get("messages") or () if m.get("role") == "user"]
     return text_of(said[-1]) if said else ""
 
@@ -92,14 +93,14 @@ _UNKNOWN = dict.fromkeys(
 
 
 def _heard(folded: RecordedReplay) -> int:
-    """Return how many of the released characters reached the caller, as far as anybody has said."""
+    """Return how many of the released characters reached the caller, as far as is known."""
     told = [e.heard for _, e in folded.turn.events if isinstance(e, TurnInterrupted) and e.heard >= 0]
     return min([*told[-1:], folded.fold.released])
 
 
 def _lane(turn: RecordedTurn, name: str, folded: RecordedReplay | None) -> dict[str, Any]:
-    """Return one lane, by its own events: they mean the same to every version, and go on after the turn's
-    end.
+    """Return a lane's report by its own events: these mean the same to every version, and may come after
+    the turn's end.
     """
     state = LaneState("draft" if name == "draft" else "full")
     started_ms = first_token_ms = finished_ms = None
@@ -132,7 +133,7 @@ def _lane(turn: RecordedTurn, name: str, folded: RecordedReplay | None) -> dict[
 
 
 def _usage(turn: RecordedTurn, lane: str, folded: RecordedReplay | None) -> Any:
-    """Return the lane's cost, as the turn's client was told, or as far as it is known now."""
+    """Return the lane's cost, as reported to the turn's client, or as far as it is known now."""
     if turn.ended:
         return turn.ended.usage.get(lane)
     return folded.fold.usage().get(lane) if folded else None
@@ -143,7 +144,7 @@ def _is_of(event: Event, turn: RecordedTurn, lane: str) -> bool:
 
 
 def _queued_ms(turn: RecordedTurn, lane: str, started_ms: int | None) -> int | None:
-    """Return when the lane's job was queued: at once, or for a late draft when its time came or the full
+    """Return when the lane's job was queued: at once or, for a late draft, when it was due or the full
     failed.
     """
     if not turn.started.lanes[lane].get("late"):
@@ -158,9 +159,7 @@ def _queued_ms(turn: RecordedTurn, lane: str, started_ms: int | None) -> int | N
 
 
 def _ending(turn: RecordedTurn, folded: RecordedReplay | None) -> dict[str, Any]:
-    """Return how the turn ended: as its `turn.ended` says, else as far as it is folded; null while it goes
-    on.
-    """
+    """Return how the turn ended: by its `turn.ended`, else by the fold so far; null while it goes on."""
     ending = folded.fold.ending if folded else None
     said = turn.ended or ending
     return {
@@ -173,7 +172,7 @@ def _ending(turn: RecordedTurn, folded: RecordedReplay | None) -> dict[str, Any]
 
 
 def _interrupted(turn: RecordedTurn) -> dict[str, Any] | None:
-    """Return who stopped the turn, and how much was heard according to the last one who knew."""
+    """Return who stopped the turn, and how much was heard by the latest report of it."""
     stops = [event for _, event in turn.events if isinstance(event, TurnInterrupted)]
     if not stops:
         return None

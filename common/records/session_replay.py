@@ -1,4 +1,4 @@
-"""A whole session folded as its log goes on: what each entry lets out, of whichever turn."""
+"""Folds a whole session as its log goes on: what each entry releases, of whichever turn."""
 
 import math
 from typing import Any
@@ -12,7 +12,7 @@ SLOWEST, FASTEST = 0.1, 100.0
 
 
 def parse_speed(text: str) -> float:
-    """Return how quick a replay is to be, against the original; infinite for `max`. Raises ValueError."""
+    """Return the speed of a replay relative to the original; infinite for `max`. Raises ValueError."""
     if text == "max":
         return math.inf
     try:
@@ -25,7 +25,7 @@ def parse_speed(text: str) -> float:
 
 
 class SessionFold:
-    """Feed it a session's entries in log order, from the first."""
+    """Folds a session's turns; it is fed the session's entries in log order, from the first."""
 
     def __init__(self) -> None:
         self._going: dict[
@@ -34,8 +34,8 @@ class SessionFold:
         self._unknown: set[str] = set()
 
     def feed(self, entry: Entry) -> list[tuple[str, Output]] | None:
-        """Return what the entry lets out, each output with its turn; None where another version folds its
-        turn.
+        """Return the outputs that the entry releases, each with its turn; None if another version folds
+        its turn.
         """
         event = entry.event
         if isinstance(event, TurnStarted):
@@ -64,7 +64,7 @@ class SessionFold:
 
 
 def describe(turn: str, release: Output) -> dict[str, Any]:
-    """Return a release in plain JSON."""
+    """Return an output as plain JSON."""
     match release:
         case TextReleased(lane, text):
             said: dict[str, Any] = {"lane": lane, "text": text}
