@@ -1,1 +1,1 @@
-"""Jobs for the workers, shared fairly between tenants."""
+"""Jobs for the workers, shared fairly among tenants."""

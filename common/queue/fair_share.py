@@ -1,9 +1,9 @@
-"""Shares the slots of a lane's workers between tenants when jobs are picked up.
+"""Shares the slots of a lane's workers among tenants when jobs are picked up.
 
-Each tenant's jobs wait in a list of their own. A slot that gets free goes to the waiting tenant that holds
-the fewest; where others are configured too, none may hold more than its share, so that whoever comes next
-finds a slot free. Scripts, as several counts must be looked at and changed as one; the queue's server is
-never a cluster.
+Each tenant's jobs wait in a list of their own. A free slot goes to the waiting tenant that holds the fewest.
+Where several tenants are configured none may hold more than its share, so that another's next job finds a
+slot. Scripts do this, as several counts must be read and changed as one; the queue's server is never a
+cluster.
 """
 
 from collections import defaultdict
@@ -22,28 +22,28 @@ from common.store.scripts import script
 from common.tenants.directory import Directory
 
 BEATS_FOR_MS = 3_000
-"""A worker that has not beaten for longer is not counted on."""
+"""A worker whose last beat is older than this does not count."""
 
 _TAKE, _GIVE_BACK, _LOOK = script("slots", "take_jobs"), script("give_back"), script("slots", "look")
 
 
 def beat(worker: str, slots: int) -> str:
-    """Return the member that stands for a worker among those of its lane."""
+    """Return a worker's member in its lane's set of workers."""
     return f"{worker}|{slots}"
 
 
 def share_of(settings: Settings, directory: Directory) -> float:
-    """Return how much of a lane's slots one tenant may hold: all, unless there are others."""
+    """Return the share of a lane's slots that one tenant may hold: all of them if it is the only one."""
     return settings.tenant_share if len(directory.all()) > 1 else 1.0
 
 
 def most_slots(slots: int, share: float) -> int:
-    """Return how many of so many slots one tenant may hold."""
+    """Return how many of these slots one tenant may hold."""
     return max(1, int(slots * share)) if share < 1 else slots
 
 
 def add_waiting(pipe: Pipeline, job: JobRef, now_ms: int, *, first: bool = False) -> None:
-    """Let the job wait, behind its tenant's others or before them, and wake a worker."""
+    """Add a job to its tenant's waiting jobs, at the end or the front, and wake a worker."""
     ready = keys.ready(job.lane, job.turn.session.tenant)
     (pipe.lpush if first else pipe.rpush)(ready, str(job))
     wake(pipe, job, now_ms)
@@ -56,13 +56,13 @@ def wake(pipe: Pipeline, job: JobRef, now_ms: int) -> None:
 
 
 async def waits(redis: Redis, job: JobRef) -> bool:
-    """Return whether the job is to be picked up. Raises StoreUnavailable."""
+    """Return True if the job is waiting to be picked up. Raises StoreUnavailable."""
     found = await redis.lpos(keys.ready(job.lane, job.turn.session.tenant), str(job))  # type: ignore[misc]
     return found is not None
 
 
 def withdraw(pipe: Pipeline, job: JobRef) -> None:
-    """Let the job neither wait nor hold a slot."""
+    """Remove the job from the waiting jobs, and free its slot."""
     pipe.lrem(keys.ready(job.lane, job.turn.session.tenant), 0, str(job))
     pipe.zrem(keys.running(job.lane, job.turn.session.tenant), str(job))
 
@@ -80,11 +80,12 @@ async def acquire_jobs(
     taker: str,
     call: str,
 ) -> list[tuple[str, int]]:
-    """Take at most so many jobs, each for one worker only: their ids and scores. Raises StoreUnavailable.
+    """Pick up at most this many jobs, each for one worker only; return ids and scores. Raises
+    StoreUnavailable.
 
-    `hints`: how many were popped before. `slots`: the worker's own. A job's slot and its lease are held from
-    now on, until they lapse or are given back; the job is arq's to run for `within_ms`. Where the reply was
-    lost, the same `taker` makes the same `call` again, and hears what it has taken.
+    `hints`: how many were popped before. `slots`: the worker's own. A job's slot and lease are held from now
+    on, until they lapse or are released; arq may run the job for `within_ms`. If the reply was lost, the same
+    `taker` repeats the same `call`, and gets the same jobs.
     """
     names = (
         keys.queue(lane),
@@ -103,14 +104,14 @@ async def acquire_jobs(
 
 
 def release_slot(pipe: Pipeline, lane: Lane, job_id: str) -> None:
-    """The job has ended: its slot is free, for whoever waits."""
+    """Free the slot of a job that has ended, for the next one waiting."""
     tenant = job_id.partition(":")[0]
     names = keys.running(lane, tenant), keys.waiting(lane), keys.hints(lane)
     pipe.eval(_GIVE_BACK, len(names), *names, job_id)
 
 
 def renew(pipe: Pipeline, lane: Lane, jobs: Iterable[JobRef], deadline_ms: int) -> None:
-    """Hold the slots of these jobs for longer, where they are not given back."""
+    """Extend the slots of these jobs, if they are still held."""
     by_tenant: dict[str, dict[str, int]] = defaultdict(dict)
     for job in jobs:
         by_tenant[job.turn.session.tenant][str(job)] = deadline_ms
@@ -120,8 +121,8 @@ def renew(pipe: Pipeline, lane: Lane, jobs: Iterable[JobRef], deadline_ms: int) 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """The load of a lane's workers: their slots, jobs that run or wait, and per tenant with waiting jobs how
-    many wait and run.
+    """The load of a lane's workers: their slots, all jobs running or waiting, and for each tenant with
+    waiting jobs how many of its own wait and run.
     """
 
     slots: int
@@ -130,27 +131,27 @@ class Load:
     running: Mapping[str, int]
 
     def backlog(self, share: float) -> int:
-        """Return how many of the waiting jobs find no slot free that their tenant may have."""
+        """Return how many of the waiting jobs find no free slot that their tenant may hold."""
         queued = sum(self.waiting.values())
         free, most = self.slots - (self.jobs - queued), most_slots(self.slots, share)
         may_run = sum(min(n, max(0, most - self.running.get(t, 0))) for t, n in self.waiting.items())
         return queued - max(0, min(free, may_run))
 
     def with_more(self, jobs: Mapping[str, int]) -> "Load":
-        """Return the same with more jobs that wait, by tenant."""
+        """Return the load with more waiting jobs, by tenant."""
         waiting = {**self.waiting, **{t: self.waiting.get(t, 0) + n for t, n in jobs.items() if n}}
         return replace(self, jobs=self.jobs + sum(jobs.values()), waiting=waiting)
 
     def presses(self, tenant: str, share: float, at: float) -> bool:
-        """Return whether the backlog is over `at` of the slots, and this tenant waits for no less than its
-        part.
+        """Return True if the backlog exceeds `at` of the slots, and this tenant has at least its part in
+        it.
         """
         backlog, parts = self.backlog(share), len({*self.waiting, tenant})
         return backlog > at * self.slots and self.waiting.get(tenant, 0) * parts >= backlog
 
 
 def read_load(pipe: Pipeline, lane: Lane) -> None:
-    """Ask how busy a lane is; `load_of` reads the reply."""
+    """Queue the commands that read a lane's load; `load_of` parses their reply."""
     names = (
         keys.queue(lane),
         keys.waiting(lane),

@@ -20,12 +20,12 @@ RUN_LANE = "run_lane"
 # arq leaves a job alone until its score: a clock ahead of the worker's would make it wait.
 _BACKDATE_MS = 60_000
 _JOB_TTL_MS = 86_400_000  # far longer than a turn: the server's clock may be set forward
-# A mark is for the lane that runs: whoever picks the job up later sees in the log that it is not wanted.
+# A mark is for a running lane: a worker that picks the job up later sees in the log that it isn't wanted.
 _MARK_TTL_MS = 30_000
 _TURN_TTL_MS = LONGEST_TURN_MS + 120_000
 
 PAST_DEADLINE_MS = 5_000
-"""So long after its deadline a turn's own driver may take to end it."""
+"""How long after its deadline a turn's own driver may take to end it."""
 
 _IF_LAPSED = script("if_lapsed")
 
@@ -33,7 +33,8 @@ _IF_LAPSED = script("if_lapsed")
 def enqueue(pipe: Pipeline, job: JobRef, now_ms: int, lease_ms: int) -> None:
     """Queue one attempt: arq's own entry, our lease, and its place among the tenant's waiting jobs.
 
-    Safe to repeat: the job's entry is written once (NX), and whoever finds it waiting twice finds it taken.
+    Safe to repeat: the job's entry is written once (NX), and a duplicate among the waiting jobs is dropped
+    when it is picked up.
     """
     args = (job.turn.session.tenant, job.turn.session.session, job.turn.turn, job.lane, job.attempt)
     body = serialize_job(RUN_LANE, args, {}, None, now_ms, serializer=encode_job)
@@ -44,9 +45,9 @@ def enqueue(pipe: Pipeline, job: JobRef, now_ms: int, lease_ms: int) -> None:
 
 
 async def requeue(stores: Stores, job: JobRef, lease_ms: int) -> None:
-    """Wake a worker for a job that nobody took; its place in the line is kept. Raises StoreUnavailable.
+    """Wake a worker for a job that nobody picked up; it keeps its place in line. Raises StoreUnavailable.
 
-    Unless somebody has just taken it: then its lease holds again, and is theirs.
+    If a worker has picked it up just now, its lease holds again and nothing is done.
     """
     waits, now_ms = await fair_share.waits(stores.queue, job), stores.queue_clock.now_ms()
 
@@ -61,7 +62,11 @@ async def requeue(stores: Stores, job: JobRef, lease_ms: int) -> None:
 
 
 async def if_lapsed(stores: Stores, held: JobRef | TurnRef, build: Commands) -> bool:
-    """Do what `build` queues, if the lease has lapsed up to that very moment. Raises StoreUnavailable."""
+    """Run the commands that `build` queues if the lease has lapsed, checked in the same step; return True if
+    so.
+
+    Raises StoreUnavailable.
+    """
     pipe = stores.queue.pipeline()
     build(pipe)
     commands = [[text_of(part) for part in command] for command, _ in pipe.command_stack]
@@ -71,12 +76,12 @@ async def if_lapsed(stores: Stores, held: JobRef | TurnRef, build: Commands) -> 
 
 
 def text_of(part: Any) -> str:
-    """Return a part of a command, to be handed to a script."""
+    """Return a part of a command as text, to pass to a script."""
     return part.decode() if isinstance(part, bytes) else str(part)
 
 
 def forget_job(pipe: Pipeline, job: JobRef) -> None:
-    """Drop all that an attempt left on the queue server: it is over, or another takes its place."""
+    """Delete everything an attempt left on the queue server: it is over, or another replaces it."""
     finish_job(pipe, job)
     fair_share.withdraw(pipe, job)
 
@@ -88,7 +93,7 @@ def _keys_of(job: JobRef) -> list[str]:
 
 
 def hold_job(pipe: Pipeline, job: JobRef, now_ms: int, lease_ms: int) -> None:
-    """Say anew that this job runs, where that is lost."""
+    """Restore the entries that say that this job runs, if they were lost."""
     pipe.zadd(keys.LEASES, {str(job): now_ms + lease_ms}, nx=True)
     pipe.zadd(keys.queue(job.lane), {str(job): now_ms - _BACKDATE_MS}, nx=True)
     pipe.set(in_progress_key_prefix + str(job), b"1", nx=True, px=_TURN_TTL_MS)
@@ -96,26 +101,29 @@ def hold_job(pipe: Pipeline, job: JobRef, now_ms: int, lease_ms: int) -> None:
 
 
 def watch_job(pipe: Pipeline, job: JobRef, now_ms: int, lease_ms: int) -> None:
-    """Have the sweep look at this job unless somebody who runs it says so in time."""
+    """Have the sweep check on this job unless its worker renews the lease in time."""
     pipe.zadd(keys.LEASES, {str(job): now_ms + lease_ms}, nx=True)
 
 
 def finish_job(pipe: Pipeline, job: JobRef) -> None:
-    """Drop what an attempt that was picked up has left, its slot excepted: it is over."""
+    """Delete what an attempt that was picked up left behind, except its slot: it is over."""
     pipe.zrem(keys.LEASES, str(job))
     pipe.zrem(keys.queue(job.lane), str(job))
     pipe.delete(*_keys_of(job))
 
 
 async def enqueue_next_attempt(stores: Stores, job: JobRef, lease_ms: int) -> None:
-    """Queue the next attempt in this one's place. Raises StoreUnavailable."""
+    """Queue the next attempt in place of this one. Raises StoreUnavailable."""
     pipe = stores.queue.pipeline(transaction=True)
     _replace(pipe, job, stores.queue_clock.now_ms(), lease_ms)
     await pipe.execute()
 
 
 async def enqueue_next_if_lapsed(stores: Stores, job: JobRef, lease_ms: int) -> bool:
-    """Do the same, unless its lease holds, renewed or taken just now. Raises StoreUnavailable."""
+    """Queue the next attempt unless this one's lease was renewed or taken; return True if so.
+
+    Raises StoreUnavailable.
+    """
     now_ms = stores.queue_clock.now_ms()
     return await if_lapsed(stores, job, lambda pipe: _replace(pipe, job, now_ms, lease_ms))
 
@@ -126,14 +134,14 @@ def _replace(pipe: Pipeline, job: JobRef, now_ms: int, lease_ms: int) -> None:
 
 
 def hold_turns(pipe: Pipeline, turns: Iterable[TurnRef], deadline_ms: int) -> None:
-    """Say that these turns have a driver until the deadline."""
+    """Extend these turns' leases until the deadline: they have a driver."""
     pipe.zadd(keys.LEASES, {str(turn): deadline_ms for turn in turns})
 
 
 def register_turn(pipe: Pipeline, turn: TurnRef, now_ms: int, deadline_ms: int = 0) -> None:
-    """Put a turn that starts now among the live and the unsettled ones, and its session into the index.
+    """Add a turn that starts now to the live and the unsettled turns, and its session to the index.
 
-    `deadline_ms`: it is over so long after its start, else the sweep ends it.
+    `deadline_ms`: if it has not ended this long after its start, the sweep ends it.
     """
     if deadline_ms:
         pipe.zadd(keys.DEADLINES, {str(turn): now_ms + deadline_ms + PAST_DEADLINE_MS})
@@ -145,7 +153,7 @@ def register_turn(pipe: Pipeline, turn: TurnRef, now_ms: int, deadline_ms: int =
 
 
 def unregister_turn(pipe: Pipeline, turn: TurnRef) -> None:
-    """Let go of a turn that has ended, or never was: it can be settled now."""
+    """Remove a turn that has ended, or never was, so that it can be settled now."""
     pipe.zadd(keys.UNSETTLED, {str(turn): 0}, xx=True)
     pipe.zrem(keys.LEASES, str(turn))
     pipe.zrem(keys.DEADLINES, str(turn))
@@ -155,19 +163,19 @@ def unregister_turn(pipe: Pipeline, turn: TurnRef) -> None:
 
 
 def enqueue_webhook(pipe: Pipeline, turn: TurnRef, now_ms: int) -> None:
-    """Have the webhook told that a turn has ended."""
+    """Queue the webhook of an ended turn."""
     pipe.zadd(keys.TELLING, {f"{turn}|1": now_ms}, nx=True)
 
 
 def order_stop(pipe: Pipeline, job: JobRef, worker: str) -> None:
-    """Tell a job to stop: a mark for whoever looks, and an order to its worker where one is known."""
+    """Tell a job to stop: by a mark, and by an order to its worker if that is known."""
     pipe.set(keys.cancelled(job), b"1", px=_MARK_TTL_MS)
     if worker:
         pipe.publish(keys.orders(worker), str(job))
 
 
 async def is_picked_up(stores: Stores, job: JobRef) -> bool:
-    """Return whether a worker has picked the job up, or it left the queue. Raises StoreUnavailable."""
+    """Return True if a worker has picked the job up, or it left the queue. Raises StoreUnavailable."""
     pipe = stores.queue.pipeline(transaction=False)
     pipe.exists(in_progress_key_prefix + str(job))
     pipe.zscore(keys.queue(job.lane), str(job))

@@ -1,6 +1,6 @@
-"""The operator's list of turns that were given up because they have cost too many processes.
+"""The operator's list of turns that were given up because they cost too many processes.
 
-It has no session's name: that may be somebody's number, and goes with its session.
+It holds no session names: a name may be somebody's number, and goes with its session.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ MOST = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Parked:
-    """One of them: `reason` says what it has cost, `at_ms` when it was given up, on the queue's clock."""
+    """A parked turn. `reason`: what it has cost; `at_ms`: when it was given up, on the queue's clock."""
 
     tenant: str
     turn: str
@@ -23,13 +23,13 @@ class Parked:
 
 
 def record(pipe: Pipeline, turn: TurnRef, reason: str, now_ms: int) -> None:
-    """Put a turn on the list. Once is enough."""
+    """Add a turn to the list; repeating it changes nothing."""
     pipe.zadd(keys.PARKED, {f"{turn.session.tenant}|{turn.turn}|{reason}": now_ms}, nx=True)
     pipe.zremrangebyrank(keys.PARKED, 0, -MOST - 1)
 
 
 async def read_parked(stores: Stores, limit: int = MOST) -> list[Parked]:
-    """Return the latest of them, the latest first. Raises StoreUnavailable."""
+    """Return the latest parked turns, latest first. Raises StoreUnavailable."""
     found = await stores.queue.zrevrange(keys.PARKED, 0, limit - 1, withscores=True)
     return [_read(member.decode(), int(at_ms)) for member, at_ms in found]
 
