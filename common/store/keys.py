@@ -1,4 +1,4 @@
-"""Names in Redis: every key with type, content, lifetime."""
+"""Names in Redis: every key with its type, content and lifetime."""
 
 import hashlib
 from urllib.parse import quote

@@ -1,4 +1,4 @@
-"""Pub/sub that outlives its connection: who listens says so once, and hears of gaps."""
+"""Pub/sub that survives its connection: listeners subscribe once, and are told of gaps."""
 
 import asyncio
 import logging
@@ -17,8 +17,8 @@ _RETRY_S = 0.2
 class Subscriptions:
     """A set of channels on the queue server.
 
-    `on_message(channel, data)` for each message; `on_ready(channel)` whenever a subscription begins to hold,
-    the first time and after each reconnect: what was said before may have been missed.
+    `on_message(channel, data)` is called for each message; `on_ready(channel)` whenever a subscription takes
+    effect, at first and after each reconnect: earlier messages may have been missed.
     """
 
     def __init__(
@@ -39,12 +39,12 @@ class Subscriptions:
         self._changes.put_nowait(("add", channel))
 
     def drop(self, channel: str) -> None:
-        """Listen to it no longer."""
+        """Stop listening to a channel."""
         self._wanted.discard(channel)
         self._changes.put_nowait(("drop", channel))
 
     async def run(self) -> None:
-        """Listen until cancelled; a lost connection is made anew."""
+        """Listen until cancelled, and reconnect when the connection is lost."""
         while True:
             try:
                 async with answered_within(None):
@@ -74,7 +74,7 @@ class Subscriptions:
                     self._on_message(channel, message["data"])
                 elif message["type"] == "subscribe" and channel in self._wanted:
                     self._on_ready(channel)
-            except Exception as bug:  # one listener's trouble must not make all others deaf
+            except Exception as bug:  # one listener's bug must not silence the others
                 logger.error("who listens broke", extra=about(bug))
 
     async def _apply_changes(self, pubsub: PubSub) -> None:
@@ -94,7 +94,7 @@ class Subscriptions:
 
 
 async def _first_to_end(*works: Coroutine[Any, Any, None]) -> None:
-    """Run side by side until one of them ends, by its error as a rule; then stop the others."""
+    """Run side by side until one of them ends, usually with an error; then stop the others."""
     tasks = [asyncio.create_task(work) for work in works]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

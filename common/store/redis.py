@@ -1,4 +1,4 @@
-"""The two stores: the server of the session logs and the server of the queue, which may be one."""
+"""The two stores, which may be one server: that of the session logs, and that of the queue."""
 
 import asyncio
 import logging
@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 
 class StoreUnavailable(Exception):
-    """A store is away, or answers that it can't: it may be asked again. `cause` is what its client raised."""
+    """A store is away, or refuses to answer; the request may be repeated. `cause`: the client's exception."""
 
     def __init__(self, cause: Exception) -> None:
         super().__init__(str(cause))
@@ -33,13 +33,13 @@ class StoreUnavailable(Exception):
 
     @property
     def reason(self) -> str:
-        """The cause's kind, for the logs: its message may hold somebody's words."""
+        """The cause's type, for the logs: its message may hold somebody's words."""
         return type(self.cause).__name__
 
 
 @asynccontextmanager
 async def answered_within(seconds: float | None) -> AsyncIterator[None]:
-    """Ask a store, for so long at most. Raises StoreUnavailable; a WatchError is the caller's."""
+    """Limit the time for which a store is asked. Raises StoreUnavailable; a WatchError passes through."""
     try:
         async with asyncio.timeout(seconds):
             yield
@@ -60,14 +60,14 @@ _KEEPALIVE = {
     if hasattr(socket, name)
 }
 
-_KEPT_ALIVE: dict[str, Any] = {  # who only listens learns of a dead peer in no other way
+_KEPT_ALIVE: dict[str, Any] = {  # a connection that only listens learns of a dead peer in no other way
     "socket_keepalive": True,
     "socket_keepalive_options": _KEEPALIVE,
 }
 
 
 class Batcher:
-    """Puts what many tasks ask of one server at the same moment into one round trip.
+    """Puts the requests that many tasks make of one server at the same moment into one round trip.
 
     While one batch is on its way the next gathers; alone, a request goes at once. Batches are transactions,
     so each request's commands take effect together or not at all.
@@ -101,7 +101,7 @@ class Batcher:
             start = len(pipe)
             try:
                 build(pipe)
-            except Exception as error:  # one bad request must not spoil the others
+            except Exception as error:  # one bad request must not fail the others
                 del pipe.command_stack[start:]
                 waiter.set_exception(error)
             else:
@@ -121,7 +121,7 @@ class Batcher:
 
 def _answer(waiter: "asyncio.Future[list[Any]]", replies: list[Any]) -> None:
     if waiter.done():
-        return  # whoever asked has gone
+        return  # nobody waits for the reply any more
     error = next((reply for reply in replies if isinstance(reply, Exception)), None)
     if error:
         waiter.set_exception(error)
@@ -133,8 +133,8 @@ def _answer(waiter: "asyncio.Future[list[Any]]", replies: list[Any]) -> None:
 class Stores:
     """Both servers. `shared`: they are one, and a single batch may write to both.
 
-    `writing` is one connection of its own to the log's server, so that who writes sees when it is made anew.
-    `signer` signs what says who may come in.
+    `append_connection` is a connection of its own to the log's server, so that writers see when it is
+    reconnected. `signer` signs the records that grant access.
     """
 
     log: "TimedRedis"
@@ -148,7 +148,9 @@ class Stores:
     signer: RecordSigner = field(default_factory=RecordSigner)
 
     async def sync_clocks(self) -> None:
-        """Ask both servers for the time. Raises StoreUnavailable; then the other's is known all the same."""
+        """Ask both servers for the time. Raises StoreUnavailable; the other server's time is set all the
+        same.
+        """
         servers = self._servers()
         failures = await asyncio.gather(*(_sync(*each) for each in servers), return_exceptions=True)
         for failure in failures:
@@ -156,7 +158,7 @@ class Stores:
                 raise failure
 
     async def keep_clocks(self) -> None:
-        """Ask each server for the time now and then, whatever becomes of the other, until cancelled."""
+        """Ask each server for the time now and then, independently of the other, until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             for each in self._servers():
                 tasks.create_task(_keep_clock(*each))
@@ -166,13 +168,15 @@ class Stores:
         return servers if self.shared else [*servers, (self.log, self.log_clock)]
 
     async def try_to_write(self) -> None:
-        """Write to both. Raises StoreUnavailable, also where one takes nothing: a replica, or a full one."""
+        """Write to both servers. Raises StoreUnavailable, also if one accepts no writes: a replica, or a
+        full one.
+        """
         for redis, _ in self._servers():
             await redis.set(keys.PROBE, b"", px=_PROBE_MS)
 
 
 async def _sync(redis: "TimedRedis", clock: ServerClock) -> bool:
-    """Ask one server for the time; whether its clock was stepped. Raises StoreUnavailable."""
+    """Ask one server for the time, and return True if its clock was stepped. Raises StoreUnavailable."""
     asked = clock.asked_at()
     return clock.set_from(await redis.time(), asked)
 
@@ -186,7 +190,7 @@ async def _keep_clock(redis: "TimedRedis", clock: ServerClock) -> None:
 
 
 async def insist(act: Callable[[], Awaitable[T]], until: Callable[[], bool] = lambda: False) -> T | None:
-    """Do what may be done twice as often as it takes; None where it has come to `until` before.
+    """Repeat an act that may be done twice until it succeeds; return None if `until` comes first.
 
     A store that is away, or a connection that breaks, only delays it.
     """
@@ -202,14 +206,15 @@ async def insist(act: Callable[[], Awaitable[T]], until: Callable[[], bool] = la
 
 
 def encode_job(value: Any) -> bytes:
-    """Return arq's serializer in place of pickle: what Redis holds must never be able to run."""
+    """Serialize for arq in place of pickle: data from Redis must never be able to run."""
     return orjson.dumps(value, default=repr)
 
 
 async def _leave_demoted(pool: ConnectionPool, error: RedisError) -> None:
-    """Make the connections anew where a server says that it is no master any more, or not yet.
+    """Drop the connections if the server says that it is no longer, or not yet, a master.
 
-    They may lead to another one then. One that can't write for want of memory, disk or replicas stays ours.
+    New ones may lead to another server. A server that can't write for want of memory, disk or replicas is
+    kept.
     """
     if str(error).startswith(_DEMOTED) or isinstance(error, ReadOnlyError | BusyLoadingError):
         logger.warning("the store is no master", extra={"error": type(error).__name__})
@@ -217,14 +222,14 @@ async def _leave_demoted(pool: ConnectionPool, error: RedisError) -> None:
 
 
 class TimedRedis(ArqRedis):
-    """A client whose every command or pipeline ends within a time. Listening to a channel doesn't.
+    """A client whose every command or pipeline ends within a time, except for listening to a channel.
 
-    In place of redis-py's own socket timeout, which rests on asyncio.wait_for: that can swallow a
-    cancellation in Python 3.11, and it makes a timer for every reply.
+    It replaces redis-py's own socket timeout, which rests on asyncio.wait_for: that can swallow a
+    cancellation in Python 3.11, and makes a timer for every reply.
     """
 
     timeout_s: float = 1.5
-    connects: int = 0  # how often a connection was made
+    connects: int = 0  # how many connections were made
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
         async with answered_within(self.timeout_s):
@@ -271,7 +276,7 @@ class TimedPipeline(Pipeline):
 
 
 def connect(url: str, timeout_s: float, connections: int = 64) -> TimedRedis:
-    """Return a client of one server. Connects at first use."""
+    """Return a client of one server. It connects at first use."""
 
     async def count(connection: AbstractConnection) -> None:
         client.connects += 1
@@ -292,7 +297,7 @@ def connect(url: str, timeout_s: float, connections: int = 64) -> TimedRedis:
 
 @asynccontextmanager
 async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
-    """Both stores, closed at the end. Neither need be up yet."""
+    """Open both stores, and close them at the end. Neither needs to be up yet."""
     log = queue = connect(settings.redis_url, settings.redis_timeout_s)
     writing = connect(settings.redis_url, settings.redis_timeout_s, connections=1)
     on_log = on_queue = Batcher(log)

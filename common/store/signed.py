@@ -1,6 +1,6 @@
-"""Records of tenants and keys are signed: who can write to the store makes nobody an admin.
+"""Signatures of tenants and keys: writing to the store alone makes nobody an admin.
 
-A record's signature stands in a hash of its own, so that what reads records need not know of it.
+A record's signature is kept in a hash of its own, so that readers of records need not know about it.
 """
 
 import hashlib
@@ -13,22 +13,24 @@ _PURPOSE = b"fast-reply records 1"
 
 
 class RecordSigner:
-    """Signs records with the newest secret key, and believes the old ones. Without a key it signs nothing."""
+    """Signs records with the newest secret key, and accepts those of old keys. Without a key it signs
+    nothing.
+    """
 
     def __init__(self, secret_keys: Sequence[str] = ()) -> None:
         self._keys = [hmac.digest(key.encode(), _PURPOSE, hashlib.sha256) for key in secret_keys]
 
     @property
     def can_sign(self) -> bool:
-        """Return whether there is a key to sign with."""
+        """Return True if there is a key to sign with."""
         return bool(self._keys)
 
     def sign(self, table: str, name: str, text: bytes) -> bytes:
-        """Return the signature of a record, good for no other text, name or table."""
+        """Return the signature of a record, valid for no other text, name or table."""
         return _signature(self._keys[0], table, name, text)
 
     def knows(self, table: str, name: str, text: bytes, signature: bytes | None) -> bool:
-        """Return whether a record was signed with one of the keys. Where there is no key nobody can tell."""
+        """Return True if a record was signed with one of the keys, or if there is no key to check with."""
         if not self._keys:
             return True
         shown = signature or b""
@@ -42,7 +44,7 @@ def record_signer(settings: Settings) -> RecordSigner:
 
 
 def field_of(table: str, name: str) -> str:
-    """Return where a record's signature stands."""
+    """Return the field of a record's signature."""
     return f"{table.rpartition(':')[2]}:{name}"
 
 

@@ -1,4 +1,4 @@
-"""Lua scripts for the queue's server, where several counts must be looked at and changed as one."""
+"""Lua scripts for the queue's server, for steps that must read and change several counts as one."""
 
 from pathlib import Path
 
@@ -6,5 +6,5 @@ _FOLDER = Path(__file__).parent
 
 
 def script(*names: str) -> str:
-    """Return the text of these scripts, one behind the other."""
+    """Return the text of these scripts, concatenated."""
     return "\n".join((_FOLDER / f"{name}.lua").read_text() for name in names)
