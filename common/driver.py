@@ -1,4 +1,4 @@
-"""The driver's acts: what a fold asks for, done on the stores. Each may be done twice, by anyone."""
+"""Drives a turn: carries out on the stores what its fold asks for. Each act may be done twice, by anyone."""
 
 import random
 from contextlib import suppress
@@ -6,48 +6,62 @@ from typing import Any
 
 import orjson
 
-from common.events import Entry, TimerFired, TurnEnded, TurnInterrupted, TurnStarted
+from common.events import TimerFired, TurnEnded, TurnInterrupted
 from common.log.stream import append, append_now, decode_entries, read_turn
 from common.names import JobRef, SessionRef, TurnRef
 from common.queue import job_queue
 from common.store import keys
 from common.store.redis import Pipeline, Stores, StoreUnavailable, insist
+from common.turn.commands import Command, EndTurn, FireTimer, StartLane, StopLane
 from common.turn.cost import no_usage
 from common.turn.fillers import conversation, phrases_for
 from common.turn.fold import Fold
-from common.turn.lane_state import LaneState
-from common.turn.outputs import FILLER, Due, TextReleased
+from common.turn.outputs import DEADLINE, FILLER, Due, TextReleased
 from common.turn.transcript import Transcript
-from common.turn.version import UnknownFold, policy_of
+from common.turn.turn_log import FoldingTurn, TurnLog
+from common.turn.version import UnknownFold
 
 _PAGE = 500
 _LOOK_BACK = 20  # pages of a session's log in which the last filler is looked for
 
 
-def job_of(turn: TurnRef, lane: LaneState) -> JobRef:
-    """The job of a lane's latest attempt."""
-    return JobRef(turn, lane.lane, max(1, lane.attempt))
+async def perform(stores: Stores, turn: TurnRef, fold: Fold, command: Command, lease_ms: int) -> None:
+    """Carry out one command of a turn's fold. Raises StoreUnavailable.
+
+    `lease_ms`: how long a lane that is started may wait for a worker.
+    """
+    match command:
+        case StopLane():
+            await stores.on_queue.run(lambda pipe: _order_stop(pipe, turn, command))
+        case StartLane(lane):
+            now_ms = stores.queue_clock.now_ms()
+            job = JobRef(turn, lane, 1)
+            await stores.on_queue.run(lambda pipe: job_queue.enqueue(pipe, job, now_ms, lease_ms))
+        case FireTimer(due):
+            phrase = await _pick_filler(stores, turn, fold) if due.due == FILLER.due else ""
+            await _append_and_wake(stores, turn, TimerFired(turn.turn, due.number, due.due, phrase))
+        case EndTurn():
+            await _end_turn(stores, turn, fold)
 
 
-async def stop_lanes(stores: Stores, turn: TurnRef, lanes: list[LaneState]) -> None:
-    """Tell lanes that are no longer wanted to stop. Raises StoreUnavailable."""
-
-    def build(pipe: Pipeline) -> None:
-        for lane in lanes:
-            job_queue.order_stop(pipe, job_of(turn, lane), lane.worker)
-
-    await stores.on_queue.run(build)
+def next_timer(stores: Stores, start_ms: int, fold: Fold) -> tuple[FireTimer, int] | None:
+    """Return the time that comes next, and in how many milliseconds; None where the fold waits for none."""
+    waits = {due: wait_ms(stores, start_ms, due) for due in fold.dues()}
+    due = min(waits, key=lambda due: (waits[due], due.number), default=None)
+    return None if due is None else (FireTimer(due), waits[due])
 
 
-async def fire_timer(stores: Stores, turn: TurnRef, started: TurnStarted, due: Due) -> None:
-    """Write that a due time has come; the fold says what follows from it. Raises StoreUnavailable."""
-    phrase = await _pick_filler(stores, turn, started) if due.due == FILLER.due else ""
-    await _append_and_wake(stores, turn, TimerFired(turn.turn, due.number, due.due, phrase))
+def wait_ms(stores: Stores, start_ms: int, due: Due) -> int:
+    """Return how long it is until then, by the log's clock; the deadline's, however that is set."""
+    clock = stores.log_clock
+    if due.due == DEADLINE.due:
+        return due.at_ms - clock.since(start_ms)
+    return due.at_ms - (clock.now_ms() - start_ms)
 
 
-async def _pick_filler(stores: Stores, turn: TurnRef, started: TurnStarted) -> str:
-    """A phrase in the turn's language, by chance, but not the one that the session has heard last."""
-    phrases = phrases_for(policy_of(started).filler, conversation(started))
+async def _pick_filler(stores: Stores, turn: TurnRef, fold: Fold) -> str:
+    """Return a phrase in the turn's language, by chance, but not the one that the session heard last."""
+    phrases = phrases_for(fold.policy.filler, conversation(fold.started))
     if len(phrases) < 2:
         return phrases[0] if phrases else ""
     last = await _last_filler(stores, turn.session)
@@ -71,46 +85,32 @@ async def _last_filler(stores: Stores, session: SessionRef) -> str | None:
     return None
 
 
-def _fillers_said(entries: list[Entry]) -> list[str]:
-    """The fillers of a turn that were let out."""
-    started = entries[0].event if entries else None
-    if not isinstance(started, TurnStarted):
+def _fillers_said(log: TurnLog | None) -> list[str]:
+    """Return the fillers of a turn that were let out."""
+    if log is None:
         return []
     try:
-        fold, said = Fold(started), list[str]()
+        turn, said = FoldingTurn.begin(log), list[str]()
     except UnknownFold:
         return []
-    for entry in entries[1:]:
-        out = fold.feed(entry.event, entry.ms - entries[0].ms)
-        if isinstance(entry.event, TimerFired) and any(
-            isinstance(r, TextReleased) and r.lane == "filler" for r in out
+    for entry in log.later:
+        outputs, event = turn.feed(entry) or (), entry.event
+        if isinstance(event, TimerFired) and any(
+            isinstance(output, TextReleased) and output.lane == "filler" for output in outputs
         ):
-            said.append(entry.event.phrase)
+            said.append(event.phrase)
     return said
 
 
-async def start_lanes(stores: Stores, turn: TurnRef, lanes: list[LaneState], lease_ms: int) -> None:
-    """Queue the first attempt of lanes that are to begin. Raises StoreUnavailable."""
-    now_ms = stores.queue_clock.now_ms()
-
-    def build(pipe: Pipeline) -> None:
-        for lane in lanes:
-            job_queue.enqueue(pipe, JobRef(turn, lane.lane, 1), now_ms, lease_ms)
-
-    await stores.on_queue.run(build)
-
-
-def watch_lanes(
-    stores: Stores, pipe: Pipeline, turn: TurnRef, started: TurnStarted, fold: Fold, lease_ms: int
-) -> None:
+def watch_lanes(stores: Stores, pipe: Pipeline, turn: TurnRef, fold: Fold, lease_ms: int) -> None:
     """See that each lane that is wanted has a job, or a lease that lapses where nobody holds it."""
     now_ms = stores.queue_clock.now_ms()
     for lane in fold.unstarted():
         job_queue.enqueue(pipe, JobRef(turn, lane.lane, 1), now_ms, lease_ms)
     for lane in fold.lanes.values():
         if lane.attempt and fold.wants(lane.lane):
-            job_queue.watch_job(pipe, job_of(turn, lane), now_ms, lease_ms)
-    if started.speech:
+            job_queue.watch_job(pipe, JobRef(turn, lane.lane, lane.attempt), now_ms, lease_ms)
+    if fold.started.speech:
         job_queue.watch_job(pipe, JobRef(turn, "speech", 1), now_ms, lease_ms)
 
 
@@ -119,8 +119,7 @@ async def interrupt(stores: Stores, turn: TurnRef, by: str, heard: int = -1) -> 
     return await _append_and_wake(stores, turn, TurnInterrupted(turn.turn, by, heard))
 
 
-async def end_turn(stores: Stores, turn: TurnRef, started: TurnStarted, fold: Fold) -> None:
-    """Write the ending that the fold has reached, and let the turn go. Raises StoreUnavailable."""
+async def _end_turn(stores: Stores, turn: TurnRef, fold: Fold) -> None:
     ending = fold.ending
     assert ending is not None, "the fold has not ended this turn"
     ended = TurnEnded(
@@ -134,7 +133,7 @@ async def end_turn(stores: Stores, turn: TurnRef, started: TurnStarted, fold: Fo
     )
 
     def release(pipe: Pipeline) -> None:
-        let_go(pipe, turn, started.tell, stores.queue_clock.now_ms())
+        let_go(pipe, turn, fold.started.tell, stores.queue_clock.now_ms())
 
     def write(pipe: Pipeline) -> None:
         append(pipe, turn.session, ended)
@@ -155,9 +154,9 @@ async def end_by_force(
     """
     nothing = Transcript(0)
     released, text_hash, usage = nothing.chars, nothing.hash(), no_usage()
-    reason, lanes = "error", list[LaneState]()
+    reason, stops = "error", list[StopLane]()
     if fold:
-        lanes = list(fold.lanes.values())
+        stops = [StopLane.of(lane) for lane in fold.lanes.values()]
         if fold.ending:  # clients were told so
             reason, error = fold.ending.reason, fold.ending.error
         with suppress(Exception):  # that may be what is broken
@@ -166,8 +165,8 @@ async def end_by_force(
     ended = TurnEnded(turn.turn, reason, released, usage, text_hash, degraded=False, error=error)
 
     def release(pipe: Pipeline) -> None:
-        for lane in lanes:
-            job_queue.order_stop(pipe, job_of(turn, lane), lane.worker)
+        for stop in stops:
+            _order_stop(pipe, turn, stop)
         let_go(pipe, turn, tell, stores.queue_clock.now_ms())
 
     await append_now(stores, turn.session, ended)
@@ -181,6 +180,10 @@ def let_go(pipe: Pipeline, turn: TurnRef, tell: bool, now_ms: int) -> None:
     job_queue.unregister_turn(pipe, turn)
     if tell:
         job_queue.enqueue_webhook(pipe, turn, now_ms)
+
+
+def _order_stop(pipe: Pipeline, turn: TurnRef, stop: StopLane) -> None:
+    job_queue.order_stop(pipe, JobRef(turn, stop.lane, stop.attempt), stop.worker)
 
 
 async def _append_and_wake(stores: Stores, turn: TurnRef, event: TimerFired | TurnInterrupted) -> bool:

@@ -58,13 +58,13 @@ async def turn_audio(request: Request, who: Chat, session: SessionPath, turn: Tu
 
 async def find(stores: Stores, turn: TurnRef, lease_ms: int) -> TurnStarted:
     """The turn's start, once it is spoken or about to be. Raises NotFound, StoreUnavailable."""
-    entries = await read_turn(stores, turn) if valid_turn(turn.turn) else []
-    if not entries or not isinstance(entries[0].event, TurnStarted):
+    log = await read_turn(stores, turn) if valid_turn(turn.turn) else None
+    if log is None:
         raise NotFound("there is no such turn in the log", code="turn_not_found", param="turn")
     if not await stores.queue.exists(keys.audio(turn)):
         now_ms, job = stores.queue_clock.now_ms(), JobRef(turn, "speech", AGAIN)
         await stores.on_queue.run(lambda pipe: job_queue.enqueue(pipe, job, now_ms, lease_ms))
-    return entries[0].event
+    return log.started
 
 
 async def listen(feed: AudioFeed, turn: TurnRef) -> bytes:

@@ -10,10 +10,10 @@ import orjson
 
 from api.turns.merging import MergedChoice
 from api.turns.unanswered import carried_on
-from common.events import Entry, TurnInterrupted, TurnStarted
-from common.turn.fold import Fold
+from common.events import TurnInterrupted
 from common.turn.outputs import Output, PassedThrough, TextReleased, ToolCalled
 from common.turn.tool_history import THOUGHTS, without_thoughts
+from common.turn.turn_log import TurnLog
 
 Message = dict[str, Any]
 
@@ -65,19 +65,14 @@ class History:
         return [{"role": "assistant", "content": self.said}] if self.said else []
 
 
-def read_history(entries: list[Entry]) -> History:
-    """What there is to remember of a turn, from its start to the log's end. Raises UnknownFold."""
-    started = entries[0].event
-    assert isinstance(started, TurnStarted)
-    fold, heard, releases = Fold(started), None, list[Output]()
-    for entry in entries[1:]:
-        event = entry.event
-        releases += fold.feed(event, entry.ms - entries[0].ms)
-        if isinstance(event, TurnInterrupted) and event.turn == started.turn and event.heard >= 0:
-            heard = event.heard  # also of a turn that was over: the caller was still listening
+def read_history(log: TurnLog) -> History:
+    """Return what there is to remember of a turn. Raises UnknownFold."""
+    _, releases = log.fold_with_outputs()
+    told = [stop.heard for stop in log.events(TurnInterrupted) if stop.heard >= 0]
+    heard = told[-1] if told else None  # also of a turn that was over: the caller was still listening
     calls = tuple(release.call.whole() for release in releases if isinstance(release, ToolCalled))
     beside = _beside(releases) if calls else {}
-    return History(started.request["messages"], _said(releases, heard), calls, beside=beside)
+    return History(log.started.request["messages"], _said(releases, heard), calls, beside=beside)
 
 
 def _beside(releases: list[Output]) -> Message:

@@ -78,7 +78,7 @@ class TurnLeases:
         def put(pipe: Pipeline) -> None:
             for live in held:
                 job_queue.register_turn(pipe, live.turn, live.start_ms, live.fold.policy.deadline_ms)
-                driver.watch_lanes(self._stores, pipe, live.turn, live.started, live.fold, lease_ms)
+                driver.watch_lanes(self._stores, pipe, live.turn, live.fold, lease_ms)
 
         await self._stores.on_queue.run(put)
         logger.warning("the queue had forgotten this replica", extra={"turns": len(held)})

@@ -6,18 +6,21 @@ Folding and driving never wait for a client; clients read from `releases` at the
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from functools import partial
 from typing import Any
 
 from common import driver
 from common.errors import turn_error
-from common.events import Entry, TimerFired, TurnEnded, TurnStarted, place
+from common.events import Entry, TimerFired, TurnEnded, TurnStarted
 from common.log import stream
 from common.names import TurnRef
 from common.process.bugs import about
 from common.store.redis import Stores, StoreUnavailable
+from common.turn.commands import Command, EndTurn, FireTimer
 from common.turn.cost import no_usage
 from common.turn.fold import Fold
-from common.turn.outputs import DEADLINE, Due, Output, TextReleased
+from common.turn.outputs import Output, TextReleased
+from common.turn.turn_log import FoldingTurn
 
 logger = logging.getLogger(__name__)
 
@@ -44,44 +47,40 @@ class LiveTurn:
         self.resumes = False  # a client of it has said, or shown, that it comes back
         self.limit_headers: dict[str, str] = {}  # where its tenant stood when it was let in
         self._stores = stores
-        self._start_ms = 0
-        self._last_id = (0, 0)
+        self._folding: FoldingTurn | None = None  # from its first entry on
         self._bells: set[asyncio.Event] = set()
         self._lease_ms = lane_lease_ms
-        self._started_lanes = {lane.lane for lane in self.fold.unstarted()} if queued else set()
-        self._told: set[tuple[str, int]] = set()
+        self._ordered = set(self.fold.commands() if queued else ())  # what was set going
         self._acts: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
-        self._due: Due | None = None
-        self._ending_written = False
+        self._timer_for: FireTimer | None = None
         self._writes_end = False
         self._told_of_bug = False
         self._broken = False  # by a bug: it ends as it stands
 
     def begin(self, entry: Entry, *later: Entry) -> None:
         """The turn's first entry is in the log, and what came after it until now."""
-        self._start_ms, self._last_id = entry.ms, place(entry.id)
+        self._folding = FoldingTurn.at_start(self.fold, entry)
         self.apply(list(later))
 
     def apply(self, entries: list[Entry]) -> None:
         """Fold what came after the turn's start; earlier and repeated entries are passed over."""
-        if not self._start_ms or self._broken:
+        if self._folding is None or self._broken:
             return  # the log is yet to be read, from the turn's start on; or nothing more counts
         try:
-            self._apply(entries)
+            self._apply(self._folding, entries)
         except Exception as bug:
             self._break(bug)
 
-    def _apply(self, entries: list[Entry]) -> None:
+    def _apply(self, folding: FoldingTurn, entries: list[Entry]) -> None:
         count = len(self.outputs)
         for entry in entries:
-            here = place(entry.id)
-            if here <= self._last_id:
+            outputs = folding.feed(entry)
+            if outputs is None:
                 continue
-            self._last_id = here
             if isinstance(entry.event, TimerFired):
-                self._due = None  # should it have come a moment too early, it is set again
-            self._publish(self.fold.feed(entry.event, entry.ms - self._start_ms))
+                self._timer_for = None  # should it have come a moment too early, it is set again
+            self._publish(outputs)
             if (bug := self.fold.broken_by) and not self._told_of_bug:
                 self._told_of_bug = True
                 logger.error("a fold broke: its turn is ended", extra={**about(bug), "turn": self.turn.turn})
@@ -135,9 +134,8 @@ class LiveTurn:
 
     async def catch_up(self) -> None:
         """Fold all that the log has by now. Raises StoreUnavailable."""
-        if not self.closed.is_set():
-            millis, number = self._last_id
-            self.apply(await stream.read_after(self._stores, self.turn.session, f"{millis}-{number}"))
+        if self._folding and not self.closed.is_set():
+            self.apply(await stream.read_after(self._stores, self.turn.session, self._folding.last_id))
 
     def stop(self) -> None:
         """Leave the turn to others: no more timers or acts."""
@@ -149,12 +147,12 @@ class LiveTurn:
     @property
     def start_ms(self) -> int:
         """When the turn started, on the log server's clock."""
-        return self._start_ms
+        return self._folding.start_ms if self._folding else 0
 
     @property
     def created_s(self) -> int:
         """When the turn started, in seconds on the log server's clock."""
-        return self._start_ms // 1000
+        return self.start_ms // 1000
 
     @property
     def text(self) -> str:
@@ -177,24 +175,19 @@ class LiveTurn:
         if self.closed.is_set():
             return
         # A lane whose attempt begins after it was told to stop is told again, now by its worker's name.
-        unwanted = {(lane.lane, lane.attempt): lane for lane in self.fold.unwanted()}
-        untold = [lane for key, lane in unwanted.items() if key not in self._told]
-        if untold:
-            self._told.update(unwanted)
-            self._perform(lambda: driver.stop_lanes(self._stores, self.turn, untold))
-        unstarted = [lane for lane in self.fold.unstarted() if lane.lane not in self._started_lanes]
-        if unstarted:
-            self._started_lanes.update(lane.lane for lane in unstarted)
-            self._perform(lambda: driver.start_lanes(self._stores, self.turn, unstarted, self._lease_ms))
-        if self.fold.ending and not self._ending_written:
-            self._ending_written = True
-            self._perform(self._end)
+        for command in self.fold.commands():
+            if command not in self._ordered:
+                self._ordered.add(command)
+                self._perform(partial(self._carry_out, command))
         self._watch_clock()
 
-    async def _end(self) -> None:
-        if not self.closed.is_set():  # else it stands in the log, though the reply to it was lost
-            self._writes_end = True
-            await driver.end_turn(self._stores, self.turn, self.started, self.fold)
+    async def _carry_out(self, command: Command) -> None:
+        ends = isinstance(command, EndTurn)
+        if ends and self.closed.is_set():
+            return  # it stands in the log, though the reply to it was lost
+        self._writes_end = self._writes_end or ends
+        await driver.perform(self._stores, self.turn, self.fold, command, self._lease_ms)
+        if ends:
             self._close()
 
     def _close(self) -> None:
@@ -244,30 +237,21 @@ class LiveTurn:
         self._close()
 
     def _watch_clock(self) -> None:
-        waits = {due: self._wait_ms(due) for due in self.fold.dues()}
-        due = min(waits, key=lambda due: (waits[due], due.number), default=None)
-        if due == self._due:
+        timer, wait_ms = driver.next_timer(self._stores, self.start_ms, self.fold) or (None, 0)
+        if timer == self._timer_for:
             return
-        self._due = due
+        self._timer_for = timer
         if self._timer:
             self._timer.cancel()
-        if due is None:
+        if timer is None:
             return
         loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(max(0.0, waits[due] / 1000), lambda: self._fire(due))
-
-    def _wait_ms(self, due: Due) -> int:
-        """How long it is until then, by the log's clock; the deadline's, however that is set."""
-        clock = self._stores.log_clock
-        if due.due == DEADLINE.due:
-            return due.at_ms - clock.since(self._start_ms)
-        return due.at_ms - (clock.now_ms() - self._start_ms)
+        self._timer = loop.call_later(
+            max(0.0, wait_ms / 1000), self._perform, partial(self._carry_out, timer)
+        )
 
     def reset_timer(self) -> None:
         """The log's clock was stepped: set the timer anew."""
-        self._due = None
+        self._timer_for = None
         if not self.closed.is_set() and not self._broken:
             self._watch_clock()
-
-    def _fire(self, due: Due) -> None:
-        self._perform(lambda: driver.fire_timer(self._stores, self.turn, self.started, due))

@@ -13,7 +13,7 @@ from api.turns.spoken_past import in_words, named_turns, words_of
 from api.turns.starter import PlannedTurn
 from common import driver
 from common.errors import BadRequest
-from common.events import Entry, TurnEnded, TurnInterrupted, TurnStarted
+from common.events import Entry, TurnInterrupted, TurnStarted
 from common.log.stream import FIRST_PAGE, decode_entries, next_count, read_after
 from common.names import SessionRef, TurnRef
 from common.sessions.archive import ArchiveUnavailable
@@ -23,8 +23,8 @@ from common.store import keys
 from common.store.redis import Pipeline, Stores
 from common.tenants.directory import Directory
 from common.tenants.profiles import Memory
-from common.turn.folded import fold_turn
 from common.turn.tool_history import repaired
+from common.turn.turn_log import TurnLog
 from common.turn.version import UnknownFold
 
 logger = logging.getLogger(__name__)
@@ -103,21 +103,16 @@ class Recall:
 
         Where the reply to a start was lost, its client has heard of no turn at all.
         """
-        entries = await self._sessions.turn(turn)
-        if not entries or not isinstance(started := entries[0].event, TurnStarted):
-            return None
-        stops = (
-            e.event for e in entries if isinstance(e.event, TurnInterrupted) and e.event.turn == turn.turn
-        )
-        first = next(stops, None)
-        if first is None or first.by not in ("sweep", "disconnect"):
+        log = await self._sessions.turn(turn)
+        stops = log.events(TurnInterrupted) if log else []
+        if log is None or not stops or stops[0].by not in ("sweep", "disconnect"):
             return None
         try:
-            fold = fold_turn(entries)
+            fold = log.fold()
         except UnknownFold:
             return None
         ended = fold.ending is not None and fold.ending.reason == "interrupted"
-        return started if ended and not fold.released else None
+        return log.started if ended and not fold.released else None
 
     def _claim(self, turn: TurnRef, once: IdempotencyKey, seen: bytes | None) -> KeyClaim:
         held = StoredKey(turn.turn, once.fingerprint, self._stores.log_clock.now_ms())
@@ -141,30 +136,30 @@ class Recall:
 
     async def _last_turn(
         self, session: SessionRef, known: SessionEntry, tail: Raw, memory: Memory
-    ) -> list[Entry]:
-        """The session's last turn, from its start to the log's end; none where it is forgotten."""
+    ) -> TurnLog | None:
+        """Return the session's last turn; None where it is forgotten."""
         since_ms = self._stores.log_clock.now_ms() - memory.expiry_ms
-        entries = await self._read_back(session, tail)
-        if not entries and self._settings.archive_url and known.last_turn_ms > since_ms:
-            entries = await self._archived(session)
-        if not entries or entries[0].ms <= max(since_ms, known.void_ms):
-            return []
-        return await self._stop(session, entries)
+        log = await self._read_back(session, tail)
+        if log is None and self._settings.archive_url and known.last_turn_ms > since_ms:
+            log = await self._archived(session)
+        if log is None or log.start_ms <= max(since_ms, known.void_ms):
+            return None
+        return await self._stop(session, log)
 
-    async def _read_back(self, session: SessionRef, tail: Raw) -> list[Entry]:
-        """The log from its last turn's start on, the rest of it read backwards, by pages of so many bytes."""
+    async def _read_back(self, session: SessionRef, tail: Raw) -> TurnLog | None:
+        """Return the log's last turn, read backwards, by pages of so many bytes."""
         raw, page, count = list(tail), tail, FIRST_PAGE
         while not any(map(_is_start, page)):
             if len(page) < count:
-                return []
+                return None
             before, count = f"({page[-1][0].decode()}", next_count(page)
             page = await self._stores.log.xrevrange(keys.log(session), max=before, count=count)
             raw += page
         begin = next(place for place, item in enumerate(raw) if _is_start(item))
-        return _from_start(decode_entries(raw[begin::-1]))
+        return TurnLog.of(decode_entries(raw[begin::-1]))
 
-    async def _archived(self, session: SessionRef) -> list[Entry]:
-        """The same from the archive. Where that is away, a call without memory is better than none."""
+    async def _archived(self, session: SessionRef) -> TurnLog | None:
+        """Return the same from the archive. Where that is away, a call without memory is better than none."""
         last: list[Entry] = []
         try:
             async with asyncio.timeout(self._settings.redis_timeout_s):
@@ -176,18 +171,16 @@ class Recall:
         except (ArchiveUnavailable, TimeoutError) as error:
             reason = error.reason if isinstance(error, ArchiveUnavailable) else type(error).__name__
             logger.warning("a turn starts without memory", extra={"error": reason})
-            return []
-        return _from_start(last)
+            return None
+        return TurnLog.of(last)
 
-    async def _stop(self, session: SessionRef, entries: list[Entry]) -> list[Entry]:
+    async def _stop(self, session: SessionRef, log: TurnLog) -> TurnLog:
         """Stop a turn that goes on, so that what was said of it is known, unless both may go on."""
-        started = entries[0].event
-        assert isinstance(started, TurnStarted)
-        over = any(isinstance(e.event, TurnEnded) and e.event.turn == started.turn for e in entries)
-        if over or not started.policy.get("barge_in", True):
-            return entries
+        started = log.started
+        if log.ended or not started.policy.get("barge_in", True):
+            return log
         await driver.interrupt(self._stores, TurnRef(session, started.turn), "next_turn")
-        return [*entries, *await read_after(self._stores, session, entries[-1].id)]
+        return log.extended(await read_after(self._stores, session, log.entries[-1].id))
 
 
 def _remembers(memory: Memory, request: TurnRequest) -> bool:
@@ -215,14 +208,11 @@ def _valid(held: bytes | None, known: SessionEntry | None) -> StoredKey | None:
     return found if found.ms > known.void_ms else None
 
 
-def _with_history(started: TurnStarted, last: list[Entry], memory: Memory) -> TurnStarted:
-    """The turn's start with what is remembered before its messages; it is kept no better than that."""
-    if not last:
+def _with_history(started: TurnStarted, last: TurnLog | None, memory: Memory) -> TurnStarted:
+    """Return the start with what is remembered before its messages; it is kept no better than that."""
+    if last is None or last.started.record == "none":
         return started
-    before = last[0].event
-    assert isinstance(before, TurnStarted)
-    if before.record == "none":
-        return started
+    before = last.started
     try:
         history = read_history(last)
     except UnknownFold:
@@ -252,8 +242,3 @@ def _with_messages(started: TurnStarted) -> TurnStarted:
 
 def _is_start(item: tuple[bytes, dict[bytes, bytes]]) -> bool:
     return b"turn.started" in item[1]
-
-
-def _from_start(entries: list[Entry]) -> list[Entry]:
-    """The entries, if they begin with a turn: its start may be lost, or broken."""
-    return entries if entries and isinstance(entries[0].event, TurnStarted) else []

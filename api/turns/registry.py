@@ -9,7 +9,7 @@ from api.turns.followers import Followers
 from api.turns.leases import TurnLeases
 from api.turns.live import LiveTurn
 from common.errors import FastReplyError, Gone, NotFound, Unavailable
-from common.events import Entry, TurnEnded, TurnStarted
+from common.events import Entry
 from common.log import stream
 from common.log.reader import LogReader
 from common.names import TurnRef
@@ -17,6 +17,7 @@ from common.sessions.sessions import Sessions
 from common.settings import Settings
 from common.store import keys
 from common.store.redis import Pipeline, Stores, StoreUnavailable
+from common.turn.turn_log import TurnLog
 from common.turn.version import UnknownFold
 
 logger = logging.getLogger(__name__)
@@ -76,28 +77,25 @@ class LiveTurns:
 
     async def _open(self, turn: TurnRef) -> LiveTurn:
         try:
-            entries = await self._sessions.turn(turn)
-            if not entries:
+            log = await self._sessions.turn(turn)
+            if log is None:
                 raise await self._why_missing(turn)
-            if any(isinstance(e.event, TurnEnded) and _is_dropped(e.event, turn) for e in entries):
+            if log.ended and log.ended.record == "none":
                 raise Gone("what was said in the turn is not kept", code="turn_dropped", param="turn")
-            return await self._read(turn, entries)
+            return await self._read(turn, log)
         except UnknownFold:
             message = "the turn was written by another version of this server"
             raise Unavailable(message, code="turn_of_another_version") from None
 
-    async def _read(self, turn: TurnRef, entries: list[Entry]) -> LiveTurn:
-        """The turn of these entries, from its start to the log's end of a moment ago."""
-        first, *later = entries
-        assert isinstance(first.event, TurnStarted)
-        live = LiveTurn(self._stores, turn, first.event, self._settings.lane_lease_ms, queued=False)
-        ended = any(isinstance(e.event, TurnEnded) and e.event.turn == turn.turn for e in later)
-        if not ended:
+    async def _read(self, turn: TurnRef, log: TurnLog) -> LiveTurn:
+        """Return the live turn of this log, which is as it was a moment ago."""
+        live = LiveTurn(self._stores, turn, log.started, self._settings.lane_lease_ms, queued=False)
+        if not log.ended:
             await self._take_over(turn)
             self._reader.follow(turn.session, live.apply, live.on_log_deleted)
-        live.begin(first, *later)
-        if not ended:
-            self.keep(live, entries[-1])
+        live.begin(*log.entries)
+        if not log.ended:
+            self.keep(live, log.entries[-1])
             self._mind(self._stop_unfollowed(live, self._settings.resume_grace_s))
         elif live.fold.ending is None:
             message = "the log has lost a part of the turn"  # and who wrote it could not put it back
@@ -187,10 +185,6 @@ class LiveTurns:
         task = asyncio.create_task(work)
         self._minded.add(task)
         task.add_done_callback(self._minded.discard)
-
-
-def _is_dropped(ended: TurnEnded, turn: TurnRef) -> bool:
-    return ended.turn == turn.turn and ended.record == "none"
 
 
 async def _within(event: asyncio.Event, time_s: float) -> bool:

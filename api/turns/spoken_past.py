@@ -9,6 +9,7 @@ from typing import Any
 from api.turns.history import read_history
 from common.errors import BadRequest
 from common.events import Entry, TurnEnded, TurnStarted
+from common.turn.turn_log import TurnLog
 from common.turn.version import UnknownFold
 
 Message = dict[str, Any]
@@ -52,8 +53,9 @@ async def words_of(pages: AsyncIterable[Sequence[Entry]], turns: set[str], since
 
 
 def _said(entries: list[Entry]) -> str:
+    log = TurnLog.of(entries)
     try:
-        return read_history(entries).said
+        return read_history(log).said if log else ""
     except UnknownFold:
         return ""
 

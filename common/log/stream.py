@@ -4,10 +4,11 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
-from common.events import Entry, Event, TurnStarted, decode, encode
+from common.events import Entry, Event, decode, encode
 from common.names import SessionRef, TurnRef
 from common.store.keys import log
 from common.store.redis import Pipeline, Stores
+from common.turn.turn_log import TurnLog
 
 logger = logging.getLogger(__name__)
 
@@ -79,8 +80,8 @@ async def was_cut(stores: Stores, session: SessionRef) -> bool:
     return bool(about["entries-added"] > about["length"])
 
 
-async def read_turn(stores: Stores, turn: TurnRef) -> list[Entry]:
-    """The log from this turn's start to its end today; empty if it has no such turn. Raises StoreUnavailable.
+async def read_turn(stores: Stores, turn: TurnRef) -> TurnLog | None:
+    """Return the log from this turn's start on; None where it has no such turn. Raises StoreUnavailable.
 
     Read backwards by pages: a live turn is at the tail, however long its session has grown.
     """
@@ -89,11 +90,10 @@ async def read_turn(stores: Stores, turn: TurnRef) -> list[Entry]:
     while True:
         raw: list[Any] = await stores.log.xrevrange(key, max=before, min="-", count=count)
         entries = decode_entries(raw[::-1])
-        for place, entry in enumerate(entries):
-            if isinstance(entry.event, TurnStarted) and entry.event.turn == turn.turn:
-                return [*entries[place:], *(e for page in reversed(pages) for e in page)]
+        if found := TurnLog.find(entries, turn.turn):
+            return found.extended([entry for page in reversed(pages) for entry in page])
         if len(raw) < count:
-            return []
+            return None
         pages.append(entries)
         before, count = f"({raw[-1][0].decode()}", next_count(raw)
 

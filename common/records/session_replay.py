@@ -6,6 +6,7 @@ from typing import Any
 from common.events import Entry, TurnEnded, TurnStarted
 from common.turn.fold import Fold
 from common.turn.outputs import Output, PassedThrough, TextReleased, ToolCalled, TurnEnding
+from common.turn.turn_log import FoldingTurn
 from common.turn.version import UnknownFold
 
 SLOWEST, FASTEST = 0.1, 100.0
@@ -28,9 +29,7 @@ class SessionFold:
     """Folds a session's turns; it is fed the session's entries in log order, from the first."""
 
     def __init__(self) -> None:
-        self._going: dict[
-            str, tuple[Fold, int]
-        ] = {}  # turns that have not ended, by id, with their start, ms
+        self._going: dict[str, FoldingTurn] = {}  # turns that have not ended, by id
         self._unknown: set[str] = set()
 
     def feed(self, entry: Entry) -> list[tuple[str, Output]] | None:
@@ -40,7 +39,7 @@ class SessionFold:
         event = entry.event
         if isinstance(event, TurnStarted):
             ended = [(turn, release) for turn in tuple(self._going) for release in self._feed(turn, entry)]
-            return ended if self._begin(entry.ms, event) else None
+            return ended if self._begin(entry, event) else None
         if event.turn in self._unknown:
             return None
         released = self._feed(event.turn, entry)
@@ -48,19 +47,17 @@ class SessionFold:
             self._going.pop(event.turn, None)
         return [(event.turn, release) for release in released]
 
-    def _begin(self, start_ms: int, started: TurnStarted) -> bool:
+    def _begin(self, start: Entry, started: TurnStarted) -> bool:
         try:
-            self._going[started.turn] = Fold(started), start_ms
+            self._going[started.turn] = FoldingTurn.at_start(Fold(started), start)
         except UnknownFold:
             self._unknown.add(started.turn)
             return False
         return True
 
     def _feed(self, turn: str, entry: Entry) -> list[Output]:
-        if turn not in self._going:
-            return []
-        fold, start_ms = self._going[turn]
-        return fold.feed(entry.event, entry.ms - start_ms)
+        going = self._going.get(turn)
+        return (going.feed(entry) or []) if going else []
 
 
 def describe(turn: str, release: Output) -> dict[str, Any]:

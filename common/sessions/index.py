@@ -6,12 +6,13 @@ through all logs and the archive (`rebuild`). What was deleted is in neither, so
 
 import logging
 
-from common.events import Entry, TurnEnded, TurnStarted, place
+from common.events import Entry, TurnStarted, place
 from common.log.stream import decode_entries
 from common.names import SessionRef, TurnRef
 from common.sessions.archive import Archive
 from common.store import keys
 from common.store.redis import Pipeline, Stores
+from common.turn.turn_log import TurnLog
 
 logger = logging.getLogger(__name__)
 
@@ -91,9 +92,8 @@ class Index:
             latest = latest or place(raw[0][0].decode())[0]
             for entry in decode_entries(raw):
                 if isinstance(entry.event, TurnStarted):
-                    name = entry.event.turn
-                    over = any(isinstance(e.event, TurnEnded) and e.event.turn == name for e in later)
-                    return entry.ms, None if over else TurnRef(session, name)
+                    over = TurnLog(entry.event, [entry, *reversed(later)]).ended
+                    return entry.ms, None if over else TurnRef(session, entry.event.turn)
                 later.append(entry)
             before = f"({raw[-1][0].decode()}"
         return None if latest is None else (latest, None)

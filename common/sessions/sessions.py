@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
-from common.events import Entry, TurnEnded, TurnStarted, place
+from common.events import Entry, TurnStarted, place
 from common.log.stream import decode_entries, last_turn, next_count, read_turn
 from common.names import SessionRef, TurnRef
 from common.records.recording import RecordedTurn, SessionTurns, read_line, write_line
@@ -16,6 +16,7 @@ from common.sessions.deletion import delete_session, drop_void
 from common.sessions.index import Index
 from common.store import keys
 from common.store.redis import Pipeline, Stores
+from common.turn.turn_log import TurnLog
 
 logger = logging.getLogger(__name__)
 
@@ -99,27 +100,28 @@ class Sessions:
                 turns.feed(entry)
         return turns.all()
 
-    async def turn(self, turn: TurnRef) -> list[Entry]:
-        """The events from a turn's start on to the session's end today; none where it isn't kept."""
-        known, entries = await asyncio.gather(self.find(turn.session), read_turn(self._stores, turn))
-        if known is None or entries:
-            return entries if known and entries[0].ms > known.void_ms else []
+    async def turn(self, turn: TurnRef) -> TurnLog | None:
+        """Return the session's log from a turn's start on; None where the turn isn't kept."""
+        known, log = await asyncio.gather(self.find(turn.session), read_turn(self._stores, turn))
+        if known is None or log:
+            return log if known and log and log.start_ms > known.void_ms else None
         found: list[Entry] = []
         async for page in self.entries(turn.session):
             for entry in page:
                 begins = isinstance(entry.event, TurnStarted) and entry.event.turn == turn.turn
                 if found or begins:
                     found.append(entry)
-        return found
+        return TurnLog.of(found)
 
     async def recorded(self, turn: TurnRef) -> tuple[RecordedTurn | None, int]:
-        """A turn, if it is kept, and when it ended, ms since 1970; 0 where it has not."""
-        turns, ended_ms = SessionTurns(), 0
-        for entry in await self.turn(turn):
+        """Return a turn, if it is kept, and when it ended, ms since 1970; 0 where it has not."""
+        if (log := await self.turn(turn)) is None:
+            return None, 0
+        turns = SessionTurns()
+        for entry in log.entries:
             turns.feed(entry)
-            if isinstance(entry.event, TurnEnded) and entry.event.turn == turn.turn:
-                ended_ms = ended_ms or entry.ms
-        return next((each for each in turns.all() if each.started.turn == turn.turn), None), ended_ms
+        recorded = next((each for each in turns.all() if each.started.turn == turn.turn), None)
+        return recorded, log.ended_ms or 0
 
     async def last_turn(self, session: SessionRef) -> str | None:
         """The id of a session's latest turn; None where none is kept. Raises StoreUnavailable."""

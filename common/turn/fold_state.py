@@ -6,6 +6,7 @@ from common.events import TurnStarted
 from common.names import Lane
 from common.turn.aloud import Aloud
 from common.turn.apology import apology_for
+from common.turn.commands import Command, EndTurn, StartLane, StopLane
 from common.turn.cost import Costs
 from common.turn.draft_gate import DraftGate
 from common.turn.full_gate import FullGate
@@ -23,6 +24,7 @@ class FoldState:
     """One turn as far as it was folded. Raises UnknownFold where this code isn't its version."""
 
     def __init__(self, started: TurnStarted) -> None:
+        self.started = started
         self.policy = policy_of(started)
         self.turn = started.turn
         self.apology = apology_for(self.policy.apology, started.request.get("messages") or [], self.turn)
@@ -105,6 +107,12 @@ class FoldState:
                 Due(FILLER.number + self.fillers_said, FILLER.due, self._transcript.heard_ms + pause_ms)
             )
         return dues
+
+    def commands(self) -> list[Command]:
+        """Return what is to be done now. Its times come as `dues` says: to fire each is the driver's part."""
+        stops: list[Command] = [StopLane.of(lane) for lane in self.unwanted()]
+        starts = [StartLane(lane.lane) for lane in self.unstarted()]
+        return [*stops, *starts, *([EndTurn()] if self.ending else [])]
 
     def unwanted(self) -> list[LaneState]:
         """The lanes whose work is no longer wanted."""

@@ -7,17 +7,18 @@ from typing import Any
 
 from common import driver
 from common.events import Delta, LaneStarted, TimerFired, TurnStarted
-from common.log.stream import append_now, read_turn
+from common.log.stream import append_now
 from common.names import SessionRef, TurnRef
 from common.settings import Settings
 from common.store import keys
 from common.store.redis import Stores, open_stores
+from common.turn.commands import FireTimer
 from common.turn.fold import Fold
 from common.turn.outputs import FILLER, Due
 from tests.support.following import hear, over
 from tests.support.scripted_model import Scripted, answer, words
 from tests.support.store_servers import Backend
-from tests.support.stored_turns import count, events
+from tests.support.stored_turns import count, events, turn_entries
 from tests.support.turn_events import heard
 from tests.support.waiting import in_loop, until
 from tests.support.wiring import ask, open_api, open_starter, open_workers
@@ -47,7 +48,7 @@ async def begin(
 
 async def fill(stores: Stores, turn: TurnRef, started: TurnStarted) -> str:
     """Let a filler's time come; the phrase that was picked."""
-    await driver.fire_timer(stores, turn, started, NOW)
+    await driver.perform(stores, turn, Fold(started), FireTimer(NOW), 0)
     fired = [event for event in await events(stores, turn) if isinstance(event, TimerFired)]
     return fired[-1].phrase
 
@@ -121,8 +122,8 @@ async def test_a_deleted_session_stays_deleted(real: Backend) -> None:
     async with open_stores(settings) as stores:
         turn, started = await begin(settings, stores, TWO)
         await stores.log.delete(keys.log(turn.session))
-        await driver.fire_timer(stores, turn, started, NOW)
-        assert await read_turn(stores, turn) == []
+        await driver.perform(stores, turn, Fold(started), FireTimer(NOW), 0)
+        assert await turn_entries(stores, turn) == []
         assert not await stores.log.exists(keys.log(SessionRef("default", "s1")))
 
 
@@ -169,6 +170,6 @@ async def test_on_a_door_that_speaks_a_first_token_is_no_sound(real: Backend) ->
         assert (await hear(live))[0] == f"One moment. {WHOLE}"
         await over(api, live)
         again = Fold(live.started)
-        entries = await read_turn(api.stores, live.turn)
+        entries = await turn_entries(api.stores, live.turn)
         out = [r for e in entries[1:] for r in again.feed(e.event, e.ms - entries[0].ms)]
         assert out == live.outputs

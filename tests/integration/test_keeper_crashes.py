@@ -106,9 +106,8 @@ class Life:
     async def _note(self, session: SessionRef, turn: TurnRef) -> None:
         """Nobody else writes to the session: what came since the last note is this act's."""
         known = set(self.written[session])
-        of_turn = [
-            e.id for e in await Sessions(self._stores, self._archive).turn(turn) if e.event.turn == turn.turn
-        ]
+        log = await Sessions(self._stores, self._archive).turn(turn)
+        of_turn = [entry.id for entry in log.own] if log else []
         self.written[session] += [entry_id for entry_id in of_turn if entry_id not in known]
 
     async def _delete(self, session: SessionRef) -> None:

@@ -12,7 +12,7 @@ from api.turns.live import LiveTurn
 from common.errors import FastReplyError, RateLimited
 from common.events import TurnStarted
 from common.log import kept_bytes
-from common.log.stream import append_now, read_turn
+from common.log.stream import append_now
 from common.names import SessionRef
 from common.sessions.deletion import delete_session
 from common.sessions.sessions import Sessions
@@ -28,6 +28,7 @@ from tests.support.served_api import serving
 from tests.support.settlement import bring_on, call, have_ended, have_turn, open_settler
 from tests.support.store_servers import Backend
 from tests.support.stored_tenants import add_key, add_tenant, bearer
+from tests.support.stored_turns import turn_entries
 from tests.support.waiting import in_loop, until
 from tests.support.wiring import Api, ask, open_api, open_worker
 from workers.accounting.settlement import SettlementJob
@@ -50,7 +51,7 @@ async def counted(stores: Stores, tenant: str = "default") -> dict[str, int]:
 
 
 async def size_of_start(api: Api, live: LiveTurn) -> int:
-    entries = await read_turn(api.stores, live.turn)
+    entries = await turn_entries(api.stores, live.turn)
     assert isinstance(entries[0].event, TurnStarted)
     return kept_bytes.size_of([entries[0].event])
 
@@ -126,7 +127,7 @@ async def test_without_a_limit_it_is_counted_all_the_same(valkey: Backend) -> No
     async with open_settler(valkey.settings()) as (stores, settler):
         turn = await have_ended(stores)
         await settler.settle()
-        events = [entry.event for entry in await read_turn(stores, turn)]
+        events = [entry.event for entry in await turn_entries(stores, turn)]
         assert await counted(stores, "acme") == {turn.session.quoted: kept_bytes.size_of(events)}
         assert await stores.queue.ttl(keys.kept_bytes("acme")) > 36_000
         await settler.settle()

@@ -8,7 +8,6 @@ import pytest
 from arq.constants import in_progress_key_prefix, retry_key_prefix
 
 from common.events import LaneFinished, LaneStarted
-from common.log.stream import read_turn
 from common.names import JobRef, TurnRef
 from common.queue import fair_share, job_queue
 from common.store import keys
@@ -16,7 +15,17 @@ from common.store.redis import Stores, open_stores
 from common.turn.lane_state import ToolCall
 from tests.support.scripted_model import END, Scripted, answer, words
 from tests.support.store_servers import Backend
-from tests.support.stored_turns import count, events, fold, job, left_behind, replay, start, subscribed
+from tests.support.stored_turns import (
+    count,
+    events,
+    fold,
+    job,
+    left_behind,
+    replay,
+    start,
+    subscribed,
+    turn_entries,
+)
 from tests.support.tcp_proxy import log_behind_proxy
 from tests.support.waiting import in_loop, until
 from tests.support.wiring import open_worker
@@ -61,7 +70,7 @@ async def test_an_answer_is_written_as_it_came(real: Backend) -> None:
         assert (finished.reason, finished.error) == ("function_call", None)  # the fold makes it `tool_calls`
         assert finished.usage == {"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7}
         assert await count(eyes, turn, LaneStarted, attempt=1, worker="w:1") == 1
-        lane = fold(await read_turn(eyes, turn))[0].full
+        lane = fold(await turn_entries(eyes, turn))[0].full
         assert lane.text == "Let me look."
         assert lane.extras == [{"delta": {"reasoning": "hm"}}]
         assert lane.calls == {0: ToolCall("c1", "find", '{"q":"x"}')}
@@ -77,7 +86,7 @@ async def test_a_draft_that_goes_on_without_end_is_ended_and_its_turn_is_not(rea
         turn = await start(eyes, settings, drafting=True)
         finished = await _finish(eyes, turn)
         assert (finished.lane, finished.reason, finished.at) == ("draft", "length", 40)
-        here = fold(await read_turn(eyes, turn))[0]
+        here = fold(await turn_entries(eyes, turn))[0]
         assert (str(here.draft.text), here.ending) == ("grow well " * 4, None)
 
 

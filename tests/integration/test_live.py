@@ -9,7 +9,8 @@ from common import driver
 from common.events import LaneFinished, LaneStarted, TimerFired, TurnEnded, TurnInterrupted
 from common.names import TurnRef
 from common.store.redis import Stores
-from common.turn.lane_state import LaneState
+from common.turn.commands import Command, StopLane
+from common.turn.fold import Fold
 from common.turn.outputs import Output, TurnEnding
 from tests.support.following import hear, nothing_left, only_marks_left, over, stopped
 from tests.support.scripted_model import Scripted, answer, words
@@ -152,14 +153,15 @@ async def test_turns_started_at_once_all_get_their_endings(
 async def test_a_lane_is_told_to_stop_once_though_it_does_not_hear(
     valkey: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told: list[list[str]] = []
-    stop_lanes = driver.stop_lanes
+    told: list[str] = []
+    perform = driver.perform
 
-    async def telling(stores: Stores, turn: TurnRef, lanes: list[LaneState]) -> None:
-        told.append([lane.lane for lane in lanes])
-        await stop_lanes(stores, turn, lanes)
+    async def telling(stores: Stores, turn: TurnRef, fold: Fold, command: Command, lease_ms: int) -> None:
+        if isinstance(command, StopLane):
+            told.append(command.lane)
+        await perform(stores, turn, fold, command, lease_ms)
 
-    monkeypatch.setattr(driver, "stop_lanes", telling)
+    monkeypatch.setattr(driver, "perform", telling)
     settings = valkey.settings()
     steps = [asyncio.Event() for _ in range(4)]
     script = [piece for step in steps for piece in (WHOLE, step)]
@@ -171,7 +173,7 @@ async def test_a_lane_is_told_to_stop_once_though_it_does_not_hear(
             step.set()
         await hear(live)
         await over(api, live)
-    assert told == [["draft"]]
+    assert told == ["draft"]
 
 
 @in_loop

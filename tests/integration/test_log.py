@@ -6,12 +6,13 @@ import orjson
 import pytest
 
 from common.events import Delta, Event, LaneStarted, TurnInterrupted, TurnStarted, decode
-from common.log.stream import append, append_now, read_turn
+from common.log.stream import append, append_now
 from common.names import SessionRef, TurnRef
 from common.store import keys
 from common.store.redis import Stores, open_stores
 from common.turn.policy import Policy
 from tests.support.store_servers import Backend
+from tests.support.stored_turns import turn_entries
 from tests.support.waiting import in_loop
 
 PAGE = 256
@@ -35,7 +36,7 @@ async def begin(stores: Stores, session: SessionRef, turn: str) -> TurnRef:
 
 
 async def read(stores: Stores, turn: TurnRef) -> list[Event]:
-    return [entry.event for entry in await read_turn(stores, turn)]
+    return [entry.event for entry in await turn_entries(stores, turn)]
 
 
 @in_loop
@@ -58,7 +59,7 @@ async def test_events_appended_as_one_stand_side_by_side(backend: Backend, sessi
         turn = await begin(stores, session, "turn0001")
         said = [word("turn0001", number) for number in range(5)]
         await append_now(stores, session, *said)
-        entries = await read_turn(stores, turn)
+        entries = await turn_entries(stores, turn)
         assert [entry.event for entry in entries[1:]] == said
         places = [tuple(map(int, entry.id.split("-"))) for entry in entries]
         assert places == sorted(set(places))
@@ -100,7 +101,7 @@ async def test_a_turn_that_is_not_there_is_empty(backend: Backend, session: Sess
         if others:
             await begin(stores, session, "turn0001")
             await append_now(stores, session, *(word("turn0001", n) for n in range(others - 1)))
-        assert await read_turn(stores, TurnRef(session, "turn9999")) == []
+        assert await turn_entries(stores, TurnRef(session, "turn9999")) == []
 
 
 @in_loop
@@ -150,7 +151,7 @@ async def test_a_deleted_session_stays_deleted(backend: Backend, session: Sessio
         await append_now(stores, session, word("turn0001", 0))
         await append_now(stores, session, word("turn0001", 1), word("turn0001", 2))
         assert not await stores.log.exists(keys.log(session))
-        assert await read_turn(stores, turn) == []
+        assert await turn_entries(stores, turn) == []
 
 
 @pytest.mark.parametrize("body", [b'{"turn": "turn0001"', b"", b"\xff", b"[]", b"7", b'{"turn": "turn0001"}'])

@@ -9,7 +9,6 @@ from urllib.parse import quote, unquote
 
 import httpx
 
-from common.log.stream import read_turn
 from common.names import CollectionRef, SessionRef, TurnRef
 from common.sessions.archive import Archive
 from common.sessions.sessions import Sessions
@@ -20,6 +19,7 @@ from tests.support.scripted_model import Scripted, answer
 from tests.support.served_api import code_of, serving, write_session
 from tests.support.store_servers import Backend
 from tests.support.stored_tenants import FULL, add_key, add_tenant, bearer
+from tests.support.stored_turns import turn_entries
 from tests.support.waiting import in_loop
 from tests.support.wiring import open_worker
 from workers.knowledge.passages import Passage
@@ -153,7 +153,7 @@ async def test_a_turn_is_nobody_elses_in_a_session_of_the_same_name(valkey: Back
         foreign, path = f"/v1/sessions/call/turns/{others.turn}", f"/v1/sessions/call/turns/{own.turn}"
         stream = {"Accept": "text/event-stream"}
         place = (await they.first.get(foreign, headers=stream)).text.partition("id: ")[2].partition("\n")[0]
-        before = await read_turn(they.stores, others)
+        before = await turn_entries(they.stores, others)
         for asked in (
             await they.second.get(foreign),
             await they.second.get(foreign, headers=stream),
@@ -167,7 +167,7 @@ async def test_a_turn_is_nobody_elses_in_a_session_of_the_same_name(valkey: Back
             headers = stream | query.get("headers", {})
             told = await they.second.get(path, headers=headers, params=query.get("params", {}))
             assert code_of(told) == (400, "cursor_of_another_turn")
-        assert await read_turn(they.stores, others) == before
+        assert await turn_entries(they.stores, others) == before
 
 
 @in_loop

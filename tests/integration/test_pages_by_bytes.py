@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from common.events import Delta
-from common.log.stream import last_turn, read_after, read_turn
+from common.log.stream import last_turn, read_after
 from common.names import SessionRef, TurnRef
 from common.sessions.sessions import Sessions
 from common.store import keys
@@ -13,6 +13,7 @@ from common.store.redis import Stores, open_stores
 from tests.support.recorded_calls import turn
 from tests.support.served_api import write_session
 from tests.support.store_servers import Backend
+from tests.support.stored_turns import turn_entries
 from tests.support.waiting import in_loop
 from tests.support.wiring import ask, open_past
 
@@ -74,9 +75,9 @@ async def test_a_turn_is_read_back_by_such_pages_too(
     async with open_stores(valkey.settings()) as stores:
         ids = await write(stores, chars, 600)
         pages = watch(monkeypatch, stores, "xrevrange")
-        assert [entry.id for entry in await read_turn(stores, TurnRef(SESSION, NAME))] == ids
+        assert [entry.id for entry in await turn_entries(stores, TurnRef(SESSION, NAME))] == ids
         assert_bounded(pages, chars)
-        assert await read_turn(stores, TurnRef(SESSION, "another0")) == []
+        assert await turn_entries(stores, TurnRef(SESSION, "another0")) == []
 
 
 @in_loop
@@ -114,8 +115,9 @@ async def test_what_a_session_remembers_is_read_by_such_pages(
         past = open_past(settings, stores)
         _, tail = await past._look(SESSION, ask("call"), remembers=True)
         pages = watch(monkeypatch, stores, "xrevrange")
-        assert [entry.id for entry in await past._read_back(SESSION, tail)] == ids
+        log = await past._read_back(SESSION, tail)
+        assert log and [entry.id for entry in log.entries] == ids
         assert_bounded([len(tail), *pages], chars)
         await stores.log.delete(keys.log(SESSION))
         _, tail = await past._look(SESSION, ask("call"), remembers=True)
-        assert await past._read_back(SESSION, tail) == []
+        assert await past._read_back(SESSION, tail) is None

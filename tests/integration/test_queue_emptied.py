@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from common.events import LaneFinished, LaneStarted, TurnEnded
-from common.log.stream import read_turn
 from common.names import SessionRef
 from common.sessions.archive import open_archive
 from common.sessions.sessions import SessionEntry, Sessions
@@ -16,7 +15,7 @@ from tests.support.following import hear
 from tests.support.redis_replies import reply
 from tests.support.scripted_model import Scripted, answer, going_on, words
 from tests.support.store_servers import Backend
-from tests.support.stored_turns import count, ended, job, lease_of, start
+from tests.support.stored_turns import count, ended, job, lease_of, start, turn_entries
 from tests.support.turn_events import heard
 from tests.support.waiting import in_loop, until
 from tests.support.wiring import ask, open_api, open_worker, open_workers
@@ -96,7 +95,7 @@ async def test_a_session_that_is_asked_for_is_found_by_its_log_at_once(two_serve
         sessions = Sessions(eyes, None)
         await _empty_queue(eyes)
         assert await sessions.find(SessionRef("default", "no such")) is None
-        (begun, *_) = await read_turn(eyes, turn)
+        (begun, *_) = await turn_entries(eyes, turn)
         assert await sessions.find(turn.session) == SessionEntry(begun.ms, 0)
         assert [t.started.turn for t in await sessions.turns(turn.session)] == [turn.turn]
         # Nobody drives it any more: the sweep does, once a driver had the time to say that it does.

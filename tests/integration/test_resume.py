@@ -6,21 +6,22 @@ from typing import Any
 import pytest
 
 from api.turns.starter import PlannedTurn
-from common.events import Delta, Entry, TurnEnded, TurnStarted
+from common.events import Delta, TurnEnded, TurnStarted
 from common.log.reader import LogReader
-from common.log.stream import append_now, read_turn
+from common.log.stream import append_now
 from common.names import SessionRef, TurnRef
 from common.sessions.archive import Archive
 from common.sessions.deletion import delete_session
 from common.sessions.sessions import Sessions
 from common.store import keys
 from common.store.redis import Stores, open_stores
+from common.turn.turn_log import TurnLog
 from tests.support.following import hear, over
 from tests.support.replicas import SSE, Answer, asked, cursor, hear_rest, resumed, two_replicas
 from tests.support.scripted_model import Scripted, answer, words
 from tests.support.served_api import code_of
 from tests.support.store_servers import Backend
-from tests.support.stored_turns import count, events, forget_jobs, job, lines_of, start
+from tests.support.stored_turns import count, events, forget_jobs, job, lines_of, start, turn_entries
 from tests.support.turn_events import heard
 from tests.support.waiting import in_loop, until
 from tests.support.wiring import ask, open_api, open_workers
@@ -166,7 +167,7 @@ async def test_a_turn_that_is_no_longer_kept_is_gone(backend: Backend, why: str)
             turns.append(whole)
         log = keys.log(whole.session)
         if why == "trimmed":
-            start = (await read_turn(two.stores, turns[1].turn))[0].id
+            start = (await turn_entries(two.stores, turns[1].turn))[0].id
             await two.stores.log.xtrim(log, minid=start, approximate=False)
             assert (await two.second.get(turns[1].path)).status_code == 200
         else:
@@ -231,7 +232,7 @@ async def test_those_who_come_at_once_share_one_turn(
     reads: list[TurnRef] = []
     turn = Sessions.turn
 
-    async def reading(self: Sessions, ref: TurnRef) -> list[Entry]:
+    async def reading(self: Sessions, ref: TurnRef) -> TurnLog | None:
         reads.append(ref)
         return await turn(self, ref)
 

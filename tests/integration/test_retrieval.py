@@ -8,7 +8,7 @@ import pytest
 
 from api.requests.turn_request import Knowledge
 from common.events import Delta, Extra, LaneFinished, LaneStarted, Retrieved
-from common.log.stream import append_now, read_turn
+from common.log.stream import append_now
 from common.names import CollectionRef, TurnRef
 from common.queue import job_queue
 from common.settings import Settings
@@ -17,7 +17,7 @@ from common.turn.outputs import PassedThrough
 from tests.support.found_passages import Found
 from tests.support.scripted_model import Scripted, answer, going_on, words
 from tests.support.store_servers import Backend
-from tests.support.stored_turns import count, events, fold, job, replay
+from tests.support.stored_turns import count, events, fold, job, replay, turn_entries
 from tests.support.waiting import in_loop, until
 from tests.support.wiring import ask, open_starter, open_worker
 from workers.knowledge.passages import Passage
@@ -42,7 +42,7 @@ async def over(stores: Stores, turn: TurnRef) -> bool:
 
 async def cited(stores: Stores, turn: TurnRef) -> list[list[dict[str, Any]]]:
     """The citations that a client is told."""
-    _, releases = fold(await read_turn(stores, turn))
+    _, releases = fold(await turn_entries(stores, turn))
     return [
         release.choice["delta"]["citations"] for release in releases if isinstance(release, PassedThrough)
     ]

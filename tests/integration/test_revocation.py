@@ -13,7 +13,6 @@ import pytest
 
 from api.auth.authenticator import not_valid
 from common.events import TurnEnded
-from common.log.stream import read_turn
 from common.names import SessionRef, TurnRef
 from common.store import keys
 from common.store.redis import Stores, open_stores
@@ -23,6 +22,7 @@ from tests.support.scripted_model import END, Scripted, words
 from tests.support.served_api import serving, write_session
 from tests.support.store_servers import Backend
 from tests.support.stored_tenants import add_key, add_tenant, bearer, change_key, revoke
+from tests.support.stored_turns import turn_entries
 from tests.support.waiting import in_loop, until
 from tests.support.wiring import open_workers
 
@@ -139,7 +139,7 @@ async def test_a_turns_stream_ends_and_so_does_the_turn(valkey: Backend, end: En
 
 
 async def ending(stores: Stores, named: TurnRef) -> TurnEnded | None:
-    events = [entry.event for entry in await read_turn(stores, named)]
+    events = [entry.event for entry in await turn_entries(stores, named)]
     return next((event for event in events if isinstance(event, TurnEnded)), None)
 
 

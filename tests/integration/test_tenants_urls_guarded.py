@@ -10,7 +10,6 @@ import httpx
 import pytest
 
 from common.events import LaneFinished
-from common.log.stream import read_turn
 from common.names import SessionRef, TurnRef
 from common.security.secret_box import SecretBox
 from common.security.url_guard import open_guarded_client
@@ -23,6 +22,7 @@ from tests.support.scripted_model import Scripted, answer
 from tests.support.served_api import open_port, serving
 from tests.support.store_servers import Backend
 from tests.support.stored_tenants import add_key, add_tenant, bearer
+from tests.support.stored_turns import turn_entries
 from tests.support.waiting import in_loop, until
 from tests.support.wiring import open_worker
 from workers.providers.base import StreamPart, UpstreamError
@@ -134,7 +134,7 @@ class Gateway:
         name, turn = response.headers["x-session-id"], response.headers["x-turn-id"]
 
         async def found() -> LaneFinished | None:
-            entries = await read_turn(self.stores, TurnRef(SessionRef("acme", name), turn))
+            entries = await turn_entries(self.stores, TurnRef(SessionRef("acme", name), turn))
             ends = [entry.event for entry in entries if isinstance(entry.event, LaneFinished)]
             return next((end for end in ends if end.lane == lane), None)
 

@@ -3,13 +3,12 @@
 import asyncio
 
 from common.events import LaneFinished, LaneStarted
-from common.log.stream import read_turn
 from common.names import TurnRef
 from common.store import keys
 from common.store.redis import Stores, open_stores
 from tests.support.scripted_model import END, Scripted
 from tests.support.store_servers import Backend
-from tests.support.stored_turns import count, job, lapse, lease_of, start
+from tests.support.stored_turns import count, job, lapse, lease_of, start, turn_entries
 from tests.support.waiting import in_loop, until
 from tests.support.wiring import Worker, open_worker
 from workers.upkeep.sweep import Sweep
@@ -47,7 +46,7 @@ async def _all_lapsed_once(stores: Stores, turns: list[TurnRef]) -> bool:
     """Whether the sweep has renewed the leases of all of these jobs: they lapsed."""
     await stores.sync_clocks()
     leases = await stores.queue.zmscore(keys.LEASES, [str(job(turn)) for turn in turns])
-    starts = [await read_turn(stores, turn) for turn in turns]
+    starts = [await turn_entries(stores, turn) for turn in turns]
     return all((lease or 0) - start[0].ms > 350 for lease, start in zip(leases, starts, strict=True))
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from arq.constants import in_progress_key_prefix
 
-from common.events import Entry, Event, TurnEnded, TurnStarted
+from common.events import Entry, Event, TurnEnded
 from common.log.stream import read_turn
 from common.names import JobRef, Lane, SessionRef, TurnRef
 from common.queue import job_queue
@@ -15,6 +15,7 @@ from common.store import keys
 from common.store.redis import Stores
 from common.turn.fold import Fold
 from common.turn.outputs import Output, TurnEnding
+from common.turn.turn_log import TurnLog
 from tests.support.turn_events import heard
 from tests.support.wiring import ask, open_starter
 
@@ -35,10 +36,16 @@ def job(turn: TurnRef, attempt: int = 1, lane: Lane = "full") -> JobRef:
     return JobRef(turn, lane, attempt)
 
 
+async def turn_entries(stores: Stores, turn: TurnRef) -> list[Entry]:
+    """The session's log from the turn's start on; empty where it has no such turn."""
+    log = await read_turn(stores, turn)
+    return list(log.entries) if log else []
+
+
 async def events(stores: Stores, turn: TurnRef) -> list[Event]:
     """The turn's own events."""
-    entries = await read_turn(stores, turn)
-    return [entry.event for entry in entries if entry.event.turn == turn.turn]
+    log = await read_turn(stores, turn)
+    return [entry.event for entry in log.own] if log else []
 
 
 async def count(stores: Stores, turn: TurnRef, kind: type[Event], **fields: Any) -> int:
@@ -62,15 +69,14 @@ async def lines_of(stores: Stores, session: SessionRef) -> list[bytes]:
 
 def fold(entries: list[Entry]) -> tuple[Fold, list[Output]]:
     """Fold a turn from its start, as a replay does."""
-    begun = entries[0].event
-    assert isinstance(begun, TurnStarted)
-    folded = Fold(begun)
-    return folded, [out for e in entries[1:] for out in folded.feed(e.event, e.ms - entries[0].ms)]
+    log = TurnLog.of(entries)
+    assert log
+    return log.fold_with_outputs()
 
 
 async def replay(stores: Stores, turn: TurnRef) -> tuple[str, TurnEnding | None]:
     """What is heard of the turn, and the ending that the fold gives it."""
-    folded, out = fold(await read_turn(stores, turn))
+    folded, out = fold(await turn_entries(stores, turn))
     return heard(out), folded.ending
 
 

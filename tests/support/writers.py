@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from common.events import LaneStarted, TurnStarted
-from common.log.stream import append, append_now, read_turn
+from common.log.stream import append, append_now
 from common.names import SessionRef, TurnRef
 from common.settings import Settings
 from common.store import keys
@@ -15,7 +15,7 @@ from common.turn.lane_state import LaneState
 from common.turn.policy import Policy
 from common.turn.version import FOLD_VERSION
 from tests.support.store_servers import Backend
-from tests.support.stored_turns import fold, job
+from tests.support.stored_turns import fold, job, turn_entries
 from tests.support.tcp_proxy import Proxy, log_behind_proxy
 from tests.support.waiting import end, until
 from workers.lanes.publisher import LaneWriter, Publisher
@@ -67,7 +67,7 @@ class Pen:
 
     async def lane(self) -> LaneState:
         """The full lane as the log tells it."""
-        folded, _ = fold(await read_turn(self.stores, self.turn))
+        folded, _ = fold(await turn_entries(self.stores, self.turn))
         return folded.full
 
     async def text(self) -> str:
@@ -77,7 +77,7 @@ class Pen:
 async def _begin(publisher: Publisher, stores: Stores, turn: TurnRef, attempt: int) -> Pen:
     begun = LaneStarted(turn.turn, "full", attempt, f"w:{attempt}")
     await append_now(stores, turn.session, begun)
-    entries = await read_turn(stores, turn)
+    entries = await turn_entries(stores, turn)
     known = fold(entries)[0].full
     writer = publisher.open(begun, job(turn, attempt), entries[0].ms, known)
     return Pen(turn, writer, publisher, stores)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from api.turns.history import History, Message, read_history
 from common.events import Delta, Entry, Event, LaneFinished, TurnEnded, TurnInterrupted, TurnStarted
 from common.turn.outputs import FILLER, TextReleased
+from common.turn.turn_log import TurnLog
 from tests.support.turn_events import TURN, begin, call, end, extra, fire, fold_all, heard, say, started
 
 DRAFT = "Let me see."
@@ -37,6 +38,10 @@ def entries(first: TurnStarted, *events: Event) -> list[Entry]:
     return [Entry(f"{1_000 + number}-0", event) for number, event in enumerate([first, *events])]
 
 
+def history_of(first: TurnStarted, *events: Event) -> History:
+    return read_history(TurnLog(first, entries(first, *events)))
+
+
 def stopped(heard_chars: int = -1, by: str = "client", turn: str = TURN) -> TurnInterrupted:
     return TurnInterrupted(turn, by, heard_chars)
 
@@ -57,7 +62,7 @@ def handed_over() -> list[Event]:
 
 
 def said(*events: Event, first: TurnStarted | None = None) -> str:
-    return read_history(entries(first or started(), *events)).said
+    return history_of(first or started(), *events).said
 
 
 def test_both_lanes_are_remembered_as_they_were_heard() -> None:
@@ -70,7 +75,7 @@ def test_of_a_turn_that_goes_on_what_was_released_counts() -> None:
 
 
 def test_nothing_said_leaves_nothing() -> None:
-    history = read_history(entries(started(), begin("draft"), stopped()))
+    history = history_of(started(), begin("draft"), stopped())
     assert history.before([user("And?")], 10) == ([user("Hi\nAnd?")], 0)
 
 
@@ -159,14 +164,14 @@ def test_thoughts_without_end_are_not_remembered(chars: int, kept: bool) -> None
         extra(number, {"delta": {"reasoning_content": "x" * 1_000}}) for number in range(chars // 1_000)
     ]
     lane: list[Event] = [begin("full"), *thoughts, call(0, 0, "{}"), end("full", "tool_calls")]
-    beside = read_history(entries(started(draft=False), *lane)).beside
+    beside = history_of(started(draft=False), *lane).beside
     assert beside == ({"reasoning_content": "x" * chars} if kept else {})
 
 
 def test_thoughts_without_calls_are_not_remembered() -> None:
     thought = extra(0, {"delta": {"reasoning_content": "Hm."}})
     lane: list[Event] = [begin("full"), thought, say("full", 0, FULL), end("full", at=len(FULL))]
-    messages, _ = read_history(entries(started(draft=False), *lane)).before([user("And?")], 10)
+    messages, _ = history_of(started(draft=False), *lane).before([user("And?")], 10)
     assert messages[1] == spoken(FULL)
 
 
@@ -239,11 +244,11 @@ def test_released_calls_are_read_from_the_log() -> None:
         call(0, 4, ":1}", name="f"),
         end("full", "tool_calls"),
     ]
-    history = read_history(entries(started(draft=False), *events))
+    history = history_of(started(draft=False), *events)
     function = {"name": "f", "arguments": '{"a":1}'}
     assert history.calls == ({"id": "call_0", "type": "function", "function": function},)
     half: list[Event] = [begin("full"), call(0, 0, '{"a"', name="f"), stopped()]
-    assert read_history(entries(started(draft=False), *half)).calls == ()
+    assert history_of(started(draft=False), *half).calls == ()
 
 
 def test_what_is_remembered_has_so_many_bytes_at_most() -> None:

@@ -24,6 +24,7 @@ from common.records.recording import Collector
 from common.records.replay import replay_as_recorded
 from common.records.report import report_turn
 from common.redaction.masking import mask
+from common.turn.turn_log import TurnLog
 from tests.support.turn_events import TURN, begin, call, end, extra, fold_all, heard, say, started
 from workers.redaction.redacted_turn import rewrite_turn
 
@@ -39,11 +40,17 @@ def entries_of(first: TurnStarted, events: list[Event], *, fold: bool = True) ->
     return [Entry(f"{1000 + n}-0", event) for n, event in enumerate([first, *events, ended])]
 
 
+def log_of(entries: list[Entry]) -> TurnLog:
+    log = TurnLog.of(entries)
+    assert log
+    return log
+
+
 def rewrite(entries: list[Entry], now_ms: int = 2_000) -> list[Entry]:
     """The log as it is kept; a second time nothing is changed."""
-    changes = rewrite_turn(entries, now_ms).changes
+    changes = rewrite_turn(log_of(entries), now_ms).changes
     kept = [Entry(e.id, event) for e in entries if (event := changes.get(e.id, e.event)) is not None]
-    assert rewrite_turn(kept, now_ms).changes == {}
+    assert rewrite_turn(log_of(kept), now_ms).changes == {}
     return kept
 
 
@@ -311,7 +318,7 @@ def test_what_a_guard_held_for_its_number_is_not_heard_once_it_is_masked() -> No
     clear = entries_of(first, events)
     _, out = fold_all(first, events)
     assert heard(out).startswith("One moment.") and "555" not in heard(out), "the guard holds it"
-    rewritten = rewrite_turn(clear, 2_000)
+    rewritten = rewrite_turn(log_of(clear), 2_000)
     kept = [rewritten.changes.get(e.id, e.event) for e in clear[1:]]
     assert heard(fold_all(first, [e for e in kept if e])[1]) == heard(out) and not rewritten.drifted
 
@@ -375,18 +382,18 @@ def test_a_turn_is_looked_at_until_each_attempt_is_over_or_its_time_is() -> None
         asked("redacted", policy={"deadline_ms": 10_000}),
         [begin("full"), begin("full", 2), end("full", attempt=2)],
     )
-    assert not rewrite_turn(going, 2_000).whole
-    assert rewrite_turn(going, 1_000 + 10_000 + 60_001).whole
+    assert not rewrite_turn(log_of(going), 2_000).whole
+    assert rewrite_turn(log_of(going), 1_000 + 10_000 + 60_001).whole
     over = entries_of(asked("redacted"), [begin("full"), end("full")])
-    assert rewrite_turn(over, 2_000).whole
+    assert rewrite_turn(log_of(over), 2_000).whole
 
 
 def test_a_shadow_that_has_not_begun_yet_is_waited_for() -> None:
     lanes = {"full": {"model": "full", "prompt": ""}, "draft": {"model": "draft", "prompt": ""}}
     first = asked("redacted", policy={"handoff": {"shadow": True}}, lanes=lanes)
     said: list[Event] = [begin("full"), end("full")]
-    assert not rewrite_turn(entries_of(first, said), 2_000).whole
-    assert rewrite_turn(entries_of(first, [*said, begin("draft"), end("draft")]), 2_000).whole
+    assert not rewrite_turn(log_of(entries_of(first, said)), 2_000).whole
+    assert rewrite_turn(log_of(entries_of(first, [*said, begin("draft"), end("draft")])), 2_000).whole
 
 
 def test_late_words_are_masked_with_what_was_there() -> None:

@@ -7,6 +7,7 @@ import pytest
 from api.turns.history import read_history
 from api.turns.unanswered import carried_on, joined
 from common.events import Entry, Event, TurnInterrupted
+from common.turn.turn_log import TurnLog
 from tests.support.turn_events import TURN, begin, say, started
 
 Message = dict[str, Any]
@@ -99,7 +100,7 @@ def test_a_dropped_fragment_is_not_remembered_beside_the_whole(heard: int) -> No
     events: list[Event] = [begin("full"), *([say("full", 0, "We open")] if heard == 0 else [])]
     events.append(TurnInterrupted(TURN, "next_turn" if heard else "client", heard))
     log = [Entry(f"{1_000 + number}-0", event) for number, event in enumerate([first, *events])]
-    history = read_history(log)
+    history = read_history(TurnLog(first, log))
     assert history.before([user("Hi, are you open?")], 10) == ([user("Hi, are you open?")], 0)
     system = {"role": "system", "content": "s"}
     assert history.before([system, user("And?")], 10) == ([system, user("Hi\nAnd?")], 0)

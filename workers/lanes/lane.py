@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from common import driver
-from common.events import Entry, LaneFinished, LaneStarted, Retrieved, TurnStarted
+from common.events import LaneFinished, LaneStarted, Retrieved, TurnStarted
 from common.log import stream
 from common.log.stream import decode_entries, read_turn
 from common.names import JobRef, SessionRef, TurnRef
@@ -18,9 +18,10 @@ from common.store import keys
 from common.store.redis import Pipeline, Stores, StoreUnavailable, insist
 from common.tenants import latency
 from common.tenants.directory import Directory
+from common.turn.commands import FireTimer
 from common.turn.fold import Fold
-from common.turn.folded import fold_turn
 from common.turn.outputs import CUT, TOLD
+from common.turn.turn_log import FoldingTurn, TurnLog
 from common.turn.version import UnknownFold
 from workers.knowledge.retrieval import Retrieval, citations
 from workers.lanes.failures import RefusedDrafts
@@ -89,30 +90,28 @@ class LaneRunner:
     async def _pick_up(self, job: JobRef, held: HeldLane) -> "_Picked | None":
         """Begin the attempt in the log; what the log says up to there decides whether it is still of use."""
         begun = LaneStarted(job.turn.turn, job.lane, job.attempt, self._running.worker)
-        entries, cancelled, leased = await self._begin(job, begun)
-        if not entries:  # the session was deleted
+        log, cancelled, leased = await self._begin(job, begun)
+        if log is None:  # the session was deleted
             await self._let_go(job)
             return None
-        started = entries[0].event
-        assert isinstance(started, TurnStarted)
-        fold = fold_turn(entries)
+        turn = log.fold_to_end()
+        fold = turn.fold
         state = fold.lanes[job.lane]
         if state.attempt == job.attempt and state.worker != begun.worker:
             return None  # this very attempt runs elsewhere: its lease is not ours to drop
         if state.over or state.attempt != job.attempt:  # it began too late, or another has taken its place
-            await self._write_off(job, self._publisher.ms_since(entries[0].ms))
+            await self._write_off(job, self._publisher.ms_since(log.start_ms))
             return None
         if not leased:
             await self._let_go(job)
             return None
-        writer = self._publisher.open(begun, job, entries[0].ms, state)
+        writer = self._publisher.open(begun, job, log.start_ms, state)
         if cancelled or not fold.wants(job.lane):
             held.end("cancelled")
-        mine = (entry.event for entry in entries if entry.event.turn == job.turn.turn)
-        retrieved = next((event for event in mine if isinstance(event, Retrieved)), None)
-        return _Picked(writer, started, fold, entries[0].ms, entries[-1].id, retrieved)
+        retrieved = next(iter(log.events(Retrieved)), None)
+        return _Picked(writer, turn, retrieved)
 
-    async def _begin(self, job: JobRef, begun: LaneStarted) -> tuple[list[Entry], bool, bool]:
+    async def _begin(self, job: JobRef, begun: LaneStarted) -> tuple[TurnLog | None, bool, bool]:
         """Append `lane.started` and read the turn; is the job marked to stop, is its lease ours."""
         stores, session = self._stores, job.turn.session
 
@@ -134,12 +133,9 @@ class LaneRunner:
         self._running.upstreams.set_state(busy, broken)
         self._stores.log_clock.set_from(time, asked_ms)
         if entry_id is None:
-            return [], False, False
-        entries = decode_entries(page[::-1])
-        for place, entry in enumerate(entries):
-            if isinstance(entry.event, TurnStarted) and entry.event.turn == job.turn.turn:
-                return entries[place:], bool(marked), lease is not None
-        return await read_turn(self._stores, job.turn), bool(marked), lease is not None
+            return None, False, False
+        log = TurnLog.find(decode_entries(page[::-1]), job.turn.turn)
+        return log or await read_turn(self._stores, job.turn), bool(marked), lease is not None
 
     def _stops(self, job: JobRef) -> list[str]:
         """The marks that stop this job: its own, and for a draft its tenant's switch."""
@@ -251,7 +247,7 @@ class LaneRunner:
 
     async def _draft_said(self, picked: "_Picked") -> str:
         """Follow the turn until the fold has let the draft come to its end; what of it is heard."""
-        fold, last_id = picked.fold, picked.last_id
+        fold = picked.fold
         wait_ms = fold.join.listen_ms(fold) + fold.join.finish_ms(fold) + _LOST_MS
         lost_ms = self._publisher.ms_since(picked.start_ms) + wait_ms
         while not fold.full_speaks and fold.ending is None:
@@ -259,23 +255,21 @@ class LaneRunner:
                 break  # the session was deleted
             await asyncio.sleep(_LOOK_S)
             try:
-                last_id = await self._look(picked, last_id)
+                await self._look(picked)
             except StoreUnavailable as error:
                 logger.warning("could not follow the draft", extra={"error": error.reason})
         return fold.draft.text[: fold.spoken["draft"]]
 
-    async def _look(self, picked: "_Picked", after: str) -> str:
-        """Fold what came after this entry; the last one's id."""
-        fold, turn = picked.fold, picked.writer.job.turn
+    async def _look(self, picked: "_Picked") -> None:
+        """Fold what has come since, and fire what the turn's driver is late to fire."""
+        fold, turn, after = picked.fold, picked.writer.job.turn, picked.turn.last_id
         for entry in decode_entries(await self._stores.log.xrange(keys.log(turn.session), min=f"({after}")):
-            fold.feed(entry.event, entry.ms - picked.start_ms)
-            after = entry.id
-        now_ms = self._publisher.ms_since(picked.start_ms)
+            picked.turn.feed(entry)
         for due in fold.dues():
-            # Mostly the turn's driver does that; it is safe to do twice, and this model waits for it.
-            if due.due in (CUT.due, TOLD.due) and now_ms > due.at_ms + _LATE_MS:
-                await driver.fire_timer(self._stores, turn, picked.started, due)
-        return after
+            # Mostly the driver does that; it is safe to do twice, and this model waits for it.
+            late_ms = -driver.wait_ms(self._stores, picked.start_ms, due)
+            if due.due in (CUT.due, TOLD.due) and late_ms > _LATE_MS:
+                await driver.perform(self._stores, turn, fold, FireTimer(due), self._settings.lane_lease_ms)
 
     async def _write_off(self, job: JobRef, ms: int) -> None:
         """End an attempt that no fold counts: whoever reads the log need not wait for more of it."""
@@ -289,14 +283,23 @@ class LaneRunner:
 
 @dataclass(frozen=True, slots=True)
 class _Picked:
-    """A job that has begun: its pen, and the turn up to there."""
+    """A job that has begun: its writer, and the turn up to there, to be followed."""
 
     writer: LaneWriter
-    started: TurnStarted
-    fold: Fold
-    start_ms: int
-    last_id: str
+    turn: FoldingTurn
     retrieved: Retrieved | None
+
+    @property
+    def fold(self) -> Fold:
+        return self.turn.fold
+
+    @property
+    def started(self) -> TurnStarted:
+        return self.turn.fold.started
+
+    @property
+    def start_ms(self) -> int:
+        return self.turn.start_ms
 
 
 def _cite(writer: LaneWriter, started: TurnStarted, retrieved: Retrieved) -> None:

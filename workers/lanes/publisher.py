@@ -15,14 +15,11 @@ from redis.exceptions import NoPermissionError
 
 from common.events import (
     Delta,
-    Entry,
     Event,
     Extra,
     LaneFinished,
     LaneStarted,
     ToolPart,
-    TurnEnded,
-    TurnStarted,
 )
 from common.log.stream import append, read_turn
 from common.names import JobRef
@@ -30,6 +27,7 @@ from common.store import keys
 from common.store.redis import Stores, StoreUnavailable
 from common.text.growing_text import GrowingText
 from common.turn.lane_state import LaneState, with_more
+from common.turn.turn_log import TurnLog
 
 logger = logging.getLogger(__name__)
 
@@ -152,10 +150,9 @@ class LaneWriter:
             self._unsaid = []
 
 
-def _keeps_words(entries: list[Entry], turn: str) -> bool:
+def _keeps_words(log: TurnLog) -> bool:
     """Whether the turn's words stay in its log: of one that is rewritten nothing may come back."""
-    kept = (e.event for e in entries if isinstance(e.event, TurnStarted | TurnEnded) and e.event.turn == turn)
-    return all(event.record == "full" for event in kept)
+    return log.started.record == "full" and (log.ended is None or log.ended.record == "full")
 
 
 def _stands(part: ToolPart | Extra, known: LaneState) -> bool:
@@ -317,18 +314,18 @@ class Publisher:
 
     async def _find_missing(self, writer: LaneWriter) -> list[Event]:
         turn, known = writer.job.turn, LaneState(writer.job.lane)
-        entries = await read_turn(self._stores, turn)
-        for entry in entries:
+        log = await read_turn(self._stores, turn)
+        for entry in log.own if log else ():
             event = entry.event
             if not isinstance(event, LaneStarted | Delta | ToolPart | Extra | LaneFinished):
                 continue
-            if (event.turn, event.lane) == (turn.turn, known.lane):
+            if event.lane == known.lane:
                 known.apply(event)
         begun_elsewhere = known.attempt == writer.job.attempt and known.worker != writer.started.worker
-        if not entries or known.attempt > writer.job.attempt or begun_elsewhere:
+        if log is None or known.attempt > writer.job.attempt or begun_elsewhere:
             writer.fenced.set()
             return []
-        if writer not in self._open and not _keeps_words(entries, turn.turn):
+        if writer not in self._open and not _keeps_words(log):
             return []
         if known.over:  # all of it stands, though its reply may have been lost
             writer.take_pending()

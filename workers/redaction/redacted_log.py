@@ -18,6 +18,7 @@ from common.events import Delta, Entry, Event, Extra, ToolPart, TurnEnded, TurnS
 from common.log.stream import decode_entries
 from common.net.framing import frame, pack, read
 from common.turn.policy import LONGEST_TURN_MS
+from common.turn.turn_log import TurnLog
 from workers.redaction.redacted_turn import rewrite_turn
 
 TURN_CPU_S = 20.0
@@ -84,7 +85,7 @@ def make_plan(asked: RedactionRequest, begin: Callable[[str], None]) -> Plan:
             begin(turn)
             # Of other turns only their starts matter to this one.
             own = [e for e in entries[at:] if e.event.turn == turn or isinstance(e.event, TurnStarted)]
-            rewritten = rewrite_turn(own, now_ms, drop=turn in asked.dropped)
+            rewritten = rewrite_turn(TurnLog(started, own), now_ms, drop=turn in asked.dropped)
             plan.changes |= {
                 entry_id.encode(): _fields(event) for entry_id, event in rewritten.changes.items()
             }

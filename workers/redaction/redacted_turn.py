@@ -23,6 +23,7 @@ from common.redaction.masking import MASK
 from common.turn.fold import Fold
 from common.turn.outputs import TextReleased
 from common.turn.transcript import Transcript
+from common.turn.turn_log import TurnLog
 from common.turn.version import UnknownFold
 from workers.redaction.masked_events import Masks
 
@@ -42,33 +43,27 @@ class Rewritten:
     whole: bool
 
 
-def rewrite_turn(entries: list[Entry], now_ms: int, *, drop: bool = False) -> Rewritten:
-    """Rewrite an ended turn's events; `entries` run from its start to the log's end, as of `now_ms`.
+def rewrite_turn(log: TurnLog, now_ms: int, *, drop: bool = False) -> Rewritten:
+    """Rewrite an ended turn's events, as of `now_ms`.
 
     `drop`: remove its words, whatever its `record` says.
     """
-    started = entries[0].event
-    assert isinstance(started, TurnStarted)
-    own = [entry for entry in entries if entry.event.turn == started.turn]
-    drifted = False
-    if drop or started.record == "none":
+    own, drifted = log.own, False
+    if drop or log.started.record == "none":
         kept: dict[str, Event | None] = {entry.id: without_words(entry.event) for entry in own}
     else:
-        kept, drifted = _masked(entries, own)
+        kept, drifted = _masked(log, own)
     changes = {entry.id: kept[entry.id] for entry in own if kept[entry.id] != entry.event}
-    return Rewritten(changes, drifted, _is_whole(started, own, now_ms))
+    return Rewritten(changes, drifted, _is_whole(log, now_ms))
 
 
-def _is_whole(started: TurnStarted, own: list[Entry], now_ms: int) -> bool:
+def _is_whole(log: TurnLog, now_ms: int) -> bool:
     """Return True if every attempt that began has ended, or has had the time to."""
-    if now_ms > own[0].ms + started.policy.get("deadline_ms", _DEADLINE_MS) + _LATE_MS:
+    started = log.started
+    if now_ms > log.start_ms + started.policy.get("deadline_ms", _DEADLINE_MS) + _LATE_MS:
         return True
-    begun: set[tuple[str, int]] = {
-        (e.event.lane, e.event.attempt) for e in own if isinstance(e.event, LaneStarted)
-    }
-    over: set[tuple[str, int]] = {
-        (e.event.lane, e.event.attempt) for e in own if isinstance(e.event, LaneFinished)
-    }
+    begun: set[tuple[str, int]] = {(event.lane, event.attempt) for event in log.events(LaneStarted)}
+    over: set[tuple[str, int]] = {(event.lane, event.attempt) for event in log.events(LaneFinished)}
     if started.policy.get("handoff", {}).get("shadow"):
         begun |= {(lane, 1) for lane in started.lanes}  # it may begin after the end
     return begun <= over
@@ -94,13 +89,15 @@ def without_words(event: Event) -> Event | None:
     return event
 
 
-def _masked(entries: list[Entry], own: list[Entry]) -> tuple[dict[str, Event | None], bool]:
+def _masked(log: TurnLog, own: list[Entry]) -> tuple[dict[str, Event | None], bool]:
     """Return the turn's masked events by entry id, and whether they fold to a different text."""
-    then = _Heard.of(entries)
+    then = _Heard.of(log)
     for digit in (MASK, "0", MASK):  # a guard, or the search for repeats, may depend on digits
         masks = Masks([entry.event for entry in own], then.fold if then else None, digit)
         kept: dict[str, Event | None] = {entry.id: masks.of(entry.event) for entry in own}
-        now = _Heard.of([replace(entry, event=kept.get(entry.id) or entry.event) for entry in entries])
+        entries = [replace(entry, event=kept.get(entry.id) or entry.event) for entry in log.entries]
+        masked = TurnLog.of(entries)
+        now = _Heard.of(masked) if masked else None
         drifted = then is not None and (now is None or not now.is_masked(then))
         if not drifted:
             break
@@ -125,19 +122,13 @@ class _Heard:
     text: str
 
     @staticmethod
-    def of(entries: list[Entry]) -> "_Heard | None":
+    def of(log: TurnLog) -> "_Heard | None":
         """Fold the turn; return None if that takes another version."""
-        started, said = entries[0].event, []
-        assert isinstance(started, TurnStarted)
         try:
-            fold = Fold(started)
+            fold, outputs = log.fold_with_outputs()
         except UnknownFold:
             return None
-        for entry in entries[1:]:
-            for release in fold.feed(entry.event, entry.ms - entries[0].ms):
-                if isinstance(release, TextReleased):
-                    said.append(release.text)
-        return _Heard(fold, "".join(said))
+        return _Heard(fold, "".join(output.text for output in outputs if isinstance(output, TextReleased)))
 
     def is_masked(self, clear: "_Heard") -> bool:
         """Return True if this text equals the other except for masks."""

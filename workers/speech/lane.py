@@ -67,8 +67,8 @@ class SpeechRunner:
     async def _begin(self, job: JobRef, held: HeldLane) -> Speaking | None:
         """Begin the attempt and read how far others came; return None if nothing is left to do."""
         turn = job.turn
-        entries = await read_turn(self._stores, turn)
-        if not entries:  # the session was deleted
+        log = await read_turn(self._stores, turn)
+        if log is None:  # the session was deleted
             return None
 
         def build(pipe: Pipeline) -> None:
@@ -77,7 +77,7 @@ class SpeechRunner:
             pipe.xrange(keys.audio(turn))
 
         lease, *_, spoken = await self._stores.on_queue.run(build)
-        speaking = Speaking(job, entries, stream.decode_all(spoken), held)
+        speaking = Speaking(job, log, stream.decode_all(spoken), held)
         return speaking if lease is not None and not speaking.is_over else None
 
     async def _run(self, speaking: Speaking, held: HeldLane) -> None:

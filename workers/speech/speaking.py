@@ -3,16 +3,16 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 
-from common.events import Entry, Event, TurnInterrupted, TurnStarted, place
+from common.events import Entry, Event, TurnInterrupted, TurnStarted
 from common.names import JobRef
 from common.speech.audio import format_of
 from common.speech.stream import AGAIN, SpeechState, Spoken
 from common.text.growing_text import GrowingText
 from common.text.language import language_of_messages
 from common.turn.aloud import REST_MS, is_spoken
-from common.turn.fold import Fold
 from common.turn.outputs import TextReleased
 from common.turn.sentence_splitter import SentenceSplitter
+from common.turn.turn_log import FoldingTurn, TurnLog
 from workers.leases import HeldLane
 
 _LOST_S = 5.0  # the log says nothing more this long after the turn's deadline
@@ -21,20 +21,16 @@ _LOST_S = 5.0  # the log says nothing more this long after the turn's deadline
 class Speaking:
     """One turn. `spoken`: the entries of its speech so far; `held` is stopped if the caller breaks in."""
 
-    def __init__(
-        self, job: JobRef, entries: Sequence[Entry], spoken: Sequence[Spoken], held: HeldLane
-    ) -> None:
+    def __init__(self, job: JobRef, log: TurnLog, spoken: Sequence[Spoken], held: HeldLane) -> None:
         """Fold the turn so far. Raises UnknownFold."""
-        started = entries[0].event
-        assert isinstance(started, TurnStarted)
+        started = log.started
         self.job = job
         self.voice = started.speech.get("voice", "")
         self.format = started.speech.get("format", "pcm16")
         self.form = format_of(started.speech)
         self.language = language_of_messages(started.request["messages"])
-        self.last_id = entries[0].id
-        self._fold = Fold(started)
-        self._start_ms = entries[0].ms
+        self._turn = FoldingTurn.begin(log)
+        self._fold = self._turn.fold
         self._held = held
         self._bell = asyncio.Event()
         self._bug: Exception | None = None
@@ -43,7 +39,12 @@ class Speaking:
             self._speech.apply(entry)
         begun = self._speech.sentence
         self._cutter = SentenceSplitter(begun[1] if begun else self._speech.done, whole=is_spoken(started))
-        self.apply(entries[1:])
+        self.apply(log.later)
+
+    @property
+    def last_id(self) -> str:
+        """The id of the last entry that was folded."""
+        return self._turn.last_id
 
     @property
     def text(self) -> GrowingText:
@@ -69,10 +70,10 @@ class Speaking:
 
     def _take(self, entries: Sequence[Entry]) -> None:
         for entry in entries:
-            if place(entry.id) <= place(self.last_id):
+            outputs = self._turn.feed(entry)
+            if outputs is None:
                 continue
-            self.last_id = entry.id
-            for release in self._fold.feed(entry.event, entry.ms - self._start_ms):
+            for release in outputs:
                 if isinstance(release, TextReleased):
                     self._cutter.feed(release)
             if self._breaks_in(entry.event):

@@ -7,7 +7,7 @@ import logging
 
 from common import driver
 from common.errors import turn_error
-from common.events import Entry, LaneStarted, TurnEnded, TurnStarted
+from common.events import LaneStarted, TurnEnded, TurnStarted
 from common.log.stream import append
 from common.names import JobRef, TurnRef
 from common.queue import job_queue, parked
@@ -15,46 +15,40 @@ from common.store import keys
 from common.store.redis import Pipeline, Stores
 from common.turn.cost import no_usage
 from common.turn.transcript import Transcript
+from common.turn.turn_log import TurnLog
 
 logger = logging.getLogger(__name__)
 
 _CHUNK = 1_000
 
 
-async def park(stores: Stores, turn: TurnRef, entries: list[Entry], jobs: list[JobRef], reason: str) -> None:
-    """End the turn for all; `entries`: its log from its start on; `jobs`: what is known of its jobs besides.
+async def park(stores: Stores, turn: TurnRef, log: TurnLog | None, jobs: list[JobRef], reason: str) -> None:
+    """End the turn for all; `jobs`: what is known of its jobs beside its log. Raises StoreUnavailable.
 
-    May be done twice. Raises StoreUnavailable.
+    May be done twice.
     """
-    own = [entry for entry in entries if entry.event.turn == turn.turn]
-    started = own[0].event if own else None
-    if not isinstance(started, TurnStarted):
+    if log is None:
         await stores.on_queue.run(lambda pipe: job_queue.unregister_turn(pipe, turn))
         return
-    ended = any(isinstance(entry.event, TurnEnded) for entry in own)
-    words = [e.id for e in own if not isinstance(e.event, TurnStarted | TurnEnded)]
+    words = [e.id for e in log.own if not isinstance(e.event, TurnStarted | TurnEnded)]
 
     def write(pipe: Pipeline) -> None:
-        if not ended:
+        if not log.ended:
             append(pipe, turn.session, _ending(turn))
         for begin in range(0, len(words), _CHUNK):
             pipe.xdel(keys.log(turn.session), *words[begin : begin + _CHUNK])
 
     await stores.on_log.run(write)
     now_ms = stores.queue_clock.now_ms()
-    begun = [
-        (JobRef(turn, each.event.lane, each.event.attempt), each.event.worker)
-        for each in own
-        if isinstance(each.event, LaneStarted)
-    ]
 
     def release(pipe: Pipeline) -> None:
-        for job, worker in begun:
+        for begun in log.events(LaneStarted):
+            job = JobRef(turn, begun.lane, begun.attempt)
             job_queue.forget_job(pipe, job)
-            job_queue.order_stop(pipe, job, worker)
-        for job in (*jobs, *_first_jobs(turn, started)):
+            job_queue.order_stop(pipe, job, begun.worker)
+        for job in (*jobs, *_first_jobs(turn, log.started)):
             job_queue.forget_job(pipe, job)
-        driver.let_go(pipe, turn, started.tell, now_ms)
+        driver.let_go(pipe, turn, log.started.tell, now_ms)
         parked.record(pipe, turn, reason, now_ms)
         pipe.publish(keys.wake(turn.session), b"")
 

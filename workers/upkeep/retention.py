@@ -10,7 +10,7 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TypeVar
 
-from common.events import TurnEnded, place
+from common.events import place
 from common.knowledge.documents import Documents
 from common.log import kept_bytes
 from common.log.stream import read_turn
@@ -121,8 +121,8 @@ class RetentionJob:
 
     async def _settle_turn(self, member: str) -> bool:
         turn = parse_turn(member)
-        entries = await read_turn(self._stores, turn)
-        if entries and not any(isinstance(e.event, TurnEnded) and e.event.turn == turn.turn for e in entries):
+        log = await read_turn(self._stores, turn)
+        if log and not log.ended:
             await self._stores.queue.zadd(keys.LEASES, {member: self._now_ms()}, nx=True)
         else:
             await self._stores.on_queue.run(lambda pipe: job_queue.unregister_turn(pipe, turn))

@@ -13,16 +13,7 @@ from dataclasses import dataclass
 
 from common import driver
 from common.errors import turn_error
-from common.events import (
-    Delta,
-    Entry,
-    Extra,
-    LaneFinished,
-    LaneStarted,
-    ToolPart,
-    TurnEnded,
-    TurnStarted,
-)
+from common.events import Delta, Extra, LaneFinished, LaneStarted, ToolPart
 from common.log.stream import append_now, read_turn
 from common.names import JobRef, TurnRef, parse_lease, parse_turn
 from common.process.bugs import about
@@ -34,9 +25,10 @@ from common.store import keys
 from common.store.clocks import Contact, ServerClock
 from common.store.redis import Pipeline, Stores, StoreUnavailable
 from common.store.scripts import script
+from common.turn.commands import Command, FireTimer
 from common.turn.fold import Fold
-from common.turn.folded import fold_turn
 from common.turn.outputs import DEADLINE, Due
+from common.turn.turn_log import TurnLog
 from common.turn.version import UnknownFold
 from workers.upkeep.guarded import CrashMarks, drive
 from workers.upkeep.parking import park
@@ -60,7 +52,7 @@ class _Lapsed:
     turn: TurnRef
     leases: list[TurnRef | JobRef]
     is_late: bool
-    entries: list[Entry]
+    log: TurnLog | None
     worker_lost: bool
     fold: Fold | None = None
     is_known: bool = True  # to this version
@@ -134,8 +126,8 @@ class Sweep:
         """The turn's log, and whether it has cost a worker. Raises StoreUnavailable."""
         jobs = [lease for lease in leases if isinstance(lease, JobRef)]
         taken = await asyncio.gather(*(job_queue.is_picked_up(self._stores, job) for job in jobs))
-        entries = await read_turn(self._stores, turn)
-        return _Lapsed(turn, leases, is_late, entries, worker_lost=any(taken))
+        log = await read_turn(self._stores, turn)
+        return _Lapsed(turn, leases, is_late, log, worker_lost=any(taken))
 
     async def _fold(self, lapsed: "_Lapsed") -> "_Lapsed | None":
         """The same with its fold; None where it is not for us, or is parked now. Raises StoreUnavailable."""
@@ -147,7 +139,7 @@ class Sweep:
             await self._park(lapsed, "folding")
             return None
         try:
-            lapsed.fold = fold_turn(lapsed.entries) if lapsed.entries else None
+            lapsed.fold = lapsed.log.fold() if lapsed.log else None
         except UnknownFold:
             lapsed.is_known = False
         except Exception as bug:
@@ -158,17 +150,17 @@ class Sweep:
 
     async def _fold_on(self, turn: TurnRef, fold: Fold) -> Fold:
         """The turn folded again, with what was just written. Raises StoreUnavailable."""
-        entries = await read_turn(self._stores, turn)
+        log = await read_turn(self._stores, turn)
         if await self._guard.begin(turn, worker_lost=False, driver_lapsed=False) != "fold":
             return fold
-        fold = fold_turn(entries) if entries else fold
+        fold = log.fold() if log else fold
         self._guard.came_back(turn)
         await self._guard.write()
         return fold
 
     async def _park(self, lapsed: "_Lapsed", reason: str) -> None:
         jobs = [lease for lease in lapsed.leases if isinstance(lease, JobRef)]
-        await park(self._stores, lapsed.turn, lapsed.entries, jobs, reason)
+        await park(self._stores, lapsed.turn, lapsed.log, jobs, reason)
 
     async def _look(self) -> tuple[list[bytes], list[bytes]]:
         """The leases that have lapsed by the server's clock, and late turns. Raises StoreUnavailable."""
@@ -209,11 +201,11 @@ class Sweep:
         if not lapsed.is_known:
             await self._look_again(str(held), _LOOK_AGAIN_MS)  # a worker of that version will know
         elif isinstance(held, TurnRef):
-            await self._mend_turn(held, lapsed.entries, lapsed.fold)
+            await self._mend_turn(held, lapsed.log, lapsed.fold)
         elif held.lane == "speech":
-            await self._mend_speech(held, lapsed.entries)
+            await self._mend_speech(held, lapsed.log)
         else:
-            await self._mend_lane(held, lapsed.entries, lapsed.fold)
+            await self._mend_lane(held, lapsed.log, lapsed.fold)
 
     async def _claim(self, held: TurnRef | JobRef) -> bool:
         """Hold the lease while what it stood for is ended, unless somebody has just renewed it."""
@@ -224,89 +216,81 @@ class Sweep:
 
     # A turn whose driver is gone.
 
-    async def _mend_turn(self, turn: TurnRef, entries: list[Entry], fold: Fold | None) -> None:
-        if fold is None:  # it never was
+    async def _mend_turn(self, turn: TurnRef, log: TurnLog | None, fold: Fold | None) -> None:
+        if log is None or fold is None:  # it never was
             await self._stores.on_queue.run(lambda pipe: job_queue.unregister_turn(pipe, turn))
             return
-        started = entries[0].event
-        assert isinstance(started, TurnStarted)
-        if any(isinstance(e.event, TurnEnded) and e.event.turn == turn.turn for e in entries):
-            # Where log and queue are apart its driver may have died between them, and told nobody.
-            tell, now_ms = started.tell and not self._stores.shared, self._stores.queue_clock.now_ms()
-            await self._stores.on_queue.run(lambda pipe: driver.let_go(pipe, turn, tell, now_ms))
+        if log.ended:
+            await self._let_go(turn, log)
             return
         if not await self._claim(turn):
             return
         logger.info("a turn lost its driver", extra={"turn": turn.turn})
         if await self._guard.has_cost_too_many(turn):
-            await park(self._stores, turn, entries, [], "driving")
+            await park(self._stores, turn, log, [], "driving")
             return
-        due, elapsed_ms = fold.next_due, self._stores.log_clock.since(entries[0].ms)
-        if due and elapsed_ms >= due.at_ms:
-            await driver.fire_timer(self._stores, turn, started, due)
+        timer, wait_ms = driver.next_timer(self._stores, log.start_ms, fold) or (None, 0)
+        if timer and wait_ms <= 0:
+            await self._perform(turn, fold, timer)
         elif fold.ending is None and fold.policy.on_disconnect != "continue":
             await driver.interrupt(self._stores, turn, "sweep")
         fold = await self._fold_on(turn, fold)
-        if unwanted := fold.unwanted():
-            await driver.stop_lanes(self._stores, turn, unwanted)
-        if fold.ending:
-            await driver.end_turn(self._stores, turn, started, fold)
-        else:
-            await self._go_on(turn, fold)
+        if fold.ending is None:  # it is to end without a client
+            await self._stores.on_queue.run(lambda pipe: drive(pipe, turn))
+        await self._perform(turn, fold, *fold.commands())
+        if fold.ending is None:
+            await self._look_again(str(turn), _LOOK_AGAIN_MS)
 
-    async def _go_on(self, turn: TurnRef, fold: Fold) -> None:
-        """The turn is to end without a client: see that its lanes have jobs, and look again soon."""
-        await self._stores.on_queue.run(lambda pipe: drive(pipe, turn))
-        if lanes := fold.unstarted():
-            await driver.start_lanes(self._stores, turn, lanes, self._settings.lane_lease_ms)
-        await self._look_again(str(turn), _LOOK_AGAIN_MS)
+    async def _perform(self, turn: TurnRef, fold: Fold, *commands: Command) -> None:
+        for command in commands:
+            await driver.perform(self._stores, turn, fold, command, self._settings.lane_lease_ms)
+
+    async def _let_go(self, turn: TurnRef, log: TurnLog) -> None:
+        """Let a turn go that has ended. Its driver may have died between log and queue, and told nobody."""
+        tell, now_ms = log.started.tell and not self._stores.shared, self._stores.queue_clock.now_ms()
+        await self._stores.on_queue.run(lambda pipe: driver.let_go(pipe, turn, tell, now_ms))
 
     # A turn that should be over, whatever its driver does.
 
     async def _end_overdue(self, lapsed: "_Lapsed") -> None:
         """Fire its deadline for it; where even that ends nothing, it is ended by force."""
-        turn, entries = lapsed.turn, lapsed.entries
-        started = entries[0].event if entries else None
-        if not isinstance(started, TurnStarted):
+        turn, log, fold = lapsed.turn, lapsed.log, lapsed.fold
+        if log is None:
             await self._stores.queue.zrem(keys.DEADLINES, str(turn))
             return
-        now_ms = self._stores.queue_clock.now_ms()
-        if any(isinstance(e.event, TurnEnded) and e.event.turn == turn.turn for e in entries):
-            tell = started.tell and not self._stores.shared
-            await self._stores.on_queue.run(lambda pipe: driver.let_go(pipe, turn, tell, now_ms))
+        if log.ended:
+            await self._let_go(turn, log)
             return
-        deadline_ms = lapsed.fold.policy.deadline_ms if lapsed.fold else started.policy.get("deadline_ms", 0)
-        left_ms = deadline_ms + job_queue.PAST_DEADLINE_MS - self._stores.log_clock.since(entries[0].ms)
+        deadline_ms = fold.policy.deadline_ms if fold else log.started.policy.get("deadline_ms", 0)
+        deadline = Due(DEADLINE.number, DEADLINE.due, deadline_ms)
+        left_ms = driver.wait_ms(self._stores, log.start_ms, deadline) + job_queue.PAST_DEADLINE_MS
         if left_ms > 0:  # the server's clock was set
+            now_ms = self._stores.queue_clock.now_ms()
             await self._stores.queue.zadd(keys.DEADLINES, {str(turn): now_ms + left_ms}, xx=True)
             return
         logger.error("a turn is past its deadline: it is ended", extra={"turn": turn.turn})
-        fold = lapsed.fold
         if fold and fold.ending is None:
-            due = Due(DEADLINE.number, DEADLINE.due, deadline_ms)
-            await driver.fire_timer(self._stores, turn, started, due)
+            await self._perform(turn, fold, FireTimer(deadline))
             fold = await self._fold_on(turn, fold)
         if fold and fold.ending:
-            if unwanted := fold.unwanted():
-                await driver.stop_lanes(self._stores, turn, unwanted)
-            await driver.end_turn(self._stores, turn, started, fold)
+            await self._perform(turn, fold, *fold.commands())
         else:
             error = turn_error("turn_deadline", "the turn took longer than it may")
-            await driver.end_by_force(self._stores, turn, started.tell, error, fold)
+            await driver.end_by_force(self._stores, turn, log.started.tell, error, fold)
         await self._stores.on_queue.run(lambda pipe: pipe.publish(keys.wake(turn.session), b""))
 
     # A lane whose worker is gone, or that nobody has picked up.
 
-    async def _mend_lane(self, job: JobRef, entries: list[Entry], fold: Fold | None) -> None:
-        if fold is None or not fold.wants(job.lane) or fold.lanes[job.lane].attempt > job.attempt:
+    async def _mend_lane(self, job: JobRef, log: TurnLog | None, fold: Fold | None) -> None:
+        lane = fold.lanes[job.lane] if fold and fold.wants(job.lane) else None
+        if log is None or lane is None or lane.attempt > job.attempt:
             pipe = self._stores.queue.pipeline(transaction=True)
             job_queue.forget_job(pipe, job)
             await pipe.execute()
             return
-        lane = fold.lanes[job.lane]
         if lane.attempt < job.attempt and not await job_queue.is_picked_up(self._stores, job):
             await job_queue.requeue(self._stores, job, self._settings.lane_lease_ms)
-        elif alive_ms := self._alive_ms(self._stores.log_clock, _last_word_ms(entries, job)):
+        elif alive_ms := self._alive_ms(self._stores.log_clock, _last_word_ms(log, job)):
             await self._look_again(str(job), alive_ms)
         elif job.attempt - len(lane.relocated) >= self._settings.max_attempts:
             await self._give_up(job)
@@ -346,9 +330,9 @@ class Sweep:
 
     # A turn whose speaker is gone, or that nobody has begun to speak.
 
-    async def _mend_speech(self, job: JobRef, entries: list[Entry]) -> None:
+    async def _mend_speech(self, job: JobRef, log: TurnLog | None) -> None:
         over_ms = self._stores.log_clock.now_ms() - stream.TTL_MS
-        if _ended_before(entries, job.turn, over_ms):  # nobody waits for it any more
+        if log is None or (log.ended_ms or over_ms) < over_ms:  # nobody waits for it any more
             await self._stores.on_queue.run(lambda pipe: job_queue.forget_job(pipe, job))
         elif not await job_queue.is_picked_up(self._stores, job):
             await job_queue.requeue(self._stores, job, self._settings.lane_lease_ms)
@@ -370,18 +354,12 @@ class Sweep:
         await self._stores.queue.zadd(keys.LEASES, {member: deadline_ms}, xx=True)
 
 
-def _last_word_ms(entries: list[Entry], job: JobRef) -> int | None:
-    """When the log heard of this attempt last."""
-    for entry in reversed(entries):
+def _last_word_ms(log: TurnLog, job: JobRef) -> int | None:
+    """Return when the log heard of this attempt last."""
+    for entry in reversed(log.own):
         event = entry.event
         if not isinstance(event, LaneStarted | Delta | ToolPart | Extra):
             continue
-        if (event.turn, event.lane, event.attempt) == (job.turn.turn, job.lane, job.attempt):
+        if (event.lane, event.attempt) == (job.lane, job.attempt):
             return entry.ms
     return None
-
-
-def _ended_before(entries: list[Entry], turn: TurnRef, time_ms: int) -> bool:
-    """Whether the turn ended before that time of the log's clock, or is gone."""
-    ended = [e.ms for e in entries if isinstance(e.event, TurnEnded) and e.event.turn == turn.turn]
-    return not entries or any(ended_ms < time_ms for ended_ms in ended)
