@@ -1,7 +1,7 @@
 """The audit trail of reads, new tokens and refusals: written in batches, with repeats counted.
 
 The number of entries per tenant and minute is bounded, and so is that of all refusals; those beyond the bound
-are counted in a single entry.
+are only counted, in one entry for each kind of act.
 """
 
 import asyncio

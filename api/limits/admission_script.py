@@ -25,7 +25,7 @@ _ADMIT, _TAKE_BACK = script("kept", "admit"), script("kept", "take_back")
 
 @dataclass(frozen=True, slots=True)
 class AdmissionRequest:
-    """The needs of a turn. `tokens`: at most so many; `supersedes`: it ends its session's last turn.
+    """The needs of a turn. `tokens`: the most it may use; `supersedes`: it ends its session's last turn.
 
     `dry_run`: only check whether there is room. `bytes`: the size of its start in the log; `until_ms`: when
     that is deleted if no other turn follows; `bytes_last_s`: how long the byte counts are kept.

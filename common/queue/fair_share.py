@@ -111,7 +111,7 @@ def release_slot(pipe: Pipeline, lane: Lane, job_id: str) -> None:
 
 
 def renew(pipe: Pipeline, lane: Lane, jobs: Iterable[JobRef], deadline_ms: int) -> None:
-    """Extend the slots of these jobs, if they are still held."""
+    """Extend the slots of these jobs, unless they were released."""
     by_tenant: dict[str, dict[str, int]] = defaultdict(dict)
     for job in jobs:
         by_tenant[job.turn.session.tenant][str(job)] = deadline_ms

@@ -130,7 +130,7 @@ class _Again(ReplayedTurn):
                     return
                 continue
             self._feed(event, ms)
-            # A delta can bring a time nearer only by another phase, or where it is spoken.
+            # A delta can make a timer due earlier only by a change of phase, or if the turn is spoken.
             if fold.aloud or fold.phase is not phase or not isinstance(event, Delta):
                 phase, due = fold.phase, fold.next_due
         if fold.ending is None:

@@ -29,7 +29,7 @@ def document_ids(collection: CollectionRef) -> str:
 
 
 def document_failures(collection: CollectionRef) -> str:
-    """Hash: why a document can't be found for what stands in it, by id. Stays until it is put or deleted."""
+    """Hash: why a document's text can't be searched, by id. Stays until it is put or deleted."""
     return f"fr:knowledge:{{{collection}}}:failed"
 
 
@@ -62,7 +62,7 @@ TENANTS_GONE = "fr:tenants:gone"
 """Set: deleted tenants whose sessions and documents are still there. Members go with the last of them."""
 
 KEPT = "fr:kept"
-"""Set: tenants that have, or had, sessions. Nothing is taken out of it but a deleted tenant."""
+"""Set: tenants that have, or had, sessions. A member goes only when its tenant is deleted."""
 
 AUDIT = "fr:audit"
 """Stream: one entry an act of an operator or admin, see docs/tenants.md. Kept at about 100,000."""
@@ -74,7 +74,7 @@ def audit(tenant: str) -> str:
 
 
 ACCESS = "fr:access"
-"""Stream: who has looked at what, made tokens, was refused; about the last 100,000 of all tenants."""
+"""Stream: reads, new tokens and refusals of all tenants. Kept at about 100,000."""
 
 
 def access(tenant: str) -> str:
@@ -91,10 +91,10 @@ and goes once, with its accounting.
 """
 
 USED = "fr:usage"
-"""Set: tenants that have, or had, usage. Nothing is taken out of it."""
+"""Set: tenants that have, or had, usage. Members stay."""
 
 REDACTING = "fr:redacting"
-"""Sorted set: ended turns whose words are to be masked or dropped, by when, ms. They go when it is done."""
+"""Sorted set: ended turns whose words must be masked or dropped, by when, ms. Members go when done."""
 
 LEASES = "fr:leases"
 """Sorted set: live turns and jobs by the deadline of their lease, ms. Members go when they end."""
@@ -103,7 +103,7 @@ DEADLINES = "fr:deadlines"
 """Sorted set: live turns by when the sweep ends them, whatever their drivers do, ms. Members go then."""
 
 FOLDING = "fr:folding"
-"""Hash: `<count>:<ms>` by turn, so many have died folding it or fold it now; `<turn>|sweep`, the sweep drives
+"""Hash: `<count>:<ms>` by turn: so many died folding it or fold it now; `<turn>|sweep`, the sweep drives
 it; `<turn>|lost`, how many replicas it has cost. Fields go with the fold's end, or the turn's.
 """
 
@@ -117,13 +117,13 @@ REPLICAS = "fr:replicas"
 """Sorted set: ids of API replicas by the time of their last beat, ms. Old members are dropped by the beat."""
 
 FOLLOWED = "fr:followed"
-"""Sorted set: `<turn>|<replica>`, a client there follows this turn, by when that is to be said again, ms."""
+"""Sorted set: `<turn>|<replica>`, a client there follows this turn, by when that must be renewed, ms."""
 
 TELLING = "fr:telling"
-"""Sorted set: `<turn>|<attempt>`, ended turns that a webhook is yet to be told of, by when to try, ms."""
+"""Sorted set: `<turn>|<attempt>`, ended turns whose webhook is not yet delivered, by when to try, ms."""
 
 KEEPING = "fr:keeping"
-"""String: held by the worker that archives, trims and forgets now, and for a while after. Expires."""
+"""String: held by the worker that archives, trims and deletes now, and for a while after. Expires."""
 
 
 def telling(member: str) -> str:
@@ -151,17 +151,17 @@ def queue(lane: Lane) -> str:
 
 
 def ready(lane: Lane, tenant: str) -> str:
-    """List: ids of a tenant's jobs that are to be picked up, in their order. An id is popped once."""
+    """List: ids of a tenant's jobs that wait to be picked up, in order. An id is popped once."""
     return f"fr:queue:{lane}:ready:{tenant}"
 
 
 def waiting(lane: Lane) -> str:
-    """Sorted set: tenants with jobs to be picked up, by since when, or when one was last, ms."""
+    """Sorted set: tenants with waiting jobs, by since when, or by when one was last picked up, ms."""
     return f"fr:queue:{lane}:waiting"
 
 
 def hints(lane: Lane) -> str:
-    """List: empty strings that wake workers, about as many as jobs are to be picked up. Popped by runners."""
+    """List: empty strings that wake workers, about one for each waiting job. Popped by runners."""
     return f"fr:queue:{lane}:hints"
 
 
@@ -171,7 +171,7 @@ def running(lane: Lane, tenant: str) -> str:
 
 
 def taken(taker: str) -> str:
-    """String: what a runner's last call has taken, should it not have heard. Expires after a minute."""
+    """String: the jobs that a runner's last call picked up, if its reply is lost. Expires after a minute."""
     return f"fr:taken:{taker}"
 
 
@@ -191,7 +191,7 @@ def pace(tenant: str, profile: str) -> str:
 
 
 def audio(turn: TurnRef) -> str:
-    """Stream: what is spoken of a turn, see `common/speech/stream.py`. It expires after a minute."""
+    """Stream: a turn's speech, see `common/speech/stream.py`. It expires after a minute."""
     return f"fr:audio:{turn}"
 
 
@@ -206,7 +206,7 @@ def upstream_failures(upstream: str) -> str:
 
 
 def upstream_trial(upstream: str) -> str:
-    """String: somebody tries now whether a broken upstream answers again. Expires by itself."""
+    """String: one stream is probing whether a broken upstream answers again. Expires by itself."""
     return f"fr:upstream:{upstream}:trial"
 
 
@@ -216,12 +216,12 @@ def token(account: str) -> str:
 
 
 def token_asked(account: str) -> str:
-    """String: somebody asks for an account's access token now. Expires by itself."""
+    """String: a worker is asking for an account's access token now. Expires by itself."""
     return f"fr:token:{account}:asked"
 
 
 def auth(turn: TurnRef) -> str:
-    """String, sealed: what the request brought along for the models' servers. Goes when the turn ends."""
+    """String, sealed: the request's credentials for the models' servers. Goes when the turn ends."""
     return f"fr:auth:{turn}"
 
 
@@ -245,7 +245,7 @@ def live_turns(tenant: str) -> str:
 
 
 def turn_starts(tenant: str) -> str:
-    """Sorted set: the turns that were let in in the last minute, by when, ms. Expires after a minute."""
+    """Sorted set: the turns admitted in the last minute, by when, ms. Expires after a minute."""
     return f"fr:turn-starts:{tenant}"
 
 
@@ -273,7 +273,7 @@ def kept_until(tenant: str) -> str:
 
 
 def held_bytes(tenant: str) -> str:
-    """Hash: the bytes that an unsettled turn was let in with, by turn. A turn's goes when it is settled."""
+    """Hash: the bytes reserved for an unsettled turn, by turn. A turn's goes when it is settled."""
     return f"fr:bytes:{tenant}:held"
 
 
@@ -313,10 +313,10 @@ DELETED = b"deleted"
 
 
 def spoke(turn: TurnRef) -> str:
-    """Channel: something was added to what is spoken of the turn."""
+    """Channel: something was appended to the turn's speech."""
     return f"fr:spoke:{turn}"
 
 
 def orders(worker: str) -> str:
-    """Channel: ids of jobs that this worker is to stop."""
+    """Channel: ids of jobs that this worker must stop."""
     return f"fr:orders:{worker}"

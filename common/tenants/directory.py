@@ -95,7 +95,7 @@ class Directory:
             await asyncio.sleep(self._refresh_s)
 
     def _take(self, texts: Texts) -> None:
-        """Update the tenants and keys from these texts. Unchanged ones are not built anew."""
+        """Update the tenants and keys from these texts. Unchanged ones are not rebuilt."""
         before = self.texts
         tenants: dict[str, Tenant] = {}
         for name, text in texts.tenants.items():

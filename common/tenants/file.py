@@ -140,7 +140,7 @@ def mistakes_in(settings: Settings) -> list[str]:
 
 
 class _FileKey(KeyParts):
-    """A key as it stands in the file: under its tenant, with its id."""
+    """A key as written in the file, with its tenant and id."""
 
     id: str = Field(pattern=r"^[A-Za-z0-9]{12}$")
 

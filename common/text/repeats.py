@@ -145,7 +145,7 @@ def may_repeat(beginning: Traits, spoken: SpokenDraft) -> bool:
 
 
 def is_likely_repeat(beginning: Traits, spoken: SpokenDraft, withheld: int, verbatim: int) -> bool:
-    """Return True if a sentence that begins like this is worth a silence of so many letters withheld."""
+    """Return True if a sentence that begins like this is worth a silence of `withheld` letters."""
     spoken.spend(len(beginning.sequence))
     if beginning.numbers - spoken.whole.numbers or beginning.negations - spoken.whole.negations:
         return False
@@ -184,7 +184,7 @@ class RepeatFilter(Opening):
         self._since: int | None = None  # the full's length when it took over
         self._told = 0  # the last answer of `releasable`: it may be out
         self._said_to = 0  # the end of the last whole sentence that is said
-        self._held_to: int | None = None  # the same, where it waited for that
+        self._held_to: int | None = None  # the same, if that sentence was held back first
         self._covered = 0  # letters of that sentence that came while something was said
         self._withheld = 0  # letters left out while nothing was said
 

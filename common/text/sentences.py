@@ -65,7 +65,7 @@ class Sentences:
         self._parts: list[str] = []
         self._length = 0
         self._solid = 0  # just after the last character that is not whitespace
-        self._back = ""  # the text before the piece, as far as it is looked at
+        self._back = ""  # the end of the text before the piece, as far as the rules look back
         self._previous = ""
         self._stop: _Stop | None = None
         self._begin = 0  # of this sentence: its first character that is not whitespace
