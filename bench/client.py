@@ -40,12 +40,12 @@ class Reply:
 
     @property
     def text(self) -> str:
-        """Return all that was said."""
+        """The whole text."""
         return self.lane(None)
 
     @property
     def whole(self) -> bool:
-        """Return whether it came to its proper end without an error."""
+        """True if the answer came to its proper end without an error."""
         return self.status == 200 and self.done and self.error is None
 
     @property
@@ -54,7 +54,7 @@ class Reply:
         return self.pieces[0].at_s - self.sent_s
 
     def lane(self, name: str | None) -> str:
-        """Return what one lane said; None means all of them."""
+        """Return one lane's text, or with None the text of all."""
         return "".join(piece.text for piece in self.pieces if name in (None, piece.lane))
 
 
@@ -99,7 +99,7 @@ class Exchange(asyncio.Protocol):
         self._transport.write(head.encode() + body)
 
     def read(self) -> Reply:
-        """Return what has come so far."""
+        """Parse what has come so far."""
         head, _, first = self._parts[0][1].partition(b"\r\n\r\n") if self._parts else (b"", b"", b"")
         status = int(head.split(b" ", 2)[1]) if head else 0
         reply = Reply(status, self._sent_s, self._parts[-1][0] if self._parts else monotonic())

@@ -24,12 +24,12 @@ class Answered:
 
 
 def folder() -> Path:
-    """Return where the data should be."""
+    """Return the folder of the recorded data."""
     return Path(os.environ.get("FAST_REPLY_TEST_DATA") or ROOT.parent / "shared" / "data")
 
 
 def missing() -> str:
-    """Why the data can't be used; empty if it can."""
+    """Return why the data can't be used; empty if it can."""
     absent = [name for name in (*_ANSWERS, _ARRIVALS) if not (folder() / name).is_file()]
     return f"no {', '.join(absent)} in {folder()}; set FAST_REPLY_TEST_DATA" if absent else ""
 

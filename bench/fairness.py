@@ -160,7 +160,7 @@ async def _play(stack: Stack, phase: _Phase, quiet: str, loud: str, callers: int
 
 
 async def _call_on(stack: Stack, phase: _Phase, header: str, wait_s: float, end_s: float) -> None:
-    """A caller who asks again and again."""
+    """Call again and again, as one caller."""
     await asyncio.sleep(wait_s)
     while monotonic() < end_s:
         reply = await _ask(stack, "loud", header)

@@ -67,7 +67,7 @@ def longest_gap_ms(said: Sequence[TextReleased]) -> int:
 
 
 def _informed(folded: ReplayedTurn) -> int:
-    """Return when the caller had been told something; where nothing informs, when all was said."""
+    """Return when the caller was first informed; if nothing informs, when all was said."""
     ms = informed_ms(folded.said, drafts=True)
     return ms if ms is not None else folded.said[-1].at_ms if folded.said else 0
 
@@ -84,7 +84,7 @@ def _sound_later(folded: ReplayedTurn) -> int | None:
 
 
 def _beyond(folded: ReplayedTurn, overtaken_ms: int, handed_ms: int) -> int:
-    """Return how long after the end of the draft's sentence the full had to wait."""
+    """Return how long the full waited after the end of the draft's sentence."""
     at = folded.fold.draft
     floor = sum(
         len(event.text)
@@ -99,7 +99,7 @@ def _beyond(folded: ReplayedTurn, overtaken_ms: int, handed_ms: int) -> int:
 
 
 def _slowed(folded: ReplayedTurn, handed_ms: int) -> int | None:
-    """Return how long the full's first sentence was held after it was whole and might be said."""
+    """Return how long the full's first sentence was held after it was whole and could be released."""
     fold = folded.fold
     begin = fold.full_gate.opening.begin or 0
     end = next((end for end in fold.full.sentences.ends if end > begin), None)
@@ -117,7 +117,7 @@ def _slowed(folded: ReplayedTurn, handed_ms: int) -> int | None:
 
 
 def _came_ms(folded: ReplayedTurn, lane: Lane, count: int) -> int:
-    """Return when so many characters of a lane had come."""
+    """Return when a lane's text reached this length."""
     for ms, event in folded.turn.events:
         if not isinstance(event, Delta) or event.lane != lane:
             continue
@@ -127,11 +127,10 @@ def _came_ms(folded: ReplayedTurn, lane: Lane, count: int) -> int:
 
 
 def floor(answered: Answered, pace: Pace, look: int = 6) -> bool:
-    """Return whether even a rule that knew the whole answers at once, and this judge, would let the full
-    repeat.
+    """Return True if even a rule that knew both answers, and this judge, would let the full repeat.
 
-    It leaves out of the first sentences each that is alike one that the draft had spoken when the full held
-    its first sentence, unless the judge would miss it; what silence that opens doesn't matter to it.
+    It leaves out each of the first sentences that resembles one that the draft had spoken when the full held
+    its first sentence, unless the judge would miss it. The silence that this opens doesn't count.
     """
     draft, full = split_tokens(answered.draft), split_tokens(answered.full)
     sentences, over_ms = Sentences(), pace.times_ms("draft", len(draft))[-1]

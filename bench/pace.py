@@ -40,7 +40,7 @@ class Pace:
     full_tps: float = 40
 
     def times_ms(self, lane: Lane, count: int) -> list[int]:
-        """Return when each token comes."""
+        """Return the time of each token in milliseconds."""
         first, tps = (
             (self.draft_first_ms, self.draft_tps) if lane == "draft" else (self.full_first_ms, self.full_tps)
         )

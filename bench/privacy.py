@@ -30,11 +30,11 @@ class Phrase:
     personal: tuple[tuple[int, int], ...]
 
     def is_found(self, masked: set[int]) -> bool:
-        """Return whether every letter and digit of what is personal is among these places."""
+        """Return True if every letter and digit of the personal parts is masked."""
         return self._personal() <= masked | {at for at, char in enumerate(self.text) if char in "xX"}
 
     def is_overdone(self, masked: set[int]) -> bool:
-        """Return whether anything else is."""
+        """Return True if anything else is masked."""
         return bool(masked - self._personal())
 
     def _personal(self) -> set[int]:
@@ -59,7 +59,7 @@ def _read(language: str, line: str) -> Phrase:
 
 
 def masked_places(text: str, kept: str) -> set[int]:
-    """Return where a text was masked."""
+    """Return the places at which a text was masked."""
     return {at for at, (said, then) in enumerate(zip(text, kept, strict=True)) if said != then}
 
 

@@ -23,7 +23,7 @@ Measure = Callable[[argparse.Namespace], Coroutine[Any, Any, Result]]
 
 
 def spread_ms(times_s: Iterable[float]) -> dict[str, Value]:
-    """Return how many, and the percentiles in milliseconds."""
+    """Return the number of values and their percentiles in milliseconds."""
     values = sorted(time_s * 1000 for time_s in times_s)
     row: dict[str, Value] = {"n": len(values)}
     if values:
@@ -33,7 +33,7 @@ def spread_ms(times_s: Iterable[float]) -> dict[str, Value]:
 
 
 def percentile(ordered: list[float], share: float) -> float:
-    """The smallest value that so many percent of all don't exceed."""
+    """Return the smallest value that this percentage of all do not exceed."""
     return ordered[max(0, math.ceil(len(ordered) * share / 100) - 1)]
 
 

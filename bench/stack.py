@@ -157,7 +157,7 @@ class Stack(Processes):
         return self.start(lane, [sys.executable, "-m", "cli.main", "worker", lane], self._env)
 
     def ready(self) -> bool:
-        """Return whether the gateway knows of exactly the workers that it is to have."""
+        """Return True if the gateway knows exactly the workers that it should have."""
         try:
             answer = _call("GET", self.port, "/readyz")
         except OSError:
@@ -179,12 +179,12 @@ class Stack(Processes):
         return list(answer["streams"])
 
     def counts(self, model: str) -> dict[str, int]:
-        """Return how the streams of a model went, since the simulator's start."""
+        """Return the counts of a model's streams since the simulator's start."""
         return dict(_call("GET", self.simulator_port, "/simulator/stats")["models"][model])
 
 
 def free_port() -> int:
-    """A port that nobody serves on."""
+    """Return a port that is free."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -19,11 +19,11 @@ _UNSPACED = re.compile("[\u3040-\u30ff\u3400-\u9fff]")
 
 
 class NotWhole(AssertionError):
-    """Something was lost, doubled, out of order, or cut where it may not be."""
+    """Text was lost, doubled, out of order, or cut where it must not be."""
 
 
 def judge(reply: Reply, draft: str, full: str) -> str:
-    """Which kind of cut a streamed answer with marked lanes has. Raises NotWhole."""
+    """Return the kind of cut of a streamed answer with marked lanes. Raises NotWhole."""
     if not reply.whole:
         raise NotWhole(f"the answer broke off: status {reply.status}, {reply.error}")
     lanes = [piece.lane for piece in reply.pieces]
@@ -39,7 +39,7 @@ def judge(reply: Reply, draft: str, full: str) -> str:
 
 
 def judge_text(text: str, draft: str, full: str) -> str:
-    """Which kind of cut an answer without marks has. Raises NotWhole."""
+    """Return the kind of cut of an answer without marks. Raises NotWhole."""
     if text == full:
         return FULL_ALONE
     body = full.lstrip()

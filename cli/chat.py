@@ -15,7 +15,7 @@ _INTERRUPTED = 130
 
 
 async def draw_turn(console: Console, conversation: Conversation, text: str, *, echo: bool) -> TurnView:
-    """Have one turn and draw it, the question too with `echo`. Raises TurnFailed."""
+    """Have one turn and draw it; with `echo` draw the question too. Raises TurnFailed."""
     view = TurnView(console)
     if echo:
         view.asked(text)
@@ -34,7 +34,7 @@ async def draw_turn(console: Console, conversation: Conversation, text: str, *, 
 
 
 def chat(url: str, *, model: str, session: str, key: str, message: str | None) -> int:
-    """Talk until the input ends, or have the one turn of `message`; the exit code."""
+    """Talk until the input ends, or have the one turn of `message`; return the exit code."""
     try:
         client = open_client(url, key)
     except TurnFailed as error:

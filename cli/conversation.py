@@ -1,4 +1,4 @@
-"""A client of the gateway that hears who is speaking: one conversation over OpenAI's streamed chat."""
+"""A client of the gateway that shows who speaks: one conversation over OpenAI's streamed chat."""
 
 import time
 from collections.abc import AsyncGenerator
@@ -15,12 +15,12 @@ _TIMEOUT = httpx.Timeout(10.0, read=60.0)  # heartbeats come every 15 s
 
 
 class TurnFailed(Exception):
-    """A turn could not be had, or broke off; the message is for people."""
+    """A turn failed or broke off; the message is for people."""
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A piece of an answer: who says it, and when, in milliseconds since the turn's start."""
+    """A piece of an answer: its lane, and its time in milliseconds since the turn's start."""
 
     lane: str
     text: str
@@ -28,7 +28,7 @@ class Part:
 
 
 def open_client(url: str, key: str = "") -> httpx.AsyncClient:
-    """A client for the gateway at this address, which may end in /v1. Raises TurnFailed."""
+    """Return a client for the gateway at this address, which may end in /v1. Raises TurnFailed."""
     try:
         base = httpx.URL(url.rstrip("/").removesuffix("/v1"))
     except httpx.InvalidURL as error:
@@ -54,7 +54,7 @@ class Conversation:
         self.messages: list[dict[str, str]] = []
 
     async def say(self, text: str) -> AsyncGenerator[Part, None]:
-        """Say something and hear the answer. What was heard is kept, however it ends. Raises TurnFailed."""
+        """Send a message and yield the answer, keeping what was heard however it ends. Raises TurnFailed."""
         question = {"role": "user", "content": text}
         heard: list[str] = []
         try:

@@ -9,7 +9,7 @@ if TYPE_CHECKING:  # what a command needs is imported when it runs, so that help
 
 
 def read_settings(**options: Any) -> "Settings":
-    """The settings of the environment, with the given options over them; a mistake ends the process."""
+    """Return the environment's settings with the given options over them; a mistake ends the process."""
     from pydantic import ValidationError
     from pydantic_settings import SettingsError
 
@@ -36,13 +36,14 @@ def read_settings(**options: Any) -> "Settings":
 
 
 def is_weak(secret_key: str) -> bool:
-    """Return whether a secret key, where there is one, is too short or uniform to keep anything secret."""
+    """Return True if a secret key is set, but too short or too uniform to protect anything."""
     return bool(secret_key) and (len(secret_key) < 16 or len(set(secret_key)) < 8)
 
 
 def read_store_settings(*names: str) -> "Settings":
-    """The settings for a command that reads the stores, unless all `names` are files; where they name no
-    store, it is that of the gateway that runs here. Several of these end the process.
+    """Return the settings for a command that reads the stores, unless all `names` are files.
+
+    Where they name no store, it is that of the gateway that runs here. Several of these end the process.
     """
     settings = read_settings()
     if "redis_url" in settings.model_fields_set or (names and all(Path(name).is_file() for name in names)):
@@ -63,7 +64,7 @@ def read_store_settings(*names: str) -> "Settings":
 
 
 def read_serving_settings(**options: Any) -> "Settings":
-    """The same for a process that serves tenants: a mistake in their file ends it, too."""
+    """Return the settings of a process that serves tenants; a mistake in the tenants' file ends it, too."""
     settings = read_settings(**options)
     if settings.tenants:
         from common.tenants.file import mistakes_in
@@ -75,5 +76,5 @@ def read_serving_settings(**options: Any) -> "Settings":
 
 
 def given(**options: Any) -> dict[str, Any]:
-    """The options that were given."""
+    """Return the options that are set."""
     return {name: value for name, value in options.items() if value is not None}

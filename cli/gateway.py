@@ -16,11 +16,11 @@ Work = Callable[[httpx.AsyncClient], Coroutine[Any, Any, None]]
 
 
 class Refused(Exception):
-    """The gateway, or a file, will not have it; the message is for people."""
+    """The gateway refused, or a file is wrong; the message is for people."""
 
 
 def run(url: str, key: str, work: Work) -> int:
-    """Do this with a client of the gateway; the exit code."""
+    """Run this with a client of the gateway; return the exit code."""
 
     async def connected() -> None:
         async with open_client(url, key) as client:
@@ -49,7 +49,7 @@ async def send(
     content: bytes | None = None,
     kind: str = "application/json",
 ) -> dict[str, Any]:
-    """The gateway's answer. `what` is named where it is refused. Raises Refused."""
+    """Return the gateway's answer; a refusal names `what`. Raises Refused."""
     reply = await client.request(method, path, content=content, headers={"Content-Type": kind})
     if not reply.is_success:
         raise Refused(f"{what}: {refusal(reply.status_code, reply.content)}".removeprefix(": "))

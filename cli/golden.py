@@ -1,4 +1,4 @@
-"""`fast-reply golden`: whether recordings still fold to what was heard."""
+"""`fast-reply golden`: checks that recordings still fold to what was heard."""
 
 import sys
 from pathlib import Path
@@ -7,7 +7,7 @@ from cli.golden_sessions import compare, keep
 
 
 def run_golden(paths: list[Path], *, keeping: bool) -> int:
-    """Compare, or with `keeping` first write down what is heard now; the process's exit code."""
+    """Compare, or with `keeping` first store what is heard now; return the process's exit code."""
     turns = differing = 0
     for path in paths:
         try:

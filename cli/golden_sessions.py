@@ -1,7 +1,7 @@
 """Golden sessions: recordings that the fold must always fold to what was heard.
 
-A recording tells what was heard by a hash only. `keep` adds the text itself, as lines of a kind that other
-readers pass over, so that a difference can be shown where it begins.
+A recording only has a hash of what was heard. `keep` adds the text itself, as lines of a kind that other
+readers skip, so that a difference can be shown where it begins.
 """
 
 import gzip
@@ -30,8 +30,9 @@ def assert_unchanged(path: Path) -> None:
 
 
 def compare(path: Path) -> tuple[int, list[str]]:
-    """Return how many turns a file has, and in words each that is heard otherwise. Raises OSError,
-    ValueError.
+    """Return the number of turns in a file, and a text for each that is heard differently.
+
+    Raises OSError, ValueError.
     """
     lines = _read(path)
     kept, turns = _kept(lines), _turns(lines)
@@ -41,7 +42,7 @@ def compare(path: Path) -> tuple[int, list[str]]:
 
 
 def keep(path: Path) -> None:
-    """Write into a recording what is heard of it now. Raises OSError, ValueError."""
+    """Store in a recording what is heard of it now. Raises OSError, ValueError."""
     lines = [line for line in _read(path) if orjson.loads(line)["kind"] != KEPT]
     for turn in _turns(lines):
         heard = {"turn": turn.started.turn, "said": _said(_fold(turn))}
@@ -73,7 +74,7 @@ def _fold(turn: RecordedTurn) -> RecordedReplay:
 
 
 def _said(folded: RecordedReplay) -> Said:
-    """Return what was said, with neighbors of one lane put together."""
+    """Return what was said, with neighbours of one lane joined."""
     parts: Said = []
     for piece in folded.said:
         before = parts.pop()[1] if parts and parts[-1][0] == piece.lane else ""
@@ -82,7 +83,7 @@ def _said(folded: RecordedReplay) -> Said:
 
 
 def _difference(turn: RecordedTurn, kept: Said | None) -> str:
-    """Return how a turn is heard otherwise than it was; empty where it is not."""
+    """Describe how a turn is heard differently than it was; empty if it is not."""
     name = f"turn {turn.started.turn}"
     if turn.ended is None:
         return f"{name} has no ending in the recording: there is nothing to compare with"
@@ -119,7 +120,7 @@ def _ending_now(folded: RecordedReplay) -> str:
 
 
 def _first_difference(kept: Said, said: Said) -> list[str]:
-    """Return where the text of now parts from the one that was heard."""
+    """Show where the text of now parts from the recorded one."""
     then, now = ("".join(text for _, text in parts) for parts in (kept, said))
     place = next((n for n, (a, b) in enumerate(zip(then, now, strict=False)) if a != b), None)
     if place is None:

@@ -1,6 +1,6 @@
 """`fast-reply gradio`: a chat page that shows who speaks.
 
-The page sends the newest message only: what was said before, the gateway remembers.
+The page sends the newest message only: the gateway remembers what was said before.
 """
 
 import html
@@ -40,7 +40,7 @@ class Answer:
         self._failure = ""
 
     def add(self, part: Part) -> None:
-        """Hear one part more."""
+        """Append one more part."""
         self._last_ms = part.ms
         if not part.text:
             return
@@ -51,13 +51,13 @@ class Answer:
             self._spoken.append((part.lane, part.text))
 
     def end(self, failure: str = "") -> None:
-        """It is over; `failure` says why, if it failed."""
+        """Mark the answer as over; `failure` says why, if it failed."""
         self._failure = failure
         if self._spoken:
             self._times["end"] = self._last_ms
 
     def markdown(self) -> str:
-        """The full's words as they are, all others set apart, the times below."""
+        """Return the full's words as they are, other lanes' set apart, and the times below."""
         pieces = [text if lane == "full" else _marked("not-full", text) for lane, text in self._spoken]
         if self._failure:
             pieces.append(_marked("failed", self._failure))
@@ -67,7 +67,7 @@ class Answer:
 
 
 class Page:
-    """The page's events; one client for all who look at it."""
+    """The page's events; all visitors share one client."""
 
     def __init__(self, client: httpx.AsyncClient, model: str) -> None:
         self._client, self._model = client, model
@@ -103,13 +103,13 @@ class Page:
             gr.Warning(refusal(answer.status_code, answer.content))
 
     async def leave(self, session: str) -> Any:
-        """Stop what goes on; what is asked next begins a new session."""
+        """Stop the turn that is live; the next question begins a new session."""
         if session:
             await self.stop(session)
         return gr.Textbox(**_IDLE), [], ""
 
     def build(self) -> Any:
-        """The page itself."""
+        """Return the page."""
         with gr.Blocks(title="Fast Reply", fill_height=True, analytics_enabled=False) as page:
             session = gr.State("")
             with gr.Row():
@@ -132,7 +132,7 @@ class Page:
 
 
 def serve(url: str, key: str, model: str, host: str, port: int, login: tuple[str, str] | None) -> int:
-    """Serve the page until Ctrl-C or a signal to end; the exit code."""
+    """Serve the page until Ctrl-C or a signal to end; return the exit code."""
     try:
         page = Page(open_client(url, key), model).build()
         print(f"The chat is at http://{host}:{port}", flush=True)
@@ -156,6 +156,6 @@ def _assistant(text: str) -> Message:
 
 
 def _marked(kind: str, text: str) -> str:
-    """Text that is no Markdown, in one paragraph."""
+    """Escape text so that it is one paragraph without Markdown."""
     plain = re.sub(r"([\\`*_~$#\[\]|])", r"\\\1", html.escape(text.strip(), quote=False))
     return f'<span class="{kind}">{plain.replace(chr(10), "<br>")}</span>'

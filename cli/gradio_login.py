@@ -4,11 +4,11 @@ from ipaddress import ip_address
 
 
 class NoLogin(Exception):
-    """The page would be everybody's."""
+    """The page would be open to everybody."""
 
 
 def login_of(written: str, host: str) -> tuple[str, str] | None:
-    """The name and the password of `name:password`; None where the page is this machine's alone.
+    """Return the name and the password of `name:password`, or None if only this machine is served.
 
     Raises NoLogin.
     """

@@ -1,4 +1,4 @@
-"""`fast-reply healthy`: whether this machine's process of a kind is well, for a container's health check."""
+"""`fast-reply healthy`: checks one of this machine's processes, for a container's health check."""
 
 import socket
 from typing import cast
@@ -16,7 +16,7 @@ _WAIT_S = 3.0
 
 
 def is_healthy(settings: Settings, kind: str) -> bool:
-    """Return whether this machine's `api`, or a worker of this lane on it, is well."""
+    """Return True if this machine's `api`, or a worker of this lane on it, is well."""
     for lane in LANES_OF_WORKERS:
         if lane == kind:
             return _worker_is_healthy(settings, lane)
@@ -42,7 +42,7 @@ def _worker_is_healthy(settings: Settings, lane: Lane) -> bool:
 
 
 def has_beaten(queue: Redis, lane: Lane, host: str) -> bool:
-    """Return whether a worker of this lane and host has beaten within ten seconds of the server's clock."""
+    """Return True if a worker of this lane and host has sent a beat in the server's last ten seconds."""
     # redis-py types its commands for both of its clients at once.
     seconds, micros = cast(tuple[int, int], queue.time())
     since_ms = seconds * 1000 + micros // 1000 - _RECENT_MS
@@ -51,6 +51,6 @@ def has_beaten(queue: Redis, lane: Lane, host: str) -> bool:
 
 
 def local_url(settings: Settings) -> str:
-    """Return where this machine reaches its own API."""
+    """Return the URL at which this machine reaches its own API."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(settings.host, settings.host)
     return f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"

@@ -1,4 +1,4 @@
-"""`fast-reply knowledge`: documents put into a gateway's collections, listed, deleted."""
+"""`fast-reply knowledge`: adds documents to a gateway's collections, lists and deletes them."""
 
 from collections.abc import AsyncIterator, Iterable, Iterator
 from pathlib import Path
@@ -19,7 +19,7 @@ _KIND = "application/jsonl"
 
 
 def add(url: str, key: str, collection: str, files: list[Path]) -> int:
-    """Put the documents of files into a collection; the exit code."""
+    """Put the documents in these files into a collection; return the exit code."""
 
     async def work(client: httpx.AsyncClient) -> None:
         columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), DownloadColumn())
@@ -39,7 +39,7 @@ def add(url: str, key: str, collection: str, files: list[Path]) -> int:
 
 
 def show(url: str, key: str, collection: str) -> int:
-    """Print a collection's documents, or with no name the collections, a line each; the exit code."""
+    """Print a collection's documents, or all collections, one a line; return the exit code."""
 
     async def work(client: httpx.AsyncClient) -> None:
         if not collection:
@@ -53,7 +53,7 @@ def show(url: str, key: str, collection: str) -> int:
 
 
 def delete(url: str, key: str, collection: str, documents: list[str]) -> int:
-    """Delete documents, or with none given the whole collection; the exit code."""
+    """Delete documents, or the whole collection if none are given; return the exit code."""
 
     async def work(client: httpx.AsyncClient) -> None:
         for document in documents:
@@ -80,7 +80,7 @@ def _path(collection: str) -> str:
 
 
 def _documents(path: Path) -> Iterator[bytes]:
-    """A file's documents, a line of JSON each; text and Markdown are one, named by the path as given."""
+    """Return a file's documents: one a line of JSON; a text or Markdown file is one, named by its path."""
     if path.suffix in _LINES:
         with path.open("rb") as file:
             yield from filter(None, map(bytes.strip, file))

@@ -110,7 +110,7 @@ def store_user(
     folder: Annotated[Path, typer.Argument(help="Where users.acl and redis-url are written.")],
     server: Annotated[str, typer.Option(help="The store, as the gateway calls it.")] = "valkey:6379",
 ) -> None:
-    """Make the store's user with a password of its own, once: see compose.yaml."""
+    """Create the store's user with a generated password, once: see compose.yaml."""
     from cli.store_user import make_user
 
     raise typer.Exit(make_user(folder, server))
@@ -126,7 +126,7 @@ def gradio_chat(
 ) -> None:
     """Serve a chat page that shows who speaks. Needs Gradio (`pip install gradio`).
 
-    FAST_REPLY_GRADIO_LOGIN=name:password asks who opens it; without it only this machine is served.
+    FAST_REPLY_GRADIO_LOGIN=name:password asks visitors to log in; without it only this machine is served.
     """
     from cli.gradio_login import NoLogin, login_of
 
@@ -175,7 +175,7 @@ def simulate(
     full_ttft_ms: FirstToken = None,
     full_tpot_ms: NextToken = None,
 ) -> None:
-    """Run the stand-in model server."""
+    """Run the simulator, a stand-in for model servers."""
     from dataclasses import replace
 
     from simulator.models import DRAFT, FULL
@@ -199,7 +199,7 @@ def whatif(
     jobs: Annotated[int | None, typer.Option(min=1, help="How many processes (else one a core).")] = None,
     tenant: Tenant = "default",
 ) -> None:
-    """Fold recorded turns again under another policy: what would have been heard, and when."""
+    """Fold recorded turns under another policy: show what would have been heard, and when."""
     from cli.whatif.command import run_whatif
 
     raise typer.Exit(
@@ -226,7 +226,7 @@ def export(
     out: Annotated[Path, typer.Option(help="The file to write, one event a line.")],
     tenant: Tenant = "default",
 ) -> None:
-    """Write a session to a file, wherever its events are."""
+    """Write a session's events to a file, from the store or the archive."""
     from cli.recordings import run_export
 
     raise typer.Exit(run_export(read_store_settings(), session, out, tenant))
@@ -237,7 +237,7 @@ def golden(
     files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Recordings.")],
     keep: Annotated[bool, typer.Option("--keep", help="First write into them what is heard now.")] = False,
 ) -> None:
-    """Exit with 1 unless recordings still fold to what was heard."""
+    """Check that recordings still fold to what was heard; exit with 1 if not."""
     from cli.golden import run_golden
 
     raise typer.Exit(run_golden(files, keeping=keep))
@@ -245,7 +245,7 @@ def golden(
 
 @app.command()
 def healthy(kind: Annotated[Kind, typer.Argument(help="The process that is asked after.")]) -> None:
-    """Exit with 0 when this machine's process of that kind is well, else with 1."""
+    """Check this machine's process of that kind: exit with 0 if it is well, else with 1."""
     from cli.healthy import is_healthy
 
     raise typer.Exit(0 if is_healthy(read_settings(), kind.value) else 1)
@@ -260,7 +260,7 @@ def knowledge_add(
     url: Gateway = LOCAL,
     key: Key = "",
 ) -> None:
-    """Put the documents of files into a collection."""
+    """Add the documents in these files to a collection."""
     from cli.knowledge import add
 
     raise typer.Exit(add(url, key, collection, files))
@@ -286,7 +286,7 @@ def knowledge_delete(
     url: Gateway = LOCAL,
     key: Key = "",
 ) -> None:
-    """Delete documents, or with --all the whole collection."""
+    """Delete documents, or the whole collection with --all."""
     from cli.knowledge import delete
 
     if bool(documents) == everything:
@@ -314,7 +314,7 @@ def usage(
         ),
     ] = "",
 ) -> None:
-    """Show what turns have cost, the last 30 days' unless told otherwise."""
+    """Show what turns have cost, by default in the last 30 days."""
     from cli.usage import show
 
     asked = {"tenant": tenant, "from": first, "to": last, "profile": profile, "by": by.value if by else ""}
@@ -327,7 +327,7 @@ def full_only(
     state: Annotated[Switch, typer.Argument(help="on, off, or show what it is.")] = Switch.SHOW,
     tenant: Tenant = "default",
 ) -> None:
-    """Stop all of a tenant's drafts at once, until told otherwise."""
+    """Switch a tenant to its full alone, which stops all drafts at once, or back."""
     from cli.switch import switch_full_only
 
     print(switch_full_only(read_store_settings(), state.value, tenant))
@@ -335,7 +335,7 @@ def full_only(
 
 @app.command()
 def parked(url: Gateway = LOCAL, key: Token = "") -> None:
-    """List the turns that were given up because they have cost too many processes."""
+    """List the turns that were given up because they cost too many processes."""
     from cli.tenants import show_parked
 
     raise typer.Exit(show_parked(url, key))

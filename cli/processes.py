@@ -28,7 +28,7 @@ class Child:
 
 
 def how_it_died(code: int) -> str:
-    """An exit code in words."""
+    """Describe an exit code in words."""
     if code >= 0:
         return f"exited with code {code}"
     try:
@@ -63,7 +63,7 @@ class Keeper:
         self._stop.set()
 
     def kill(self) -> None:
-        """End the child now."""
+        """Kill the child now."""
         self._grace_s = 0.0
         self._stop.set()
         if self._process is not None and self._process.returncode is None:

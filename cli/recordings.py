@@ -1,4 +1,4 @@
-"""Recordings on disk: a session written to a file, and what a command was given as files."""
+"""Recordings on disk: writes a session to a file, and finds the files that a command was given."""
 
 import asyncio
 import gzip
@@ -21,11 +21,11 @@ _GZIP = b"\x1f\x8b"
 
 
 class NoRecording(Exception):
-    """There is nothing to be read under this name."""
+    """No recording has this name."""
 
 
 def run_export(settings: Settings, session: str, out: Path, tenant: str = DEFAULT_TENANT) -> int:
-    """Write a session to a file; the process's exit code."""
+    """Write a session to a file; return the process's exit code."""
     try:
         count = fetch(settings, session, out, tenant)
     except (NoRecording, OSError) as error:
@@ -85,7 +85,7 @@ async def _write(settings: Settings, session: SessionRef, out: Path) -> int:
 
 @contextmanager
 def _once_whole(out: Path) -> Iterator[IO[bytes]]:
-    """A file that takes its name, and another's place, once something was written to it without an error."""
+    """Yield a file that takes its name, replacing any other, only if it was written without an error."""
     if out.exists() and not out.is_file():  # a pipe, a terminal
         with out.open("wb") as file:
             yield file

@@ -1,4 +1,4 @@
-"""`fast-reply replay`: recorded turns once more in the terminal, at their own pace, with timelines."""
+"""`fast-reply replay`: plays recorded turns in the terminal, at their own pace, with timelines."""
 
 import sys
 import tempfile
@@ -28,7 +28,7 @@ _INTERRUPTED = 130
 def run_replay(
     settings: Settings, recorded: str, speed: str, turn: str | None, tenant: str = DEFAULT_TENANT
 ) -> int:
-    """Play a session or a file; the process's exit code."""
+    """Play a session or a file; return the process's exit code."""
     console = Console(highlight=False)
     try:
         rate = parse_speed(speed)
@@ -51,7 +51,7 @@ def run_replay(
 
 
 def load_turns(settings: Settings, recorded: str, tenant: str = DEFAULT_TENANT) -> list[RecordedTurn]:
-    """All turns of a session or a file, by their start. Raises NoRecording, OSError, ValueError."""
+    """Return all turns of a session or a file, by their start. Raises NoRecording, OSError, ValueError."""
     turns = SessionTurns()
     with tempfile.TemporaryDirectory(prefix="fast-reply-") as folder:
         path = as_file(settings, recorded, Path(folder), tenant)

@@ -1,4 +1,4 @@
-"""`fast-reply tenants resign`: signs what the store has of tenants and keys, once it was looked at."""
+"""`fast-reply tenants resign`: signs the tenants and keys in the store once somebody has reviewed them."""
 
 import asyncio
 import sys
@@ -15,7 +15,7 @@ from common.tenants.stored import TenantStore
 
 
 def resign(settings: Settings, sure: bool) -> int:
-    """Show what isn't signed with the newest key, ask, and sign it; the exit code."""
+    """Show what isn't signed with the newest key, ask, and sign it; return the exit code."""
     if not settings.secret_key.get_secret_value():
         print("fast-reply: FAST_REPLY_SECRET_KEY is not set", file=sys.stderr)
         return 1
@@ -43,7 +43,7 @@ async def _resign(settings: Settings, sure: bool) -> int:
 
 
 def _line(table: str, name: str, text: bytes) -> str:
-    """Return the line by which a record is judged: above all a key that nobody has made."""
+    """Describe a record for review: above all a key that nobody has made must be noticed."""
     try:
         if table == keys.TENANTS:
             config = stored_tenant(text)

@@ -1,4 +1,4 @@
-"""The gateways that `fast-reply up` runs here: each leaves a note, so that other commands find its store."""
+"""The gateways that `fast-reply up` runs here: each leaves a note by which other commands find its store."""
 
 import fcntl
 import os
@@ -22,7 +22,7 @@ class Gateway:
 
 @contextmanager
 def noted(gateway: Gateway) -> Iterator[None]:
-    """Keep a note of this gateway for as long as the context lasts. Only its user can read it."""
+    """Keep a note of this gateway for as long as the context lasts. Only its user can read the note."""
     folder = _folder()
     if folder is None:
         yield
@@ -40,7 +40,7 @@ def noted(gateway: Gateway) -> Iterator[None]:
 
 
 def running() -> list[Gateway]:
-    """The gateways that run now, by their notes; notes of dead ones are removed."""
+    """Return the gateways that run now, by their notes; remove the notes of dead ones."""
     folder = _folder()
     gateways = [_read(path) for path in sorted(folder.glob("*.json"))] if folder else []
     return [gateway for gateway in gateways if gateway]
@@ -57,7 +57,7 @@ def _read(path: Path) -> Gateway | None:
 
 
 def _folder() -> Path | None:
-    """Return where notes are kept; None where somebody else has made a folder of its name."""
+    """Return the folder of the notes, or None if another user owns a folder of its name."""
     base = os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
     folder = Path(base) / f"fast-reply.{os.getuid()}"
     with suppress(OSError):

@@ -19,7 +19,7 @@ _WORD = re.compile(rf"\n|[^\S\n]+|{_BREAKS_ANYWHERE.pattern}|[^\s\u2e80-\uffef]+
 
 
 def printable(text: str) -> str:
-    """Text without control characters: what a model says must not steer the terminal."""
+    """Remove control characters from a text: what a model says must not steer the terminal."""
     return _CONTROL.sub("", text)
 
 

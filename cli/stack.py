@@ -31,7 +31,7 @@ _SIMULATE = ("simulate", "--draft-tpot-ms", "32")
 
 
 class PortTaken(Exception):
-    """The API's port cannot be had; the message is for people."""
+    """The API's port is not free; the message is for people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class Stack:
 
 
 def check_port(host: str, port: int) -> None:
-    """Raise PortTaken, saying what to do, unless the port can be served on."""
+    """Raise PortTaken, with advice, unless the port is free."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does
@@ -77,7 +77,7 @@ def check_port(host: str, port: int) -> None:
 
 @contextmanager
 def build_stack(settings: Settings, plan: Plan, environ: Mapping[str, str]) -> Iterator[Stack]:
-    """Decide what is run here; what the environment names is used as it is. Raises DataInUse, OSError."""
+    """Decide what to run here; what the environment names is used as it is. Raises DataInUse, OSError."""
     env = _child_environ(settings, environ)
     valkey_port, simulator_port = _free_ports(2)
     backing: dict[int, Child] = {}
@@ -115,7 +115,7 @@ def build_stack(settings: Settings, plan: Plan, environ: Mapping[str, str]) -> I
 
 
 def _without(env: Mapping[str, str], names: tuple[str, ...]) -> dict[str, str]:
-    """The environment without what a process has no use for."""
+    """Return the environment without the variables that a process doesn't need."""
     return {name: value for name, value in env.items() if name.removesuffix("_FILE") not in names}
 
 

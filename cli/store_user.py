@@ -1,4 +1,4 @@
-"""`fast-reply store-user`: the store's one user, its password made here, with what the gateway needs."""
+"""`fast-reply store-user`: creates the store's one user, with a generated password and the needed rights."""
 
 import hashlib
 import os
@@ -20,7 +20,7 @@ ACL_FILE, URL_FILE = "users.acl", "redis-url"
 
 
 def make_user(folder: Path, server: str) -> int:
-    """Write the server's ACL file and the gateway's URL, unless they are there; the exit code.
+    """Write the server's ACL file and the gateway's URL, unless they are there; return the exit code.
 
     Only a digest of the password is the server's.
     """

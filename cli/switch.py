@@ -11,7 +11,7 @@ from common.tenants.directory import Directory
 
 
 def switch_full_only(settings: Settings, state: str, tenant: str = DEFAULT_TENANT) -> str:
-    """Set or read the switch; what it says now, or why it can't be said."""
+    """Set or read the switch; return its state, or the reason why that is unknown."""
     try:
         return asyncio.run(_switch(settings, state, tenant))
     except StoreUnavailable as error:

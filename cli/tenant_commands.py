@@ -64,7 +64,7 @@ def add(
 
 @tenants.command("set")
 def set_tenant(tenant: Tenant, file: TenantFile, url: Url = LOCAL, key: Token = "") -> None:
-    """Replace all of a tenant but its secrets and keys."""
+    """Replace everything of a tenant except its secrets and keys."""
     from cli.tenants import put
 
     raise typer.Exit(put(url, key, tenant, file))
@@ -95,7 +95,7 @@ def make_key(
     url: Url = LOCAL,
     key: Token = "",
 ) -> None:
-    """Make a key and print it, this once."""
+    """Make a key and print it; it is not shown again."""
     from cli.tenants import make_key as make_one
 
     raise typer.Exit(make_one(url, key, tenant, name, scope, expires_in))
@@ -108,7 +108,7 @@ def revoke(
     url: Url = LOCAL,
     key: Token = "",
 ) -> None:
-    """Revoke a key: within a second it opens nothing."""
+    """Revoke a key; it stops working within a second."""
     from cli.tenants import revoke as revoke_one
 
     raise typer.Exit(revoke_one(url, key, tenant, key_id))
@@ -123,7 +123,7 @@ def secret(
     url: Url = LOCAL,
     key: Token = "",
 ) -> None:
-    """Put a secret: asked for, or read from standard input."""
+    """Set a secret, asked for or read from standard input."""
     from cli.tenants import delete_secret, put_secret
 
     if delete:
@@ -147,7 +147,7 @@ def limits(
     url: Url = LOCAL,
     key: Token = "",
 ) -> None:
-    """Change some of a tenant's limits, and print them all."""
+    """Change some of a tenant's limits, and print all of them."""
     from cli.tenants import put_limits
 
     given = {
@@ -166,7 +166,7 @@ def limits(
 
 @tenants.command()
 def rotate(url: Url = LOCAL, key: Token = "") -> None:
-    """Seal all secrets with the newest key."""
+    """Seal all secrets again with the newest key."""
     from cli.tenants import rotate as rotate_all
 
     raise typer.Exit(rotate_all(url, key))
@@ -179,7 +179,7 @@ def audit(
     url: Url = LOCAL,
     key: Token = "",
 ) -> None:
-    """Print who has changed what."""
+    """Print the audit log: who has changed what."""
     from cli.tenants import show_audit
 
     raise typer.Exit(show_audit(url, key, tenant, count))
@@ -190,7 +190,7 @@ def audit(
 
 @tenants.command()
 def check(file: Annotated[Path, typer.Argument(metavar="FILE", help="A file of tenants.")]) -> None:
-    """Exit with 1 and say what is wrong unless a file of tenants is right."""
+    """Check a file of tenants; if it is wrong, say how and exit with 1."""
     from cli.tenants_file import check as check_file
 
     raise typer.Exit(check_file(read_settings(), file))
@@ -201,7 +201,7 @@ def seal(
     tenant: Annotated[str, typer.Argument(metavar="[ID]", help="The tenant that it is for.")] = "",
     name: Annotated[str, typer.Argument(metavar="[NAME]", help="The secret's name.")] = "",
 ) -> None:
-    """Seal a secret for a file: it is asked for, or read from the standard input."""
+    """Seal a secret for a file; it is asked for, or read from standard input."""
     from cli.tenants_file import seal as seal_secret
 
     raise typer.Exit(seal_secret(read_settings(), tenant, name))
@@ -211,7 +211,7 @@ def seal(
 def resign(
     yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
 ) -> None:
-    """Sign what the store has of tenants and keys, once it was looked at: see docs/tenants.md."""
+    """Show the tenants and keys in the store, and sign them after asking: see docs/tenants.md."""
     from cli.resign import resign as resign_all
 
     raise typer.Exit(resign_all(read_settings(), yes))
@@ -221,7 +221,7 @@ def resign(
 def make_first(
     folder: Annotated[Path, typer.Argument(file_okay=False, help="Where the file and the key are to be.")],
 ) -> None:
-    """Write a file of tenants with the default tenant and a key, unless there is one. Needs no gateway."""
+    """Write a file of tenants with the default tenant and a key, unless it exists. Needs no gateway."""
     from cli.tenants_file import make_first as make
 
     raise typer.Exit(make(folder))
@@ -234,7 +234,7 @@ def new_key(
     name: Annotated[str, typer.Option(help="What it is for.")] = "",
     expires_in: Annotated[str, typer.Option(metavar="90d", help="For how long it is valid.")] = "",
 ) -> None:
-    """Make a key for a file and print it, this once, with the lines for the file."""
+    """Make a key for a file; print it, which happens only once, and the lines for the file."""
     from cli.tenants_file import make_key as make_one
 
     raise typer.Exit(make_one(tenant, scope, name, expires_in))
@@ -242,7 +242,7 @@ def new_key(
 
 @tenants.command()
 def reseal(file: Annotated[Path, typer.Argument(metavar="FILE", help="A file of tenants.")]) -> None:
-    """Seal all secrets of a file with the newest key, in place."""
+    """Seal all secrets of a file again with the newest key, in place."""
     from cli.tenants_file import reseal as reseal_file
 
     raise typer.Exit(reseal_file(read_settings(), file))

@@ -20,7 +20,7 @@ _TENANTS = "/admin/tenants"
 
 
 def show_all(url: str, key: str) -> int:
-    """Print the tenants, a line each; the exit code."""
+    """Print the tenants, a line each; return the exit code."""
 
     async def work(client: httpx.AsyncClient) -> None:
         for row in (await send(client, "GET", _TENANTS))["data"]:
@@ -31,7 +31,7 @@ def show_all(url: str, key: str) -> int:
 
 
 def show(url: str, key: str, tenant: str) -> int:
-    """Print one tenant as JSON, as `put` takes it; the exit code."""
+    """Print one tenant as JSON, as `put` takes it; return the exit code."""
 
     async def work(client: httpx.AsyncClient) -> None:
         _print(await send(client, "GET", _path(tenant)))
@@ -40,7 +40,7 @@ def show(url: str, key: str, tenant: str) -> int:
 
 
 def add(url: str, key: str, tenant: str, name: str, file: Path | None) -> int:
-    """Make a tenant, of a file's content if there is one; the exit code."""
+    """Make a tenant, of a file's content if there is one; return the exit code."""
 
     async def work(client: httpx.AsyncClient) -> None:
         body = {**_read(file), "id": tenant, **({"name": name} if name else {})}
@@ -51,7 +51,7 @@ def add(url: str, key: str, tenant: str, name: str, file: Path | None) -> int:
 
 
 def put(url: str, key: str, tenant: str, file: Path) -> int:
-    """Replace all of a tenant but its secrets and keys; the exit code."""
+    """Replace all of a tenant but its secrets and keys; return the exit code."""
 
     async def work(client: httpx.AsyncClient) -> None:
         await send(client, "PUT", _path(tenant), content=orjson.dumps(_read(file)))
@@ -61,7 +61,7 @@ def put(url: str, key: str, tenant: str, file: Path) -> int:
 
 
 def delete(url: str, key: str, tenant: str) -> int:
-    """Delete a tenant; the exit code."""
+    """Delete a tenant; return the exit code."""
 
     async def work(client: httpx.AsyncClient) -> None:
         await send(client, "DELETE", _path(tenant))
@@ -71,7 +71,7 @@ def delete(url: str, key: str, tenant: str) -> int:
 
 
 def show_keys(url: str, key: str, tenant: str) -> int:
-    """Print a tenant's keys, a line each, never the keys themselves; the exit code."""
+    """Print a tenant's keys, a line each, never the keys themselves; return the exit code."""
 
     async def work(client: httpx.AsyncClient) -> None:
         for row in (await send(client, "GET", _path(tenant, "keys")))["data"]:
@@ -81,7 +81,7 @@ def show_keys(url: str, key: str, tenant: str) -> int:
 
 
 def make_key(url: str, key: str, tenant: str, name: str, scopes: list[str], expires_in: str) -> int:
-    """Make a key and print it, this once; the exit code."""
+    """Make a key and print it, this once; return the exit code."""
 
     async def work(client: httpx.AsyncClient) -> None:
         body: dict[str, Any] = {"name": name, "scopes": scopes}
@@ -95,7 +95,7 @@ def make_key(url: str, key: str, tenant: str, name: str, scopes: list[str], expi
 
 
 def revoke(url: str, key: str, tenant: str, key_id: str) -> int:
-    """Revoke a key; the exit code."""
+    """Revoke a key; return the exit code."""
 
     async def work(client: httpx.AsyncClient) -> None:
         await send(client, "DELETE", _path(tenant, "keys", key_id))
@@ -105,7 +105,7 @@ def revoke(url: str, key: str, tenant: str, key_id: str) -> int:
 
 
 def put_secret(url: str, key: str, tenant: str, name: str, origins: list[str]) -> int:
-    """Put a secret, asked for or from the standard input; the exit code."""
+    """Put a secret, asked for or from the standard input; return the exit code."""
 
     async def work(client: httpx.AsyncClient) -> None:
         body = orjson.dumps({"value": ask_secret(name), **({"origins": origins} if origins else {})})
@@ -116,7 +116,7 @@ def put_secret(url: str, key: str, tenant: str, name: str, origins: list[str]) -
 
 
 def delete_secret(url: str, key: str, tenant: str, name: str) -> int:
-    """Delete a secret; the exit code."""
+    """Delete a secret; return the exit code."""
 
     async def work(client: httpx.AsyncClient) -> None:
         await send(client, "DELETE", _path(tenant, "secrets", name))
@@ -126,7 +126,7 @@ def delete_secret(url: str, key: str, tenant: str, name: str) -> int:
 
 
 def put_limits(url: str, key: str, tenant: str, limits: dict[str, int]) -> int:
-    """Change some of a tenant's limits, and print them all; the exit code."""
+    """Change some of a tenant's limits, and print them all; return the exit code."""
 
     async def work(client: httpx.AsyncClient) -> None:
         now = (await send(client, "GET", _path(tenant)))["limits"]
@@ -138,7 +138,7 @@ def put_limits(url: str, key: str, tenant: str, limits: dict[str, int]) -> int:
 
 
 def rotate(url: str, key: str) -> int:
-    """Seal all secrets with the newest key; the exit code."""
+    """Seal all secrets with the newest key; return the exit code."""
 
     async def work(client: httpx.AsyncClient) -> None:
         answer = await send(client, "POST", "/admin/secrets/rotate")
@@ -148,7 +148,7 @@ def rotate(url: str, key: str) -> int:
 
 
 def show_audit(url: str, key: str, tenant: str, count: int) -> int:
-    """Print the latest acts, of one tenant or of all, a line each, the latest first; the exit code."""
+    """Print the latest acts, of one tenant or of all, a line each, the latest first; return the exit code."""
 
     async def work(client: httpx.AsyncClient) -> None:
         path, after, left = _path(tenant, "audit") if tenant else "/admin/audit", "", count
@@ -165,7 +165,7 @@ def show_audit(url: str, key: str, tenant: str, count: int) -> int:
 
 
 def show_parked(url: str, key: str) -> int:
-    """Print the turns that were given up, a line each, the latest first; the exit code."""
+    """Print the turns that were given up, a line each, the latest first; return the exit code."""
 
     async def work(client: httpx.AsyncClient) -> None:
         for row in (await send(client, "GET", "/admin/parked"))["data"]:

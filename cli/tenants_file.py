@@ -26,7 +26,7 @@ _NO_KEY = "FAST_REPLY_SECRET_KEY is not set"
 
 
 def check(settings: Settings, file: Path) -> int:
-    """Print what is wrong with a file of tenants; the exit code."""
+    """Print what is wrong with a file of tenants; return the exit code."""
     found = mistakes_in(settings.model_copy(update={"tenants": str(file)}))
     for line in found:
         print(line, file=sys.stderr)
@@ -36,7 +36,7 @@ def check(settings: Settings, file: Path) -> int:
 
 
 def seal(settings: Settings, tenant: str, name: str) -> int:
-    """Print a secret as a file may hold it, asked for or from the standard input; the exit code."""
+    """Print a secret as a file may hold it, asked for or from the standard input; return the exit code."""
     try:
         if bool(tenant) != bool(name):
             raise Refused("a secret is sealed for a tenant and a name")
@@ -52,7 +52,7 @@ def seal(settings: Settings, tenant: str, name: str) -> int:
 
 
 def make_key(tenant: str, scopes: list[str], name: str, expires_in: str) -> int:
-    """Print a new key, this once, and the lines that a file needs of it; the exit code."""
+    """Print a new key, this once, and the lines that a file needs of it; return the exit code."""
     now = datetime.now(UTC).replace(microsecond=0)
     try:
         if not valid_tenant(tenant):
@@ -75,7 +75,7 @@ def make_key(tenant: str, scopes: list[str], name: str, expires_in: str) -> int:
 
 
 def make_first(folder: Path) -> int:
-    """Write a file of the default tenant, and its key beside it, unless there is one; the exit code."""
+    """Write a file of the default tenant and its key beside it, unless there is one; return the exit code."""
     file, beside = folder / "tenants.toml", folder / "key"
     try:
         if not file.exists():
@@ -92,7 +92,7 @@ def make_first(folder: Path) -> int:
 
 
 def reseal(settings: Settings, file: Path) -> int:
-    """Seal all secrets of a file with the newest key, all else left as it is; the exit code."""
+    """Seal all secrets of a file with the newest key, all else left as it is; return the exit code."""
     try:
         sealing = _seal(settings)
         before = file.read_bytes()

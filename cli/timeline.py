@@ -21,7 +21,7 @@ MARKS = {
 
 
 def draw(report: dict[str, Any], width: int) -> list[Text]:
-    """The lines of a turn's report, at most so many cells wide where that can be."""
+    """Return the lines of a turn's report, at most this many cells wide if possible."""
     moments = {lane: _moments(report, lane) for lane in report["lanes"]}
     fillers = [filler["ms"] for filler in report["fillers"] or ()]
     ends = [report["ended_ms"] or 0, *fillers, *(ms for own in moments.values() for ms in own.values())]
@@ -43,7 +43,7 @@ class _Scale:
         self.cells = cells
 
     def cell(self, ms: int) -> int:
-        """The cell of a time."""
+        """Return the cell of a time."""
         return round(min(max(ms, 0), self.last_ms) / self.last_ms * (self.cells - 1))
 
 
@@ -87,7 +87,7 @@ def _line(lane: str, scale: _Scale, marks: dict[int, str], speaks: range | None)
 
 
 def _summary(report: dict[str, Any]) -> Text:
-    """Return how the turn ended, in a line."""
+    """Describe in one line how the turn ended."""
     first, reason = report["first_sound_ms"], report["reason"]
     parts = [
         f"first sound {first:,} ms" if first is not None else "",

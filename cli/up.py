@@ -38,7 +38,7 @@ class NotReady(Exception):
 
 
 def run_up(settings: Settings, plan: Plan) -> int:
-    """Run everything until Ctrl-C, or until something cannot be kept alive; the exit code."""
+    """Run everything until Ctrl-C, or until something cannot be kept alive; return the exit code."""
     terminal = Terminal(Console(highlight=False))
     try:
         check_port(settings.host, settings.port)
@@ -55,7 +55,7 @@ def run_up(settings: Settings, plan: Plan) -> int:
 
 
 async def supervise(stack: Stack, settings: Settings, plan: Plan, terminal: Terminal) -> int:
-    """Start the children, keep them alive, and stop them at the end; the exit code."""
+    """Start the children, keep them alive, and stop them at the end; return the exit code."""
     supervisor = Supervisor(terminal.say, grace_s=settings.drain_s + 4.0)
     interrupted = _catch_signals(supervisor, terminal)
     work = asyncio.create_task(_bring_up(stack, settings, plan, terminal, supervisor))
@@ -114,7 +114,7 @@ async def _bring_up(
 
 
 async def _until(lacking: Callable[[], Awaitable[str]]) -> None:
-    """Ask again and again until nothing is lacking. Raises NotReady."""
+    """Ask again and again until nothing is missing. Raises NotReady."""
     clock = asyncio.get_running_loop().time
     deadline_s = clock() + _READY_WITHIN_S
     while lack := await lacking():
@@ -133,7 +133,7 @@ async def _silence_of(port: int) -> str:
 
 
 async def missing(client: httpx.AsyncClient, wanted: Mapping[str, int]) -> str:
-    """Return what the gateway lacks to be ready with this many workers of each lane; empty when it is."""
+    """Describe what the gateway lacks to be ready with this many workers of each lane; empty if nothing."""
     try:
         response = await client.get("/readyz", timeout=5.0)
         answer = orjson.loads(response.content)

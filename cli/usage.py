@@ -29,7 +29,10 @@ _COLUMNS = {
 
 
 def show(url: str, key: str, query: dict[str, str], *, as_csv: bool) -> int:
-    """Print usage, as a table or as CSV; the exit code. A tenant's key shows its own, the operator's all."""
+    """Print usage as a table or as CSV; return the exit code.
+
+    A tenant's key shows that tenant's usage, the operator's token shows all.
+    """
 
     async def work(client: httpx.AsyncClient) -> None:
         is_own = not key or id_of(key) is not None

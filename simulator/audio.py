@@ -29,7 +29,10 @@ _PIECE = array("h", (int(8_000 * sin(2 * pi * 440 * n / RATE)) for n in range(RA
 
 
 class Audio:
-    """The models behind both paths. Of a behaviour count ttft_ms, status, cut_after (pieces), text."""
+    """The models behind both paths.
+
+    They use a behaviour's ttft_ms, status, cut_after (in pieces) and text.
+    """
 
     def __init__(self, models: Models, ledger: Ledger) -> None:
         self._models = models
@@ -66,7 +69,7 @@ class Audio:
 
 
 async def _begin(connection: Connection, behaviour: Behaviour) -> bool:
-    """Let the model think; whether it then answers with 200."""
+    """Let the model think; return True if it then answers with 200."""
     connection.watch()
     here = await connection.sleep_until(time.monotonic() + behaviour.ttft_ms / 1000)
     connection.unwatch()

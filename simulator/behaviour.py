@@ -65,7 +65,7 @@ class Behaviour:
 
 
 def is_draft(model: str) -> bool:
-    """Return whether a model of this name is a small, quick one."""
+    """Return True if a model's name is that of a small, quick one."""
     return _DRAFT_NAME.search(model) is not None
 
 

@@ -30,7 +30,7 @@ class Connection:
         self._watch: asyncio.Task[None] | None = None
 
     async def read_body(self) -> bytes:
-        """The whole request body; short if the client left."""
+        """Return the whole request body, or less if the client left."""
         parts: list[bytes] = []
         while True:
             message = await self._receive()
@@ -51,7 +51,7 @@ class Connection:
             self._watch.cancel()
 
     async def sleep_until(self, due_s: float | None) -> bool:
-        """Sleep until that monotonic time (None: for ever) or the client's leaving; true if it is here."""
+        """Sleep until that monotonic time (None: for ever) or the client leaves; return True if it stays."""
         loop = asyncio.get_running_loop()
         # Timers fire up to a millisecond early, hence the loop.
         while self.left_s is None and (due_s is None or due_s > monotonic()):

@@ -25,13 +25,13 @@ class Encoder(Protocol):
         """Return what comes before the first token."""
 
     def token(self, token: Token) -> bytes:
-        """One token."""
+        """Return the bytes of one token."""
 
     def ending(self, plan: Plan) -> bytes:
         """Return what comes after the last token."""
 
     def error(self, status: int) -> bytes:
-        """An error in the middle of the stream."""
+        """Return an error in the middle of the stream."""
 
 
 class Dialect(Protocol):
@@ -44,14 +44,14 @@ class Dialect(Protocol):
         """Check a request as the real server does; raises RequestError."""
 
     def encoder(self, stream_id: str, created: int, request: ChatRequest) -> Encoder:
-        """For the answer to this request."""
+        """Return the encoder of the answer to this request."""
 
     def refusal(self, status: int, error: RequestError | None = None) -> tuple[int, bytes]:
         """The HTTP status and the JSON of a refusal that means this status."""
 
 
 def require(holds: object, message: str, param: str | None = None) -> None:
-    """Raise RequestError unless it holds."""
+    """Raise RequestError unless the condition holds."""
     if not holds:
         raise RequestError(message, param)
 

@@ -55,12 +55,12 @@ class Tokens:
         await connection.answer(200, orjson.dumps(answer))
 
     def expire(self) -> None:
-        """From now on none that was issued is valid."""
+        """Make all tokens issued so far invalid."""
         self._expired |= self._valid
         self._valid.clear()
 
     def check(self, token: str) -> None:
-        """Raise TokenError unless it is valid."""
+        """Raise TokenError unless the token is valid."""
         if token not in self._valid:
             raise TokenError(_EXPIRED_TOKEN if token in self._expired else _UNKNOWN_TOKEN)
 

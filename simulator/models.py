@@ -1,4 +1,4 @@
-"""Which model behaves how: by configuration, by name, or as set at run time."""
+"""Chooses a model's behaviour: by configuration, by name, or as set at run time."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -32,7 +32,7 @@ class Models:
         return list(dict.fromkeys(["draft", "full", *self._config.models, *self._set]))
 
     def behaviour(self, name: str) -> Behaviour:
-        """Return how the model behaves now."""
+        """Return the model's present behaviour."""
         return self._set.get(name) or self._configured(name)
 
     def set(self, name: str, value: object) -> None:

@@ -52,7 +52,7 @@ class Ending:
 
 
 def find_ending(behaviour: Behaviour, tokens: int) -> Ending:
-    """The first fault which an answer of so many tokens reaches, else its natural end."""
+    """Return the first fault that an answer of this many tokens reaches, else its natural end."""
     faults = [
         Ending("stall", -1 if behaviour.stall_after is None else behaviour.stall_after),
         Ending("cut", -1 if behaviour.cut_after is None else behaviour.cut_after),

@@ -1,4 +1,4 @@
-"""The settings that are tried on recorded turns, and what came of each."""
+"""The settings that are tried on recorded turns, and the outcome of each."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -19,7 +19,7 @@ _MOST = 500
 
 
 class WrongCase(ValueError):
-    """A setting that no policy can have."""
+    """A setting that is not valid in a policy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Case:
         return {name: _plain(value) for name, value in self.changes.items()}
 
     def apply(self, policy: Policy) -> Policy:
-        """The policy with these changes. Raises WrongCase."""
+        """Return the policy with these changes. Raises WrongCase."""
         if not self.changes:
             return policy
         changed = policy.model_dump()
@@ -68,7 +68,7 @@ _SETTINGS = _settings()
 
 
 def read_cases(sets: list[str], sweeps: list[str]) -> list[Case]:
-    """All combinations of the swept values, each with what is set. Raises WrongCase."""
+    """Return all combinations of the swept values, each with the fixed changes. Raises WrongCase."""
     fixed = dict(_read(text) for text in sets)
     grid = {name: [_value(part) for part in str(value).split(",")] for name, value in map(_split, sweeps)}
     cases = [Case(fixed | dict(zip(grid, values, strict=True))) for values in product(*grid.values())]

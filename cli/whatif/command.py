@@ -1,4 +1,4 @@
-"""`fast-reply whatif`: recorded turns folded again under other policies, by all cores."""
+"""`fast-reply whatif`: folds recorded turns under other policies, on all cores."""
 
 import gc
 import multiprocessing

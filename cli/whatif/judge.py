@@ -64,7 +64,7 @@ _NUMBER_WORDS = _listed(
 
 
 def is_chinese(text: str) -> bool:
-    """Return whether most of a text is Chinese characters."""
+    """Return True if most of a text is in Chinese characters."""
     han = len(_HAN.findall(text))
     return han > 0 and 3 * han > sum(map(len, _WORD.findall(text)))
 
@@ -75,14 +75,14 @@ def likeness(one: str, other: str) -> float:
 
 
 def repeats(opening: Sequence[str], spoken: Sequence[str]) -> bool:
-    """Return whether one of the first sentences of the full is one that the draft has spoken."""
+    """Return True if one of the full's first sentences is like one that the draft has spoken."""
     known = [_pieces(sentence) for sentence in spoken]
     first = [pieces for sentence in opening if (pieces := _pieces(sentence))][:OPENING]
     return any(_jaccard(pieces, other) >= ALIKE for pieces in first for other in known)
 
 
 def wrongly_left_out(sentence: str, spoken: str) -> str:
-    """Return what the caller misses by a sentence that was left out; empty if nothing."""
+    """Return what a left-out sentence costs the caller: `number`, `negation`, `content` or nothing."""
     if _numbers(sentence) - _numbers(spoken):
         return "number"
     if _negations(sentence) - _negations(spoken):
@@ -92,7 +92,7 @@ def wrongly_left_out(sentence: str, spoken: str) -> str:
 
 
 def informs(sentence: str) -> bool:
-    """Return whether a sentence is more than an exclamation."""
+    """Return True if a sentence is more than an exclamation."""
     if is_chinese(sentence):
         return sum(map(str.isalnum, sentence)) >= _CHINESE_THAT_INFORM
     return len(set(_WORD.findall(sentence.lower()))) >= _WORDS_THAT_INFORM

@@ -49,25 +49,25 @@ def figures_of(folded: ReplayedTurn) -> Figures:
 
 
 def heard_draft(folded: ReplayedTurn) -> str:
-    """Return the part of the draft that was let out."""
+    """Return the part of the draft that was released."""
     return folded.fold.draft.text[: folded.fold.spoken["draft"]]
 
 
 def draft_sentences(folded: ReplayedTurn) -> list[str]:
-    """The sentences of the draft that were let out; the last one may be cut."""
+    """Return the draft's released sentences; the last one may be cut."""
     text = heard_draft(folded)
     ends = [end for end in folded.fold.draft.sentences.ends if end <= len(text)]
     return [text[a:b] for a, b in zip([0, *ends], [*ends, len(text)], strict=True) if text[a:b].strip()]
 
 
 def left_out(folded: ReplayedTurn) -> list[str]:
-    """The full's sentences that were left out."""
+    """Return the full's sentences that were left out."""
     fold = folded.fold
     return [fold.full.text[a:b] for a, b in fold.full_gate.opening.left_out if b <= fold.spoken["full"]]
 
 
 def repeats(folded: ReplayedTurn) -> bool:
-    """Return whether the full was let say again what the draft had said."""
+    """Return True if the full repeated what the draft had said."""
     if not folded.fold.spoken["draft"] or not folded.fold.spoken["full"]:
         return False
     opening = judge.first_sentences(piece.text for piece in folded.said if piece.lane == "full")
@@ -75,7 +75,7 @@ def repeats(folded: ReplayedTurn) -> bool:
 
 
 def informed_ms(said: Iterable[TextReleased], *, drafts: bool) -> int | None:
-    """Return when the first sentence was out that informs: fillers don't, nor bridges, nor exclamations."""
+    """Return when the first informative sentence was out: fillers, bridges and exclamations don't count."""
     pieces = list(said)
     for lane in ("draft", "full") if drafts else ("full",):
         own = [piece for piece in pieces if piece.lane == lane]
@@ -87,7 +87,7 @@ def informed_ms(said: Iterable[TextReleased], *, drafts: bool) -> int | None:
 
 
 def _first_informing(texts: list[str], *, whole: bool) -> int | None:
-    """Return where the first sentence ends that informs; the last one counts if the text is `whole`."""
+    """Return the end of the first informative sentence; the last one counts if the text is `whole`."""
     sentences, start, seen = Sentences(), 0, 0
     for text in [*texts, None]:
         if text is not None:
@@ -102,7 +102,7 @@ def _first_informing(texts: list[str], *, whole: bool) -> int | None:
 
 
 def _is_earlier(first: TextReleased, turn: RecordedTurn) -> bool:
-    """Return whether this was heard before the full had said anything."""
+    """Return True if this was heard before the full had said anything."""
     for ms, event in turn.events:
         if ms > first.at_ms:
             return True
@@ -114,7 +114,7 @@ def _is_earlier(first: TextReleased, turn: RecordedTurn) -> bool:
 
 
 def _wasted(folded: ReplayedTurn) -> float:
-    """The draft's tokens that were made, as far as is known, and never heard."""
+    """Return the tokens that the draft made, as far as known, and nobody heard."""
     draft = folded.fold.draft
     made = folded.drafted or 0
     heard = min(made, folded.fold.spoken["draft"])
@@ -138,7 +138,7 @@ class Times:
             self.counts[ms] += 1
 
     def percentile(self, share: float) -> int | None:
-        """The smallest that so many percent of all don't exceed."""
+        """Return the smallest value that this percentage of all do not exceed."""
         rank = max(1, math.ceil(self.counts.total() * share / 100))
         for ms in sorted(self.counts):
             rank -= self.counts[ms]
@@ -183,7 +183,7 @@ class Tally:
             getattr(self, name).counts.update(getattr(other, name).counts)
 
     def share(self, name: str) -> float | None:
-        """Return the share of turns that count under this name."""
+        """Return the share of turns that count under this name; None without turns."""
         return self.counts[name] / self.turns if self.turns else None
 
     def summary(self) -> dict[str, float | int | None]:
