@@ -134,7 +134,7 @@ def _replace(pipe: Pipeline, job: JobRef, now_ms: int, lease_ms: int) -> None:
 
 
 def hold_turns(pipe: Pipeline, turns: Iterable[TurnRef], deadline_ms: int) -> None:
-    """Extend these turns' leases until the deadline: they have a driver."""
+    """Set these turns' leases to the deadline: until then they count as driven."""
     pipe.zadd(keys.LEASES, {str(turn): deadline_ms for turn in turns})
 
 
