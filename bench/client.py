@@ -136,7 +136,7 @@ def _read_stream(reply: Reply, parts: list[tuple[float, bytes]]) -> None:
 
 
 def _read_event(reply: Reply, at_s: float, event: bytes) -> None:
-    # Bytes, not str.splitlines: that would cut inside the JSON, at U+2028 and others.
+    # Split bytes: str.splitlines would cut inside the JSON, at U+2028 and others.
     data = b"\n".join(line[6:] for line in event.split(b"\n") if line.startswith(b"data: "))
     if not data:
         return

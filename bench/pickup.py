@@ -26,10 +26,10 @@ from common.queue.job_queue import RUN_LANE
 from common.store.redis import connect
 
 _JOBS = 300
-_PLAIN_EACH = 3  # one job of arq's a so many of ours, as each takes so long
+_PLAIN_EACH = 3  # one job of arq's for this many of ours, as each takes long
 _WORKERS, _SLOTS, _HELD = 10, 20, 200
 _LEASE_MS = 60_000
-_STILL_S = 5.0  # nothing more has started for so long: that was all
+_STILL_S = 5.0  # if nothing has started for this long, all have
 _AT_MOST_S = 30.0
 
 Put = Callable[[str, str], Awaitable[None]]

@@ -36,7 +36,7 @@ def open_client(url: str, key: str = "") -> httpx.AsyncClient:
     if base.scheme not in ("http", "https") or not base.host:
         raise TurnFailed(f"{url} is no address: it must look like http://127.0.0.1:8000")
     headers = {"Authorization": f"Bearer {key}"} if key else {}
-    # A proxy of the environment is for the way out, and could not reach this machine's own ports.
+    # The environment's proxy is for outside addresses, and could not reach this machine's own ports.
     return httpx.AsyncClient(
         base_url=base, headers=headers, timeout=_TIMEOUT, trust_env=base.host not in _LOOPBACK
     )

@@ -82,7 +82,7 @@ class Page:
         yield gr.Textbox(value="", **_BUSY), chat, session
         failure = ""
         try:
-            # It knows of no messages before: the gateway does.
+            # Earlier messages aren't sent: the gateway remembers them.
             async with aclosing(Conversation(self._client, self._model, session).say(text)) as parts:
                 async for part in parts:
                     answer.add(part)
@@ -121,7 +121,7 @@ class Page:
                 self.ask,
                 [box, chat, session],
                 [box, chat, session],
-                concurrency_limit=None,  # else all who look at it wait for one another
+                concurrency_limit=None,  # else all visitors wait for one another
                 show_progress="hidden",
             )
             # Not by the turn's last words: until it is over, the page drops what is asked.

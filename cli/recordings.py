@@ -86,7 +86,7 @@ async def _write(settings: Settings, session: SessionRef, out: Path) -> int:
 @contextmanager
 def _once_whole(out: Path) -> Iterator[IO[bytes]]:
     """Yield a file that takes its name, replacing any other, only if it was written without an error."""
-    if out.exists() and not out.is_file():  # a pipe, a terminal
+    if out.exists() and not out.is_file():  # such as a pipe or a terminal
         with out.open("wb") as file:
             yield file
         return

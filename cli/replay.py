@@ -20,7 +20,7 @@ from common.turn.fold import Fold
 from common.turn.outputs import TextReleased, TurnEnding
 from common.turn.version import UnknownFold
 
-_LONGEST_PAUSE_MS = 5_000  # between turns: nobody wants to wait for a caller who thinks it over
+_LONGEST_PAUSE_MS = 5_000  # between turns: viewers don't want to wait while a caller thinks
 _WIDEST = 120
 _INTERRUPTED = 130
 

@@ -86,7 +86,7 @@ def _field_from_json(name: str, value: object) -> Any:
         return _tool_calls_from_json(value)
     types: tuple[Any, ...] = _TYPES[name]
     allowed = (*types, int) if float in types else types
-    # In Python True is an int, in JSON it is no number.
+    # In Python True is an int, in JSON it is not a number.
     right = isinstance(value, allowed) and (bool in types or not isinstance(value, bool))
     _require(right, name, "must be " + " or ".join(_JSON_NAMES[kind] for kind in types))
     return value

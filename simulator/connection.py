@@ -78,7 +78,7 @@ class Connection:
                 await self._send(
                     {"type": "http.response.body", "body": body[index : index + 1], "more_body": True}
                 )
-                await asyncio.sleep(0)  # the loop flushes: one packet a byte
+                await asyncio.sleep(0)  # let the loop flush: one packet a byte
             body = b""
         await self._send({"type": "http.response.body", "body": body, "more_body": not last})
 

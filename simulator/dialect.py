@@ -19,7 +19,7 @@ class Encoder(Protocol):
     """Puts one stream on the wire, in order."""
 
     headers: Headers
-    garbled: bytes  # a part of no sense
+    garbled: bytes  # a part that makes no sense
 
     def opening(self, plan: Plan) -> bytes:
         """Return what comes before the first token."""

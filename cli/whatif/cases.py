@@ -106,7 +106,7 @@ def _plain(value: Any) -> str:
 class Outcome:
     """The outcome of one case."""
 
-    after: Tally = field(default_factory=Tally)  # over the turns that are known
+    after: Tally = field(default_factory=Tally)  # over the turns with a known outcome
     before: Tally = field(default_factory=Tally)  # over the same turns
     shared: Tally = field(default_factory=Tally)  # over those that are known in all cases
     unknown: dict[str, str] = field(default_factory=dict)  # by turn, why
