@@ -9,7 +9,7 @@ from common.turn.outputs import Due
 
 @dataclass(frozen=True, slots=True)
 class StopLane:
-    """Stop a lane's latest attempt. One that has not begun is told again by its worker's name once it has."""
+    """Stop a lane's latest attempt. Once it has begun, its worker is named: that is a new command."""
 
     lane: Lane
     attempt: int

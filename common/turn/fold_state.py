@@ -109,7 +109,7 @@ class FoldState:
         return dues
 
     def commands(self) -> list[Command]:
-        """Return what is to be done now. Its times come as `dues` says: to fire each is the driver's part."""
+        """Return what is to be done now. Timers are not among it: `dues` says when each is to be fired."""
         stops: list[Command] = [StopLane.of(lane) for lane in self.unwanted()]
         starts = [StartLane(lane.lane) for lane in self.unstarted()]
         return [*stops, *starts, *([EndTurn()] if self.ending else [])]
