@@ -8,7 +8,7 @@ from contextlib import aclosing
 from rich.console import Console
 from rich.text import Text
 
-from cli.conversation import Conversation, TurnFailed, open_client
+from cli.conversation import AnswerFailed, Conversation, open_client
 from cli.show import TurnView, printable
 
 _INTERRUPTED = 130
@@ -25,7 +25,7 @@ async def draw_turn(console: Console, conversation: Conversation, text: str, *, 
             async for part in parts:
                 view.said(part.lane, part.text, part.ms)
         note = ""
-    except TurnFailed:
+    except AnswerFailed:
         note = "failed"
         raise
     finally:
@@ -37,7 +37,7 @@ def chat(url: str, *, model: str, session: str, key: str, message: str | None) -
     """Talk until the input ends, or have the one turn of `message`; return the exit code."""
     try:
         client = open_client(url, key)
-    except TurnFailed as error:
+    except AnswerFailed as error:
         return _fail(error)
     talk = Conversation(client, model, session)
     with asyncio.Runner() as runner:
@@ -59,7 +59,7 @@ def _have_turns(runner: asyncio.Runner, talk: Conversation, lines: Iterable[str]
     for line in filter(None, map(str.strip, lines)):
         try:
             runner.run(_one_turn(console, talk, line, echo))
-        except TurnFailed as error:
+        except AnswerFailed as error:
             return _fail(error)
         except KeyboardInterrupt:
             return _INTERRUPTED
@@ -81,6 +81,6 @@ def _typed() -> Iterator[str]:
             return
 
 
-def _fail(error: TurnFailed) -> int:
+def _fail(error: AnswerFailed) -> int:
     Console(stderr=True).print(Text(printable(str(error)), "red"), soft_wrap=True)
     return 1

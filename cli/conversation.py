@@ -14,7 +14,7 @@ _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 _TIMEOUT = httpx.Timeout(10.0, read=60.0)  # heartbeats come every 15 s
 
 
-class TurnFailed(Exception):
+class AnswerFailed(Exception):
     """A turn failed or broke off; the message is for people."""
 
 
@@ -32,9 +32,9 @@ def open_client(url: str, key: str = "") -> httpx.AsyncClient:
     try:
         base = httpx.URL(url.rstrip("/").removesuffix("/v1"))
     except httpx.InvalidURL as error:
-        raise TurnFailed(f"{url} is no address: {error}") from None
+        raise AnswerFailed(f"{url} is no address: {error}") from None
     if base.scheme not in ("http", "https") or not base.host:
-        raise TurnFailed(f"{url} is no address: it must look like http://127.0.0.1:8000")
+        raise AnswerFailed(f"{url} is no address: it must look like http://127.0.0.1:8000")
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     # The environment's proxy is for outside addresses, and could not reach this machine's own ports.
     return httpx.AsyncClient(
@@ -54,7 +54,7 @@ class Conversation:
         self.messages: list[dict[str, str]] = []
 
     async def say(self, text: str) -> AsyncGenerator[Part, None]:
-        """Send a message and yield the answer, keeping what was heard however it ends. Raises TurnFailed."""
+        """Send a message and yield the answer, keeping what was heard of it. Raises AnswerFailed."""
         question = {"role": "user", "content": text}
         heard: list[str] = []
         try:
@@ -62,7 +62,7 @@ class Conversation:
                 heard.append(part.text)
                 yield part
         except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
-            raise TurnFailed(self._in_words(error)) from error
+            raise AnswerFailed(self._in_words(error)) from error
         finally:
             if answer := "".join(heard):
                 self.messages += [question, {"role": "assistant", "content": answer}]
@@ -76,7 +76,7 @@ class Conversation:
         post = self._client.stream("POST", "/v1/chat/completions", content=body, headers=headers)
         async with post as response:
             if response.status_code != 200:
-                raise TurnFailed(refusal(response.status_code, await response.aread()))
+                raise AnswerFailed(refusal(response.status_code, await response.aread()))
             self.session = response.headers.get("X-Session-ID", self.session)
             parser = SSEParser()
             async for piece in response.aiter_bytes():
@@ -85,7 +85,7 @@ class Conversation:
                         return
                     if part := _part(orjson.loads(event.data), int((time.monotonic() - started_s) * 1000)):
                         yield part
-        raise TurnFailed("the answer broke off: the stream ended before its end was announced")
+        raise AnswerFailed("the answer broke off: the stream ended before its end was announced")
 
     def _in_words(self, error: Exception) -> str:
         address = str(self._client.base_url).rstrip("/")
@@ -115,7 +115,7 @@ def _part(chunk: dict[str, Any], since_ms: int) -> Part | None:
     if not isinstance(chunk, dict):
         raise ValueError("an event holds no object")
     if error := chunk.get("error"):
-        raise TurnFailed(str(error.get("message", error)) if isinstance(error, dict) else str(error))
+        raise AnswerFailed(str(error.get("message", error)) if isinstance(error, dict) else str(error))
     lane = chunk.get("fast_reply") or {}
     deltas = [choice.get("delta") or {} for choice in chunk.get("choices") or ()]
     text = "".join(delta.get("content") or "" for delta in deltas)

@@ -9,7 +9,7 @@ import orjson
 from rich.console import Console
 from rich.text import Text
 
-from cli.conversation import TurnFailed, open_client, refusal
+from cli.conversation import AnswerFailed, open_client, refusal
 from cli.show import printable
 
 Work = Callable[[httpx.AsyncClient], Coroutine[Any, Any, None]]
@@ -28,7 +28,7 @@ def run(url: str, key: str, work: Work) -> int:
 
     try:
         asyncio.run(connected())
-    except (Refused, TurnFailed, OSError, ValueError) as error:
+    except (Refused, AnswerFailed, OSError, ValueError) as error:
         return _fail(str(error))
     except httpx.HTTPError as error:
         return _fail(f"{url} can't be reached: {error or type(error).__name__}")

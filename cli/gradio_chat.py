@@ -15,7 +15,7 @@ from uuid import uuid4
 import gradio as gr
 import httpx
 
-from cli.conversation import Conversation, Part, TurnFailed, open_client, refusal
+from cli.conversation import AnswerFailed, Conversation, Part, open_client, refusal
 
 _CSS = """
 .not-full { font-style: italic; opacity: 0.65; }
@@ -66,7 +66,7 @@ class Answer:
         return "\n\n".join(pieces)
 
 
-class Page:
+class ChatPage:
     """The page's events; all visitors share one client."""
 
     def __init__(self, client: httpx.AsyncClient, model: str) -> None:
@@ -87,7 +87,7 @@ class Page:
                 async for part in parts:
                     answer.add(part)
                     yield gr.skip(), [*chat, _assistant(answer.markdown())], session
-        except TurnFailed as error:
+        except AnswerFailed as error:
             failure = str(error)
         answer.end(failure)
         yield gr.skip(), [*chat, _assistant(answer.markdown())], session
@@ -134,7 +134,7 @@ class Page:
 def serve(url: str, key: str, model: str, host: str, port: int, login: tuple[str, str] | None) -> int:
     """Serve the page until Ctrl-C or a signal to end; return the exit code."""
     try:
-        page = Page(open_client(url, key), model).build()
+        page = ChatPage(open_client(url, key), model).build()
         print(f"The chat is at http://{host}:{port}", flush=True)
         page.launch(
             server_name=host,
@@ -145,7 +145,7 @@ def serve(url: str, key: str, model: str, host: str, port: int, login: tuple[str
             quiet=True,
             ssr_mode=False,
         )
-    except (TurnFailed, OSError) as error:
+    except (AnswerFailed, OSError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0

@@ -57,7 +57,7 @@ class WorkerLane(StrEnum):
     speech = "speech"
 
 
-class Kind(StrEnum):
+class WorkerKind(StrEnum):
     """The kinds of process that have a health check."""
 
     api = "api"
@@ -84,11 +84,11 @@ def up(
     speech_workers: Annotated[int, typer.Option(min=0, help="How many speech workers.")] = 1,
 ) -> None:
     """Start everything on this machine: Valkey, simulator (each unless configured), API and workers."""
-    from cli.stack import Plan
+    from cli.stack import UpOptions
     from cli.up import run_up
 
     settings = read_serving_settings(port=port)
-    raise typer.Exit(run_up(settings, Plan(data, proof, draft_workers, full_workers, speech_workers)))
+    raise typer.Exit(run_up(settings, UpOptions(data, proof, draft_workers, full_workers, speech_workers)))
 
 
 @app.command()
@@ -244,7 +244,7 @@ def golden(
 
 
 @app.command()
-def healthy(kind: Annotated[Kind, typer.Argument(help="The process that is asked after.")]) -> None:
+def healthy(kind: Annotated[WorkerKind, typer.Argument(help="The process that is asked after.")]) -> None:
     """Check this machine's process of that kind: exit with 0 if it is well, else with 1."""
     from cli.healthy import is_healthy
 

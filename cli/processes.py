@@ -19,7 +19,7 @@ Say = Callable[[str, str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Child:
+class Command:
     """A command to run, and the name to speak of it by."""
 
     name: str
@@ -40,7 +40,7 @@ def how_it_died(code: int) -> str:
 class Keeper:
     """Keeps one child running until told to stop."""
 
-    def __init__(self, child: Child, say: Say, settled_s: float, grace_s: float) -> None:
+    def __init__(self, child: Command, say: Say, settled_s: float, grace_s: float) -> None:
         self.child = child
         self._say, self._settled_s, self._grace_s = say, settled_s, grace_s
         self._process: asyncio.subprocess.Process | None = None
@@ -132,7 +132,7 @@ class Supervisor:
         self.gave_up: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         """Done, with the reason, when a child could not be kept alive."""
 
-    def start(self, *children: Child) -> None:
+    def start(self, *children: Command) -> None:
         """Start a stage; it is stopped before the stages that were started earlier."""
         stage = {}
         for child in children:

@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from cli.processes import Child
+from cli.processes import Command
 from cli.store import data_directory, valkey_command
 from common.settings import Settings
 
@@ -35,7 +35,7 @@ class PortTaken(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class UpOptions:
     """The options of `up`."""
 
     data: Path | None = None
@@ -49,9 +49,9 @@ class Plan:
 class Stack:
     """All children: `backing` must answer on their ports before the others start."""
 
-    backing: tuple[Child, ...]
+    backing: tuple[Command, ...]
     ports: tuple[int, ...]
-    serving: tuple[Child, ...]
+    serving: tuple[Command, ...]
     simulator_url: str | None
     draft_model: str
     redis_url: str = ""
@@ -76,17 +76,17 @@ def check_port(host: str, port: int) -> None:
 
 
 @contextmanager
-def build_stack(settings: Settings, plan: Plan, environ: Mapping[str, str]) -> Iterator[Stack]:
+def build_stack(settings: Settings, plan: UpOptions, environ: Mapping[str, str]) -> Iterator[Stack]:
     """Decide what to run here; what the environment names is used as it is. Raises DataInUse, OSError."""
     env = _child_environ(settings, environ)
     valkey_port, simulator_port = _free_ports(2)
-    backing: dict[int, Child] = {}
+    backing: dict[int, Command] = {}
     simulator_url = None
     with ExitStack() as kept:
         if not env.get("REDIS_URL"):
             data = kept.enter_context(data_directory(plan.data))
             env["REDIS_URL"] = f"redis://127.0.0.1:{valkey_port}/0"
-            backing[valkey_port] = Child("valkey", valkey_command(valkey_port, data), env)
+            backing[valkey_port] = Command("valkey", valkey_command(valkey_port, data), env)
         if not env.get("LLM_BASE_URL"):
             simulator_url = f"http://127.0.0.1:{simulator_port}"
             env["LLM_BASE_URL"] = f"{simulator_url}/v1"
@@ -130,15 +130,15 @@ def _child_environ(settings: Settings, environ: Mapping[str, str]) -> dict[str, 
     return env
 
 
-def _workers(lane: str, count: int, env: Mapping[str, str]) -> Iterator[Child]:
+def _workers(lane: str, count: int, env: Mapping[str, str]) -> Iterator[Command]:
     for number in range(1, count + 1):
         name = f"{lane}-worker" if count == 1 else f"{lane}-worker-{number}"
         yield _own(name, env, "worker", lane)
 
 
-def _own(name: str, env: Mapping[str, str], *arguments: str) -> Child:
+def _own(name: str, env: Mapping[str, str], *arguments: str) -> Command:
     # -P: the folder `up` was called in may hold an `api` or `cli` of its own.
-    return Child(name, (sys.executable, "-P", "-m", _MAIN, *arguments), env)
+    return Command(name, (sys.executable, "-P", "-m", _MAIN, *arguments), env)
 
 
 def _free_ports(count: int) -> list[int]:

@@ -16,12 +16,12 @@ from rich.console import Console
 from rich.text import Text
 
 from cli.chat import draw_turn
-from cli.conversation import Conversation, TurnFailed
+from cli.conversation import AnswerFailed, Conversation
 from cli.healthy import local_url
 from cli.processes import Supervisor
 from cli.running import Gateway, noted
 from cli.show import Terminal, printable
-from cli.stack import Plan, PortTaken, Stack, build_stack, check_port
+from cli.stack import PortTaken, Stack, UpOptions, build_stack, check_port
 from cli.store import DataInUse
 from common.process.extras import lacks
 from common.settings import Settings
@@ -37,7 +37,7 @@ class NotReady(Exception):
     """Something did not come up in time; the message is for people."""
 
 
-def run_up(settings: Settings, plan: Plan) -> int:
+def run_up(settings: Settings, plan: UpOptions) -> int:
     """Run everything until Ctrl-C, or until something cannot be kept alive; return the exit code."""
     terminal = Terminal(Console(highlight=False))
     try:
@@ -54,7 +54,7 @@ def run_up(settings: Settings, plan: Plan) -> int:
         return 1
 
 
-async def supervise(stack: Stack, settings: Settings, plan: Plan, terminal: Terminal) -> int:
+async def supervise(stack: Stack, settings: Settings, plan: UpOptions, terminal: Terminal) -> int:
     """Start the children, keep them alive, and stop them at the end; return the exit code."""
     supervisor = Supervisor(terminal.say, grace_s=settings.drain_s + 4.0)
     interrupted = _catch_signals(supervisor, terminal)
@@ -91,7 +91,7 @@ def _catch_signals(supervisor: Supervisor, terminal: Terminal) -> "asyncio.Futur
 
 
 async def _bring_up(
-    stack: Stack, settings: Settings, plan: Plan, terminal: Terminal, supervisor: Supervisor
+    stack: Stack, settings: Settings, plan: UpOptions, terminal: Terminal, supervisor: Supervisor
 ) -> None:
     """Start, wait until all is ready, prove it, say where it serves; then wait for ever."""
     clock = asyncio.get_running_loop().time
@@ -154,7 +154,7 @@ async def _prove(client: httpx.AsyncClient, stack: Stack, terminal: Terminal) ->
         console.print()
         try:
             await draw_turn(console, talk, _PROOF, echo=True)
-        except TurnFailed as error:
+        except AnswerFailed as error:
             _fail(terminal, f"the proof failed: {error}")
             return
         if stack.simulator_url:

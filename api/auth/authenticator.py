@@ -11,7 +11,7 @@ from fastapi import Request
 from starlette.types import Scope as RequestScope
 
 from api.auth.loopback import check_names, is_on_this_machine
-from api.auth.tokens import PREFIX, Token, token_signer
+from api.auth.tokens import PREFIX, BrowserToken, token_signer
 from common.errors import Unauthorized, store_is_away
 from common.names import DEFAULT_TENANT
 from common.settings import Settings
@@ -45,7 +45,7 @@ class Identity:
     tenant: Tenant
     scopes: frozenset[Scope]
     credential: Credential = Credential("")
-    token: Token | None = None
+    token: BrowserToken | None = None
     needed: frozenset[str] = frozenset()
     also: frozenset[str] = frozenset()  # other names under which its session is stored
 

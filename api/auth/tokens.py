@@ -21,7 +21,7 @@ _MOST_CHARS = 4_000
 
 
 @dataclass(frozen=True, slots=True)
-class Token:
+class BrowserToken:
     """The content of a token. `key`: the id of the key that made it, empty for the open default tenant.
 
     `session`: the only session it opens, if it is bound to one; `profile`: the profile it asks, None for the
@@ -45,14 +45,14 @@ class TokenSigner:
             secret_keys[::-1], _PURPOSE, key_derivation="hmac", digest_method=hashlib.sha256
         )
 
-    def sign(self, token: Token) -> str | None:
+    def sign(self, token: BrowserToken) -> str | None:
         """Return the token's text, or None if it would be too long."""
         told = token.overrides.model_dump(exclude_defaults=True) if token.overrides else None
         parts = [token.key, token.scopes, token.expires_ms, token.session, token.profile, told]
         text = PREFIX + self._signer.sign(base64_encode(orjson.dumps(parts))).decode()
         return text if len(text) <= _MOST_CHARS else None
 
-    def read(self, text: str) -> Token | None:
+    def read(self, text: str) -> BrowserToken | None:
         """Return the token in a text that was signed here, expired or not; None for any other text."""
         if len(text) > _MOST_CHARS or not text.isascii():
             return None
@@ -66,7 +66,7 @@ class TokenSigner:
             overrides = None if told is None else TokenOverrides.model_validate(told)
         except ValidationError:
             return None  # a later version made it
-        return Token(key, tuple(scopes), expires_ms, session, profile, overrides)
+        return BrowserToken(key, tuple(scopes), expires_ms, session, profile, overrides)
 
 
 def token_signer(settings: Settings) -> TokenSigner:

@@ -8,7 +8,7 @@ import orjson
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from api.auth.tokens import Token
+from api.auth.tokens import BrowserToken
 from api.auth.trail import note_access
 from api.body import read_body
 from api.http.identity import Member
@@ -75,7 +75,7 @@ async def make_token(request: Request, who: Member) -> NewToken:
         raise BadRequest("this server has no FAST_REPLY_SECRET_KEY to sign tokens with", code="no_secret_key")
     expires_ms = int(time.time() * 1000) + asked.ttl_s * 1000
     session = None if asked.unbound else asked.session or "s" + secrets.token_hex(10)
-    token = Token(who.key, tuple(scopes), expires_ms, session, asked.profile, asked.overrides)
+    token = BrowserToken(who.key, tuple(scopes), expires_ms, session, asked.profile, asked.overrides)
     text = signer.sign(token)
     if text is None:
         raise BadRequest("overrides: a token can't hold so much", code="invalid_value", param="overrides")

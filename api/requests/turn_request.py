@@ -16,7 +16,7 @@ from pydantic import (
 )
 from pydantic.config import JsonDict
 
-from api.auth.tokens import Token
+from api.auth.tokens import BrowserToken
 from api.requests.idempotency import IdempotencyKey, name_key
 from api.requests.measure import check_fields, check_measure
 from api.requests.platforms import caller_in, kept_here, tidy
@@ -191,7 +191,7 @@ class TurnRequest:
     server: NamedServer | None = None
     credentials: Credentials = field(default_factory=Credentials)
     tenant: str = DEFAULT_TENANT
-    token: Token | None = None
+    token: BrowserToken | None = None
 
 
 def read_chat(

@@ -12,7 +12,7 @@ from common.text.sentences import Sentences
 _IN_PLACE_OF_TEXT = ("refusal", "function_call", "images")
 
 
-class ToolCall:
+class ToolCallState:
     """One tool call as it grows. `rest`: what its model's server says of it besides."""
 
     __slots__ = ("_arguments", "id", "name", "rest")
@@ -40,7 +40,7 @@ class ToolCall:
         self._arguments.append(arguments)
 
     def __eq__(self, other: object) -> bool:
-        if not isinstance(other, ToolCall):
+        if not isinstance(other, ToolCallState):
             return NotImplemented
         mine, others = (self.id, self.name, self.rest), (other.id, other.name, other.rest)
         return mine == others and self._arguments == other._arguments
@@ -72,7 +72,7 @@ class LaneState:
     worker: str = ""
     text: GrowingText = field(default_factory=GrowingText)
     sentences: Sentences = field(default_factory=Sentences)
-    calls: dict[int, ToolCall] = field(default_factory=dict)
+    calls: dict[int, ToolCallState] = field(default_factory=dict)
     extras: list[dict[str, Any]] = field(default_factory=list)
     gives: bool = False  # something for the client that is neither text nor a call: a refusal, sound
     dropped: bool = False  # what was in it is not kept
@@ -165,7 +165,7 @@ class LaneState:
         return self.cut_off and finished.reason == "stop"
 
     def _add_tool_part(self, event: ToolPart) -> None:
-        call = self.calls.setdefault(event.index, ToolCall())
+        call = self.calls.setdefault(event.index, ToolCallState())
         call.id = call.id or event.id
         call.name = call.name or event.name
         if event.rest:

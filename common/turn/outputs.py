@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from common.names import Lane
-from common.turn.lane_state import ToolCall
+from common.turn.lane_state import ToolCallState
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class ToolCalled:
     """One whole tool call let out."""
 
     index: int
-    call: ToolCall
+    call: ToolCallState
     at_ms: int
 
 

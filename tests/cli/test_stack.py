@@ -3,12 +3,12 @@ from pathlib import Path
 
 import pytest
 
-from cli.stack import Plan, PortTaken, Stack, build_stack, check_port
+from cli.stack import PortTaken, Stack, UpOptions, build_stack, check_port
 from common.settings import Settings
 
 
-def stack_of(plan: Plan | None = None, **environ: str) -> Stack:
-    with build_stack(Settings(port=8123), plan or Plan(), environ) as stack:
+def stack_of(plan: UpOptions | None = None, **environ: str) -> Stack:
+    with build_stack(Settings(port=8123), plan or UpOptions(), environ) as stack:
         return stack
 
 
@@ -62,7 +62,7 @@ def test_chosen_models_stay_chosen_with_the_simulator() -> None:
 
 
 def test_workers_are_numbered_where_there_are_many() -> None:
-    assert names(stack_of(Plan(draft_workers=2)))[3:] == [
+    assert names(stack_of(UpOptions(draft_workers=2)))[3:] == [
         "draft-worker-1",
         "draft-worker-2",
         "full-worker",
@@ -71,7 +71,7 @@ def test_workers_are_numbered_where_there_are_many() -> None:
 
 
 def test_the_embedded_store_keeps_its_data_where_it_is_told(tmp_path: Path) -> None:
-    command = stack_of(Plan(data=tmp_path)).backing[0].command
+    command = stack_of(UpOptions(data=tmp_path)).backing[0].command
     assert command[command.index("--dir") + 1] == str(tmp_path)
     assert command[command.index("--appendonly") + 1] == "yes"
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.processes import Child, Supervisor, how_it_died
+from cli.processes import Command, Supervisor, how_it_died
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -23,8 +23,8 @@ TELLER = (
 )
 
 
-def python(name: str, code: str) -> Child:
-    return Child(name, (sys.executable, "-I", "-S", "-c", code))
+def python(name: str, code: str) -> Command:
+    return Command(name, (sys.executable, "-I", "-S", "-c", code))
 
 
 class Said:
@@ -99,7 +99,7 @@ def test_it_gives_up_on_a_child_that_dies_at_its_start_and_keeps_its_last_words(
 def test_a_command_that_is_not_there_is_told() -> None:
     async def scene(said: Said) -> None:
         supervisor = Supervisor(said)
-        supervisor.start(Child("ghost", ("/nowhere/ghost",)))
+        supervisor.start(Command("ghost", ("/nowhere/ghost",)))
         async with asyncio.timeout(20):
             await supervisor.gave_up
         await supervisor.stop()
@@ -178,10 +178,10 @@ def test_lines_come_whole_and_an_endless_one_in_pieces() -> None:
 def test_children_do_not_outlive_a_supervisor_that_is_killed() -> None:
     code = (
         "import asyncio, sys\n"
-        "from cli.processes import Child, Supervisor\n"
+        "from cli.processes import Command, Supervisor\n"
         "async def main():\n"
         "    Supervisor(lambda name, line: print(line, flush=True)).start(\n"
-        f"        Child('sleeper', (sys.executable, '-I', '-S', '-c', {SLEEPER!r})))\n"
+        f"        Command('sleeper', (sys.executable, '-I', '-S', '-c', {SLEEPER!r})))\n"
         "    await asyncio.Event().wait()\n"
         "asyncio.run(main())\n"
     )

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from cli.processes import Child
+from cli.processes import Command
 from cli.show import Terminal
-from cli.stack import Plan, Stack
+from cli.stack import Stack, UpOptions
 from cli.up import supervise
 from common.settings import Settings
 from tests.support.processes import free_port
@@ -34,15 +34,15 @@ class Screen(StringIO):
         return size
 
 
-def up(screen: Screen, *, command: tuple[str, ...] = (), plan: Plan | None = None) -> int:
+def up(screen: Screen, *, command: tuple[str, ...] = (), plan: UpOptions | None = None) -> int:
     port = free_port()
-    api = Child("api", command or (sys.executable, "-I", "-S", str(GATEWAY), str(port)))
+    api = Command("api", command or (sys.executable, "-I", "-S", str(GATEWAY), str(port)))
     stack = Stack((), (), (api,), f"http://127.0.0.1:{port}", "draft")
     terminal = Terminal(Console(file=screen, width=200, _environ={}))
 
     async def run() -> int:
         async with asyncio.timeout(60):
-            return await supervise(stack, Settings(port=port), plan or Plan(), terminal)
+            return await supervise(stack, Settings(port=port), plan or UpOptions(), terminal)
 
     return asyncio.run(run())
 
@@ -61,7 +61,7 @@ def test_it_waits_for_the_workers_proves_a_turn_serves_and_leaves_on_ctrl_c() ->
 
 def test_without_the_proof_no_turn_is_had() -> None:
     screen = Screen(ctrl_c_at="Serving on")
-    assert up(screen, plan=Plan(proof=False)) == 0
+    assert up(screen, plan=UpOptions(proof=False)) == 0
     assert "first sound" not in screen.getvalue()
 
 

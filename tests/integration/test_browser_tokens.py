@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from api.auth.tokens import Token, TokenSigner
+from api.auth.tokens import BrowserToken, TokenSigner
 from common.names import SessionRef
 from common.store import keys
 from common.store.redis import open_stores
@@ -185,13 +185,15 @@ async def test_who_stops_a_turn_and_may_not_read_is_told_no_word_of_it(valkey: B
 
 def test_a_token_says_nothing_unless_it_was_signed_here() -> None:
     ours, theirs = TokenSigner(["ours"]), TokenSigner(["theirs"])
-    token = Token("k1", ("chat",), 9, "s")
+    token = BrowserToken("k1", ("chat",), 9, "s")
     text = ours.sign(token) or ""
     assert ours.read(text) == token
     bounds = TokenOverrides(policy=("filler",), system="after", max_tokens=9)
-    whole = Token("k1", ("chat",), 9, None, "sales", bounds)
+    whole = BrowserToken("k1", ("chat",), 9, None, "sales", bounds)
     assert ours.read(ours.sign(whole) or "") == whole
-    assert ours.sign(Token("k1", ("chat",), 9, overrides=TokenOverrides(params=["x" * 64] * 60))) is None
+    assert (
+        ours.sign(BrowserToken("k1", ("chat",), 9, overrides=TokenOverrides(params=["x" * 64] * 60))) is None
+    )
     assert theirs.read(text) is None
     payload, _, signature = text.removeprefix("frt_").partition(".")
     for bad in ("", ".", payload, f"{payload}.", f"{payload}.é", f".{signature}", "a" * 9_000):

@@ -12,7 +12,7 @@ from common.names import JobRef, TurnRef
 from common.queue import fair_share, job_queue
 from common.store import keys
 from common.store.redis import Stores, open_stores
-from common.turn.lane_state import ToolCall
+from common.turn.lane_state import ToolCallState
 from tests.support.scripted_model import END, Scripted, answer, words
 from tests.support.store_servers import Backend
 from tests.support.stored_turns import (
@@ -73,7 +73,7 @@ async def test_an_answer_is_written_as_it_came(real: Backend) -> None:
         lane = fold(await turn_entries(eyes, turn))[0].full
         assert lane.text == "Let me look."
         assert lane.extras == [{"delta": {"reasoning": "hm"}}]
-        assert lane.calls == {0: ToolCall("c1", "find", '{"q":"x"}')}
+        assert lane.calls == {0: ToolCallState("c1", "find", '{"q":"x"}')}
         assert [call.body["model"] for call in model.calls] == ["full"]
         await until(lambda: _only_turn_left(eyes, turn))
 

@@ -15,9 +15,9 @@ from tests.support.redaction import MASKED, SAID, events_of
 from tests.support.waiting import end, in_loop
 from workers.redaction.planner import Planner
 from workers.redaction.redacted_log import (
-    Plan,
     Raw,
     RedactionRequest,
+    RewritePlan,
     make_plan,
     pack_plan,
     pack_question,
@@ -37,7 +37,7 @@ def log_of(*turns: str, record: str = "redacted") -> Raw:
     ]
 
 
-def kept(raw: Raw, plan: Plan) -> list[Event]:
+def kept(raw: Raw, plan: RewritePlan) -> list[Event]:
     """The log's events once the plan was carried out."""
     changed = [(entry_id, plan.changes.get(entry_id, fields)) for entry_id, fields in raw]
     return [entry.event for entry in decode_entries([(entry_id, f) for entry_id, f in changed if f])]
@@ -139,7 +139,7 @@ def test_what_goes_over_the_pipe_comes_out_as_it_was() -> None:
     odd: Raw = [(b"1-0", {b"\xff name": b"\x00\xff"}), (b"2-0", {b"a": b"", b"b": b"[]"}), (b"3-0", {})]
     asked = RedactionRequest(odd, ["t"], 5, late=False, dropped=["t"])
     assert read_question(*_messages(pack_question(asked))) == asked
-    plan = Plan({"a"}, {"b"}, {b"1-0": None, **dict(odd)}, live=True, busy=True)
+    plan = RewritePlan({"a"}, {"b"}, {b"1-0": None, **dict(odd)}, live=True, busy=True)
     head, bodies = _messages(pack_plan(plan))
     assert read_plan(orjson.loads(head), bodies) == plan
 

@@ -8,7 +8,7 @@ from common.events import Delta, LaneFinished, LaneStarted
 from common.log.stream import append_now
 from common.store import keys
 from common.store.redis import open_stores
-from common.turn.lane_state import ToolCall
+from common.turn.lane_state import ToolCallState
 from tests.support.store_servers import Backend, ValkeyServer
 from tests.support.stored_turns import count
 from tests.support.tcp_proxy import queue_behind_proxy
@@ -16,7 +16,7 @@ from tests.support.waiting import in_loop, until
 from tests.support.writers import Pen, behind_proxy, lose_tail, publishing, say
 
 WHOLE = "We open at nine. Every day."
-CALLS = {0: ToolCall("c1", "find", '{"q": "x"}'), 1: ToolCall("c2", "ring", "{}")}
+CALLS = {0: ToolCallState("c1", "find", '{"q": "x"}'), 1: ToolCallState("c2", "ring", "{}")}
 EXTRAS = [{"logprobs": 1}, {"logprobs": 2}]
 
 
@@ -93,7 +93,7 @@ async def test_what_is_said_while_the_log_is_away_is_told_when_it_is_back(real: 
         await asyncio.gather(*ends)
         for pen in pens:
             lane = await pen.lane()
-            assert (str(lane.text), lane.calls) == (WHOLE, {0: ToolCall("c1", "find", "{}")})
+            assert (str(lane.text), lane.calls) == (WHOLE, {0: ToolCallState("c1", "find", "{}")})
             assert lane.over
 
 

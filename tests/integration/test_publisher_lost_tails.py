@@ -7,14 +7,14 @@ import pytest
 from common.events import Delta, LaneStarted
 from common.log.stream import append_now
 from common.store.redis import open_stores
-from common.turn.lane_state import ToolCall
+from common.turn.lane_state import ToolCallState
 from tests.support.held_commits import Commits
 from tests.support.store_servers import Backend, ValkeyServer
 from tests.support.waiting import PATIENCE_S, in_loop, until
 from tests.support.writers import Pen, behind_proxy, lose_tail, publishing, say
 
 WHOLE = "We open at nine. Every day."
-CALLS = {0: ToolCall("c1", "find", '{"q": "x"}'), 1: ToolCall("c2", "ring", "{}")}
+CALLS = {0: ToolCallState("c1", "find", '{"q": "x"}'), 1: ToolCallState("c2", "ring", "{}")}
 EXTRAS = [{"logprobs": 1}, {"logprobs": 2}]
 
 

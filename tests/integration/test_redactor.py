@@ -23,7 +23,7 @@ from tests.support.store_servers import Backend
 from tests.support.waiting import end, in_loop, until
 from workers.redaction import rewriting
 from workers.redaction.planner import Planner
-from workers.redaction.redacted_log import Plan
+from workers.redaction.redacted_log import RewritePlan
 
 SESSION = SessionRef("default", "call 7:{a}")
 CLEAR = '"23-4"'  # as it stands in the log before
@@ -208,14 +208,14 @@ async def test_a_session_that_another_holds_is_his(valkey: Backend) -> None:
 
 @pytest.mark.parametrize(
     ("outcome", "again_ms"),
-    [(Plan(), 5_000), (Plan(busy=True), 1_000), (OSError(), 5_000), (RuntimeError(), 60_000)],
+    [(RewritePlan(), 5_000), (RewritePlan(busy=True), 1_000), (OSError(), 5_000), (RuntimeError(), 60_000)],
     ids=["a worker may yet write", "much goes on", "the store is away", "a bug"],
 )
 @in_loop
 async def test_what_is_not_done_yet_is_looked_at_again_and_not_before(
-    valkey: Backend, monkeypatch: pytest.MonkeyPatch, outcome: Plan | Exception, again_ms: int
+    valkey: Backend, monkeypatch: pytest.MonkeyPatch, outcome: RewritePlan | Exception, again_ms: int
 ) -> None:
-    async def rewrite(*_: Any) -> Plan:
+    async def rewrite(*_: Any) -> RewritePlan:
         if isinstance(outcome, Exception):
             raise outcome
         return outcome
@@ -238,9 +238,9 @@ async def test_a_turn_that_is_gone_meanwhile_is_not_listed_again(
     async with redacting(valkey.settings()) as (eyes, redactor):
         turn = await add_private(eyes, SESSION)
 
-        async def rewrite(*_: Any) -> Plan:
+        async def rewrite(*_: Any) -> RewritePlan:
             await eyes.queue.zrem(keys.REDACTING, str(turn))  # its session is deleted
-            return Plan()
+            return RewritePlan()
 
         monkeypatch.setattr("workers.redaction.redactor.rewrite_log", rewrite)
         assert await until(redactor.redact) == 1
@@ -373,7 +373,9 @@ async def test_it_redacts_by_itself_and_outlives_a_bug(
     broken = SessionRef("default", "broken")
     rewrite = rewriting.rewrite_log
 
-    async def break_one(stores: Stores, planner: Planner, session: SessionRef, turns: set[str]) -> Plan:
+    async def break_one(
+        stores: Stores, planner: Planner, session: SessionRef, turns: set[str]
+    ) -> RewritePlan:
         if session == broken:
             raise RuntimeError("a bug")
         return await rewrite(stores, planner, session, turns)

@@ -7,13 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from workers.redaction import redacted_log
-from workers.redaction.redacted_log import Plan, RedactionRequest, make_plan, serve
+from workers.redaction.redacted_log import RedactionRequest, RewritePlan, make_plan, serve
 
 redacted_log.TURN_CPU_S = 0.3
 ONCE = Path(tempfile.gettempdir()) / f"fast-reply-test-{os.getppid()}-once"
 
 
-def plan(asked: RedactionRequest, begin: Callable[[str], None]) -> Plan:
+def plan(asked: RedactionRequest, begin: Callable[[str], None]) -> RewritePlan:
     def break_at(turn: str) -> None:
         begin(turn)
         if turn in asked.dropped:

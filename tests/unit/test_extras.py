@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from cli import up
-from cli.stack import Plan
+from cli.stack import UpOptions
 from common.names import CollectionRef, Lane
 from common.process.extras import lacks
 from common.settings import Settings
@@ -82,10 +82,10 @@ def test_who_has_a_search_of_their_own_needs_none(bare: None, caplog: pytest.Log
 def test_up_starts_no_speech_worker_and_says_why(
     bare: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    async def supervise(stack: Any, settings: Settings, plan: Plan, terminal: Any) -> int:
+    async def supervise(stack: Any, settings: Settings, plan: UpOptions, terminal: Any) -> int:
         return plan.speech_workers
 
     monkeypatch.setattr(up, "check_port", lambda host, port: None)
     monkeypatch.setattr(up, "supervise", supervise)
-    assert up.run_up(Settings(), Plan(speech_workers=2)) == 0
+    assert up.run_up(Settings(), UpOptions(speech_workers=2)) == 0
     assert f"nothing is spoken: {SPEECH}" in capsys.readouterr().out

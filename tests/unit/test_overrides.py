@@ -7,7 +7,7 @@ import orjson
 import pytest
 from pydantic import ValidationError
 
-from api.auth.tokens import Token
+from api.auth.tokens import BrowserToken
 from api.requests.jaicp import read_llm_request
 from api.requests.turn_request import TurnRequest, merge_policy, read_chat
 from api.turns.overrides import hold, hold_policy, layers, pick
@@ -71,8 +71,8 @@ def param_of(theirs: Tenant, request: TurnRequest) -> str | None:
     return None
 
 
-def token(**about: Any) -> Token:
-    return Token("k", ("chat",), 9, **about)
+def token(**about: Any) -> BrowserToken:
+    return BrowserToken("k", ("chat",), 9, **about)
 
 
 def policy(**wishes: Any) -> dict[str, Any]:

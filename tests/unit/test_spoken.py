@@ -19,7 +19,7 @@ from common.net.sse import SSEParser
 from common.speech import stream
 from common.speech.stream import Began, Frame, Over, SpeechState, Spoken, decode
 from common.store.redis import Stores
-from common.turn.lane_state import ToolCall
+from common.turn.lane_state import ToolCallState
 from common.turn.outputs import Output, TextReleased, ToolCalled, TurnEnding
 from tests.support.turn_events import started
 
@@ -83,7 +83,7 @@ SOUND: list[Frame | Over] = [
     Frame(1, 12, 28, 0, True, b"\3\3"),
     Over(1, "done"),
 ]
-CALL = ToolCalled(0, ToolCall("call_1", "look_up", "{}"), 25)
+CALL = ToolCalled(0, ToolCallState("call_1", "look_up", "{}"), 25)
 
 
 def spoken_answer() -> AudioChunkEncoder:

@@ -8,7 +8,7 @@ import orjson
 
 from workers.child import Child
 from workers.redaction import redacted_log
-from workers.redaction.redacted_log import Plan, Raw, RedactionRequest, pack_question, read_plan
+from workers.redaction.redacted_log import Raw, RedactionRequest, RewritePlan, pack_question, read_plan
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ class Planner:
         self._lock = asyncio.Lock()
         self._turn: str | None = None  # with which it is busy
 
-    async def plan(self, raw: Raw, turns: set[str], now_ms: int) -> Plan:
+    async def plan(self, raw: Raw, turns: set[str], now_ms: int) -> RewritePlan:
         """Return the plan for a log. Raises OSError or EOFError if no process can make one."""
         asked = RedactionRequest(raw, sorted(turns), now_ms)
         async with self._lock:
@@ -55,7 +55,7 @@ class Planner:
         """End the process."""
         await self._child.close()
 
-    async def _ask(self, asked: RedactionRequest) -> Plan:
+    async def _ask(self, asked: RedactionRequest) -> RewritePlan:
         self._turn = None
         async with asyncio.timeout(_WAIT_S):
             await self._child.ask(pack_question(asked))

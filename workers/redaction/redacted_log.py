@@ -45,7 +45,7 @@ class RedactionRequest:
 
 
 @dataclass(slots=True)
-class Plan:
+class RewritePlan:
     """Says how a log's entries are rewritten.
 
     `done`: turns with nothing clear left and nothing more to come; `drifted`: turns that now fold to another
@@ -60,7 +60,7 @@ class Plan:
     busy: bool = False
 
 
-def make_plan(asked: RedactionRequest, begin: Callable[[str], None]) -> Plan:
+def make_plan(asked: RedactionRequest, begin: Callable[[str], None]) -> RewritePlan:
     """Plan a log's rewriting. A turn that is gone, or is to be kept whole, counts as done.
 
     `begin` is called with each turn before it is rewritten.
@@ -73,7 +73,7 @@ def make_plan(asked: RedactionRequest, begin: Callable[[str], None]) -> Plan:
         if isinstance(entry.event, TurnStarted):
             begun.setdefault(entry.event.turn, place)
     ended = {entry.event.turn for entry in entries if isinstance(entry.event, TurnEnded)}
-    plan = Plan(live=any(_is_live(entries[at], ended, now_ms) for at in begun.values()))
+    plan = RewritePlan(live=any(_is_live(entries[at], ended, now_ms) for at in begun.values()))
     for turn in sorted({*asked.turns, *(_added_late(entries) if asked.late else ())}):
         at = begun.get(turn)
         started = entries[at].event if at is not None else None
@@ -133,17 +133,17 @@ def read_question(head: bytes, bodies: bytes) -> RedactionRequest:
     return RedactionRequest(raw, **told)
 
 
-def pack_plan(plan: Plan) -> bytes:
+def pack_plan(plan: RewritePlan) -> bytes:
     """Return a plan as two messages."""
     places, bodies = _flat(plan.changes.items())
     head: dict[str, Any] = {"done": sorted(plan.done), "drifted": sorted(plan.drifted)}
     return pack({**head, "live": plan.live, "busy": plan.busy, "entries": places}) + frame(bodies)
 
 
-def read_plan(told: dict[str, Any], bodies: bytes) -> Plan:
+def read_plan(told: dict[str, Any], bodies: bytes) -> RewritePlan:
     """Read a plan from two messages."""
     changes = dict(_unflat(told["entries"], bodies))
-    return Plan(set(told["done"]), set(told["drifted"]), changes, told["live"], told["busy"])
+    return RewritePlan(set(told["done"]), set(told["drifted"]), changes, told["live"], told["busy"])
 
 
 def _flat(entries: Iterable[tuple[bytes, dict[bytes, bytes] | None]]) -> tuple[list[Any], bytes]:
@@ -172,7 +172,7 @@ def _unflat(places: list[Any], bodies: bytes) -> Iterator[tuple[bytes, dict[byte
 def serve(
     asked: BinaryIO,
     told: BinaryIO,
-    plan: Callable[[RedactionRequest, Callable[[str], None]], Plan] = make_plan,
+    plan: Callable[[RedactionRequest, Callable[[str], None]], RewritePlan] = make_plan,
 ) -> None:
     """Answer questions until the input ends."""
 

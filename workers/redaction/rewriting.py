@@ -13,7 +13,7 @@ from common.names import SessionRef
 from common.store import keys
 from common.store.redis import Stores, TimedPipeline, answered_within
 from workers.redaction.planner import Planner
-from workers.redaction.redacted_log import Plan, Raw
+from workers.redaction.redacted_log import Raw, RewritePlan
 
 LONG = 2_000
 """A log of more entries is written anew only while none of its turns goes on: it takes too long."""
@@ -23,7 +23,7 @@ _TRIES = 3
 _TIMEOUT_S = 20.0
 
 
-async def rewrite_log(stores: Stores, planner: Planner, session: SessionRef, turns: set[str]) -> Plan:
+async def rewrite_log(stores: Stores, planner: Planner, session: SessionRef, turns: set[str]) -> RewritePlan:
     """Mask or drop the words of these turns, where they have ended. Raises StoreUnavailable."""
     key = keys.log(session)
     for _ in range(_TRIES):
@@ -36,17 +36,17 @@ async def rewrite_log(stores: Stores, planner: Planner, session: SessionRef, tur
             if not plan.changes:
                 return plan
             if len(raw) > LONG and plan.live:
-                return Plan(busy=True)
+                return RewritePlan(busy=True)
             try:
                 async with answered_within(_TIMEOUT_S):
                     await _write(pipe, key, raw, plan)
             except WatchError:
                 continue  # something was appended meanwhile
             return plan
-    return Plan(busy=True)
+    return RewritePlan(busy=True)
 
 
-async def _write(pipe: TimedPipeline, key: str, raw: Raw, plan: Plan) -> None:
+async def _write(pipe: TimedPipeline, key: str, raw: Raw, plan: RewritePlan) -> None:
     about = await pipe.xinfo_stream(key)
     expires_ms: Any = await pipe.execute_command("PEXPIRETIME", key)
     pipe.multi()  # type: ignore[no-untyped-call]

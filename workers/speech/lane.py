@@ -25,7 +25,7 @@ from common.turn.version import UnknownFold
 from workers.leases import HeldLane, LaneLeases
 from workers.speech.framing import Framing
 from workers.speech.speakable import in_usual_forms
-from workers.speech.speaking import Speaking
+from workers.speech.speaking import SpokenTurn
 from workers.speech.voice import Utterance, Voice, VoiceError
 
 logger = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ class SpeechRunner:
         elif held.stop != "lost":
             await self._let_go(job)
 
-    async def _begin(self, job: JobRef, held: HeldLane) -> Speaking | None:
+    async def _begin(self, job: JobRef, held: HeldLane) -> SpokenTurn | None:
         """Begin the attempt and read how far others came; return None if nothing is left to do."""
         turn = job.turn
         log = await read_turn(self._stores, turn)
@@ -77,10 +77,10 @@ class SpeechRunner:
             pipe.xrange(keys.audio(turn))
 
         lease, *_, spoken = await self._stores.on_queue.run(build)
-        speaking = Speaking(job, log, stream.decode_all(spoken), held)
+        speaking = SpokenTurn(job, log, stream.decode_all(spoken), held)
         return speaking if lease is not None and not speaking.is_over else None
 
-    async def _run(self, speaking: Speaking, held: HeldLane) -> None:
+    async def _run(self, speaking: SpokenTurn, held: HeldLane) -> None:
         """Speak until everything is spoken or the lane is stopped, then write how it ended."""
         if held.stop is None:
             held.work = asyncio.create_task(self._speak(speaking))
@@ -92,7 +92,7 @@ class SpeechRunner:
         if held.stop in (None, "cancelled"):
             await self._append(speaking, Over(held.job.attempt, _reason(held)))
 
-    async def _speak(self, speaking: Speaking) -> None:
+    async def _speak(self, speaking: SpokenTurn) -> None:
         session = speaking.job.turn.session
         self._reader.follow(session, speaking.apply)
         self._reader.read_from(session, speaking.last_id)
@@ -102,7 +102,7 @@ class SpeechRunner:
         finally:
             self._reader.leave(session, speaking.apply)
 
-    async def _say(self, speaking: Speaking, start: int, end: int) -> None:
+    async def _say(self, speaking: SpokenTurn, start: int, end: int) -> None:
         """Turn one sentence into sound; of one that was begun before, leave out the frames that exist."""
         text = speaking.text[start:end]
         spoken = in_usual_forms(spoken_part(speaking.text, start, end))
@@ -118,7 +118,7 @@ class SpeechRunner:
             logger.warning("a sentence stays unspoken", extra={"code": error.code})
         await self._append(speaking, *framing.close())
 
-    async def _append(self, speaking: Speaking, *entries: Spoken) -> None:
+    async def _append(self, speaking: SpokenTurn, *entries: Spoken) -> None:
         """Append until it succeeds: repeating is safe, so a store that is away only delays it."""
         while entries:
             try:

@@ -18,7 +18,7 @@ from workers.leases import HeldLane
 _LOST_S = 5.0  # the log says nothing more this long after the turn's deadline
 
 
-class Speaking:
+class SpokenTurn:
     """One turn. `spoken`: the entries of its speech so far; `held` is stopped if the caller breaks in."""
 
     def __init__(self, job: JobRef, log: TurnLog, spoken: Sequence[Spoken], held: HeldLane) -> None:

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 
 from common.redaction.personal.number_words import NOUNS, REPEATED, WORDS
-from common.redaction.personal.tokens import HAN, Token, near_digits
+from common.redaction.personal.tokens import HAN, TextToken, near_digits
 
 # Chinese is written without spaces: a name ends where its own script does.
 _HANS = f"[{HAN}]"
@@ -177,7 +177,7 @@ def _is_v6(text: str) -> bool:
     return True
 
 
-def read_aloud(folded: str, tokens: list[Token]) -> Iterator[tuple[int, int]]:
+def read_aloud(folded: str, tokens: list[TextToken]) -> Iterator[tuple[int, int]]:
     """Yield addresses whose signs are spoken or set apart: "john dot smith (at) host dot com"."""
     done = 0
     for place, token in enumerate(tokens):
@@ -200,16 +200,16 @@ def read_aloud(folded: str, tokens: list[Token]) -> Iterator[tuple[int, int]]:
         yield tokens[begin].begin, done
 
 
-def _is_marked(folded: str, token: Token) -> bool:
+def _is_marked(folded: str, token: TextToken) -> bool:
     return folded[token.begin - 1 : token.begin] in tuple("([{<") and token.begin > 0
 
 
-def _gap(folded: str, tokens: list[Token], place: int) -> str:
+def _gap(folded: str, tokens: list[TextToken], place: int) -> str:
     """Return what stands between this token and the one before, without blanks and brackets."""
     return folded[tokens[place - 1].end : tokens[place].begin].strip(" \n()[]{}<>,*_\"'«»")
 
 
-def _host(folded: str, tokens: list[Token], at: int) -> tuple[int, list[str], bool] | None:
+def _host(folded: str, tokens: list[TextToken], at: int) -> tuple[int, list[str], bool] | None:
     """Return the host's last token, its labels, and whether a dot was said; None if no host follows."""
     labels, said, end = [""], False, at
     place = at + 1
@@ -252,7 +252,7 @@ def _host(folded: str, tokens: list[Token], at: int) -> tuple[int, list[str], bo
     return end, labels, said
 
 
-def _dot_follows(folded: str, tokens: list[Token], place: int) -> bool:
+def _dot_follows(folded: str, tokens: list[TextToken], place: int) -> bool:
     """Return True if a dot is said within the next two words: "g mail dot com"."""
     for later in range(place + 1, min(place + 3, len(tokens))):
         if tokens[later].text in _DOTS:
@@ -262,7 +262,7 @@ def _dot_follows(folded: str, tokens: list[Token], place: int) -> bool:
     return False
 
 
-def _name(folded: str, tokens: list[Token], at: int) -> int | None:
+def _name(folded: str, tokens: list[TextToken], at: int) -> int | None:
     """Return the first token of the name before the sign; None if there is none."""
     begin = None
     place = at - 1
@@ -290,18 +290,18 @@ def _name(folded: str, tokens: list[Token], at: int) -> int | None:
     return begin if begin is not None and begin < at else None
 
 
-def _script(token: Token) -> str:
+def _script(token: TextToken) -> str:
     """Return the script of a token. Chinese has no spaces: another word begins where the script changes."""
     if token.kind == "numeral":
         return "numeral"
     return "han" if _IS_HAN.match(token.text) else ""
 
 
-def _is_small(token: Token) -> bool:
+def _is_small(token: TextToken) -> bool:
     return len(token.text) == 1 or token.kind != "word" or token.text in WORDS or token.text in REPEATED
 
 
-def _only_small(tokens: list[Token], begin: int, at: int) -> bool:
+def _only_small(tokens: list[TextToken], begin: int, at: int) -> bool:
     """Return True if all tokens so far are digits and letters: the name they belong to is the word before."""
     return all(_is_small(token) and not token.text.isalpha() for token in tokens[begin:at]) or all(
         token.kind != "word" or token.text in WORDS for token in tokens[begin:at]

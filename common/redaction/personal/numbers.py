@@ -22,7 +22,7 @@ from common.redaction.personal.number_words import (
     Spoken,
     chinese,
 )
-from common.redaction.personal.tokens import Token
+from common.redaction.personal.tokens import TextToken
 
 FEWEST = 7
 """The fewest digits of a number that counts as personal in any context."""
@@ -101,7 +101,7 @@ def is_card(digits: str) -> bool:
     return total % 10 == 0
 
 
-def chains(folded: str, tokens: list[Token]) -> list[Chain]:
+def chains(folded: str, tokens: list[TextToken]) -> list[Chain]:
     """Return all chains of a text in order, short ones too, and the parts of those with weak joints."""
     builder = _Builder(folded)
     spans = iter(innocent_spans(folded))
@@ -155,7 +155,7 @@ class _Builder:
     def _between(self) -> None:
         self._marks, self._fillers, self._letters, self._link = "", 0, False, ""
 
-    def take(self, token: Token) -> None:
+    def take(self, token: TextToken) -> None:
         """Add the next token."""
         text = token.text
         if self._groups:
@@ -181,7 +181,7 @@ class _Builder:
             self.close()
         self._at = token.end
 
-    def _number(self, token: Token) -> None:
+    def _number(self, token: TextToken) -> None:
         group = self._group(token)
         last = self._groups[-1] if self._groups else None
         if last and token.kind == "word" and self._joins(last, token):
@@ -199,7 +199,7 @@ class _Builder:
         self._times = 1
         self._between()
 
-    def _group(self, token: Token) -> Group:
+    def _group(self, token: TextToken) -> Group:
         text = token.text
         if token.kind == "digits":
             return Group(token.begin, token.end, text)
@@ -212,7 +212,7 @@ class _Builder:
             return Group(token.begin, token.end, str(spoken.value), spoken=spoken)
         return Group(token.begin, token.end, str(NOUNS[text]), spoken=Spoken.of(NOUNS[text]))
 
-    def _joins(self, last: Group, token: Token) -> bool:
+    def _joins(self, last: Group, token: TextToken) -> bool:
         """Return True if the word continues the number before it; it is added to that number."""
         if self._times > 1 or self._letters or self._fillers or self._marks.strip(" -"):
             return False

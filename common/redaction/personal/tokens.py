@@ -15,7 +15,7 @@ _TOKEN = re.compile(
 )
 
 
-class Token(NamedTuple):
+class TextToken(NamedTuple):
     """A token with its span in the folded text. `kind`: digits, numeral, word or at."""
 
     kind: str
@@ -24,10 +24,10 @@ class Token(NamedTuple):
     text: str
 
 
-def cut(folded: str) -> list[Token]:
+def cut(folded: str) -> list[TextToken]:
     """Return the text's tokens in order; between them are spaces and marks."""
     return [
-        Token(found.lastgroup or "", found.start(), found.end(), found[0])
+        TextToken(found.lastgroup or "", found.start(), found.end(), found[0])
         for found in _TOKEN.finditer(folded)
     ]
 
