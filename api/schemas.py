@@ -1,4 +1,4 @@
-"""What the doors answer. Doors build their answers with these models, and the OpenAPI document shows them.
+"""The answers of the doors. Doors build them with these models, and the OpenAPI document shows them.
 
 Completions, turns and reports of turns are made by hand, for speed or for others than the API; here they are
 described, and a test holds them to it.

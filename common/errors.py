@@ -47,7 +47,7 @@ def turn_error(
 
 
 def passes_on(status: int | None) -> bool:
-    """Whether a model's server's status is the client's to know: then its SDK does not ask again in vain."""
+    """Return True if a client is told the status of a model's server: its SDK then does not retry in vain."""
     return status is not None and 400 <= status < 500 and status not in _NOT_THE_REQUESTS
 
 

@@ -93,7 +93,7 @@ class ToolPart:
 
 @dataclass(frozen=True, slots=True)
 class Extra:
-    """What a chunk held besides text and tool calls (logprobs, reasoning, other choices), as it came.
+    """Other content of a chunk than text and tool calls (logprobs, reasoning, other choices), as it came.
 
     `number` counts the lane's extras from 0.
     """
@@ -125,7 +125,7 @@ class LaneFinished:
 
 @dataclass(frozen=True, slots=True)
 class Retrieved:
-    """What the tenant's knowledge has to say to a turn; of several the first counts.
+    """The passages of the tenant's knowledge for a turn; of several such events the first counts.
 
     Each of `passages` has `id`, `document`, `title`, `text`, `score`; `error`: why there are none, a code.
     """
@@ -194,7 +194,7 @@ FORCED = frozenset({"turn_parked", "turn_deadline", "internal_error"})
 
 
 def was_forced(ended: TurnEnded) -> bool:
-    """Whether it ends its turn whatever the fold says."""
+    """Return True if an event ends its turn whatever the fold says."""
     return ended.error is not None and ended.error.get("code") in FORCED
 
 

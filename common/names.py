@@ -18,12 +18,12 @@ _TENANT, _TURN, _NAME = (re.compile(each.replace("$", r"\Z")) for each in (TENAN
 
 
 def valid_session(name: str) -> bool:
-    """Whether a client may call a session so: 1 to 128 printable characters, no space at either end."""
+    """Return True for a session's name: 1 to 128 printable characters, no space at either end."""
     return 0 < len(name) <= MAX_SESSION_CHARS and name.isprintable() and name == name.strip()
 
 
 def valid_tenant(name: str) -> bool:
-    """Whether a tenant may be called so: 1 to 40 lower-case letters, digits and, not first, `-`, `_`."""
+    """Return True for a tenant's id: 1 to 40 lower-case letters, digits and, not first, `-`, `_`."""
     return bool(_TENANT.match(name))
 
 
@@ -95,7 +95,7 @@ def parse_turn(member: str) -> TurnRef:
 
 
 def parse_lease(member: str) -> TurnRef | JobRef:
-    """What a lease is held on: three parts name a turn, five a job. Raises ValueError."""
+    """Parse the holder of a lease: three parts name a turn, five a job. Raises ValueError."""
     parts = member.split(":")
     turn = TurnRef(SessionRef(parts[0], unquote(parts[1])), parts[2])
     if len(parts) == 3:
@@ -107,10 +107,10 @@ def parse_lease(member: str) -> TurnRef | JobRef:
 
 
 def valid_turn(name: str) -> bool:
-    """Whether this can be the id of a turn."""
+    """Return True if this can be the id of a turn."""
     return bool(_TURN.match(name))
 
 
 def valid_collection(name: str) -> bool:
-    """Whether a tenant may call a collection so: 1 to 64 letters, digits and, not first, `.`, `_`, `-`."""
+    """Return True for a collection's name: 1 to 64 letters, digits and, not first, `.`, `_`, `-`."""
     return bool(_NAME.match(name))

@@ -1,4 +1,4 @@
-"""What a process is told by its environment, read once into one frozen value."""
+"""The settings of a process, read from its environment once into one frozen value."""
 
 import os
 from functools import cached_property
@@ -79,7 +79,7 @@ class _Files(PydanticBaseSettingsSource):
 
 
 def _may_be_in_a_file(name: str) -> bool:
-    """Whether a setting is secret, or may have a secret in it."""
+    """Return True if a setting is secret, or may have a secret in it."""
     return name in _IN_FILES or name.endswith(("_key", "_keys", "_secret", "_token"))
 
 
@@ -106,7 +106,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """What is given comes first, then the environment, then the files that it names."""
+        """Order the sources: arguments first, then the environment, then the files that it names."""
         return init_settings, env_settings, _Files(settings_cls)
 
     redis_url: StoreUrl = Field("redis://127.0.0.1:6379/0", validation_alias=_own("REDIS_URL"))
@@ -241,12 +241,12 @@ class Settings(BaseSettings):
 
     @cached_property
     def drafting(self) -> bool:
-        """Whether the default profile drafts: there is a small model and nobody said no."""
+        """Return True if the default profile drafts: it has a small model, and nobody turned drafts off."""
         return bool(self.draft_model) and self.use_progressive_response is not False
 
     @cached_property
     def shared_server(self) -> bool:
-        """Whether log and queue live on one server, so that one round trip can write both."""
+        """Return True if log and queue live on one server, so that one round trip can write both."""
         return self.queue_url in (None, self.redis_url)
 
     @property

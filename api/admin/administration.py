@@ -32,7 +32,7 @@ Part = Callable[[TenantConfig], BaseModel | None]
 
 
 class Administration:
-    """What one request looks at and changes, and who asks for it."""
+    """The view and changes of one administrative request, on behalf of its author."""
 
     def __init__(self, request: Request, actor: Actor) -> None:
         services: Services = request.app.state.services
@@ -55,7 +55,7 @@ class Administration:
 
     @property
     def scopes(self) -> Set[Scope]:
-        """What the keys may do that are made here: the operator's all, an admin's no more than its own."""
+        """The scopes that new keys may have: all for the operator, for an admin no more than its own."""
         if self._actor.is_operator:
             return set(SCOPES)
         key = self._directory.key(self._actor.name.removeprefix(_KEY))
@@ -130,7 +130,7 @@ class Administration:
         )
 
     def note(self, what: str, tenant: str, target: str = "", fields: tuple[str, ...] = ()) -> Commands:
-        """What writes an act down beside the change that it is."""
+        """Return the commands that write an act to the audit log, beside the change itself."""
         return lambda pipe: audit.note(pipe, self._act(what, tenant, target, fields))
 
     def _act(self, what: str, tenant: str, target: str, fields: tuple[str, ...]) -> Act:

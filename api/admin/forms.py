@@ -243,7 +243,7 @@ def secret_view(name: str, config: TenantConfig) -> SecretView:
 
 
 def uses_of(secret: str, config: TenantConfig) -> list[str]:
-    """What of a tenant refers to a secret, by the paths of fields."""
+    """Return the paths of a tenant's fields that refer to a secret."""
     found = [f"request_secrets.{secret}"] if secret in config.request_secrets else []
     for name, profile in config.profiles.items():
         parts = {"full": profile.full, "draft": profile.draft, "webhook": profile.webhook}

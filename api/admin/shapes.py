@@ -1,4 +1,4 @@
-"""What the administration's doors take and answer. The OpenAPI document shows these models.
+"""The bodies and answers of the administration's doors. The OpenAPI document shows these models.
 
 Tenants, profiles and keys are shown as their configuration has them; `forms` leaves out what is secret.
 """

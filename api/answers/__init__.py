@@ -1,1 +1,1 @@
-"""What clients get: outputs of turns as chunks, events, sound."""
+"""Turns the outputs of turns into what clients get: chunks, events, sound."""

@@ -56,12 +56,12 @@ class AudioChunkEncoder(AnswerEncoder):
 
     @property
     def place(self) -> Place:
-        """Where the answer stands after what was told."""
+        """The place of the answer after what was told."""
         return self._chunks.place
 
     @property
     def error(self) -> dict[str, Any] | None:
-        """What the model's answer failed with, or its speaking."""
+        """The error of the model's answer, or of its speaking."""
         return self._error
 
     @property

@@ -81,7 +81,7 @@ def finish_reason(ending: TurnEnding) -> str:
 
 
 def is_cut(ending: TurnEnding) -> bool:
-    """Whether the answer ends before it is whole, for which OpenAI has no word."""
+    """Return True if the answer ends before it is whole, for which OpenAI has no word."""
     return ending.reason in _FINISH
 
 

@@ -11,13 +11,13 @@ _CURSOR = re.compile(TURN_ID[1:-1].join("()") + r"-(0|[1-9][0-9]{0,8})-(0|[1-9][
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """How much of an answer stands before it: characters of text, and frames that are no text."""
+    """A place in an answer: characters of text before it, and frames that are no text."""
 
     chars: int = 0
     frames: int = 0
 
     def covers(self, other: "Place") -> bool:
-        """Whether whoever has come this far has had all up to the other."""
+        """Return True if a client that has come this far has had all up to the other place."""
         return other.chars <= self.chars and other.frames <= self.frames
 
     def cursor(self, turn: str) -> str:

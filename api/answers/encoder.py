@@ -26,12 +26,12 @@ class AnswerEncoder(ABC):
 
     @property
     def place(self) -> Place:
-        """Where the answer stands after what was encoded."""
+        """The place of the answer after what was encoded."""
         return Place(self._chars, self._frames)
 
     @property
     def error(self) -> dict[str, Any] | None:
-        """What the answer failed with, once it has ended."""
+        """The error that the answer ended with, if it did."""
         ending = self._live.fold.ending
         return ending.error if ending else None
 

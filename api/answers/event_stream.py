@@ -102,7 +102,9 @@ class EventStreamResponse(Response):
                 await send({"type": "http.response.body", "body": body, "more_body": False})
 
     async def _send_all(self, send: Send) -> bool:
-        """Whether the client took it all: one that takes nothing for `send_timeout_s` is gone."""
+        """Send all and return True if the client took it; one that takes nothing for `send_timeout_s` is
+        gone.
+        """
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
         self._begun, self._sent_s = True, _now_s()
         try:

@@ -31,7 +31,7 @@ class SentenceEncoder(AnswerEncoder):
 
     @property
     def place(self) -> Place:
-        """Where the answer stands, told or not."""
+        """The place of the answer, told or not."""
         return Place(len(self._splitter.text), self._frames)
 
     def encode(self, outputs: Iterable[Output]) -> bytes:

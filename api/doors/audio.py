@@ -53,7 +53,7 @@ class Audio(BaseModel):
 
 
 class SpokenRequest(BaseModel):
-    """What a Chat Completions body says about audio."""
+    """The audio options of a Chat Completions body."""
 
     model_config = ConfigDict(
         strict=True,

@@ -90,7 +90,7 @@ async def read_asked(
 
 
 def caller_of(headers: Headers) -> dict[str, str]:
-    """Who asks, as Tencent's headers say."""
+    """Return the caller's ids from Tencent's headers."""
     return bounded({name: headers.get(header) for name, header in _TENCENTS_CALLER.items()})
 
 

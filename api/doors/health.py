@@ -39,7 +39,7 @@ async def healthz(who: Anybody) -> Alive:
     ),
 )
 async def readyz(request: Request, who: Anybody) -> Response:
-    """Return whether the stores can be written to, and how many workers are alive in each lane."""
+    """Return True if the stores can be written to, and how many workers are alive in each lane."""
     services: Services = request.app.state.services
     try:
         async with answered_within(services.settings.redis_timeout_s):

@@ -60,5 +60,5 @@ async def llm_request(request: Request, who: Chat) -> Response:
 
 
 def _wants_json(accept: str) -> bool:
-    """Whether nothing but JSON will do: many clients name it and take anything."""
+    """Return True if the client takes nothing but JSON. Many clients name it and take anything."""
     return "application/json" in accept and "*/*" not in accept and "text/event-stream" not in accept

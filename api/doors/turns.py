@@ -65,7 +65,9 @@ class Heard(BaseModel):
         return self
 
     def chars_of(self, text: str) -> int:
-        """How many characters of the released text that is; -1 where no words are told. Raises BadRequest."""
+        """Return the characters of the released text that were heard; -1 where that isn't told. Raises
+        BadRequest.
+        """
         if self.heard is not None:
             return chars_heard(text, self.heard)
         if self.heard_chars is not None and self.heard_chars > len(text):
@@ -194,7 +196,7 @@ async def _name(services: Services, who: Identity, quoted: str, turn: str | None
 
 
 async def _end(live: LiveTurn, place: Place) -> Place:
-    """Where the answer stands. Raises BadRequest if the place lies past that."""
+    """Return where the answer stands. Raises BadRequest if the place lies past that."""
     for caught_up in (False, True):
         encoder = encoder_of(live.started)(live)
         encoder.encode(live.outputs)
@@ -229,7 +231,7 @@ def _told(live: LiveTurn) -> Response:
 
 
 def _told_to(who: Identity, turn: str | None) -> Callable[[LiveTurn], Response]:
-    """What whoever stops a turn is told of it: its words only who may read, its name only who knows it too.
+    """Return what a client that stops a turn may be told of it: its words only with the scope to read.
 
     With that name what was said can be gone on with.
     """

@@ -37,7 +37,7 @@ class IdempotencyKey:
 
     @property
     def is_explicit(self) -> bool:
-        """Return whether the client made the key for this very purpose."""
+        """Return True if the client made the key for this very purpose."""
         return self.key.startswith(_EXPLICIT)
 
     @property

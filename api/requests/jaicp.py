@@ -137,7 +137,7 @@ def _policy(asked: LlmRequest) -> dict[str, Any]:
 
 
 def _barge_in(reply: dict[str, Any] | bool | None) -> bool | None:
-    """Return whether the caller may cut in; None where that isn't said.
+    """Return True if the caller may cut in; None where that isn't said.
 
     Source: https://github.com/just-ai/jaicf-kotlin (`BargeInReplyData`: with `bargin_transition` and the
     intent's `type`, `intent` or `ignoreBargeIn`), and `bargeInReply` of JAICP's own scripts

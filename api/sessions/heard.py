@@ -169,7 +169,7 @@ def _whole_words(text: str, upto: int) -> int:
 
 
 def _inside_word(text: str, place: int) -> bool:
-    """Return whether a cut here would go through a word, a number, or a letter and its accent."""
+    """Return True if a cut here would go through a word, a number, or a letter and its accent."""
     if place == len(text):
         return False
     before, after = text[place - 1], text[place]
@@ -186,7 +186,7 @@ def _inside_word(text: str, place: int) -> bool:
 
 
 def _joins(before: str, mark: str, after: str) -> bool:
-    """Return whether the mark holds a word or a number together: don't, 9:30, 1,000."""
+    """Return True if the mark holds a word or a number together: don't, 9:30, 1,000."""
     kind = str.isalpha if mark in "'’" else str.isdigit
     return bool(before and after and kind(before) and kind(after))
 

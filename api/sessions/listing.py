@@ -37,7 +37,7 @@ class SessionQuery:
     cursor: Member | None
 
     def wants(self, member: Member) -> bool:
-        """Return whether a session is one of those, its state and its place aside."""
+        """Return True if a session is one of those, its state and its place aside."""
         when, quoted = member
         in_time = self.after_ms <= when and (self.before_ms is None or when < self.before_ms)
         return in_time and self.text in unquote(quoted).casefold()

@@ -1,4 +1,4 @@
-"""What the draft is told where a profile has no prompt of its own, by its style."""
+"""The prompts of the draft by its style, where a profile has none of its own."""
 
 _MANNER = (
     "Speak in the language of the user's last message, as one does on the phone: plain sentences, no lists, "

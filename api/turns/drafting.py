@@ -1,4 +1,4 @@
-"""Whether a turn is drafted, and why not."""
+"""Decides if a turn is drafted, and says why not."""
 
 from typing import Any
 
@@ -51,7 +51,7 @@ def _forces_tool(body: dict[str, Any]) -> bool:
 
 
 def _rule_forbids(policy: DraftPolicy, request: TurnRequest) -> str:
-    """Where the tenant wants no draft: with some tools, in some states of a call, by metadata."""
+    """Return True if a rule of the tenant forbids the draft: by tools, by a call's state, by metadata."""
     offered = {_name_of(tool) for tool in request.body.get("tools") or ()}
     if offered and ("*" in policy.off_with_tools or offered & set(policy.off_with_tools)):
         return "a tool is offered that rules it out"

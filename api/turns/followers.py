@@ -10,7 +10,7 @@ from common.store.redis import Pipeline, Stores
 
 
 class Followers:
-    """What this replica says of its clients, and hears of the others'. All methods raise StoreUnavailable.
+    """This replica's clients, told to the other replicas, and theirs. All methods raise StoreUnavailable.
 
     A turn counts as followed until a time, so that a replica that died holds nothing up for long.
     """

@@ -1,4 +1,4 @@
-"""What a session remembers: what its last turn asked, and what the caller heard of the answer.
+"""The memory of a session: what its last turn asked, and what the caller heard of the answer.
 
 Pure: it follows from the log's entries alone, so every replica remembers the same.
 """
@@ -76,7 +76,7 @@ def read_history(log: TurnLog) -> History:
 
 
 def _beside(releases: list[Output]) -> Message:
-    """What the full's message held besides words and calls, of what models may want back."""
+    """Return what the full's message held besides words and calls, of what models may want back."""
     merged = MergedChoice()
     for release in releases:
         if isinstance(release, PassedThrough) and not release.choice.get("index"):
@@ -102,7 +102,7 @@ def _size(messages: list[Message]) -> int:
 
 
 def _fitting(talk: list[Message], most_bytes: int) -> int:
-    """How many of the last messages have no more bytes than these."""
+    """Return how many of the last messages fit into this many bytes."""
     for count, message in enumerate(reversed(talk)):
         most_bytes -= len(orjson.dumps(message))
         if most_bytes < 0:

@@ -104,7 +104,7 @@ class LiveTurn:
             self._break(bug)
 
     async def follow(self) -> AsyncGenerator[list[Output], None]:
-        """What has been released, from the first, in batches as large as the reader is slow."""
+        """Yield all outputs, from the first, in batches as large as the reader is slow."""
         bell, done = asyncio.Event(), 0
         self._bells.add(bell)
         self.followers += 1
@@ -146,17 +146,17 @@ class LiveTurn:
 
     @property
     def start_ms(self) -> int:
-        """When the turn started, on the log server's clock."""
+        """The time when the turn started, on the log server's clock."""
         return self._folding.start_ms if self._folding else 0
 
     @property
     def created_s(self) -> int:
-        """When the turn started, in seconds on the log server's clock."""
+        """The time when the turn started, in seconds on the log server's clock."""
         return self.start_ms // 1000
 
     @property
     def text(self) -> str:
-        """All that was said until now."""
+        """The text that was released so far."""
         return "".join(release.text for release in self.outputs if isinstance(release, TextReleased))
 
     def _publish(self, released: list[Output]) -> None:

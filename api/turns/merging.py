@@ -1,4 +1,4 @@
-"""What a streamed choice adds up to: texts grow, items of lists are told apart by their `index`.
+"""Adds a streamed choice up: texts grow, items of lists are told apart by their `index`.
 
 Linear in what came: texts are joined once, at the end.
 """
@@ -114,9 +114,9 @@ class MergedChoice:
         self._rest.add({key: value for key, value in rest.items() if value is not None})
 
     def message(self) -> dict[str, Any]:
-        """What was said, in one piece."""
+        """Return the message in one piece."""
         return self._message.whole()
 
     def rest(self) -> dict[str, Any]:
-        """What a choice holds besides: `logprobs`, `finish_reason`."""
+        """Return the other fields of a choice: `logprobs`, `finish_reason`."""
         return self._rest.whole()

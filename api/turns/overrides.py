@@ -39,7 +39,7 @@ _COUNTS = ("n", "best_of", "candidate_count", "num_return_sequences")
 
 
 def layers(request: TurnRequest, profile: Profile) -> tuple[Overrides, ...]:
-    """All that bounds a request: each must allow what it sets.
+    """Return all that bounds a request: each must allow what it sets.
 
     A token's has the key's bounds, and its own or those that the profile has for tokens.
     """
@@ -101,7 +101,7 @@ def hold_policy(before: Policy, after: Policy, bounds: Iterable[Overrides]) -> N
 
 
 def system_mode(bounds: Iterable[Overrides]) -> str:
-    """What becomes of system messages that don't come from the profile."""
+    """Return what becomes of system messages that don't come from the profile."""
     order = ("refuse", "drop", "after", "instead")
     return min((each.system for each in bounds), key=order.index)
 
@@ -125,7 +125,7 @@ def _check_knowledge(request: TurnRequest, settings: Settings, bounds: tuple[Ove
 
 
 def _is_said(name: str, value: Any, bounds: tuple[Overrides, ...]) -> bool:
-    """Whether a field sets anything. Where all may be set it is passed on as it came."""
+    """Return True if a field sets anything. Where all may be set it is passed on as it came."""
     if name == "messages" or all(_may_name(each, name) for each in bounds):
         return True
     return not (value is None or value == [] or value == {} or (name in _COUNTS and value == 1))
@@ -177,7 +177,7 @@ def _bound_length(body: dict[str, Any], bounds: tuple[Overrides, ...]) -> dict[s
 
 
 def _lengths(body: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    """All that names an answer's length, also deep inside a field, with its path."""
+    """Yield all fields that name an answer's length, also deep inside a field, with their paths."""
     waiting = [(name, name, value) for name, value in body.items() if name not in _NO_LENGTHS]
     while waiting:
         path, name, value = waiting.pop()

@@ -1,4 +1,4 @@
-"""What lies before a turn: its own start, if this is a retry, and what its session remembers."""
+"""Looks back from a turn: to its own start, if this is a retry, and to what its session remembers."""
 
 import asyncio
 import logging
@@ -123,7 +123,7 @@ class Recall:
     async def _look(
         self, session: SessionRef, request: TurnRequest, remembers: bool
     ) -> tuple[bytes | None, Raw]:
-        """What the request's key holds, and the log's last page, the newest first: as of one moment."""
+        """Return what the request's key holds, and the log's last page, newest first, as of one moment."""
 
         def build(pipe: Pipeline) -> None:
             if request.idempotency:
@@ -184,7 +184,7 @@ class Recall:
 
 
 def _remembers(memory: Memory, request: TurnRequest) -> bool:
-    """Whether the turn is to know what its session remembers. A session of no name has nothing to."""
+    """Return True if the turn is to know what its session remembers. A nameless one has nothing."""
     if request.session is None:
         return False
     if request.memory is not None:
@@ -201,7 +201,7 @@ def _as_before(started: TurnStarted, unheard: TurnStarted) -> TurnStarted:
 
 
 def _valid(held: bytes | None, known: SessionEntry | None) -> StoredKey | None:
-    """What the key holds, unless it is of a deleted session."""
+    """Return the value of a key, unless it is of a deleted session."""
     if held is None or known is None:
         return None
     found = StoredKey(**orjson.loads(held))

@@ -43,7 +43,7 @@ class LiveTurns:
 
     @property
     def count(self) -> int:
-        """How many turns live on this replica."""
+        """The number of turns that live on this replica."""
         return len(self._live)
 
     async def attach(self, turn: TurnRef, *, resumes: bool = True) -> LiveTurn:
@@ -118,7 +118,7 @@ class LiveTurns:
         raise Unavailable("the turn can't be gone on with now; try again", code="turn_unavailable")
 
     async def _why_missing(self, turn: TurnRef) -> FastReplyError:
-        """What to say of a turn that isn't in its session's log."""
+        """Return the error for a turn that isn't in its session's log."""
         if not await stream.was_cut(self._stores, turn.session):
             async for _ in self._sessions.entries(turn.session):
                 return NotFound("there is no such turn", code="turn_not_found", param="turn")
@@ -188,7 +188,7 @@ class LiveTurns:
 
 
 async def _within(event: asyncio.Event, time_s: float) -> bool:
-    """Whether it comes in time."""
+    """Return True if the event comes in time."""
     try:
         await asyncio.wait_for(event.wait(), time_s)
     except TimeoutError:

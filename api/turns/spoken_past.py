@@ -33,7 +33,7 @@ def in_words(messages: list[Message], said: dict[str, str]) -> list[Message]:
 
 
 async def words_of(pages: AsyncIterable[Sequence[Entry]], turns: set[str], since_ms: int) -> dict[str, str]:
-    """What was heard of these turns of a session, by its log; nothing of what began before that time."""
+    """Return the heard words of these turns of a session, by its log; nothing that began before that time."""
     kept: dict[str, list[Entry]] = {}
     live = set[str]()
     async for page in pages:

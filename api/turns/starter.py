@@ -144,7 +144,7 @@ class TurnStarter:
         return _LATE
 
     def _add_wishes(self, lanes: dict[str, dict[str, Any]], profile: Profile, request: TurnRequest) -> None:
-        """What the request itself asks of the lanes, beside its body. Raises BadRequest."""
+        """Add what the request itself asks of the lanes, beside its body. Raises BadRequest."""
         if request.knowledge:
             lanes["full"]["knowledge"] = _knowledge(self._settings, request.knowledge)
         passes_key = self._passes_key(profile, request)
@@ -160,7 +160,7 @@ class TurnStarter:
         raise not_valid()  # it was deleted a moment ago
 
     def _passes_key(self, profile: Profile, request: TurnRequest) -> bool:
-        """Whether the full's server is shown the caller's own key. Raises BadRequest."""
+        """Return True if the full's server is shown the caller's own key. Raises BadRequest."""
         mode = self._settings.upstream_auth
         if not self._seal and (request.credentials or (request.key and mode == "passthrough")):
             raise BadRequest(
@@ -271,7 +271,7 @@ def _session(request: TurnRequest) -> SessionRef:
 
 
 def _filler(policy: Policy, request: TurnRequest, *, drafted: bool) -> FillerPolicy:
-    """What may be said in silence: none where prose breaks the answer, soon where something is looked up."""
+    """Return the fillers: none where prose breaks the answer, early ones where something is looked up."""
     if prose_breaks(request.body):
         return policy.filler.model_copy(update={"phrases": {}})
     looks_up = request.knowledge and not form_forbids(request.body)
@@ -279,14 +279,14 @@ def _filler(policy: Policy, request: TurnRequest, *, drafted: bool) -> FillerPol
 
 
 def _apology(apology: ApologyPolicy, request: TurnRequest, turn: TurnRef) -> ApologyPolicy:
-    """What is said should the turn fail: nothing where prose breaks the answer."""
+    """Return the apology, should the turn fail: none where prose breaks the answer."""
     if prose_breaks(request.body):
         return ApologyPolicy()
     return chosen(apology, request.body["messages"], turn.turn)
 
 
 def _knowledge(settings: Settings, wanted: Knowledge) -> dict[str, Any]:
-    """What the full is to look up. Raises BadRequest."""
+    """Return what the full is to look up. Raises BadRequest."""
     collection = wanted.collection or settings.knowledge_collection
     if not valid_collection(collection):
         raise BadRequest("no collection can have this name", param="fast_reply.knowledge.collection")
@@ -296,7 +296,7 @@ def _knowledge(settings: Settings, wanted: Knowledge) -> dict[str, Any]:
 
 
 def _reply(settings: Settings, profile: Profile, policy: Policy, request: TurnRequest) -> dict[str, Any]:
-    """How the client is answered, also by who goes on with the stream."""
+    """Return how the client is answered, also by another replica that goes on with the stream."""
     reply: dict[str, Any] = {"usage": request.include_usage, "lanes": request.lanes}
     if request.model and request.model != profile.name:
         reply["model"] = request.model
@@ -322,7 +322,7 @@ def _first_lanes(started: TurnStarted) -> list[Lane]:
 def _lanes(
     profile: Profile, policy: Policy, model: str, *, drafted: bool, late: bool
 ) -> dict[str, dict[str, Any]]:
-    """What each lane is asked beside the request itself. Never a credential: those stay with the workers."""
+    """Return what each lane is asked beside the request. Never a credential: those stay with the workers."""
     lanes: dict[str, dict[str, Any]] = {"full": {"model": model, "prompt": profile.full_prompt}}
     if drafted and profile.draft:
         draft: dict[str, Any] = {

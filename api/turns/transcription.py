@@ -22,7 +22,7 @@ _MOST = 200  # recordings in a request: each is a request of its own to the serv
 
 
 def holds_audio(messages: list[Message]) -> bool:
-    """Whether any message has recorded speech in it."""
+    """Return True if any message has recorded speech in it."""
     return any(_is_audio(part) for message in messages for part in _parts(message))
 
 

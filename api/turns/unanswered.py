@@ -56,7 +56,7 @@ def _one_text(earlier: str, later: str) -> str:
 
 
 def _beginnings(text: str) -> list[int]:
-    """Where the whole text and each of its last lines begin, the longest first."""
+    """Return where the whole text and each of its last lines begin, the longest first."""
     starts, at = list[int](), len(text)
     while len(starts) < _MOST_LINES and (at := text.rfind("\n", 0, at)) >= 0:
         starts.append(at + 1)
@@ -64,7 +64,7 @@ def _beginnings(text: str) -> list[int]:
 
 
 def _extends(text: str, fragment: str) -> bool:
-    """Whether a text begins with the fragment's words, whatever case and punctuation they were given.
+    """Return True if a text begins with the fragment's words, whatever their case and punctuation.
 
     A recognizer may have cut it in mid-word.
     """
@@ -89,7 +89,7 @@ def _is_users(message: Message) -> bool:
 
 
 def _rest(message: Message) -> Message:
-    """What a message says of itself beside its content: two names are two people."""
+    """Return a message's fields beside its content: two names are two people."""
     return {name: value for name, value in message.items() if name != "content"}
 
 

@@ -26,7 +26,7 @@ _SHRINK = script("kept", "shrink")
 
 
 def size_of(events: Iterable[Event]) -> int:
-    """What these events take. Raises orjson.JSONEncodeError where one is nested too deeply."""
+    """Return the bytes that these events take. Raises orjson.JSONEncodeError where one is too deep."""
     return sum(len(orjson.dumps(event)) + _ENTRY for event in events)
 
 
@@ -36,14 +36,14 @@ def size_of_lines(lines: Iterable[bytes]) -> int:
 
 
 def until_ms(settings: Settings, now_ms: int) -> int:
-    """When the log of a session is gone that has its last turn now."""
+    """Return when the log of a session expires whose last turn is now, in ms."""
     if settings.archive_url:
         return _EVER_MS  # whoever archives it drops it
     return now_ms + settings.retention_s * 1000 + _LATE_MS
 
 
 def lasts_s(settings: Settings) -> int:
-    """How long the counts stay of a tenant of which nothing more is heard: longer than its logs."""
+    """Return how long an idle tenant's counts are kept, in seconds: longer than its logs."""
     if settings.archive_url:
         return settings.archive_after_s + 30 * _DAY_S
     return settings.retention_s + _DAY_S

@@ -159,7 +159,7 @@ class LogReader:
 
 
 def _is_no_log(reply: object) -> bool:
-    """Whether one session's key holds something else: that must not stop the readers of all."""
+    """Return True if a session's key holds something else. That must not stop the readers of all."""
     return isinstance(reply, StoreUnavailable) and str(reply).startswith("WRONGTYPE")
 
 

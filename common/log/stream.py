@@ -48,7 +48,7 @@ async def append_now(stores: Stores, session: SessionRef, *events: Event) -> Non
 
 
 async def read_after(stores: Stores, session: SessionRef, after: str) -> list[Entry]:
-    """What the log has after this entry id. Raises StoreUnavailable."""
+    """Return the log's entries after this entry id. Raises StoreUnavailable."""
     entries: list[Entry] = []
     count = FIRST_PAGE
     while True:
@@ -73,7 +73,7 @@ async def last_turn(stores: Stores, session: SessionRef) -> str | None:
 
 
 async def was_cut(stores: Stores, session: SessionRef) -> bool:
-    """Whether a log that is there has lost entries, by trimming. Raises StoreUnavailable."""
+    """Return True if an existing log has lost entries by trimming. Raises StoreUnavailable."""
     if not await stores.log.exists(log(session)):
         return False
     about = await stores.log.xinfo_stream(log(session))
@@ -99,6 +99,6 @@ async def read_turn(stores: Stores, turn: TurnRef) -> TurnLog | None:
 
 
 def next_count(raw: list[Any], most: int = _PAGE) -> int:
-    """How many entries the next page is to have, going by the bytes of this one: an entry may be a body."""
+    """Return the size of the next page, in entries, by the bytes of this one: an entry may be a body."""
     size = sum(len(name) + len(value) for _, fields in raw for name, value in fields.items())
     return max(1, min(most, 2 * len(raw), len(raw) * _PAGE_BYTES // max(1, size)))

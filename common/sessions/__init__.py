@@ -1,1 +1,1 @@
-"""Whole sessions, in the log or the archive: found, read, deleted."""
+"""Finds, reads and deletes whole sessions, in the log or the archive."""

@@ -166,7 +166,7 @@ async def _in_thread(work: Callable[[], Result]) -> Result:
 
 
 def _is_trouble(error: Exception) -> bool:
-    """Whether it comes of the place: of the disk, the net or what lies there. Else it is a bug."""
+    """Return True if an error comes from the disk, the network or the stored file; any other is a bug."""
     # The libraries of object stores, and of compression, have errors of their own.
     return isinstance(error, OSError | EOFError) or type(error).__module__ != "builtins"
 

@@ -29,11 +29,11 @@ class Index:
         self._archive = archive
 
     async def is_whole(self) -> bool:
-        """Whether nothing can be missing from it."""
+        """Return True if nothing can be missing from the index."""
         return bool(await self._stores.queue.exists(keys.INDEXED))
 
     async def recover(self, session: SessionRef) -> int | None:
-        """When a session's last turn started, which is back in the index then; None where there is none."""
+        """Put a session back into the index and return when its last turn started, or None."""
         last = await self._last_start(session)
         if last is None:
             archived = await self._archive.last(session) if self._archive else None
@@ -86,7 +86,9 @@ class Index:
         return sum([await self.recover(session) is not None for session in missing])
 
     async def _last_start(self, session: SessionRef) -> tuple[int, TurnRef | None] | None:
-        """When the log saw a turn start last, and which, if it goes on; without a start, its last entry."""
+        """Return when the log saw a turn start last, and which, if it goes on; without a start, its last
+        entry.
+        """
         before, latest, later = "+", None, list[Entry]()
         while raw := await self._stores.log.xrevrange(keys.log(session), max=before, count=_PAGE):
             latest = latest or place(raw[0][0].decode())[0]

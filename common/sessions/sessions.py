@@ -33,7 +33,7 @@ _LAST = 2**64 - 1  # the last entry of a millisecond
 
 @dataclass(frozen=True, slots=True)
 class SessionEntry:
-    """What the index says of a session. Events up to `void_ms` are a deleted session's of the same name."""
+    """The index's entry of a session. Events up to `void_ms` belong to a deleted session of the same name."""
 
     last_turn_ms: int
     void_ms: int
@@ -52,7 +52,7 @@ class Sessions:
         self._index = Index(stores, archive)
 
     async def find(self, session: SessionRef) -> SessionEntry | None:
-        """What is known of a session; None where there is none. Raises StoreUnavailable."""
+        """Return the index's entry of a session; None where there is none. Raises StoreUnavailable."""
 
         def build(pipe: Pipeline) -> None:
             pipe.zscore(keys.sessions(session.tenant), session.quoted)

@@ -1,4 +1,4 @@
-"""What is let out of a turn whose answer is spoken: whole sentences, and clauses of one that goes on and on.
+"""Units in which a spoken turn is let out: whole sentences, and clauses of a very long one.
 
 Speech is heard by the sentence: a token more is no sound. So the fold lets such turns out in units, and takes
 for silence what is silent to a caller.
@@ -34,7 +34,7 @@ _SCRIPTS = (("\u3040", "\u30ff", 167), ("\uac00", "\ud7af", 154), ("\u0e00", "\u
 
 
 def is_spoken(started: TurnStarted) -> bool:
-    """Whether the turn's answer goes out as sentences or as sound."""
+    """Return True if the turn's answer goes out as sentences or as sound."""
     return bool(started.speech) or "calls_event" in started.reply
 
 
@@ -53,7 +53,7 @@ def _ms_of(char: str) -> int:
 
 
 def unit_end(text: str, start: int, end: int | None) -> int | None:
-    """Where the unit ends that begins at `start`, or None while that isn't known.
+    """Return where the unit ends that begins at `start`, or None while that isn't known.
 
     `end`: where its sentence ends, if that is known. It hangs on the text alone, not on how it came.
     """
@@ -69,7 +69,7 @@ def unit_end(text: str, start: int, end: int | None) -> int | None:
 
 
 def _place_in(text: str, start: int, end: int) -> int | None:
-    """How far a unit may go; None where the text isn't spoken for so long."""
+    """Return how far a unit may go; None where the text isn't spoken for that long."""
     left, address = LONGEST_MS, 0
     for place in range(start, end):
         char = text[place]
@@ -129,7 +129,7 @@ class Units:
 
     @property
     def rest_ms(self) -> int | None:
-        """When what is held is taken for a whole sentence, should nothing more come."""
+        """Return when held text is taken for a whole sentence, should nothing more come."""
         lane = self._lane
         if lane.over or max(self._start, self.ends[-1]) >= len(lane.text) or not lane.sentences.rests:
             return None

@@ -1,4 +1,4 @@
-"""What a fold asks its turn's driver to do. Each command may be carried out twice, by anyone."""
+"""The commands by which a fold drives its turn. Each may be carried out twice, by anyone."""
 
 from dataclasses import dataclass
 

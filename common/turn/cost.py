@@ -1,4 +1,4 @@
-"""What a turn's lanes cost in tokens, by their own events: these mean the same to every version.
+"""Counts the tokens of a turn's lanes, by their own events, which mean the same to every fold version.
 
 What a client is told and what its tenant is charged follow from this one count.
 """
@@ -101,7 +101,7 @@ def no_usage() -> dict[str, Any]:
 
 
 class Costs:
-    """What a turn has cost until now. Feed it the turn's events in log order."""
+    """The costs of a turn so far. Feed it the turn's events in log order."""
 
     def __init__(self, started: TurnStarted) -> None:
         self.lanes: Lanes = {}
@@ -129,7 +129,7 @@ class Costs:
             self.count(event)
 
     def of_lanes(self) -> dict[str, Cost]:
-        """What each lane that began has cost, with the attempts of workers that died."""
+        """Return the cost of each lane that began, with the attempts of workers that died."""
         return {lane: self._cost(lane, list(attempts.values())) for lane, attempts in self.lanes.items()}
 
     def usage(self) -> dict[str, Any]:
@@ -148,7 +148,7 @@ class Costs:
 
 
 def is_going(lanes: Lanes) -> bool:
-    """Whether a lane has begun and not ended: what it cost is yet to be told."""
+    """Return True if a lane has begun and not ended, so that its cost is not final."""
     return not all(attempts[max(attempts)].over for attempts in lanes.values())
 
 

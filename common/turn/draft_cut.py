@@ -1,4 +1,4 @@
-"""Where a draft stops that the full has overtaken. Pure."""
+"""Finds where a draft stops that the full has overtaken. Pure."""
 
 from bisect import bisect_right
 
@@ -42,7 +42,7 @@ class DraftCut:
         return None
 
     def overruns(self) -> bool:
-        """Return whether the draft's sentence goes on for longer than it may."""
+        """Return True if the draft's sentence goes on for longer than it may."""
         return self._draft.over or len(self._draft.text) - self.floor > self._policy.overrun_chars
 
     def may_say(self) -> int:
@@ -60,7 +60,7 @@ class DraftCut:
 
 
 def is_whole(draft: LaneState, place: int) -> bool:
-    """Return whether the draft's text up to this place breaks off no sentence."""
+    """Return True if the draft's text up to this place breaks off no sentence."""
     end, ends = draft.text.solid_before(place), draft.sentences.ends
     if not end:
         return True

@@ -1,4 +1,4 @@
-"""What of the draft may be heard: by token or by sentence, and nothing that commits where it is guarded."""
+"""Decides what of the draft may be heard: by token or by sentence, and no commitment where it is guarded."""
 
 from common.text.commitments import commits
 from common.text.markdown_join import dangling_markup
@@ -23,12 +23,12 @@ class DraftGate:
 
     @property
     def silent(self) -> bool:
-        """Whether it will say no more than is free now."""
+        """Return True if the draft will say no more than is releasable now."""
         return self._draft.over or self.blocked_by is not None
 
     @property
     def answers(self) -> bool:
-        """Whether it came to its end with something to hear, and nothing that was guarded."""
+        """Return True if the draft came to its end with something to hear, and nothing was guarded."""
         heard = (
             not self._draft.failed
             and self.blocked_by is None

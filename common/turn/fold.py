@@ -56,7 +56,8 @@ class Fold(FoldState):
             raise UnknownFold("the turn's start can't be folded") from bug
 
     def feed(self, event: Event, at_ms: int) -> list[Output]:
-        """What this event lets out, in order. `at_ms`: the entry's time since the turn's start.
+        """Feed one event and return what it lets out, in order. `at_ms`: the entry's time since the turn's
+        start.
 
         What breaks the fold ends the turn, the same wherever it is folded: no turn may hang.
         """
@@ -98,7 +99,7 @@ class Fold(FoldState):
         return self._out
 
     def _record(self, event: Event) -> None:
-        """Of a turn that is over only the draft in the shadow still counts: it goes on to its end."""
+        """Count an event behind the turn's end, where only a shadow draft still goes on."""
         if event.turn == self.turn:
             self.costs.count_late(event, shadow=self.policy.handoff.shadow)
         if not isinstance(event, LaneStarted | Delta | LaneFinished):
@@ -177,11 +178,11 @@ class Fold(FoldState):
 
     @property
     def _broken(self) -> bool:
-        """Whether the draft was heard to break off, or would be, were another to speak now."""
+        """Return True if the draft was heard to break off, or would be, were another lane to speak now."""
         return self.phase.broken if isinstance(self.phase, Speaking) else self._breaks_off()
 
     def _breaks_off(self) -> bool:
-        """Whether the draft, should it stop here, is heard to break off. What is spoken is whole."""
+        """Return True if a draft that stops here is heard to break off. Spoken units are whole."""
         return not self.aloud and not is_whole(self.draft, self.spoken["draft"])
 
     def _stand_in(self) -> None:
@@ -237,7 +238,7 @@ class Fold(FoldState):
     # Times that have come.
 
     def _reach(self, fired: TimerFired) -> None:
-        """Whether a time that has come is still of use is decided here."""
+        """Apply a timer that has fired, if it still matters."""
         come = [(due.number, due.due) for due in self.dues() if due.at_ms <= self._now_ms]
         if fired.due == DEADLINE.due:
             self._reach_deadline()

@@ -1,4 +1,4 @@
-"""Where a turn stands in its fold, and what its driver may ask of it."""
+"""The state of a turn in its fold, and what a driver may ask of it."""
 
 from typing import Any
 
@@ -54,29 +54,29 @@ class FoldState:
 
     @property
     def overtaken_ms(self) -> int | None:
-        """When the full overtook, if it did."""
+        """The time when the full overtook, if it did."""
         return None if isinstance(self.phase, Drafting) else self.phase.overtaken_ms
 
     @property
     def handover_ms(self) -> int | None:
-        """When the full took over from the draft, if it did."""
+        """The time when the full took over from the draft, if it did."""
         return self.phase.handover_ms if isinstance(self.phase, Speaking) else None
 
     @property
     def full_speaks(self) -> bool:
-        """Whether no more is heard of the draft, unless the full fails before it is heard."""
+        """Return True if no more is heard of the draft, unless the full fails before it is heard."""
         return isinstance(self.phase, Speaking)
 
     @property
     def full_waits(self) -> bool:
-        """Whether the full has begun and waits for what the draft will have said."""
+        """Return True if the full has begun and waits for the rest of the draft."""
         return isinstance(self.phase, Drafting) and self.phase.listen_until_ms is not None
 
     # What a driver asks.
 
     @property
     def released(self) -> int:
-        """How many characters were let out."""
+        """The number of characters that were let out."""
         return self._transcript.chars
 
     @property
@@ -123,7 +123,7 @@ class FoldState:
         return [lane for lane in self._going() if self._wants(lane) and not lane.attempt]
 
     def wants(self, lane: Lane) -> bool:
-        """Whether an attempt at this lane is still of use."""
+        """Return True if an attempt at this lane is still of use."""
         state = self.lanes.get(lane)
         return state is not None and not state.over and self._wants(state)
 
@@ -145,7 +145,7 @@ class FoldState:
 
     @property
     def _may_fill(self) -> bool:
-        """Whether a filler would be right now: before the answer has begun, or is about to."""
+        """Return True if a filler fits now: before the answer has begun, or is about to."""
         answers = self.policy.draft.style == "answer" or self.degraded
         closing = isinstance(self.phase, Closing)
         return not (self._full_heard or closing or (self.spoken["draft"] and answers))
@@ -167,5 +167,5 @@ class FoldState:
 
     @property
     def _draft_answers(self) -> bool:
-        """Whether the draft's words are an answer, and no bridge to one."""
+        """Return True if the draft is an answer, and not a bridge to one."""
         return self.policy.draft.style == "answer"

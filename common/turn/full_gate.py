@@ -1,4 +1,4 @@
-"""What of the full may be heard: all but what its turn's join leaves out of the opening."""
+"""Decides what of the full may be heard: all but what the turn's join leaves out of its opening."""
 
 from common.names import Lane
 from common.text import markdown_join
@@ -34,7 +34,7 @@ class FullGate:
         self.opening = Opening()
 
     def has_to_say(self, begin: int = 0) -> bool:
-        """Return whether any of it could be let out from there on, were it to speak now."""
+        """Return True if any of it could be let out from there on, were it to speak now."""
         upto = self._units.ends[-1] if self._units else len(self._full.text)
         return self._full.text.solid_before(upto) > begin
 

@@ -1,4 +1,4 @@
-"""What a lane has said so far, as the log tells it: attempts, offsets, the end that counts."""
+"""The state of a lane as the log tells it: attempts, offsets, the end that counts."""
 
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -32,7 +32,7 @@ class ToolCallState:
 
     @property
     def size(self) -> int:
-        """How many characters of arguments there are."""
+        """The number of characters of arguments."""
         return len(self._arguments)
 
     def add(self, arguments: str) -> None:
@@ -82,29 +82,29 @@ class LaneState:
 
     @property
     def over(self) -> bool:
-        """Whether nothing more will come of this lane."""
+        """Return True if nothing more will come of this lane."""
         return self.finished is not None
 
     @property
     def failed(self) -> bool:
-        """Whether the lane ended without an answer: broken off, or with nothing in it."""
+        """Return True if the lane ended without an answer: broken off, or empty."""
         if self.finished is None:
             return False
         return self.finished.reason in ("error", "cancelled") or not self.answers
 
     @property
     def speaks(self) -> bool:
-        """Whether there is anything in it to hear: text that is not blank, or a tool call."""
+        """Return True if there is anything to hear: text that is not blank, or a tool call."""
         return bool(self.calls) or self.text.solid > 0
 
     @property
     def stopped_short(self) -> bool:
-        """Whether it was ended by a filter or for its length: that too is an answer of the model's own."""
+        """Return True if a filter or its length ended it: that too is an answer of the model's own."""
         return self.finished is not None and self.finished.reason in ("length", "content_filter")
 
     @property
     def answers(self) -> bool:
-        """Whether it has anything for the client: words, a call, a refusal, or why there is nothing."""
+        """Return True if it has anything for the client: words, a call, a refusal, or why not."""
         return self.speaks or self.gives or self.stopped_short or self.dropped
 
     @property
@@ -161,7 +161,7 @@ class LaneState:
             self.sentences.feed(new)
 
     def _breaks_off(self, finished: LaneFinished) -> bool:
-        """Whether what its writer calls the end comes behind ours."""
+        """Return True if the writer's end lies behind ours."""
         return self.cut_off and finished.reason == "stop"
 
     def _add_tool_part(self, event: ToolPart) -> None:
@@ -176,7 +176,7 @@ class LaneState:
 
 
 def with_more(rest: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
-    """What a call has besides, with more of it, as an object of its own."""
+    """Return the other fields of a call with more added, as an object of its own."""
     joined: dict[str, Any] = {}
     join_more(joined, rest)
     join_more(joined, more)
@@ -195,7 +195,7 @@ def join_more(rest: dict[str, Any], more: dict[str, Any]) -> None:
 
 
 def gives(choice: dict[str, Any]) -> bool:
-    """Whether a chunk's choice has something that stands in the place of text: thoughts and notes don't."""
+    """Return True if a chunk's choice has something in place of text. Thoughts and notes don't count."""
     delta = choice.get("delta")
     if not isinstance(delta, dict):
         return False

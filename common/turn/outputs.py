@@ -1,4 +1,4 @@
-"""What a fold lets out, and when it wants to be told the time."""
+"""The outputs of a fold, and the times that it waits for."""
 
 from dataclasses import dataclass
 from typing import Any

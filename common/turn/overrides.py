@@ -1,4 +1,4 @@
-"""What a request may set over its profile: an allow-list, one for keys and one for pages' tokens."""
+"""The allow-lists of what a request may set over its profile: one for keys, one for browser tokens."""
 
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
@@ -69,7 +69,7 @@ class Overrides(BaseModel):
     stricter: StrictBool = True
 
     def may_set(self, path: str, before: Any, after: Any) -> bool:
-        """Whether a request may change a policy's field, by its path, from one value to another."""
+        """Return True if a request may change a policy's field, by its path, from one value to another."""
         if path in NEVER:
             return False
         if path in PROTECTED and not _is_stricter(path, before, after):
@@ -113,7 +113,7 @@ def changes(before: Policy, after: Policy) -> Iterator[tuple[str, Any, Any]]:
 
 
 def _is_stricter(path: str, before: Any, after: Any) -> bool:
-    """Whether the change only adds to what protects, or lowers what bounds."""
+    """Return True if a change only adds protection, or lowers a bound."""
     match path:
         case "draft.when":
             return bool(before != "never")

@@ -1,4 +1,4 @@
-"""Where a turn stands between its lanes. Phases are values: to go back is to assign an earlier one."""
+"""The phases of a turn between its lanes. Phases are values: to go back is to assign an earlier one."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""How the lanes of a turn share its answer: set per profile, and per request."""
+"""The policy by which the lanes of a turn share its answer, set per profile and per request."""
 
 from collections.abc import Set
 from typing import Annotated, Any, Literal
@@ -88,7 +88,7 @@ class FillerPolicy(_Part):
 
     @property
     def is_early(self) -> bool:
-        """Whether a filler would come before most answers had their chance."""
+        """Return True if a filler would come before most answers had their chance."""
         return bool(self.phrases) and self.delay_ms < 500
 
 

@@ -36,7 +36,7 @@ class SentenceSplitter:
 
     @property
     def rests(self) -> bool:
-        """Whether what is left may be a whole sentence, should nothing more come for a while."""
+        """Return True if what is left may be a whole sentence, should nothing more come for a while."""
         return self._sentences.rests and self._begin() < len(self.text)
 
     def rest(self) -> None:
@@ -53,7 +53,7 @@ class SentenceSplitter:
         return start, end
 
     def _begin(self) -> int:
-        """Where the next sentence begins, or will."""
+        """Return where the next sentence begins, or will."""
         self._start = after_blank(self.text, max(self._start, self._cut))
         return self._start
 

@@ -25,7 +25,7 @@ def count_of(told: Any) -> int | None:
 
 
 def sound_usage(told: Any) -> dict[str, Any] | None:
-    """What of a server's usage is believed: its counts, and the counts within its details."""
+    """Return the believable part of a server's usage: its counts, and the counts within its details."""
     if not isinstance(told, dict):
         return None
     usage: dict[str, Any] = {name: count for name in NAMES if (count := count_of(told.get(name))) is not None}
@@ -48,12 +48,12 @@ def estimate(text_bytes: int) -> int:
 
 
 def most(text_bytes: int) -> int:
-    """How many tokens a text of so many bytes has at most, to be reserved for it."""
+    """Return the most tokens that a text of this many bytes can have, to be reserved for it."""
     return math.ceil(text_bytes / _BYTES_A_TOKEN_AT_MOST)
 
 
 def asked_bytes(started: TurnStarted, lane: str) -> int:
-    """How many bytes of text a lane's model is asked with: messages, calls in them, prompt and tools.
+    """Return the bytes of text that a lane's model is asked with: messages, calls in them, prompt and tools.
 
     It follows what `workers/prompts.py` sends, but for what is small: notes, and what was said already.
     """

@@ -68,7 +68,7 @@ def _is_whole(
     results: list[int],
     matched: dict[int, dict[str, int]],
 ) -> bool:
-    """Whether each call's results, and nothing else, stand directly behind it."""
+    """Return True if each call's results, and nothing else, stand directly behind it."""
     for place, ids in calls:
         behind = set(range(place + 1, place + 1 + len(ids)))
         if len(set(ids)) != len(ids) or set(matched[place].values()) != behind:

@@ -1,4 +1,4 @@
-"""All that a turn has let out: how much, whose words came last, how the lanes' texts meet, the digest."""
+"""The released text of a turn: its length, its last speaker, how the lanes' texts meet, its digest."""
 
 import hashlib
 

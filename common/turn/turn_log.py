@@ -39,7 +39,7 @@ class TurnLog:
 
     @property
     def start_ms(self) -> int:
-        """When the turn started, on the log server's clock."""
+        """The time when the turn started, on the log server's clock."""
         return self.entries[0].ms
 
     @property
@@ -59,7 +59,7 @@ class TurnLog:
 
     @property
     def ended_ms(self) -> int | None:
-        """When the turn ended, on the log server's clock."""
+        """The time when the turn ended, on the log server's clock."""
         return self._ending[1] if self._ending else None
 
     @cached_property

@@ -1,4 +1,4 @@
-"""What servers say about an answer with each chunk: kept once, so that a log grows with the answer alone."""
+"""Keeps what servers repeat with each chunk only once, so that a log grows with the answer alone."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ class Annotations:
         self._seen: set[str] = set()
 
     def feed(self, choice: dict[str, Any]) -> dict[str, Any] | None:
-        """What of a chunk's choice is to be told now; None where there is nothing."""
+        """Return the part of a chunk's choice that is to be told now; None where there is nothing."""
         index = choice.get("index")
         place = index if isinstance(index, int) else 0
         now = {key: value for key, value in choice.items() if key in _STREAMED}
@@ -34,7 +34,7 @@ class Annotations:
         return now if tells else None
 
     def rest(self) -> list[dict[str, Any]]:
-        """What was held, a choice each; it is told once."""
+        """Return what was held, a choice each; it is told once."""
         held, self._held = self._held, {}
         return [
             {**({"index": place} if place else {}), **notes, "delta": {}} for place, notes in held.items()

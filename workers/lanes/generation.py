@@ -42,7 +42,7 @@ _FINISH_REASONS = ("stop", "length", "tool_calls", "function_call", "content_fil
 
 @dataclass(slots=True)
 class GenerationResult:
-    """How a lane's answer ended, as far as it is known."""
+    """The end of a lane's answer, as far as it is known."""
 
     reason: str = ""
     usage: dict[str, Any] | None = None
@@ -207,7 +207,7 @@ class Generation:
             answer.usage = sound_usage(piece.tokens) or answer.usage
 
     def _is_empty(self) -> bool:
-        """Whether the model has ended its answer and the lane has nothing in it."""
+        """Return True if the model has ended its answer and the lane has nothing in it."""
         state, stopped_short = self._writer.state, self._answer.reason in ("length", "content_filter")
         return not (self._may_be_empty or state.speaks or state.gives or stopped_short)
 

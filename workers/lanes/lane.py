@@ -233,7 +233,7 @@ class LaneRunner:
             await self._note_pace(picked, first_by_ms[0])
 
     async def _retrieve(self, picked: "_Picked") -> Retrieved | None:
-        """What the turn's answer is to rest on; an earlier attempt may have found it."""
+        """Return the passages for the turn's answer; an earlier attempt may have found them."""
         if picked.retrieved or self._retrieval is None:
             return picked.retrieved
         return await self._retrieval.retrieve(picked.writer.job.turn, picked.started, picked.start_ms)

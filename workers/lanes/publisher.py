@@ -108,23 +108,25 @@ class LaneWriter:
 
     @property
     def whole(self) -> bool:
-        """Whether all that was said stood in the log once."""
+        """Return True once all that was said stood in the log."""
         return not self.fenced.is_set() and self._committed is not None and self._committed.done()
 
     def take_pending(self) -> list[Event]:
-        """What is to be committed next."""
+        """Return the events of the next commit and clear them."""
         self._put_unsaid()
         events, self._pending = self._pending, []
         return events
 
     def committed(self) -> None:
-        """All that was taken stands in the log."""
+        """Note that all events that were taken stand in the log."""
         waits = self._pending or self._unsaid
         if self._committed and not waits and not self._committed.done():
             self._committed.set_result(None)
 
     def missing(self, known: LaneState) -> list[Event]:
-        """What of this attempt a log lacks that says `known` of the lane; what was pending is in it."""
+        """Return the events of this attempt that a log lacks which says `known` of the lane, pending ones
+        too.
+        """
         self._pending, self._unsaid = [], []
         events: list[Event] = []
         if known.attempt < self.job.attempt:
@@ -151,12 +153,12 @@ class LaneWriter:
 
 
 def _keeps_words(log: TurnLog) -> bool:
-    """Whether the turn's words stay in its log: of one that is rewritten nothing may come back."""
+    """Return True if the turn's words stay in its log. Nothing of a rewritten turn may come back."""
     return log.started.record == "full" and (log.ended is None or log.ended.record == "full")
 
 
 def _stands(part: ToolPart | Extra, known: LaneState) -> bool:
-    """Whether a log that says `known` has this part."""
+    """Return True if a log that says `known` has this part."""
     if isinstance(part, Extra):
         return part.number < len(known.extras)
     call = known.calls.get(part.index)
@@ -186,7 +188,7 @@ class Publisher:
 
     @property
     def speaking(self) -> int:
-        """How many writers have not said how their attempt ended."""
+        """The number of writers that have not told how their attempt ended."""
         return sum(writer.ended is None for writer in self._open)
 
     def open(self, started: LaneStarted, job: JobRef, start_ms: int, known: LaneState) -> LaneWriter:

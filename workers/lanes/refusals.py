@@ -1,4 +1,4 @@
-"""What a model's server means by a refusal: its class, and a code that OpenAI's clients know.
+"""Finds out what a model's server means by a refusal: its class, and a code that OpenAI's clients know.
 
 Its own words may hold keys and prompts: they are read here, and go nowhere.
 """
@@ -77,7 +77,7 @@ def named_parameter(error: UpstreamError, names: list[str]) -> str | None:
 
 
 def says(error: UpstreamError, word: str) -> bool:
-    """Whether a refusal's words have this one in them."""
+    """Return True if a refusal's words contain this one."""
     return re.search(rf"(?<!\w){re.escape(word)}(?!\w)", _read(error.told)[1]) is not None
 
 

@@ -11,7 +11,7 @@ _MOST_NAMES = 1_000
 
 
 class Relearned:
-    """What this worker has learned of the servers that it asks for drafts."""
+    """The refused parameters that this worker has learned of the servers that it asks for drafts."""
 
     def __init__(self) -> None:
         self._changes: dict[tuple[str, str, str], dict[str, str | None]] = {}
@@ -27,7 +27,7 @@ class Relearned:
         return body
 
     def learn(self, upstream: Upstream, error: UpstreamError, names: list[str]) -> bool:
-        """Whether the refusal names one of our own parameters, so that it is worth asking without it."""
+        """Learn a refused parameter of ours; return True if it is worth asking without it."""
         known = self._changes.get(_name(upstream), {})
         sent = [newer for name in names if (newer := known.get(name, name))]
         wrong = named_parameter(error, sent)

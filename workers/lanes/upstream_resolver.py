@@ -1,4 +1,6 @@
-"""Whom a lane asks: its profile's models, with the caller's own key, or a server that the request names."""
+"""Finds the upstreams of a lane: its profile's models, with the caller's own key, or a server that the
+request names.
+"""
 
 import asyncio
 import logging
@@ -38,7 +40,7 @@ class UpstreamResolver:
         self._guard = UrlGuard(settings.allowed_hosts)
 
     async def resolve(self, turn: TurnRef, name: str, lane: str, asked: dict[str, Any]) -> list[Upstream]:
-        """Who is asked on a lane, one after the other as they fail. Raises UpstreamError."""
+        """Return the upstreams of a lane in the order in which they are tried. Raises UpstreamError."""
         profile = await self._profile(turn.session.tenant, name)
         if server := asked.get("server"):
             return [await self._named(turn, NamedServer.read(server), asked["model"])]
@@ -94,7 +96,7 @@ class UpstreamResolver:
         )
 
     async def _open(self, turn: TurnRef) -> Credentials:
-        """What the request has brought along. Raises UpstreamError."""
+        """Decrypt the credentials that the request has brought. Raises UpstreamError."""
         clock = asyncio.get_running_loop().time
         give_up_s = clock() + self._settings.first_token_timeout_s
         while True:
@@ -112,7 +114,7 @@ class UpstreamResolver:
 
 
 def _address(url: str) -> tuple[str, bool]:
-    """What a model's whole URL is to a provider, and whether that is to be used as it is."""
+    """Return a model's address for its provider, and True if that is to be used as it is."""
     parts = urlsplit(url)
     if parts.path == _YANDEX:
         return f"yandex+{parts.scheme}://{parts.netloc}", False

@@ -17,7 +17,7 @@ _MOST_CHARS = 1_048_576  # of all inputs: each is held back until it is whole
 
 
 def is_custom(tool: dict[str, Any]) -> bool:
-    """Return whether a tool, or a call, is a custom one, also where its type is not said."""
+    """Return True if a tool, or a call, is a custom one, also where its type is not said."""
     return tool.get("type") == "custom" or bool(tool.get("custom") and not tool.get("function"))
 
 

@@ -1,1 +1,1 @@
-"""What is done beside the turns: the sweep, retention, webhooks."""
+"""Work beside the turns: the sweep, retention, webhooks."""

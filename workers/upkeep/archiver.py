@@ -58,7 +58,8 @@ class _Log:
                     self.clear.add(turn)
 
     def cut(self, keep: int) -> Place | None:
-        """Where the log is to begin so that it has at most `keep` entries, as far as whole turns allow.
+        """Return where the log is to begin so that it has at most `keep` entries, as far as whole turns
+        allow.
 
         The latest turn stays, and so does all from the oldest one that has not ended.
         """
@@ -143,7 +144,7 @@ class Archiver:
         return log
 
     async def _hold_private(self, session: SessionRef, log: _Log) -> None:
-        """What is to be masked or dropped stays until that is done, and is listed for it."""
+        """Keep what is to be masked or dropped until that is done, and list it for the redactor."""
         members = {turn: str(TurnRef(session, turn)) for turn in sorted(log.private)}
         due = await self._stores.queue.zmscore(keys.REDACTING, list(members.values()))
         listed = {turn for turn, score in zip(members, due, strict=True) if score is not None}

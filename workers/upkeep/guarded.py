@@ -1,4 +1,5 @@
-"""Who folds a lapsed turn says so first, and says when it came back: a fold that kills, kills twice at most.
+"""Marks a lapsed turn before it is folded and unmarks it after, so that a fold that kills does so twice at
+most.
 
 The mark stands on the queue server, by turn: how many have died at the turn, or seem to, with the one who
 folds it now. The next who comes parks a turn that has cost two.
@@ -30,7 +31,7 @@ class CrashMarks:
         self._back: set[str] = set()  # turns whose fold came back, which is yet to be written
 
     async def begin(self, turn: TurnRef, *, worker_lost: bool, driver_lapsed: bool) -> Verdict:
-        """Whether the turn may be folded now. Raises StoreUnavailable.
+        """Decide if the turn may be folded now. Raises StoreUnavailable.
 
         `worker_lost`: it has just cost a worker; `driver_lapsed`: or a driver, if it was no sweeper.
         """

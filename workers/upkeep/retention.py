@@ -275,7 +275,7 @@ class RetentionJob:
         return done
 
     async def _try(self, work: Callable[[Thing], Awaitable[bool]], thing: Thing) -> bool:
-        """Whether the work was done: one session's trouble must not keep the others from being kept."""
+        """Return True if the work was done: one session's trouble must not hold up the others."""
         try:
             done = await work(thing)
         except StoreUnavailable as error:

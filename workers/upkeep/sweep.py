@@ -180,7 +180,9 @@ class Sweep:
         return list(lapsed), list(overdue)
 
     def _is_condemned(self, member: bytes) -> bool:
-        """Whether who has let this lease lapse has had the time to renew it, with the server and us there."""
+        """Return True if the holder of a lapsed lease has had the time to renew it, with the server and us
+        there.
+        """
         kind, settings = member.count(b":"), self._settings
         lease_s = settings.turn_lease_s if kind == _PARTS_OF_A_TURN - 1 else settings.lane_lease_s
         return self.contact.for_s >= self.patience * (lease_s + settings.redis_timeout_s)
@@ -298,7 +300,7 @@ class Sweep:
             await self._pass_on(job, "a lane lost its worker")
 
     def _alive_ms(self, clock: ServerClock, last_word_ms: int | None) -> int:
-        """How much longer an attempt that has written then is taken to be alive, whatever its lease says."""
+        """Return how much longer an attempt that wrote at that time counts as alive, whatever its lease."""
         patience_ms = int(self.patience * self._settings.lane_lease_ms)
         return 0 if last_word_ms is None else max(0, patience_ms - clock.since(last_word_ms))
 

@@ -109,7 +109,7 @@ class WebhookSender:
             logger.warning("could not note what was told", extra={"error": error.reason})
 
     async def _hold(self, members: list[str], now_ms: int) -> list[str]:
-        """Those that nobody else holds, and that are still to be told of."""
+        """Return the messages that nobody else holds and that are still to be sent."""
         if not members:
             return []
 
@@ -158,18 +158,18 @@ class WebhookSender:
         await self._stores.on_queue.run(build)
 
     async def _report(self, turn: TurnRef) -> dict[str, Any] | None:
-        """What there is to tell; None where the turn isn't kept any more."""
+        """Return the report to send; None where the turn isn't kept any more."""
         recorded, ended_ms = await self._sessions.recorded(turn)
         return {"ended_at": ended_ms, **report_turn(recorded)} if recorded else None
 
     def _hook(self, turn: TurnRef, report: dict[str, Any] | None) -> Webhook | None:
-        """Who is to be told of it: nobody any more where the tenant or its profile is gone."""
+        """Return the receiver; None where the tenant or its profile is gone."""
         tenant = self._directory.tenant(turn.session.tenant)
         profile = tenant.get(report["profile"]) if tenant and report else None
         return profile.webhook if profile else None
 
     async def _post(self, hook: Webhook, message: str, attempt: int, body: bytes) -> bool:
-        """Whether the receiver has the message, or wants no more of it."""
+        """Return True if the receiver has the message, or wants no more of it."""
         headers = sign(hook.secret, message, self._stores.queue_clock.now_ms() // 1000, body)
         if "webhook-signature" not in headers:
             logger.warning("a webhook has no secret: its messages are not signed", extra={"turn": message})

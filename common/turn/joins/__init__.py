@@ -1,1 +1,1 @@
-"""How the full's text follows on the draft's: one file for each join, and their registry."""
+"""The joins, by which the full's text follows the draft's: one file for each, and their registry."""

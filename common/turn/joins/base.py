@@ -1,4 +1,4 @@
-"""What the fold asks of a join. A join overrides what it does otherwise than `append`, the plain one.
+"""The interface of a join. A join overrides what it does differently from `append`, the plain one.
 
 Joins have no state: all that changes during a turn is in its fold.
 """
@@ -15,7 +15,7 @@ FINISH_MS = 1_000
 
 
 class Join:
-    """How the full takes over from the draft, and how its text follows."""
+    """Decides how the full takes over from the draft, and how its text follows."""
 
     full_hears_draft = False
     """Whether the full is asked only when it is known what the draft will have said, to go on from there."""
@@ -41,7 +41,7 @@ class Join:
         return FINISH_MS
 
     def overtakes(self, turn: "FoldState") -> bool:
-        """Return whether the full takes over now from a draft that may still speak."""
+        """Return True if the full takes over now from a draft that may still speak."""
         full, spoken = turn.full, turn.spoken["draft"]
         if full.failed or not full.answers:
             return False

@@ -29,5 +29,5 @@ class Continue(Join):
         return turn.policy.handoff.continue_wait_ms - self.listen_ms(turn)
 
     def overtakes(self, turn: "FoldState") -> bool:
-        """Return whether the draft is silent while the full waits for it; else a time ends the wait."""
+        """Return True if the draft is silent while the full waits for it; else a time ends the wait."""
         return turn.full_waits and turn.draft_gate.silent
