@@ -64,7 +64,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
     """Everything the doors need, with its background work going. The stores need not be up yet."""
     _warn_of_odd(settings)
     async with open_stores(settings) as stores, open_stores(settings) as apart:
-        services = _assemble(settings, stores, apart)
+        services = assemble(settings, stores, apart, Directory(settings, stores))
         await _first_look(services)
         async with _in_background(_work_of(services)):
             try:
@@ -84,9 +84,8 @@ def _warn_of_odd(settings: Settings) -> None:
         )
 
 
-def _assemble(settings: Settings, stores: Stores, apart: Stores) -> Services:
-    """The parts, each made of those before it. `apart`: connections for who reads recordings."""
-    directory = Directory(settings, stores)
+def assemble(settings: Settings, stores: Stores, apart: Stores, directory: Directory) -> Services:
+    """Return the parts, each made of those before it. `apart`: connections for readers of recordings."""
     archive = open_archive(settings.archive_url)
     sessions = Sessions(stores, archive)
     reader = LogReader(stores, settings.reread_s)

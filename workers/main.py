@@ -8,7 +8,7 @@ import secrets
 import signal
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Coroutine
 from typing import Any, cast
 
 import aiohttp
@@ -21,7 +21,6 @@ from common.net.kept_connections import KeptTransport, no_cookies
 from common.process.extras import lacks
 from common.process.logs import set_up_logs
 from common.process.memory import freeze_start_up
-from common.queue.fair_share import share_of
 from common.security.secret_box import open_secret_box
 from common.security.url_guard import open_guarded_client
 from common.sessions.archive import open_archive
@@ -30,11 +29,9 @@ from common.settings import Settings
 from common.store.redis import Stores, StoreUnavailable, open_stores
 from common.tenants.directory import Directory
 from common.tenants.profiles import profile_of
-from common.turn.policy import LONGEST_TURN_MS
 from workers.accounting.settlement import SettlementJob
+from workers.assembly import Run, open_lanes, open_runner
 from workers.knowledge.retrieval import NoSearch, Retrieval, Search, SearchService
-from workers.lanes.lane import LaneRunner
-from workers.lanes.publisher import Publisher
 from workers.leases import LaneLeases
 from workers.providers import litellm
 from workers.providers.base import UpstreamError
@@ -49,7 +46,6 @@ from workers.upkeep.webhooks import WebhookSender
 logger = logging.getLogger(__name__)
 
 _HAND_OVER_S = 3.0
-_JOB_TIMEOUT_S = LONGEST_TURN_MS / 1000 + 60
 
 
 def worker_id() -> str:
@@ -90,17 +86,7 @@ async def work(settings: Settings, lane: Lane) -> None:
             run, own = _open_speech(settings, stores, client, running)
         else:
             run, own = _open_models(settings, stores, directory, client, guarded, running)
-        runner = JobRunner(
-            lane,
-            stores.queue,
-            run,
-            slots=settings.worker_slots,
-            timeout_s=_JOB_TIMEOUT_S,
-            lease_ms=settings.lane_lease_ms,
-            share=lambda: share_of(settings, directory),
-            on_taken=running.picked_up,
-            on_over=running.finished,
-        )
+        runner = open_runner(settings, stores, directory, running, run)
         sweep = Sweep(settings, stores, worker)
         archive = open_archive(settings.archive_url)
         keeper = RetentionJob(settings, stores, worker, archive)
@@ -117,7 +103,7 @@ async def work(settings: Settings, lane: Lane) -> None:
         await running.upstreams.flush()
 
 
-_Opened = tuple[Callable[..., Awaitable[None]], list[Coroutine[Any, Any, None]]]
+_Opened = tuple[Run, list[Coroutine[Any, Any, None]]]
 """What runs a lane's jobs, and its work in the background."""
 
 
@@ -134,13 +120,11 @@ def _open_models(
     guarded: httpx.AsyncClient,
     running: LaneLeases,
 ) -> _Opened:
-    publisher = Publisher(stores)
     search, indexing = _open_search(settings, stores, client, running.lane)
     retrieval = Retrieval(settings, stores, search)
     provider = Providers(client, guarded, stores, open_secret_box(settings), settings.thinking_models)
-    running.on_forgotten = publisher.doubt
-    lanes = LaneRunner(settings, stores, directory, provider, publisher, running, retrieval)
-    return lanes.run_lane, [publisher.run(), *indexing]
+    run, publisher = open_lanes(settings, stores, directory, running, provider, retrieval)
+    return run, [publisher.run(), *indexing]
 
 
 def _open_search(

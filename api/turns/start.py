@@ -43,7 +43,7 @@ class TurnStart:
         self._settings = settings
         self._stores = stores
         self._reader = reader
-        self._starter = starter
+        self.starter = starter
         self._recall = recall
         self._admissions = admissions
         self._turns = turns
@@ -56,7 +56,7 @@ class TurnStart:
         """
         comes_back = request.idempotency is not None and request.idempotency.is_explicit
         self._admissions.check_sizes(request)
-        planned = self._starter.plan(request)
+        planned = self.starter.plan(request)
         try:
             if transcriber:
                 planned = await self._transcribe(planned, transcriber)
@@ -110,14 +110,14 @@ class TurnStart:
 
         def beside(pipe: Pipeline) -> None:
             self._turns.followers.hold(pipe, [planned.turn])
-            self._starter.store_credentials(pipe, planned)
+            self.starter.store_credentials(pipe, planned)
 
         live = LiveTurn(self._stores, planned.turn, planned.started, self._settings.lane_lease_ms)
         # Before the start, so that its first wake-up is heard.
         self._reader.follow(planned.turn.session, live.apply, live.on_log_deleted)
         try:
             async with answered_within(self._settings.redis_timeout_s):
-                entry = await self._starter.commit(planned, context.claim, beside=beside)
+                entry = await self.starter.commit(planned, context.claim, beside=beside)
         except BaseException:
             self._reader.leave(planned.turn.session, live.apply)
             raise

@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 from api.limits.admission import Admissions
 from api.limits.overload import LoadShedder
 from api.requests.turn_request import TurnRequest
+from api.services import assemble
 from api.turns.recall import Recall
 from api.turns.registry import LiveTurns
 from api.turns.start import TurnStart
@@ -25,8 +26,8 @@ from common.tenants.directory import Directory
 from common.tenants.latency import FirstTokenLatency
 from tests.support.limited_tenants import LimitedDirectory
 from tests.support.waiting import end, until
+from workers.assembly import open_lanes, open_runner
 from workers.knowledge.retrieval import Retrieval, Search
-from workers.lanes.lane import LaneRunner
 from workers.lanes.publisher import Publisher
 from workers.leases import LaneLeases
 from workers.providers.base import Provider
@@ -34,7 +35,6 @@ from workers.runner import JobRunner
 from workers.upkeep.sweep import Sweep
 
 _ANSWER_S = 20.0
-_LONGEST_TURN_S = 600
 
 
 @dataclass
@@ -87,23 +87,10 @@ async def open_worker(
     """A working worker of one lane. It sweeps only if told to: most tests take that step by hand."""
     async with open_stores(settings) as stores:
         await stores.sync_clocks()
-        publisher = Publisher(stores)
-        running = LaneLeases(settings, stores, lane, name)
-        running.on_forgotten = publisher.doubt
+        running, directory = LaneLeases(settings, stores, lane, name), Directory(settings, stores)
         retrieval = Retrieval(settings, stores, search) if search else None
-        lanes = LaneRunner(
-            settings, stores, Directory(settings, stores), provider, publisher, running, retrieval
-        )
-        runner = JobRunner(
-            lane,
-            stores.queue,
-            lanes.run_lane,
-            slots=settings.worker_slots,
-            timeout_s=_LONGEST_TURN_S,
-            lease_ms=settings.lane_lease_ms,
-            on_taken=running.picked_up,
-            on_over=running.finished,
-        )
+        run, publisher = open_lanes(settings, stores, directory, running, provider, retrieval)
+        runner = open_runner(settings, stores, directory, running, run)
         sweep = Sweep(settings, stores, name)
         if not patient:  # what a test lets lapse is lapsed
             sweep.patience = 0
@@ -159,17 +146,12 @@ async def open_api(settings: Settings, limits: Limits | None = None) -> AsyncIte
     """A working replica, to which every tenant has these limits."""
     async with open_stores(settings) as stores:
         await stores.sync_clocks()
-        reader = LogReader(stores, settings.reread_s)
-        pace = FirstTokenLatency(stores)
         directory = LimitedDirectory(settings, stores, limits or Limits())
-        starter = TurnStarter(settings, stores, directory, pace, LoadShedder(settings, stores, directory))
-        sessions = Sessions(stores, open_archive(settings.archive_url))
-        recall = Recall(settings, stores, sessions, directory)
-        admissions = Admissions(settings, stores, sessions, directory)
-        turns = LiveTurns(settings, stores, reader, sessions)
-        start = TurnStart(settings, stores, reader, starter, recall, admissions, turns)
+        services = assemble(settings, stores, stores, directory)
+        reader, turns, pace = services.reader, services.turns, services.pace
         tasks = [asyncio.create_task(work) for work in (reader.run(), turns.leases.run(), pace.run())]
-        api = Api(stores, directory, starter, reader, admissions, turns, start, pace, tasks)
+        start, admissions = services.start, services.admissions
+        api = Api(stores, directory, start.starter, reader, admissions, turns, start, pace, tasks)
         try:
             yield api
             if not any(task.cancelled() or task.cancelling() for task in tasks):

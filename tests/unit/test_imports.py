@@ -33,6 +33,7 @@ FLOORS = {
         upstreams
         leases
         lanes speech
+        assembly
         main
     """,
     "api": """
