@@ -5,7 +5,7 @@ repeats, and the draft is cut at once, so that the moment is unambiguous. And st
 `cancel` to the full's connection closed.
 
 One after the other, on an idle machine. Target: p50 at most 15 ms, p99 at most 60 ms.
-50 turns live at once, their hand-overs within half a second: no target.
+50 turns live at once, their handovers within half a second: no target.
 A client's cancel: p99 at most 50 ms.
 """
 
@@ -34,7 +34,7 @@ async def measure(options: argparse.Namespace) -> Result:
         stack.behave("full", ttft_ms=250, jitter=0.5, tpot_ms=10, text=_SHORT)
         await ask_at_once(stack.port, [_body(n) for n in range(8)])
         alone = [await _cut_one(stack, number) for number in range(scaled(options, _TURNS))]
-        # Hand-overs from 750 to 1,250 ms, when all drafts have spoken for long.
+        # Handovers from 750 to 1,250 ms, when all drafts have spoken for long.
         stack.behave("full", ttft_ms=1000, jitter=1.0, tpot_ms=10, text=_SHORT)
         live: list[float] = []
         for _ in range(scaled(options, _TURNS) // _LIVE or 1):
@@ -111,7 +111,7 @@ def _body(number: int) -> bytes:
 
 def _check(reply: Reply) -> None:
     if not reply.whole or not reply.text.endswith(_SHORT) or len(reply.text) == len(_SHORT):
-        raise RuntimeError(f"no turn with a hand-over: {reply.status} {reply.error or reply.text[-80:]}")
+        raise RuntimeError(f"no turn with a handover: {reply.status} {reply.error or reply.text[-80:]}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The hand-over on recorded answers of real models: what is heard twice, what is missed, what waits.
+"""The handover on recorded answers of real models: what is heard twice, what is missed, what waits.
 
     python -m bench.handover --joins append,skip_repeat
 

@@ -29,9 +29,9 @@ class Measures:
     opened_ms: int  # how much longer the longest silence was than under `append`
     informed_later_ms: int  # than by the full alone
     sound_later_ms: int | None  # than by the draft alone
-    waited_ms: int | None  # from overtaking to the hand-over
+    waited_ms: int | None  # from overtaking to the handover
     beyond_ms: int | None  # of that, after the end of the sentence that the draft was in
-    slowed_ms: int | None  # how long after the hand-over, or its own end, the full's first sentence was out
+    slowed_ms: int | None  # how long after the handover, or its own end, the full's first sentence was out
 
 
 def measure(folded: ReplayedTurn, appended: ReplayedTurn, alone: ReplayedTurn) -> Measures:

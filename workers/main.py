@@ -45,7 +45,7 @@ from workers.upkeep.webhooks import WebhookSender
 
 logger = logging.getLogger(__name__)
 
-_HAND_OVER_S = 3.0
+_RELOCATE_S = 3.0
 
 
 def worker_id() -> str:
@@ -177,7 +177,7 @@ async def _drain(settings: Settings, runner: JobRunner, running: LaneLeases) -> 
         await running.say_goodbye()
     await runner.stop_taking(settings.drain_s)
     running.drain()
-    await runner.stop_taking(_HAND_OVER_S)
+    await runner.stop_taking(_RELOCATE_S)
     runner.abandon()
 
 

@@ -51,7 +51,7 @@ class RecordedReplay(ReplayedTurn):
     policy: Policy = field(default_factory=Policy)
     cut: set[int] = field(
         default_factory=set
-    )  # ends of lanes that the hand-over or the turn's end brought about
+    )  # ends of lanes that the handover or the turn's end brought about
     strays: set[int] = field(default_factory=set)  # stops of a turn that was over
 
     @property

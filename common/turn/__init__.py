@@ -1,1 +1,1 @@
-"""A turn as its events tell it: fold, hand-over, policy. Events in, outputs out; knows no store."""
+"""A turn as its events tell it: fold, handover, policy. Events in, outputs out; knows no store."""

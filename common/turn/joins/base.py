@@ -21,7 +21,7 @@ class Join:
     """Whether the full is asked only when it is known what the draft will have said, to go on from there."""
 
     draft_stands_by = False
-    """Whether the draft goes on unheard after the hand-over, in case the full fails before it is heard."""
+    """Whether the draft goes on unheard after the handover, in case the full fails before it is heard."""
 
     @property
     def beside_hedge(self) -> "Join":
