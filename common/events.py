@@ -189,6 +189,9 @@ Event = (
     | TurnEnded
 )
 
+LaneEvent = LaneStarted | Delta | ToolPart | Extra | LaneFinished
+"""The events of one lane."""
+
 FORCED = frozenset({"turn_parked", "turn_deadline", "internal_error"})
 """Codes of endings that may not follow from what the log says before them."""
 

@@ -136,7 +136,7 @@ def _open_search(
     if lane != "full":  # nobody else is told of documents
         return NoSearch(), []
     if lack := lacks("knowledge"):
-        logger.warning("no document is found: %s", lack)
+        logger.warning("no document is found: a package is missing", extra={"lack": lack})
         return NoSearch(), []
     from workers.knowledge.indexes import Indexes
 

@@ -84,7 +84,7 @@ class Administration:
         return dict(sorted(mine, key=lambda each: (each[1].created_at or _NEVER, each[0])))
 
     async def acts(self, tenant: str | None, after: str, limit: int, kind: audit.Kind) -> Page:
-        """A page of the audit log, see `common.audit.look`."""
+        """A page of the audit log, see `api.auth.audit.read_page`."""
         return await audit.read_page(self._stores, tenant, after, limit, kind)
 
     async def parked(self) -> list[Parked]:

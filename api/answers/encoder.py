@@ -45,6 +45,8 @@ class AnswerEncoder(ABC):
 
     async def stream(self, audio: AudioFeed) -> AsyncGenerator[bytes, None]:
         """Yield the answer's events as they come. `audio` is where forms with sound hear it."""
+        if events := self.on_start():
+            yield events
         async with aclosing(self._live.follow()) as batches:
             async for outputs in batches:
                 if events := self.encode(outputs):
@@ -55,6 +57,10 @@ class AnswerEncoder(ABC):
         async with aclosing(self._live.follow()) as batches:
             async for _ in batches:
                 pass
+
+    def on_start(self) -> bytes:
+        """Return the events that go before all outputs; most forms have none."""
+        return b""
 
     @abstractmethod
     def on_text(self, output: TextReleased) -> bytes:

@@ -89,11 +89,7 @@ def _agent(context: Any) -> str:
 def _fingerprint(body: dict[str, Any]) -> str:
     asked = {name: value for name, value in body.items() if name not in _CHANGES_ON_RETRY}
     try:
-        try:
-            told = orjson.dumps(asked, option=orjson.OPT_SORT_KEYS)
-        except orjson.JSONEncodeError:  # deeper JSON can be read than written
-            raise BadRequest("the body is nested too deeply", code="invalid_json") from None
-        return hashlib.sha256(told).hexdigest()
+        return hashlib.sha256(orjson.dumps(asked, option=orjson.OPT_SORT_KEYS)).hexdigest()
     except orjson.JSONEncodeError:  # deeper JSON can be read than written
         raise BadRequest("the body is nested too deeply", code="invalid_json") from None
 

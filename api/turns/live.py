@@ -1,6 +1,6 @@
 """A live turn on this replica: folds its events, drives what the fold asks for, and keeps what was released.
 
-Folding and driving never wait for a client; clients read from `releases` at their own pace.
+Folding and driving never wait for a client; clients `follow` the outputs at their own pace.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ _RETRY_S = 0.5
 
 
 class LiveTurn:
-    """One turn. Call `begin` with its first entries, then `take` with what follows.
+    """One turn. Call `begin` with its first entries, then `apply` with what follows.
 
     `queued`: the jobs that it begins with have just been put. Raises UnknownFold.
     """

@@ -179,7 +179,7 @@ class Limits(_Part):
 
     @property
     def counted(self) -> dict[str, int]:
-        """Return the limits that `admit.lua` counts, by name; the others are checked in each request."""
+        """Return the limits that `admit.lua` counts, by name; the others bound a single request."""
         names = ("turns_per_minute", "live_turns", "tokens_per_day", "sessions_kept", "kept_bytes")
         return {name: getattr(self, name) for name in names}
 

@@ -11,11 +11,10 @@ from common.errors import turn_error
 from common.events import (
     Delta,
     Event,
-    Extra,
+    LaneEvent,
     LaneFinished,
     LaneStarted,
     TimerFired,
-    ToolPart,
     TurnEnded,
     TurnInterrupted,
     TurnStarted,
@@ -79,7 +78,7 @@ class Fold(FoldState):
         if event.turn != self.turn:
             if isinstance(event, TurnStarted) and self.policy.barge_in:
                 self._end("superseded")
-        elif isinstance(event, LaneStarted | Delta | ToolPart | Extra | LaneFinished):
+        elif isinstance(event, LaneEvent):
             lane = self.lanes.get(event.lane)
             if lane:
                 self._apply(lane, event)
@@ -107,7 +106,7 @@ class Fold(FoldState):
         if (event.turn, event.lane) == (self.turn, "draft") and self.policy.handoff.shadow:
             self.draft.apply(event)
 
-    def _apply(self, lane: LaneState, event: LaneStarted | Delta | ToolPart | Extra | LaneFinished) -> None:
+    def _apply(self, lane: LaneState, event: LaneEvent) -> None:
         lane.apply(event)
         self.aloud.update(lane, self._now_ms)
         if lane is self.draft:

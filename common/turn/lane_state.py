@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from common.errors import turn_error
-from common.events import Delta, Extra, LaneFinished, LaneStarted, ToolPart
+from common.events import Delta, Extra, LaneEvent, LaneFinished, LaneStarted, ToolPart
 from common.names import Lane
 from common.text.growing_text import GrowingText
 from common.text.sentences import Sentences
@@ -122,7 +122,7 @@ class LaneState:
             return turn_error("upstream_empty", "the model's answer was empty")
         return turn_error("upstream_error", "the model gave no answer")
 
-    def apply(self, event: LaneStarted | Delta | ToolPart | Extra | LaneFinished) -> None:
+    def apply(self, event: LaneEvent) -> None:
         """Let one event of this lane count, if it does."""
         if self.finished is not None:
             return

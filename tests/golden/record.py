@@ -1,9 +1,10 @@
-"""Records the golden sessions anew, from the simulator: `python -m tests.golden.record`.
+"""Records golden sessions anew by the simulator: `python -m tests.golden.record [NAME…]`, without names all.
 
-Only for a fold that is to say something else than before: the difference is the review.
+Only for a new session, or a fold that is to say something else than before: the difference is the review.
 """
 
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,8 @@ def _turn(
         for line in answer.iter_lines():
             if interrupt_after and interrupt_after in line:
                 api.post(f"/v1/sessions/{name}/interrupt", json={"heard_chars": 20}).raise_for_status()
+    if len(sys.argv) > 1 and name not in sys.argv[1:]:
+        return f"{name} is left as it was"
     path = FOLDER / f"{name}.jsonl"
     export = api.get(f"/v1/sessions/{name}/export").raise_for_status().content
     path.write_bytes(_WORKER.sub(b'"worker":"w"', export))  # the machine is nobody's business

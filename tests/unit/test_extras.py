@@ -70,7 +70,8 @@ def test_a_full_worker_says_what_to_install_and_a_turn_that_asks_is_told(
     with caplog.at_level(logging.WARNING), pytest.raises(SearchFailed) as failed:
         search("full")
     assert failed.value.code == "search_missing"
-    assert caplog.messages == [f"no document is found: {KNOWLEDGE}"]
+    assert caplog.messages == ["no document is found: a package is missing"]
+    assert caplog.records[0].__dict__["lack"] == KNOWLEDGE
 
 
 def test_who_has_a_search_of_their_own_needs_none(bare: None, caplog: pytest.LogCaptureFixture) -> None:

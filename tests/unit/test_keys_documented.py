@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+from common.events import KINDS
 from common.names import CollectionRef, JobRef, SessionRef, TurnRef
 from common.store import keys
 
@@ -52,6 +53,13 @@ def test_code_and_document_have_the_same_keys_of_the_same_types() -> None:
     documented = {row[1]: row[2] for row in rows}
     assert len(documented) == len(rows), "a key stands there twice"
     assert documented == keys_of_the_code()
+
+
+def test_code_and_document_have_the_same_kinds_of_events() -> None:
+    lines = DOCS.read_text().splitlines()
+    table = lines[lines.index("| kind | written by | fields beside `turn` |") + 2 :]
+    rows = table[: table.index("")]
+    assert [row.split("`")[1] for row in rows] == list(KINDS)
 
 
 def test_no_key_is_spelled_past_its_docstring() -> None:

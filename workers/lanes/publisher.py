@@ -13,14 +13,7 @@ from typing import Any
 
 from redis.exceptions import NoPermissionError
 
-from common.events import (
-    Delta,
-    Event,
-    Extra,
-    LaneFinished,
-    LaneStarted,
-    ToolPart,
-)
+from common.events import Delta, Event, Extra, LaneEvent, LaneFinished, LaneStarted, ToolPart
 from common.log.stream import append, read_turn
 from common.names import JobRef
 from common.store import keys
@@ -319,7 +312,7 @@ class Publisher:
         log = await read_turn(self._stores, turn)
         for entry in log.own if log else ():
             event = entry.event
-            if not isinstance(event, LaneStarted | Delta | ToolPart | Extra | LaneFinished):
+            if not isinstance(event, LaneEvent):
                 continue
             if event.lane == known.lane:
                 known.apply(event)

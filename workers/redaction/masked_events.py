@@ -7,18 +7,20 @@ piece keeps its place and its length.
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, assert_never
 
 from common.events import (
     Delta,
     Event,
     Extra,
+    LaneEvent,
     LaneFinished,
     LaneStarted,
     Retrieved,
     TimerFired,
     ToolPart,
     TurnEnded,
+    TurnInterrupted,
     TurnStarted,
 )
 from common.redaction.masking import SEAM, blank, mask, mask_json
@@ -58,7 +60,7 @@ class Masks:
         asked = ""
         calls: dict[Path, _Text] = defaultdict(_Text)
         for event in self.own:
-            if isinstance(event, LaneStarted | Delta | ToolPart | Extra | LaneFinished):
+            if isinstance(event, LaneEvent):
                 lanes.setdefault(event.lane, LaneState(event.lane)).apply(event)
             if isinstance(event, TurnStarted):
                 asked = last_said(event.request.get("messages") or [])
@@ -107,7 +109,9 @@ class Masks:
                 return replace(event, phrase=mask(event.phrase, self.digit))
             case TurnEnded():
                 return replace(event, record="redacted")
-        return event
+            case LaneStarted() | LaneFinished() | TurnInterrupted():  # they hold no words
+                return event
+        assert_never(event)
 
     def _cut(self, masked: str, at: int, clear: str) -> str:
         """Return a piece of a masked text; characters outside of the text that counted are all masked."""

@@ -5,6 +5,7 @@ added.
 """
 
 from dataclasses import dataclass, replace
+from typing import assert_never
 
 from common.events import (
     Delta,
@@ -17,6 +18,7 @@ from common.events import (
     TimerFired,
     ToolPart,
     TurnEnded,
+    TurnInterrupted,
     TurnStarted,
 )
 from common.redaction.masking import MASK
@@ -86,7 +88,9 @@ def without_words(event: Event) -> Event | None:
             return replace(event, phrase="")
         case TurnEnded():
             return replace(event, released=0, hash=Transcript(0).hash(), record="none")
-    return event
+        case LaneStarted() | TurnInterrupted():  # they hold no words
+            return event
+    assert_never(event)
 
 
 def _masked(log: TurnLog, own: list[Entry]) -> tuple[dict[str, Event | None], bool]:

@@ -19,7 +19,7 @@ Verdict = Literal["fold", "busy", "park"]
 
 _MOST_LOST = 2
 
-_BEGIN = script("fold_begins")
+_BEGIN, _DRIVE = script("fold_begins"), script("sweep_drives")
 
 
 class CrashMarks:
@@ -74,6 +74,9 @@ class CrashMarks:
             self._back -= back
 
 
-def drive(pipe: Pipeline, turn: TurnRef) -> None:
-    """The sweep drives this turn from now on: when it looks again, nobody was lost."""
-    pipe.hset(keys.FOLDING, f"{turn}|sweep", "1")
+def drive(pipe: Pipeline, turn: TurnRef, claimed_until_ms: int) -> None:
+    """Mark the turn as driven by the sweep, so that nobody is lost when it looks again.
+
+    Who took it over since the sweep claimed its lease keeps it.
+    """
+    pipe.eval(_DRIVE, 2, keys.LEASES, keys.FOLDING, str(turn), str(claimed_until_ms))

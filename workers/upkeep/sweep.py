@@ -209,12 +209,13 @@ class Sweep:
         else:
             await self._mend_lane(held, lapsed.log, lapsed.fold)
 
-    async def _claim(self, held: TurnRef | JobRef) -> bool:
-        """Hold the lease while what it stood for is ended, unless somebody has just renewed it."""
-        member = {str(held): self._stores.queue_clock.now_ms() + _LOOK_AGAIN_MS}
-        return await job_queue.if_lapsed(
-            self._stores, held, lambda pipe: pipe.zadd(keys.LEASES, member, xx=True)
+    async def _claim(self, held: TurnRef | JobRef) -> int:
+        """Hold the lease while its turn or lane is mended. Return until when, or 0 if it was just renewed."""
+        until_ms = self._stores.queue_clock.now_ms() + _LOOK_AGAIN_MS
+        claimed = await job_queue.if_lapsed(
+            self._stores, held, lambda pipe: pipe.zadd(keys.LEASES, {str(held): until_ms}, xx=True)
         )
+        return until_ms if claimed else 0
 
     # A turn whose driver is gone.
 
@@ -225,7 +226,8 @@ class Sweep:
         if log.ended:
             await self._let_go(turn, log)
             return
-        if not await self._claim(turn):
+        claimed_until_ms = await self._claim(turn)
+        if not claimed_until_ms:
             return
         logger.info("a turn lost its driver", extra={"turn": turn.turn})
         if await self._guard.has_cost_too_many(turn):
@@ -238,7 +240,7 @@ class Sweep:
             await driver.interrupt(self._stores, turn, "sweep")
         fold = await self._fold_on(turn, fold)
         if fold.ending is None:  # it is to end without a client
-            await self._stores.on_queue.run(lambda pipe: drive(pipe, turn))
+            await self._stores.on_queue.run(lambda pipe: drive(pipe, turn, claimed_until_ms))
         await self._perform(turn, fold, *fold.commands())
         if fold.ending is None:
             await self._look_again(str(turn), _LOOK_AGAIN_MS)

@@ -1,4 +1,4 @@
--- Counts what a tenant's sessions keep, see common/kept_bytes.py. The sum of all stands under no name.
+-- Counts what a tenant's sessions keep, see common/log/kept_bytes.py. The sum of all stands under no name.
 local MOST_LAPSED = 100  -- so that none of the counts ever holds up the server
 
 -- Adds to what a session keeps; `until_ms`, where it is told, is when its log is gone.

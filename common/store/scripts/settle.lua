@@ -1,4 +1,4 @@
--- Settles a turn, once: see workers/settling.py.
+-- Settles a turn, once: see workers/accounting/settlement.py.
 local unsettled_key, reserved_key, usage_key, used_key, redacting_key, bytes_key, until_key, held_key = unpack(KEYS)
 local asked = cjson.decode(ARGV[1])
 if redis.call('ZREM', unsettled_key, asked.turn) == 0 then return end  -- it is settled

@@ -1,4 +1,4 @@
--- Picks jobs up for a worker: see common/fair_queue.py.
+-- Picks jobs up for a worker: see common/queue/fair_share.py.
 -- A hint stands for a job: who takes more jobs than it has popped hints takes theirs away too. Who has no slot
 -- left for what might be taken leaves a hint to the others.
 -- A job's lease begins anew here: however long it has waited, from now on there is somebody to renew it.
