@@ -108,7 +108,7 @@ class Extra:
 
 @dataclass(frozen=True, slots=True)
 class LaneFinished:
-    """An attempt ends. `handed_over` asks for the next attempt; every other reason ends the lane.
+    """An attempt ends. `handed_over` (it is relocated) asks for the next one; other reasons end the lane.
 
     `at`: how long the lane's text is; an end whose text isn't there yet doesn't count.
     """
