@@ -1,5 +1,4 @@
-"""Lists of phrases that commit and phrases that only bridge, by language. `commitments.py` says how they are
-read.
+"""Phrases that commit and phrases that only bridge, by language; `commitments.py` says how they are read.
 
 Losing a bridge costs a voice call little, a wrong promise costs much. So a word that may be either commits,
 and HARMLESS names the phrases in which it does not. Only words that end where the next begins are repeated

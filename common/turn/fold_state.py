@@ -85,7 +85,7 @@ class FoldState:
         return min(self.dues(), key=lambda due: (due.at_ms, due.number), default=None)
 
     def dues(self) -> list[Due]:
-        """All times that the fold waits for now."""
+        """Return all times that the fold waits for now."""
         if self.ending:
             return []
         dues = [Due(DEADLINE.number, DEADLINE.due, self.policy.deadline_ms)]

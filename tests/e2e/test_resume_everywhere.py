@@ -19,8 +19,8 @@ BRIDGE = "One moment."
 
 @pytest.fixture
 def pair(simulator: Simulator, tmp_path: Path) -> Iterator[Stack]:
-    """A gateway of two replicas. Its leases outlast a busy machine: it is clients who take over here."""
-    with Stack(simulator, tmp_path, {"FAST_REPLY_TURN_LEASE_S": "20"}, replicas=2).running() as stack:
+    """A gateway of two replicas, with the leases that an operator gets."""
+    with Stack(simulator, tmp_path, {}, replicas=2).running() as stack:
         yield stack
 
 

@@ -127,9 +127,10 @@ async def test_too_many_refused_bodies_are_refused_unread(valkey: Backend) -> No
             return all([await code(tenant, b"[]") != "invalid_api_key" for tenant in keys])
 
         await until(known)
-        assert await code("acme") == "missing_required_parameter"
-        while await code("acme") != "too_many_refused":
-            pass  # it empties meanwhile, on a slow machine by more than one
+        told = [await code("acme")]
+        while told[-1] != "too_many_refused" and len(told) < 10:  # it empties meanwhile
+            told.append(await code("acme"))
+        assert told[0] == "missing_required_parameter" and told[-1] == "too_many_refused"
         assert await code("acme", path="/v1/llm-request") == "too_many_refused"
         refused = await client.post(CHAT, headers=keys["acme"], json={"messages": [HELLO]})
         assert refused.status_code == 429 and int(refused.headers["retry-after"]) >= 1
