@@ -15,8 +15,7 @@ from common.store import keys
 from common.store.redis import Stores
 from common.turn.fold import Fold
 from common.turn.outputs import Output, TurnEnding
-from common.turn.turn_log import TurnLog
-from tests.support.turn_events import heard
+from tests.support.turn_events import heard, log_of
 from tests.support.wiring import ask, open_starter
 
 _ACT = {"turn.interrupted", "timer.fired", "turn.ended"}
@@ -69,9 +68,7 @@ async def lines_of(stores: Stores, session: SessionRef) -> list[bytes]:
 
 def fold(entries: list[Entry]) -> tuple[Fold, list[Output]]:
     """Fold a turn from its start, as a replay does."""
-    log = TurnLog.of(entries)
-    assert log
-    return log.fold_with_outputs()
+    return log_of(entries).fold_with_outputs()
 
 
 async def replay(stores: Stores, turn: TurnRef) -> tuple[str, TurnEnding | None]:

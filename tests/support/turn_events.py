@@ -1,10 +1,11 @@
 """Turns for tests: short ways to write events and to hear what a fold says."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from common.events import (
     Delta,
+    Entry,
     Event,
     Extra,
     LaneFinished,
@@ -16,6 +17,7 @@ from common.events import (
 from common.turn.fold import Fold
 from common.turn.outputs import Due, Output, TextReleased, TurnEnding
 from common.turn.policy import Policy
+from common.turn.turn_log import TurnLog
 from common.turn.version import FOLD_VERSION
 
 TURN = "aaaaaaaaaaaa"
@@ -112,3 +114,10 @@ def endings(releases: Iterable[Output]) -> list[TurnEnding]:
 def fire(due: Due, phrase: str = "") -> TimerFired:
     """What a driver writes when this time has come."""
     return TimerFired(TURN, due.number, due.due, phrase)
+
+
+def log_of(entries: Sequence[Entry]) -> TurnLog:
+    """Return the turn that these entries begin with."""
+    log = TurnLog.of(entries)
+    assert log
+    return log

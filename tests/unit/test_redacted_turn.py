@@ -24,8 +24,7 @@ from common.records.recording import Collector
 from common.records.replay import replay_as_recorded
 from common.records.report import report_turn
 from common.redaction.masking import mask
-from common.turn.turn_log import TurnLog
-from tests.support.turn_events import TURN, begin, call, end, extra, fold_all, heard, say, started
+from tests.support.turn_events import TURN, begin, call, end, extra, fold_all, heard, log_of, say, started
 from workers.redaction.redacted_turn import rewrite_turn
 
 NUMBER = "Write down 555-123-4567, please. Goodbye."
@@ -38,12 +37,6 @@ def entries_of(first: TurnStarted, events: list[Event], *, fold: bool = True) ->
     reason = folded.ending.reason if folded.ending else "stop"
     ended = TurnEnded(TURN, reason, folded.released, {"sum": {}}, folded.hash(), False, None)
     return [Entry(f"{1000 + n}-0", event) for n, event in enumerate([first, *events, ended])]
-
-
-def log_of(entries: list[Entry]) -> TurnLog:
-    log = TurnLog.of(entries)
-    assert log
-    return log
 
 
 def rewrite(entries: list[Entry], now_ms: int = 2_000) -> list[Entry]:
